@@ -1,0 +1,46 @@
+"""``p2plab …`` and ``python -m p2plab …``: the same things as in a notebook, in a terminal.
+
+Each module of this package offers a command: ``add(commands)`` declares its arguments and names its handler with
+``set_defaults(handler=…)``; the handler takes the parsed arguments, prints, and returns the exit status. Bad input is
+raised as :class:`~p2plab.core.errors.BadInput` and becomes exit status 2 and one sentence on stderr, here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from p2plab import __version__
+from p2plab.core.errors import P2PError
+
+#: The modules of this package that hold commands, in the order of the help text.
+COMMANDS = ("conform",)
+
+BAD_INPUT = 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(prog="p2plab", description="Peer-to-peer mappings between PCI devices, step by step.")
+    top.add_argument("--version", action="version", version=f"p2plab {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        importlib.import_module(f"{__name__}.{name}").add(commands)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit status: 2 for bad input, else what the command says."""
+    arguments = parser().parse_args(argv)
+    try:
+        status: int = arguments.handler(arguments)
+    except P2PError as error:
+        print(f"p2plab: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status

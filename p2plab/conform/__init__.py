@@ -1,0 +1,1 @@
+"""Holding the model against recordings of real kernels, operation by operation."""

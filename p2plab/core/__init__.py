@@ -1,0 +1,1 @@
+"""Steps, actors, locks, the world, the event log, schedules, runs and tokens. Knows nothing of memory or PCI."""

@@ -1,0 +1,39 @@
+"""The errors of p2plab: what the kernel would refuse, and what a person gave us that we cannot use."""
+
+from __future__ import annotations
+
+import errno as _errno
+
+
+class P2PError(Exception):
+    """Base of every error that p2plab raises on purpose."""
+
+
+class KernelError(P2PError):
+    """An operation that the kernel would refuse: ``errno`` (positive), its ``name``, and a sentence for the human.
+
+    Raised before anything was changed, so the state after it equals the state before.
+
+    >>> str(KernelError("EFAULT", "the vma has no p2p_map"))
+    '-EFAULT: the vma has no p2p_map'
+    """
+
+    #: Errnos that are the kernel's own and that no user-space header, so not Python's ``errno`` either, knows.
+    KERNEL_ONLY = {"ENOTSUPP": 524}
+
+    def __init__(self, name: str, sentence: str) -> None:
+        number = self.KERNEL_ONLY.get(name) or getattr(_errno, name, None)
+        if number is None:
+            raise ValueError(f"{name!r} is not an errno")
+        super().__init__(f"-{name}: {sentence}")
+        self.name = name
+        self.errno: int = number
+        self.sentence = sentence
+
+
+class BadInput(P2PError):
+    """Something from outside (a token, a scene's name, a file) that cannot be used; the text says what is allowed."""
+
+
+class NotEnabled(P2PError):
+    """A choice that cannot be taken now: the actor has nothing to do, or waits for something. Nothing was changed."""
