@@ -1,0 +1,174 @@
+"""A whole machine: the functions, the tree they form, and who answers at an address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from p2plab.core.errors import BadInput
+from p2plab.pci.device import Device, canonical
+from p2plab.pci.resource import Resource
+
+#: More functions than any machine has; above it an input is refused (inferred; 256 buses of 256 functions = 65,536).
+MAX_DEVICES = 65_536
+
+
+@dataclass(frozen=True)
+class HostBridge:
+    """A root bus, ``pci0000:00`` in sysfs, and the address ranges that the firmware routes to it."""
+
+    name: str
+    windows: tuple[Resource, ...] = ()
+
+    @property
+    def domain(self) -> int:
+        """PCI domain (segment)."""
+        return int(self.name.removeprefix("pci").rpartition(":")[0] or "0", 16)
+
+    @property
+    def bus(self) -> int:
+        """Number of the root bus."""
+        return int(self.name.rpartition(":")[2], 16)
+
+
+@dataclass(frozen=True)
+class Decode:
+    """Who answers at an address: the windows passed on the way down, and the function that decodes it, if any."""
+
+    address: int
+    windows: tuple[tuple[str, Resource], ...]
+    device: Device | None
+    resource: Resource | None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Functions in the source's order, host bridges, and what is known of CPU and IOMMU (``None``: not shown).
+
+    ``lacks`` says in sentences what the source does not show. Raises BadInput for a function listed twice, a parent
+    that is not there, or a bridge below itself.
+    """
+
+    name: str
+    devices: tuple[Device, ...]
+    host_bridges: tuple[HostBridge, ...] = ()
+    cpu: str | None = None
+    iommu: bool | None = None
+    lacks: tuple[str, ...] = ()
+    _by_bdf: dict[str, Device] = field(init=False, repr=False, compare=False)
+    _children: dict[str | None, tuple[Device, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if len(self.devices) > MAX_DEVICES:
+            raise BadInput(f"{len(self.devices)} functions; allowed: at most {MAX_DEVICES}")
+        by_bdf: dict[str, Device] = {}
+        children: dict[str | None, list[Device]] = {}
+        for device in self.devices:
+            if device.bdf in by_bdf:
+                raise BadInput(f"{device.bdf} is listed twice")
+            by_bdf[device.bdf] = device
+            children.setdefault(device.parent, []).append(device)
+        object.__setattr__(self, "_by_bdf", by_bdf)
+        object.__setattr__(self, "_children", {parent: tuple(below) for parent, below in children.items()})
+        _check_tree(self)
+
+    def __len__(self) -> int:
+        return len(self.devices)
+
+    def __iter__(self) -> Iterator[Device]:
+        return iter(self.devices)
+
+    def __contains__(self, bdf: str) -> bool:
+        return bdf in self._by_bdf
+
+    def __getitem__(self, bdf: str) -> Device:
+        """The function at ``bdf`` (``03:00.0`` or ``0000:03:00.0``). Raises BadInput naming those there are."""
+        found = self._by_bdf.get(bdf) or self._by_bdf.get(canonical(bdf))
+        if found is None:
+            known = ", ".join(self._by_bdf) if len(self) <= 24 else f"{', '.join(list(self._by_bdf)[:24])}, …"
+            raise BadInput(f"{self.name} has no function {bdf}; it has {known or 'none'}")
+        return found
+
+    @property
+    def roots(self) -> tuple[Device, ...]:
+        """The functions on the root buses."""
+        return self._children.get(None, ())
+
+    @property
+    def endpoints(self) -> tuple[Device, ...]:
+        """Every function that is no bridge and does not stand for one."""
+        return tuple(d for d in self.devices if not d.is_bridge and (d.class_code is None or d.class_code >> 16 != 6))
+
+    def children(self, bdf: str | None) -> tuple[Device, ...]:
+        """The functions directly below a bridge; with ``None`` those on the root buses."""
+        return self._children.get(bdf, ())
+
+    def on_root_bus(self, host_bridge: str) -> tuple[Device, ...]:
+        """The functions on one root bus, lowest first: the order in which the kernel found them."""
+        here = [d for d in self.roots if d.host_bridge == host_bridge]
+        return tuple(sorted(here, key=lambda d: (d.slot, d.function)))
+
+    def parent(self, bdf: str) -> Device | None:
+        """The bridge above (kernel: ``pci_upstream_bridge``); ``None`` on a root bus."""
+        above = self[bdf].parent
+        return None if above is None else self._by_bdf[above]
+
+    def path_up(self, bdf: str) -> tuple[Device, ...]:
+        """The function itself, the bridge above it, and so on; the last one is on a root bus."""
+        device = self[bdf]
+        path = [device]
+        while device.parent is not None:
+            device = self._by_bdf[device.parent]
+            path.append(device)
+        return tuple(path)
+
+    def common_bridge(self, a: str, b: str) -> Device | None:
+        """The lowest function on both paths up, itself included; ``None`` if only a host bridge joins them."""
+        above = {device.bdf for device in self.path_up(b)}
+        return next((device for device in self.path_up(a) if device.bdf in above), None)
+
+    def host_bridge_of(self, bdf: str) -> HostBridge:
+        """The host bridge that a function hangs from."""
+        name = self[bdf].host_bridge
+        return next((bridge for bridge in self.host_bridges if bridge.name == name), HostBridge(name))
+
+    def decode(self, address: int, io: bool = False) -> Decode:
+        """Who answers at ``address`` (a port number when ``io``), following windows from the root bus down."""
+        passed: list[tuple[str, Resource]] = [
+            (bridge.name, w) for bridge in self.host_bridges for w in bridge.windows if w.holds(address, io)
+        ]
+        level = self.roots
+        while True:
+            below: tuple[Device, ...] = ()
+            for device in level:
+                for resource in device.resources:
+                    if not resource.holds(address, io) or (device.memory_decode is False and resource.mem):
+                        continue
+                    if resource.window:
+                        passed.append((device.bdf, resource))
+                        below = self.children(device.bdf)
+                    elif not resource.rom or resource.enabled_rom:
+                        return Decode(address, tuple(passed), device, resource)
+            if not below:
+                return Decode(address, tuple(passed), None, None)
+            level = below
+
+    def device_at(self, address: int, io: bool = False) -> Device | None:
+        """The function whose BAR or ROM decodes ``address``; ``None`` if nobody does."""
+        return self.decode(address, io).device
+
+
+def _check_tree(machine: Machine) -> None:
+    """Every parent exists and every chain of parents ends on a root bus."""
+    rooted: set[str] = set()
+    for device in machine.devices:
+        chain: list[str] = []
+        here: Device | None = device
+        while here is not None and here.bdf not in rooted:
+            if here.bdf in chain[-1:] or len(chain) > len(machine):
+                raise BadInput(f"{here.bdf} is below itself")
+            chain.append(here.bdf)
+            if here.parent is not None and here.parent not in machine:
+                raise BadInput(f"{here.bdf} hangs from {here.parent}, which is not listed")
+            here = None if here.parent is None else machine[here.parent]
+        rooted.update(chain)

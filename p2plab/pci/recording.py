@@ -1,0 +1,209 @@
+"""Reader of recorded machines: the JSON files that hold what a real kernel's sysfs, dmesg and lspci said."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from p2plab.core.errors import BadInput
+from p2plab.pci.device import CLASS_PCI_BRIDGE, Device, Kind, canonical
+from p2plab.pci.machine import HostBridge, Machine
+from p2plab.pci.resource import (
+    IORESOURCE_IO,
+    IORESOURCE_MEM,
+    IORESOURCE_MEM_64,
+    IORESOURCE_PREFETCH,
+    IORESOURCE_WINDOW,
+    Resource,
+)
+
+#: A recording is a few hundred kB; more than this is not one of ours (inferred bound).
+MAX_BYTES = 64 << 20
+
+_TYPE = re.compile(r"pci ([0-9a-f:.]+): \[[0-9a-f]{4}:[0-9a-f]{4}\] type [0-9a-f]{2} class 0x[0-9a-f]{6} (.+)")
+HOST_BRIDGE = re.compile(r"pci[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}")
+_ROOT = re.compile(r"pci_bus ([0-9a-f]+:[0-9a-f]+): root bus resource \[(io|mem) +0x([0-9a-f]+)-0x([0-9a-f]+)(.*)\]")
+
+#: The words of the kernel's boot messages (drivers/pci/probe.c, pci_type_str).
+_DMESG_KINDS = {
+    "PCIe Endpoint": Kind.ENDPOINT,
+    "PCIe Legacy Endpoint": Kind.LEGACY_ENDPOINT,
+    "PCIe Root Port": Kind.ROOT_PORT,
+    "PCIe Switch Upstream Port": Kind.UPSTREAM,
+    "PCIe Switch Downstream Port": Kind.DOWNSTREAM,
+    "PCIe to PCI/PCI-X bridge": Kind.PCIE_TO_PCI,
+    "PCI/PCI-X to PCIe bridge": Kind.PCI_TO_PCIE,
+    "PCIe Root Complex Integrated Endpoint": Kind.RC_ENDPOINT,
+    "PCIe Root Complex Event Collector": Kind.RC_EVENT_COLLECTOR,
+    "conventional PCI endpoint": Kind.CONVENTIONAL,
+    "conventional PCI bridge": Kind.CONVENTIONAL_BRIDGE,
+}
+_EXPRESS_UNKNOWN = (Kind.BRIDGE, Kind.FUNCTION)
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """One JSON object from a file. Raises BadInput naming the file and, for broken JSON, the line."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise BadInput(f"{path}: larger than {MAX_BYTES >> 20} MiB, the most that is read")
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: not UTF-8 text at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{path}: line {error.lineno}: not JSON: {error.msg}") from error
+    except (RecursionError, ValueError) as error:
+        raise BadInput(f"{path}: not usable as JSON: {type(error).__name__}") from error
+    if not isinstance(value, dict):
+        raise BadInput(f"{path}: holds no JSON object")
+    return value
+
+
+def read_recording(source: str | Path | Mapping[str, Any]) -> Machine:
+    """The machine of a recorded JSON file, or of the object in it. Raises BadInput naming what is missing or odd."""
+    if isinstance(source, Mapping):
+        return _machine(source, str(source.get("topology", "recording")))
+    path = Path(source)
+    try:
+        return _machine(load_json(path), path.stem)
+    except BadInput as error:
+        raise error if str(path) in str(error) else BadInput(f"{path}: {error}") from error
+
+
+def _machine(data: Mapping[str, Any], name: str) -> Machine:
+    dmesg = _text_lines(data.get("dmesg_pci"))
+    kinds = {found[1]: found[2] for line in dmesg if (found := _TYPE.search(line))}
+    rows = data.get("devices")
+    if not isinstance(rows, list):
+        raise BadInput("no list `devices`")
+    devices = tuple(_device(row, f"devices[{number}]", kinds) for number, row in enumerate(rows))
+    windows = _root_windows(dmesg)
+    listed = [name for name in _text_lines(data.get("host_bridges")) if HOST_BRIDGE.fullmatch(name)]
+    names = list(dict.fromkeys([*listed, *(d.host_bridge for d in devices)]))
+    bridges = tuple(HostBridge(n, tuple(windows.get(n.removeprefix("pci"), ()))) for n in names)
+    header = data.get("header")
+    header = header if isinstance(header, Mapping) else {}
+    return Machine(
+        name=name,
+        devices=devices,
+        host_bridges=bridges,
+        cpu=cpu_kind(str(data.get("cpu_key") or header.get("cpu") or "")),
+        iommu=iommu_in_use(str(header.get("cmdline", "")), devices),
+        lacks=() if dmesg else ("the ranges of the host bridges", "the PCI Express type of each function"),
+    )
+
+
+def cpu_kind(text: str) -> str | None:
+    """``intel``, ``zen`` or ``other`` from a CPU's model name or a recording's key; ``None`` for an empty text.
+
+    Only AMD of family 0x17 (Zen) or later counts as ``zen`` (drivers/pci/p2pdma.c, cpu_supports_p2pdma); the model
+    names of that family and its successors are EPYC, Ryzen, and Threadripper (inferred from AMD's naming).
+    """
+    low = text.lower()
+    if not low.strip():
+        return None
+    if "intel" in low:
+        return "intel"
+    return "zen" if any(word in low for word in ("zen", "epyc", "ryzen", "threadripper")) else "other"
+
+
+def iommu_in_use(cmdline: str, devices: tuple[Device, ...]) -> bool | None:
+    """Whether an IOMMU translates: said by the command line, or by iommu groups; ``None`` if neither is shown."""
+    if "iommu=pt" in cmdline.split():
+        return False
+    if any(
+        word.split("=")[0].endswith("_iommu") and "on" in word.split("=")[-1].split(",") for word in cmdline.split()
+    ):
+        return True
+    if any(device.iommu_group is not None for device in devices):
+        return True
+    return False if cmdline else None
+
+
+def _device(row: Any, where: str, kinds: Mapping[str, str]) -> Device:
+    if not isinstance(row, Mapping) or not isinstance(row.get("bdf"), str):
+        raise BadInput(f"{where}: no `bdf`")
+    bdf = canonical(row["bdf"])
+    where = f"{where} ({bdf})"
+    path = str(row.get("path", ""))
+    host_bridge, parent = place(path, bdf, where)
+    class_code = _number(row, "class", where)
+    secondary = _number(row, "secondary_bus_number", where, 10)
+    kind = _DMESG_KINDS.get(kinds.get(bdf, ""))
+    if kind is None:
+        bridge = secondary is not None or (class_code is not None and class_code >> 8 == CLASS_PCI_BRIDGE)
+        kind = Kind.BRIDGE if bridge else Kind.FUNCTION
+    subsystem = _number(row, "subsystem_vendor", where), _number(row, "subsystem_device", where)
+    resources = row.get("resource", [])
+    if not isinstance(resources, list):
+        raise BadInput(f"{where}: `resource` is no list")
+    return Device(
+        bdf=bdf,
+        kind=kind,
+        vendor=_number(row, "vendor", where),
+        device=_number(row, "device", where),
+        class_code=class_code,
+        revision=_number(row, "revision", where),
+        subsystem=None if subsystem[0] is None or subsystem[1] is None else (subsystem[0], subsystem[1]),
+        parent=parent,
+        host_bridge=host_bridge,
+        resources=tuple(_resource(r, where) for r in resources),
+        secondary=secondary,
+        subordinate=_number(row, "subordinate_bus_number", where, 10),
+        driver=str(row.get("driver", "")),
+        path=path,
+        iommu_group=_number(row, "iommu_group", where, 10),
+        express=None if kind in _EXPRESS_UNKNOWN else kind not in (Kind.CONVENTIONAL, Kind.CONVENTIONAL_BRIDGE),
+    )
+
+
+def place(path: str, bdf: str, where: str) -> tuple[str, str | None]:
+    """Host bridge and parent's bdf from a sysfs path like ``/sys/devices/pci0000:00/0000:00:02.0/0000:01:00.0``."""
+    parts = path.strip("/").split("/")
+    roots = [number for number, part in enumerate(parts) if HOST_BRIDGE.fullmatch(part)]
+    if not roots or parts[-1] != bdf:
+        raise BadInput(f"{where}: `path` {path[:80]!r} is not …/pciDDDD:BB/…/{bdf}")
+    chain = parts[roots[-1] + 1 : -1]
+    return parts[roots[-1]], canonical(chain[-1]) if chain else None
+
+
+def _resource(row: Any, where: str) -> Resource:
+    if not isinstance(row, Mapping):
+        raise BadInput(f"{where}: a resource is no object")
+    values = [_number(row, key, f"{where}.resource") for key in ("i", "start", "end", "flags")]
+    index, start, end, flags = (-1 if value is None else value for value in values)
+    if min(index, start, end, flags) < 0 or max(start, end) >= 1 << 64 or end < start or index > 64:
+        raise BadInput(f"{where}: a resource needs i, start <= end, flags; got {str(dict(row))[:80]}")
+    return Resource(index, start, end, flags)
+
+
+def _number(row: Mapping[str, Any], key: str, where: str, base: int = 16) -> int | None:
+    value = row.get(key)
+    if value is None or isinstance(value, int):
+        return value
+    try:
+        return int(str(value)[:32], base)
+    except ValueError:
+        raise BadInput(f"{where}: `{key}` is {str(value)[:40]!r}, not a number") from None
+
+
+def _text_lines(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return value.splitlines()
+    return [str(line) for line in value] if isinstance(value, list) else []
+
+
+def _root_windows(dmesg: list[str]) -> dict[str, list[Resource]]:
+    windows: dict[str, list[Resource]] = {}
+    for line in dmesg:
+        if found := _ROOT.search(line):
+            bus, space, start, end, marks = found.groups()
+            flags = IORESOURCE_WINDOW | (IORESOURCE_IO if space == "io" else IORESOURCE_MEM)
+            flags |= (IORESOURCE_PREFETCH if " pref" in marks else 0) | (IORESOURCE_MEM_64 if "64bit" in marks else 0)
+            below = windows.setdefault(bus, [])
+            below.append(Resource(16 + len(below), int(start[:32], 16), int(end[:32], 16), flags))
+    return windows
