@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno as _errno
 
+#: Errnos of the kernel's own, which no user-space header and so not Python's ``errno`` either knows.
+KERNEL_ONLY = {"ENOTSUPP": 524}
+
 
 class P2PError(Exception):
     """Base of every error that p2plab raises on purpose."""
@@ -18,11 +21,8 @@ class KernelError(P2PError):
     '-EFAULT: the vma has no p2p_map'
     """
 
-    #: Errnos that are the kernel's own and that no user-space header, so not Python's ``errno`` either, knows.
-    KERNEL_ONLY = {"ENOTSUPP": 524}
-
     def __init__(self, name: str, sentence: str) -> None:
-        number = self.KERNEL_ONLY.get(name) or getattr(_errno, name, None)
+        number = KERNEL_ONLY.get(name) or getattr(_errno, name, None)
         if number is None:
             raise ValueError(f"{name!r} is not an errno")
         super().__init__(f"-{name}: {sentence}")

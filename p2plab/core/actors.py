@@ -1,0 +1,154 @@
+"""Actors: coroutines in which every ``await`` is one atomic step.
+
+An awaited *operation* is pending until the schedule picks its actor. Then, in one step: its effect happens, its result
+becomes the value of the ``await``, and the code runs on to the next ``await``. Between two awaits anything else may
+happen; within a step nothing else does.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, TypeVar
+
+from p2plab.core.errors import P2PError
+
+T = TypeVar("T")
+JobFunction = Callable[[], Coroutine[Any, Any, Any]]
+
+
+class Op:
+    """A pending operation: what a step will do, when it can be done, and whom it waits for until then."""
+
+    __slots__ = ("duration", "effect", "guard", "idle", "label", "waits_for")
+
+    def __init__(
+        self,
+        label: str,
+        effect: Callable[[], Any] | None = None,
+        guard: Callable[[], object] | None = None,
+        duration: int = 1,
+        waits_for: Callable[[], tuple[str, ...]] | None = None,
+        idle: bool = False,
+    ) -> None:
+        self.label = label
+        self.effect = effect
+        self.guard = guard
+        self.duration = duration
+        self.waits_for = waits_for
+        self.idle = idle
+
+
+@types.coroutine
+def _pending(op: Op) -> Generator[Op, Any, Any]:
+    return (yield op)
+
+
+async def step(label: str, effect: Callable[[], T] | None = None, *, duration: int = 1) -> T:
+    """One atomic step that lasts ``duration`` ticks: ``effect()`` and the code up to the next ``await``.
+
+    The effect may raise :class:`~p2plab.core.errors.KernelError` before it changes anything; the ``await`` raises it.
+    """
+    result: T = await _pending(Op(label, effect, duration=duration))
+    return result
+
+
+async def wait_event(
+    condition: Callable[[], object],
+    label: str,
+    *,
+    waits_for: Callable[[], tuple[str, ...]] | None = None,
+) -> None:
+    """Sleep until ``condition()`` holds (the kernel's ``wait_event``). ``waits_for`` names who can end it."""
+    await _pending(Op(label, guard=condition, waits_for=waits_for))
+
+
+async def idle(condition: Callable[[], object], label: str = "idle") -> None:
+    """Sleep until there is work. Unlike :func:`wait_event`, sleeping here for ever is no deadlock."""
+    await _pending(Op(label, guard=condition, idle=True))
+
+
+class Crash(P2PError):
+    """A driver's code raised, or awaited something that is not a step. ``__cause__`` is the original."""
+
+
+class Actor:
+    """A coroutine, the operation it is about to do, and the time at which it is ready to do it."""
+
+    __slots__ = ("coroutine", "crash", "name", "op", "ready")
+
+    def __init__(self, name: str, coroutine: Coroutine[Op, Any, Any]) -> None:
+        self.name = name
+        self.coroutine = coroutine
+        self.op: Op | None = None  #: None once the coroutine has returned or crashed
+        self.crash: BaseException | None = None
+        self.ready = 0
+
+    def advance(self) -> None:
+        """Do the pending operation and run on to the next one (or from the start to the first)."""
+        try:
+            if self.op is None or self.op.effect is None:
+                nxt = self.coroutine.send(None)
+            else:
+                try:
+                    result = self.op.effect()
+                except Exception as error:  # noqa: BLE001  the driver's `await` raises it, with the driver's own line
+                    nxt = self.coroutine.throw(error)
+                else:
+                    nxt = self.coroutine.send(result)
+        except StopIteration:
+            self.op = None
+            return
+        except Exception as error:  # noqa: BLE001  a crash of driver code is a finding of the run, shown in its log
+            self.op, self.crash = None, error
+            return
+        if not isinstance(nxt, Op):
+            self.op = None
+            self.crash = Crash(
+                f"{self.name} awaited {type(nxt).__name__}, which is not a step of p2plab: "
+                "await step(…), a lock, or another driver's coroutine"
+            )
+            self.close()
+            return
+        self.op = nxt
+
+    @property
+    def enabled(self) -> bool:
+        """Whether a schedule may pick this actor now."""
+        op = self.op
+        return op is not None and (op.guard is None or bool(op.guard()))
+
+    def close(self) -> None:
+        """Let go of the coroutine; a driver's ``finally`` that awaits again is cut short."""
+        try:
+            self.coroutine.close()
+        except (RuntimeError, P2PError):
+            return  # "coroutine ignored GeneratorExit": nobody is left to run it
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def run_alone(job: JobFunction) -> Any:
+    """Run one coroutine to its end as the only actor, in the world that is running; returns its result.
+
+    RuntimeError where it would have to wait, since nobody else could ever wake it.
+    """
+    coroutine = job()
+    result: Any = None
+    error: BaseException | None = None
+    try:
+        while True:
+            op = coroutine.send(result) if error is None else coroutine.throw(error)
+            result, error = None, None
+            if op.guard is not None and not op.guard():
+                raise RuntimeError(f"alone, and waiting for ever: {op.label}")
+            if op.effect is not None:
+                try:
+                    result = op.effect()
+                except P2PError as refused:
+                    error = refused
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        coroutine.close()

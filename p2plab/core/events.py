@@ -1,0 +1,142 @@
+"""The event log: frozen, typed entries with exact integers, and their JSON lines.
+
+An :class:`Event` is a frozen dataclass; each room of p2plab declares its own. ``emit`` puts one into the log of the
+world that is running. Everything people see (rules, text, pictures, traces) is a reading of the log.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from p2plab.core.errors import BadInput
+from p2plab.core.running import current_world
+
+#: A 64-bit address. Exact in Python, hex text in JSON: a reader that uses doubles would round it.
+Addr = Annotated[int, "address"]
+
+
+class Event:
+    """Base of all events. The class's name is its ``kind`` in JSON; ``str`` of it is one short phrase, or empty.
+
+    Fields may be ``int``, ``str``, ``bool``, ``bytes``, :data:`Addr`, an optional of these, or a tuple of one of these.
+    """
+
+    __slots__ = ()
+    kinds: ClassVar[dict[str, type[Event]]] = {}
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        known = Event.kinds.get(cls.__name__)
+        if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"two kinds of event are called {cls.__name__}: {known.__module__} and {cls.__module__}")
+        Event.kinds[cls.__name__] = cls
+
+    @property
+    def kind(self) -> str:
+        """The name of this kind of event."""
+        return type(self).__name__
+
+    def __str__(self) -> str:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the log: which event, in which step (0 is set-up), at which time (ticks), by which actor."""
+
+    index: int
+    step: int
+    time: int
+    actor: str
+    event: Event
+
+
+def emit(event: Event) -> None:
+    """Put an event into the log of the running world, as part of the running actor's step."""
+    current_world().note(event)
+
+
+def to_json(entry: Entry) -> dict[str, Any]:
+    """An entry as one flat JSON object."""
+    event = entry.event
+    line: dict[str, Any] = {"step": entry.step, "time": entry.time, "actor": entry.actor, "kind": event.kind}
+    for name, hint in _fields(event.kind).items():
+        line[name] = _encode(getattr(event, name), hint)
+    return line
+
+
+def from_json(index: int, line: Any) -> Entry:
+    """The inverse of :func:`to_json`. :exc:`BadInput` names what is wrong with the line."""
+    if not isinstance(line, dict):
+        raise BadInput(f"log line {index + 1}: an object was expected, not {type(line).__name__}")
+    cls = Event.kinds.get(str(line.get("kind")))
+    if cls is None:
+        raise BadInput(f"log line {index + 1}: unknown kind of event {str(line.get('kind'))[:40]!r}")
+    hints = _fields(cls.__name__)
+    expected = {"step", "time", "actor", "kind", *hints}
+    if set(line) != expected:
+        odd = ", ".join(sorted(set(line) ^ expected))[:80]
+        raise BadInput(f"log line {index + 1}: {cls.__name__} has other fields (missing or unknown: {odd})")
+    try:
+        event = cls(**{name: _decode(line[name], hint) for name, hint in hints.items()})
+        step, time = _decode(line["step"], int), _decode(line["time"], int)
+        return Entry(index, step, time, _decode(line["actor"], str), event)
+    except ValueError as error:
+        raise BadInput(f"log line {index + 1}: {cls.__name__}: {error}") from None
+
+
+@functools.cache
+def _fields(kind: str) -> dict[str, Any]:
+    cls: Any = Event.kinds[kind]
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+def _encode(value: Any, hint: Any) -> Any:
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, int):
+        return hex(value) if _is_address(hint) else value
+    inner = _inner(hint)
+    return [_encode(item, inner) for item in value]
+
+
+def _decode(value: Any, hint: Any) -> Any:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return None if value is None else _decode(value, _inner(hint))
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"a list was expected, not {value!r:.40}")
+        inner = _inner(hint)
+        return tuple(_decode(item, inner) for item in value)
+    if hint is bytes and isinstance(value, str):
+        return bytes.fromhex(value)
+    if _is_address(hint) and isinstance(value, str):
+        return _unhex(value)
+    if hint in (int, str, bool) and type(value) is hint:
+        return value
+    raise ValueError(f"{value!r:.40} is not of the right type")
+
+
+def _inner(hint: Any) -> Any:
+    """``X`` of ``X | None`` and of ``tuple[X, ...]``."""
+    return next((a for a in typing.get_args(hint) if a not in (type(None), ...)), hint)
+
+
+def _is_address(hint: Any) -> bool:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return _is_address(_inner(hint))
+    return hint is Addr or getattr(hint, "__metadata__", None) == ("address",)
+
+
+def _unhex(text: str) -> int:
+    if not text.startswith("0x") or len(text) > 18:
+        raise ValueError(f"{text[:40]!r} is not a 64-bit address in hex")
+    return int(text, 16)

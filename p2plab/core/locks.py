@@ -1,0 +1,215 @@
+"""Mutexes and the reader-writer lock, as the kernel has them, with wait-for and lock-order reports.
+
+Taking a free lock is one step. Leaving ``async with`` releases it at once and then yields one more step, because
+between the release and whatever comes next anything else may happen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+
+from p2plab.core.actors import step, wait_event
+from p2plab.core.events import Event, emit
+from p2plab.core.running import current_world, running
+from p2plab.core.tracked import Tracked
+
+
+@dataclass(frozen=True, slots=True)
+class LockAcquired(Event):
+    """The actor of the entry holds ``lock`` now; ``mode`` is ``mutex``, ``read`` or ``write``."""
+
+    lock: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class LockReleased(Event):
+    """The actor of the entry let go of ``lock``."""
+
+    lock: str
+    mode: str
+
+
+class Mutex(Tracked):
+    """A sleeping lock with one holder (``struct mutex``): ``async with mutex: …``."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.owner: str | None = None
+
+    async def lock(self) -> None:
+        """Take it, waiting until it is free."""
+        current_world().lock_order.about_to_take(running.actor, self.name)
+        await wait_event(lambda: self.owner is None, f"lock {self.name}", waits_for=self.holders)
+        self.owner = running.actor
+        _taken(self.name, "mutex")
+
+    def trylock(self) -> bool:
+        """Take it if it is free, without waiting and within the same step (``mutex_trylock``)."""
+        if self.owner is not None:
+            return False
+        self.owner = running.actor
+        _taken(self.name, "mutex")
+        return True
+
+    def unlock(self) -> None:
+        """Let it go, within the same step. RuntimeError if the running actor does not hold it."""
+        if self.owner != running.actor:
+            raise RuntimeError(f"{running.actor} unlocks {self.name}, which {self.owner or 'nobody'} holds")
+        self.owner = None
+        _released(self.name, "mutex")
+
+    def holders(self) -> tuple[str, ...]:
+        """Who has to let go before somebody else can have it."""
+        return () if self.owner is None else (self.owner,)
+
+    async def __aenter__(self) -> Mutex:
+        await self.lock()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, _e: object, _t: TracebackType | None) -> None:
+        if kind is GeneratorExit:  # the world is being thrown away: nobody will ever run again
+            return
+        self.unlock()
+        await step(f"{self.name} released")
+
+
+class RWLock(Tracked):
+    """A reader-writer semaphore (``struct rw_semaphore``), first come first served.
+
+    A queued writer holds back later readers, as in the kernel; ``downgrade`` makes a writer a reader without a gap.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.writer: str | None = None
+        self.readers: list[str] = []
+        self.queue: list[tuple[str, str]] = []
+
+    def read(self) -> _Held:
+        """``async with lock.read(): …``"""
+        return _Held(self, "read")
+
+    def write(self) -> _Held:
+        """``async with lock.write(): …``"""
+        return _Held(self, "write")
+
+    async def down_read(self) -> None:
+        """Take it for reading."""
+        await self._down("read")
+
+    async def down_write(self) -> None:
+        """Take it for writing."""
+        await self._down("write")
+
+    def up_read(self) -> None:
+        """Give a read hold back, within the same step."""
+        self._up("read")
+
+    def up_write(self) -> None:
+        """Give the write hold back, within the same step."""
+        self._up("write")
+
+    def downgrade(self) -> None:
+        """From writer to reader without letting go (``downgrade_write``), within the same step."""
+        if self.writer != running.actor:
+            raise RuntimeError(
+                f"{running.actor} downgrades {self.name}, which {self.writer or 'nobody'} holds for writing"
+            )
+        self.writer = None
+        _released(self.name, "write")
+        self.readers.append(running.actor)
+        _taken(self.name, "read")
+        self._hand_over()
+
+    def mode_held_by_me(self) -> str | None:
+        """``write``, ``read`` or None: how the running actor holds it."""
+        if self.writer == running.actor:
+            return "write"
+        return "read" if running.actor in self.readers else None
+
+    def holders(self) -> tuple[str, ...]:
+        """Who has to let go before the next in the queue can have it."""
+        return (self.writer,) if self.writer is not None else tuple(self.readers)
+
+    async def _down(self, mode: str) -> None:
+        me = running.actor
+        current_world().lock_order.about_to_take(me, self.name)
+        taken = await step(f"down_{mode} {self.name}", lambda: self._try(me, mode))
+        if not taken:
+            await wait_event(
+                lambda: self._holds(me, mode), f"{self.name} granted", waits_for=lambda: self._ahead_of(me)
+            )
+            _taken(self.name, mode)
+
+    def _try(self, me: str, mode: str) -> bool:
+        free = self.writer is None and (mode == "read" or not self.readers)
+        if free and not self.queue:
+            self._grant(me, mode)
+            _taken(self.name, mode)
+            return True
+        self.queue.append((me, mode))
+        return False
+
+    def _grant(self, who: str, mode: str) -> None:
+        if mode == "write":
+            self.writer = who
+        else:
+            self.readers.append(who)
+
+    def _holds(self, who: str, mode: str) -> bool:
+        return self.writer == who if mode == "write" else who in self.readers
+
+    def _up(self, mode: str) -> None:
+        me = running.actor
+        if not self._holds(me, mode):
+            raise RuntimeError(f"{me} gives back {self.name} ({mode}), which it does not hold")
+        if mode == "write":
+            self.writer = None
+        else:
+            self.readers.remove(me)
+        _released(self.name, mode)
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        while self.queue and self.writer is None:
+            who, mode = self.queue[0]
+            if mode == "write" and self.readers:
+                return
+            self.queue.pop(0)
+            self._grant(who, mode)
+
+    def _ahead_of(self, me: str) -> tuple[str, ...]:
+        waiting = [who for who, _ in self.queue]
+        return (*self.holders(), *waiting[: waiting.index(me)])
+
+
+class _Held:
+    """``async with`` for one mode of an :class:`RWLock`; after a downgrade it gives back what is held then."""
+
+    __slots__ = ("lock", "mode")
+
+    def __init__(self, lock: RWLock, mode: str) -> None:
+        self.lock = lock
+        self.mode = mode
+
+    async def __aenter__(self) -> RWLock:
+        await self.lock._down(self.mode)
+        return self.lock
+
+    async def __aexit__(self, kind: type[BaseException] | None, _e: object, _t: TracebackType | None) -> None:
+        if kind is GeneratorExit:  # the world is being thrown away: nobody will ever run again
+            return
+        self.lock._up(self.lock.mode_held_by_me() or self.mode)
+        await step(f"{self.lock.name} released")
+
+
+def _taken(lock: str, mode: str) -> None:
+    current_world().lock_order.taken(running.actor, lock)
+    emit(LockAcquired(lock, mode))
+
+
+def _released(lock: str, mode: str) -> None:
+    current_world().lock_order.released(running.actor, lock)
+    emit(LockReleased(lock, mode))

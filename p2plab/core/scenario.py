@@ -1,0 +1,72 @@
+"""Scenarios: a world that can be built afresh, deterministically, from a name and a few knobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from p2plab.core.errors import BadInput
+from p2plab.core.world import World
+
+Value = int | str
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One setting of a scenario: a number from ``low`` to ``high``, or one of ``choices``."""
+
+    name: str
+    default: Value
+    help: str
+    choices: tuple[str, ...] = ()
+    low: int = 0
+    high: int = 0
+
+    def check(self, value: object) -> Value:
+        """The value as this knob's type; :exc:`BadInput` says what is allowed."""
+        if self.choices:
+            if str(value) not in self.choices:
+                raise BadInput(f"{self.name}={str(value)[:40]} is not possible; allowed: {', '.join(self.choices)}")
+            return str(value)
+        try:
+            number = int(str(value)) if len(str(value)) <= 20 else None
+        except ValueError:
+            number = None
+        if number is None or not self.low <= number <= self.high:
+            raise BadInput(f"{self.name}={str(value)[:40]} is not possible; allowed: {self.low} to {self.high}")
+        return number
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A machine, drivers, actors and the story they play.
+
+    ``version`` goes up whenever a change of scene or model makes the same schedule mean something else. ``story`` is
+    the schedule (in text form) that shows what the scene is about; ``rules`` are the names of the promises watched;
+    ``breaks`` is the one that the story must break, or empty.
+    """
+
+    name: str
+    title: str
+    build: Callable[[World, Mapping[str, Any]], None]
+    version: int = 1
+    knobs: tuple[Knob, ...] = ()
+    story: str = "..."
+    rules: tuple[str, ...] = ()
+    breaks: str = ""
+    about: str = field(default="", compare=False)
+
+    def settings(self, given: Mapping[str, object]) -> dict[str, Value]:
+        """All knobs, with what was given; :exc:`BadInput` for an unknown knob or a value it does not take."""
+        known = {knob.name: knob for knob in self.knobs}
+        for name in given:
+            if name not in known:
+                allowed = ", ".join(known) or "none"
+                raise BadInput(f"{self.name} has no knob {str(name)[:40]!r}; it has: {allowed}")
+        return {name: knob.check(given[name]) if name in given else knob.default for name, knob in known.items()}
+
+    def world(self, **knobs: Value) -> World:
+        """A new world of this scenario, at step 0."""
+        settings = self.settings(knobs)
+        return World(lambda world: self.build(world, settings))

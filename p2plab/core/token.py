@@ -1,0 +1,176 @@
+"""A token: a whole run in one line of text, ``p2p1.SCENE~VERSION.KNOBS.SCHEDULE.TRAIL.CHECK``.
+
+SCHEDULE is run-length coded: a lower-case letter is an actor (``a`` the first), a capital an action, a number repeats.
+TRAIL holds a few bits of a running digest of the log at four places: they tell a run of another version of the model
+from the one that was meant, and about where the two part. CHECK finds a damaged token.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from p2plab.core.errors import BadInput
+from p2plab.core.events import Entry, to_json
+from p2plab.core.run import Run
+from p2plab.core.scenario import Scenario
+from p2plab.core.schedule import LONGEST
+
+MARK = "p2p1"
+LONGEST_TOKEN = 20_000
+#: Where the trail looks at the log, as quarters of the number of steps.
+QUARTERS = (1, 2, 3, 4)
+_SHAPE = re.compile(
+    r"p2p1\.(?P<name>[a-z0-9-]{1,60})~(?P<version>\d{1,6})\.(?P<knobs>[\w=,-]*)\.(?P<schedule>[A-Za-z0-9]*|-)"
+    r"\.(?P<trail>[\w-]{8})\.(?P<check>[a-z2-7]{6})"
+)
+
+
+class StaleToken(BadInput):
+    """The token was made with another version of the scenario; ``run`` is as much of it as can still be replayed."""
+
+    def __init__(self, sentence: str, run: Run) -> None:
+        super().__init__(sentence)
+        self.run = run
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token's parts. ``schedule`` is still coded: only the scenario's world knows its actors."""
+
+    name: str
+    version: int
+    knobs: Mapping[str, str]
+    schedule: str
+    trail: str
+
+
+def token_of(run: Run) -> str:
+    """The run as one line of text."""
+    defaults = {knob.name: knob.default for knob in run.scenario.knobs}
+    knobs = ",".join(f"{name}={value}" for name, value in run.settings.items() if value != defaults[name]) or "-"
+    schedule = _encode(run.schedule, list(run.world.actors), list(run.world.actions)) or "-"
+    name = f"{run.scenario.name}~{run.scenario.version}"
+    body = ".".join((MARK, name, knobs, schedule, _trail(run.log, len(run))))
+    return f"{body}.{_check(body)}"
+
+
+def parse(text: str) -> Token:
+    """Take a token apart; :exc:`BadInput` says what is wrong with it. Nothing is run."""
+    text = "".join(text.split())  # a mail may have broken the line
+    if not text.startswith(f"{MARK}."):
+        raise BadInput(f"not a token: {text[:30]!r} does not begin with {MARK}.")
+    if len(text) > LONGEST_TOKEN:
+        raise BadInput(f"not a token: {len(text)} characters, at most {LONGEST_TOKEN} are possible")
+    body, _, check = text.rpartition(".")
+    match = _SHAPE.fullmatch(text)
+    if match is None or _check(body) != check:
+        raise BadInput(
+            "the token is damaged: its check does not fit. Was it copied whole, from p2p1 to the last letter?"
+        )
+    pairs = [pair.partition("=") for pair in match["knobs"].split(",")] if match["knobs"] != "-" else []
+    knobs = {name: value for name, _, value in pairs}
+    return Token(match["name"], int(match["version"]), knobs, match["schedule"].replace("-", ""), match["trail"])
+
+
+def open_token(text: str, find: Callable[[str], Scenario]) -> Run:
+    """Replay a token. ``find`` gives the scenario of a name, or raises :exc:`BadInput`.
+
+    :exc:`StaleToken` if it was made with another version: the sentence says how far it still matches.
+    """
+    token = parse(text)
+    scenario = find(token.name)
+    try:
+        run = Run(scenario, token.knobs)
+        choices = _decode(token.schedule, list(run.world.actors), list(run.world.actions))
+    except BadInput as error:
+        if token.version != scenario.version:
+            raise BadInput(f"{_other_version(token, scenario)} It cannot be replayed: {error}") from None
+        raise
+    taken = []
+    stopped = ""
+    world = run.world
+    for choice in choices:
+        stopped = world.why_not(choice)
+        if stopped:
+            break
+        world.take(choice)
+        taken.append(choice)
+    run = Run(scenario, token.knobs, taken)
+    if token.version == scenario.version and not stopped and _trail(run.log, len(choices)) == token.trail:
+        return run
+    raise StaleToken(f"{_other_version(token, scenario)} {_how_far(token, run, len(choices), stopped)}", run)
+
+
+def _other_version(token: Token, scenario: Scenario) -> str:
+    if token.version != scenario.version:
+        return f"The token is of version {token.version} of {scenario.name}; this is version {scenario.version}."
+    return f"The token was made with another model of {scenario.name} (or its scenario changed without a new version)."
+
+
+def _how_far(token: Token, run: Run, meant: int, stopped: str) -> str:
+    pieces = [token.trail[i : i + 2] for i in range(0, 8, 2)]
+    same = 0
+    for piece, quarter in zip(pieces, QUARTERS, strict=True):
+        place = meant * quarter // 4
+        if place > len(run) or _digest(run.log, place) != piece:
+            break
+        same = place
+    text = f"Of its {meant} steps, {len(run)} can still be taken; the log is the same at least to step {same}."
+    return text + (f" Step {len(run) + 1} cannot: {stopped}." if stopped else "")
+
+
+def _trail(log: Sequence[Entry], steps: int) -> str:
+    return "".join(_digest(log, steps * quarter // 4) for quarter in QUARTERS)
+
+
+def _digest(log: Iterable[Entry], steps: int) -> str:
+    """Twelve bits of a digest of the log through a step."""
+    digest = hashlib.sha256()
+    for entry in log:
+        if entry.step > steps:
+            break
+        digest.update(json.dumps(to_json(entry), sort_keys=True).encode())
+    return base64.urlsafe_b64encode(digest.digest()[:3]).decode()[:2]
+
+
+def _check(body: str) -> str:
+    return base64.b32encode(zlib.crc32(body.encode()).to_bytes(4)).decode().lower()[:6]
+
+
+def _encode(schedule: Iterable[str], actors: list[str], actions: list[str]) -> str:
+    text = ""
+    for choice, group in groupby(schedule):
+        repeats = sum(1 for _ in group)
+        if choice.startswith("!"):
+            text += _letter(actions.index(choice[1:])).upper()
+        else:
+            text += _letter(actors.index(choice))
+        text += str(repeats) if repeats > 1 else ""
+    return text
+
+
+def _letter(index: int) -> str:
+    """``a`` to ``y`` for 0 to 24; each ``z`` before it adds 25."""
+    return "z" * (index // 25) + chr(ord("a") + index % 25)
+
+
+def _decode(text: str, actors: list[str], actions: list[str]) -> list[str]:
+    choices: list[str] = []
+    for letters, count in re.findall(r"(z*[a-y]|Z*[A-Y])(\d{0,6})", text):
+        names = actions if letters.isupper() else actors
+        index = 25 * (len(letters) - 1) + ord(letters[-1].lower()) - ord("a")
+        if index >= len(names):
+            kind = "action" if letters.isupper() else "actor"
+            raise BadInput(f"the token names {kind} number {index + 1}; the scenario has {len(names)}")
+        repeats = int(count or 1)
+        if len(choices) + repeats > LONGEST:
+            raise BadInput(f"the token has more than {LONGEST} steps")
+        choices += [f"!{names[index]}" if letters.isupper() else names[index]] * repeats
+    return choices

@@ -1,0 +1,49 @@
+"""A worker: an actor that does jobs from an inbox, one after the other, and is idle when there are none.
+
+This is how a person's button reaches a driver: pressing it puts a job's name into the inbox, which is shared state like
+any other, so the press is a step in the schedule and replays with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from p2plab.core.actors import JobFunction, idle
+from p2plab.core.events import Event, emit
+from p2plab.core.tracked import Tracked
+from p2plab.core.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class JobBegun(Event):
+    """The actor of the entry took a job from its inbox."""
+
+    job: str
+
+    def __str__(self) -> str:
+        return f"begins {self.job}"
+
+
+class Worker(Tracked):
+    """``jobs`` by name, and the inbox of those still to do."""
+
+    def __init__(self, world: World, name: str, jobs: dict[str, JobFunction], inbox: Iterable[str] = ()) -> None:
+        self.name = name
+        self.jobs = jobs
+        self.inbox = list(inbox)
+        world.actor(name, self.run)
+
+    def post(self, job: str) -> None:
+        """Put a job into the inbox, within the running step."""
+        if job not in self.jobs:
+            raise ValueError(f"{self.name} has no job {job!r}; it has {', '.join(self.jobs)}")
+        self.inbox.append(job)
+
+    async def run(self) -> None:
+        """For ever: wait for a job, do it."""
+        while True:
+            await idle(lambda: self.inbox, "takes a job")
+            job = self.inbox.pop(0)
+            emit(JobBegun(job))
+            await self.jobs[job]()

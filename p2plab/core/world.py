@@ -1,0 +1,223 @@
+"""The world: actors, one atomic step at a time, and the log of what they did.
+
+A world is built by a function and advanced by *choices*. A choice is the name of an actor (it does its pending step) or
+``!name`` (a person presses the button of that action). The same build and the same choices give the same log.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from p2plab.core.actors import Actor, JobFunction
+from p2plab.core.errors import NotEnabled
+from p2plab.core.events import Entry, Event
+from p2plab.core.lockdep import Deadlock, LockOrder, waiting_cycle
+from p2plab.core.running import running
+from p2plab.core.tracked import Footprint, Tracked, cells_of, freeze, name_of
+
+#: The name under which a person's actions appear in the log.
+PERSON = "you"
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped(Event):
+    """The actor of the entry took a step: what it did, and how long that takes (ticks)."""
+
+    label: str
+    duration: int
+
+    def __str__(self) -> str:
+        return self.label
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed(Event):
+    """A person chose an action."""
+
+    action: str
+
+    def __str__(self) -> str:
+        return f"presses {self.action}"
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed(Event):
+    """The actor's code raised and the actor is gone; whatever it held stays held. ``where`` is ``function:line``."""
+
+    error: str
+    where: str
+
+    def __str__(self) -> str:
+        return f"crashed: {self.error} (in {self.where})"
+
+
+@dataclass(frozen=True)
+class Action:
+    """A button: ``press`` changes the world within one step; ``why_not`` says why it makes no sense now, or nothing."""
+
+    name: str
+    help: str
+    press: Callable[[], None]
+    why_not: Callable[[], str] = lambda: ""
+
+
+class World:
+    """Everything that exists in one run, at one moment. ``build`` sets it up; then take choices.
+
+    Raises whatever ``build`` raises. A world belongs to one run: look at it, but change it only with :meth:`take`.
+    """
+
+    def __init__(self, build: Callable[[World], None]) -> None:
+        self.log: list[Entry] = []
+        self.actors: dict[str, Actor] = {}
+        self.actions: dict[str, Action] = {}
+        self.things: dict[str, Any] = {}  #: what the build function wants others to find, by name
+        self.objects: list[Tracked] = []
+        self.footprints: list[Footprint] = []  #: one for each step taken; that of step n is footprints[n - 1]
+        self.lock_order = LockOrder()
+        self.steps = 0
+        self.now = 0
+        self.stuck: Deadlock | None = None
+        self._names: Counter[tuple[str, str]] = Counter()
+        with self._as_running(""):
+            build(self)
+            for name, actor in self.actors.items():
+                running.actor = name
+                actor.advance()
+                self._report_crash(actor)
+
+    # -- building ---------------------------------------------------------------------------------------------------
+
+    def actor(self, name: str, job: JobFunction) -> None:
+        """Add an actor. Its code up to the first ``await`` runs at the end of set-up, in the order of the actors."""
+        if not name.replace("_", "").replace(".", "").isalnum() or name in self.actors or name == PERSON:
+            raise ValueError(f"an actor cannot be called {name!r}: letters, digits, '_' and '.', each name once")
+        self.actors[name] = Actor(name, job())
+
+    def action(self, name: str, help: str, press: Callable[[], None], why_not: Callable[[], str] = lambda: "") -> None:
+        """Add a button that a person may press at any time when ``why_not()`` is empty."""
+        self.actions[name] = Action(name, help, press, why_not)
+
+    def register(self, thing: Tracked) -> str:
+        """Name a new tracked object after its class and its maker: the same name whatever the others do."""
+        kind = type(thing).__name__
+        self.objects.append(thing)
+        number = self._names[running.actor, kind]
+        self._names[running.actor, kind] += 1
+        return f"{running.actor}/{kind}{number}" if running.actor else f"{kind}{number}"
+
+    # -- stepping ---------------------------------------------------------------------------------------------------
+
+    def enabled(self) -> list[str]:
+        """The actors that can take a step now, in the order in which they were added."""
+        return [name for name, actor in self.actors.items() if actor.enabled]
+
+    def take(self, choice: str) -> None:
+        """Take one choice. :exc:`NotEnabled`, with the reason and with nothing changed, if that cannot be done."""
+        reason = self.why_not(choice)
+        if reason:
+            raise NotEnabled(reason)
+        footprint = Footprint()
+        self.steps += 1
+        if choice.startswith("!"):
+            with self._as_running(PERSON, footprint):
+                self.note(Pressed(choice[1:]))
+                self.actions[choice[1:]].press()
+        else:
+            self._step(self.actors[choice], footprint)
+        self.footprints.append(footprint)
+        self._look_for_deadlock(choice)
+
+    def _step(self, actor: Actor, footprint: Footprint) -> None:
+        op = actor.op
+        assert op is not None
+        self.now = max(self.now, actor.ready)
+        actor.ready = self.now + op.duration
+        with self._as_running(actor.name, footprint):
+            if op.guard is not None:
+                op.guard()  # what the step depends on includes what its condition read
+            self.note(Stepped(op.label, op.duration))
+            actor.advance()
+            self._report_crash(actor)
+
+    def why_not(self, choice: str) -> str:
+        """Why a choice cannot be taken now, as a sentence; empty if it can."""
+        if choice.startswith("!"):
+            action = self.actions.get(choice[1:])
+            if action is None:
+                return f"there is no action {choice[1:]!r}; there are {', '.join(self.actions) or 'none'}"
+            return action.why_not()
+        actor = self.actors.get(choice)
+        if actor is None:
+            return f"there is no actor {choice!r}; there are {', '.join(self.actors)}"
+        if actor.enabled:
+            return ""
+        if actor.op is None:
+            return f"{choice} crashed" if actor.crash else f"{choice} has finished"
+        if actor.op.idle:
+            return f"{choice} has nothing to do"
+        others = self.waits_for(choice)
+        return f"{choice} waits: {actor.op.label}" + (f" (for {', '.join(others)})" if others else "")
+
+    def waits_for(self, name: str) -> tuple[str, ...]:
+        """The actors that a blocked actor waits for, as far as its operation knows; empty if it is not blocked."""
+        actor = self.actors.get(name)
+        if actor is None or actor.op is None or actor.op.waits_for is None or actor.enabled:
+            return ()
+        return actor.op.waits_for()
+
+    @property
+    def blocked(self) -> list[str]:
+        """The actors that wait for something, other than for work."""
+        return [n for n, a in self.actors.items() if a.op is not None and not a.op.idle and not a.enabled]
+
+    # -- looking ----------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[tuple[str, str], Any]:
+        """Every cell's frozen value by (object, attribute), with what each actor is about to do."""
+        state = {(name_of(o), cell): freeze(value) for o in self.objects for cell, value in cells_of(o).items()}
+        state |= {(name, "op"): a.op.label if a.op else None for name, a in self.actors.items()}
+        return state
+
+    def note(self, event: Event) -> None:
+        """Append an event to the log; drivers use :func:`~p2plab.core.events.emit`."""
+        self.log.append(Entry(len(self.log), self.steps, self.now, running.actor, event))
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _as_running(self, actor: str, footprint: Footprint | None = None) -> Iterator[None]:
+        before = running.world, running.actor, running.footprint
+        running.world, running.actor, running.footprint = self, actor, footprint
+        try:
+            yield
+        finally:
+            running.world, running.actor, running.footprint = before
+
+    def _report_crash(self, actor: Actor) -> None:
+        if actor.crash is None:
+            return
+        trace = actor.crash.__traceback__
+        where = "its first step"
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            if not code.co_filename.endswith(("core/actors.py", "core/world.py")):
+                where = f"{code.co_qualname}:{trace.tb_lineno}"
+            trace = trace.tb_next
+        kind = type(actor.crash).__name__
+        self.note(Crashed(f"{kind}: {actor.crash}" if str(actor.crash) else kind, where))
+
+    def _look_for_deadlock(self, choice: str) -> None:
+        if self.stuck is not None:
+            return
+        cycle = waiting_cycle(choice, self.waits_for) if choice in self.actors else ()
+        waiting = self.blocked if not cycle and not self.enabled() else []
+        if cycle or waiting:
+            waits = tuple(f"{name}: {op.label}" for name in cycle or waiting if (op := self.actors[name].op))
+            self.stuck = Deadlock(cycle, waits)
+            with self._as_running(choice.removeprefix("!") if choice in self.actors else PERSON):
+                self.note(self.stuck)
