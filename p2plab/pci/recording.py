@@ -91,8 +91,8 @@ def _machine(data: Mapping[str, Any], name: str) -> Machine:
         name=name,
         devices=devices,
         host_bridges=bridges,
-        cpu=cpu_kind(str(data.get("cpu_key") or header.get("cpu") or "")),
-        iommu=iommu_in_use(str(header.get("cmdline", "")), devices),
+        cpu=cpu_kind(f"{data.get('cpu_key', '')} {header.get('cpu', '')}"),
+        iommu=iommu_in_use(str(header.get("cmdline", "")), devices, data.get("qemu_args")),
         lacks=() if dmesg else ("the ranges of the host bridges", "the PCI Express type of each function"),
     )
 
@@ -111,15 +111,21 @@ def cpu_kind(text: str) -> str | None:
     return "zen" if any(word in low for word in ("zen", "epyc", "ryzen", "threadripper")) else "other"
 
 
-def iommu_in_use(cmdline: str, devices: tuple[Device, ...]) -> bool | None:
-    """Whether an IOMMU translates: said by the command line, or by iommu groups; ``None`` if neither is shown."""
-    if "iommu=pt" in cmdline.split():
+def iommu_in_use(cmdline: str, devices: tuple[Device, ...] = (), qemu_args: Any = None) -> bool | None:
+    """Whether an IOMMU translates, by boot options, emulated hardware and iommu groups; ``None`` if nothing is shown.
+
+    Intel's must be asked for (``intel_iommu=on``), AMD's is on by default; ``iommu=pt`` maps one to one
+    (Documentation/admin-guide/kernel-parameters.txt).
+    """
+    options = [word.partition("=") for word in cmdline.split()]
+    said = {name: value.split(",") for name, _, value in options}
+    emulated = " ".join(map(str, qemu_args)) if isinstance(qemu_args, list) else None
+    if "pt" in said.get("iommu", []) or "off" in said.get("amd_iommu", []) or "off" in said.get("iommu", []):
         return False
-    if any(
-        word.split("=")[0].endswith("_iommu") and "on" in word.split("=")[-1].split(",") for word in cmdline.split()
-    ):
-        return True
-    if any(device.iommu_group is not None for device in devices):
+    if emulated is not None:
+        asked = "on" in said.get("intel_iommu", []) and "intel-iommu" in emulated
+        return asked or "amd-iommu" in emulated or "virtio-iommu" in emulated
+    if "on" in said.get("intel_iommu", []) or any(device.iommu_group is not None for device in devices):
         return True
     return False if cmdline else None
 

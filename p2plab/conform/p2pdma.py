@@ -1,0 +1,214 @@
+"""``conform p2pdma``: every recorded verdict of pci_p2pdma, worked out anew from the topology and the ACS registers.
+
+Taken from a recording: the tree, ids, BARs, PCI Express types, ACS registers, CPU, boot options, and the state's label
+where it says which ids were put on the host bridges (``wl2030``). Compared: map type, distance, what dma_map_sgtable
+answers with a 64-bit and a 32-bit mask, the messages, and whether each BAR could be offered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from p2plab.conform.report import Difference, Report
+from p2plab.core.errors import BadInput, KernelError
+from p2plab.pci.acs import Acs
+from p2plab.pci.device import PCIE_TYPES
+from p2plab.pci.dma import DmaAddress, dma_map, pci_p2pdma_add_resource
+from p2plab.pci.machine import Machine
+from p2plab.pci.reach import reach_today, with_ids
+from p2plab.pci.recording import load_json, read_recording
+from p2plab.pci.resource import Resource
+from p2plab.pci.whitelist import INTEL
+
+#: The columns of a recorded pair, in the recordings' order.
+FIELDS: tuple[str, ...] = (
+    *("provider", "client", "distance", "map_type", "dma_map_err", "phys", "dma_addr", "sg_dma_is_bus_address"),
+    *("dma32_map_err", "dma32_addr"),
+)
+_LISTED = re.compile(r"(?:^|_)wl([0-9a-f]{4})(?:_|$)")
+_ADDED = re.compile(r"nvme ([0-9a-f:.]+): added peer-to-peer DMA memory 0x([0-9a-f]+)-0x([0-9a-f]+)")
+
+
+def conform(paths: Iterable[Path]) -> Report:
+    """Compare every file. Raises BadInput naming the file for one that is no such recording."""
+    report = Report("p2pdma")
+    for path in paths:
+        data = load_json(path)
+        try:
+            if "runs" in data:
+                _topology(report, path.name, data)
+            elif "log" in data:
+                _nvme(report, path.name, data)
+            else:
+                raise BadInput("neither `runs` nor `log`: not a p2pdma recording")
+        except BadInput as error:
+            raise BadInput(f"{path}: {error}") from error
+    return report
+
+
+def _topology(report: Report, source: str, data: Mapping[str, Any]) -> None:
+    machine = read_recording(data)
+    offered: dict[str, int] = {}
+    for row in _list(data, "register"):
+        offered[_get(row, "dev")] = _get(row, "bar")
+        report.cases += 1
+        _compare(report, source, "register", f"{row['dev']} BAR {row['bar']}", row, _register(machine, row))
+    for line in data.get("p2pmem", []):
+        bdf = str(line).split(" ")[0]
+        _compare(report, source, "p2pmem", bdf, {"line": line}, {"line": _p2pmem(machine, bdf, offered)})
+    fields = data.get("pair_fields", list(FIELDS))
+    runs = data["runs"]
+    if not isinstance(runs, Mapping):
+        raise BadInput("`runs` is no object")
+    for state, run in runs.items():
+        report.cases += 1
+        here = _in_state(machine, state, run, data.get("state_changes", []))
+        _pairs(report, f"{source}: {state}", here, run, fields, offered)
+
+
+def _in_state(machine: Machine, state: str, run: Any, changes: Any) -> Machine:
+    """The machine as the state's stimuli left it: ACS registers as read back, ids as the label says."""
+    ports = {_get(row, "dev"): row for row in _list(run, "acs")}
+    devices = list(machine.devices)
+    for number, device in enumerate(devices):
+        row = ports.get(device.bdf)
+        if row is not None:
+            offset, cap, ctrl = (_int(row, key) for key in ("acs_cap_offset", "acs_cap", "acs_ctrl"))
+            kind = PCIE_TYPES.get(_int(row, "pcie_type", -1), device.kind)
+            devices[number] = replace(device, kind=kind, acs=Acs(cap, ctrl) if offset else None)
+    machine = replace(machine, devices=tuple(devices))
+    label = _LISTED.search(state)
+    if not label:
+        return machine
+    wanted = f"{INTEL:04x}:{label[1]}"
+    firsts = [first[0].bdf for bridge in machine.host_bridges if (first := machine.on_root_bus(bridge.name))]
+    told = [c["dev"] for c in changes if isinstance(c, Mapping) and c.get("op") == "spoof" and c.get("to") == wanted]
+    return with_ids(machine, {bdf: (INTEL, int(label[1], 16)) for bdf in told or firsts})
+
+
+def _pairs(
+    report: Report, case: str, machine: Machine, run: Any, fields: list[str], offered: Mapping[str, int]
+) -> None:
+    told = run.get("messages", {})
+    if not isinstance(told, Mapping):
+        raise BadInput(f"{case}: `messages` is no object")
+    unread = dict(told)
+    source, _, state = case.partition(": ")
+    for values in _list(run, "pairs"):
+        if not isinstance(values, list) or len(values) != len(fields):
+            raise BadInput(f"{case}: a pair has not {len(fields)} values")
+        recorded = dict(zip(fields, values, strict=True))
+        pair = f"{recorded.get('provider')}>{recorded.get('client')}"
+        recorded["messages"] = sorted(_without_driver(text) for text in unread.pop(pair, []))  # the recorder sorted
+        model = _pair(machine, str(recorded.get("provider")), str(recorded.get("client")), offered)
+        _compare(report, source, state, pair, recorded, model)
+    for pair, texts in unread.items():
+        report.differs(Difference(source, state, pair, "messages", texts, "no such pair was asked"))
+
+
+def _pair(machine: Machine, provider: str, client: str, offered: Mapping[str, int]) -> dict[str, Any]:
+    """One row as the kernel module would have written it."""
+    verdict = reach_today(machine, provider, client)
+    row: dict[str, Any] = dict.fromkeys(FIELDS)
+    row |= {"provider": provider, "client": client, "distance": verdict.distance, "map_type": str(verdict.map_type)}
+    row["messages"] = sorted(verdict.messages)
+    bar = offered.get(provider)
+    if bar is None:
+        return row
+    try:
+        row["phys"] = f"{pci_p2pdma_add_resource(machine[provider], bar).start:#x}"
+    except KernelError:
+        return row
+    wide = _map(machine, provider, client, bar, 64)
+    narrow = _map(machine, provider, client, bar, 32)
+    row["dma_map_err"], row["dma_addr"] = _error_and_address(wide)
+    row["dma32_map_err"], row["dma32_addr"] = _error_and_address(narrow)
+    row["sg_dma_is_bus_address"] = wide.kind == "bus" if isinstance(wide, DmaAddress) else None
+    return row
+
+
+def _map(machine: Machine, provider: str, client: str, bar: int, mask_bits: int) -> DmaAddress | KernelError:
+    try:
+        return dma_map(machine, provider, client, bar=bar, mask_bits=mask_bits)
+    except KernelError as error:
+        return error
+
+
+def _error_and_address(got: DmaAddress | KernelError) -> tuple[int, str | None]:
+    return (-got.errno, None) if isinstance(got, KernelError) else (0, f"{got.address:#x}")
+
+
+def _register(machine: Machine, row: Mapping[str, Any]) -> dict[str, Any]:
+    device = machine[_get(row, "dev")]
+    bar = device.resource(_get(row, "bar")) or Resource(0, 0, -1, 0)
+    model = {"dev": device.bdf, "bar": bar.index, "start": f"{bar.start:#x}", "size": bar.size, "err": 0}
+    try:
+        pci_p2pdma_add_resource(device, bar.index)
+    except KernelError as error:
+        model["err"] = -error.errno
+    return model
+
+
+def _p2pmem(machine: Machine, bdf: str, offered: Mapping[str, int]) -> str:
+    """What /sys/…/p2pmem says: all of what could be offered is there, and nothing is published."""
+    try:
+        size = pci_p2pdma_add_resource(machine[bdf], offered.get(bdf, -1)).size
+    except KernelError:
+        size = 0
+    return f"{bdf} size={size} available={size} published=0"
+
+
+def _nvme(report: Report, source: str, data: Mapping[str, Any]) -> None:
+    """The NVMe driver's own offer of its controller memory: the part that the rule for a BAR decides."""
+    lines = [str(line) for line in _list(data, "log")]
+    report.cases += 1
+    for added in filter(None, map(_ADDED.search, lines)):
+        bdf, start, end = added[1], int(added[2], 16), int(added[3], 16)
+        size = end - start + 1
+        model = "offered" if start % (2 << 20) == 0 and size % (2 << 20) == 0 else "EINVAL"
+        _compare(report, source, "add_resource", bdf, {"result": "offered"}, {"result": model})
+        report.not_modelled["what the NVMe driver takes for itself"] += any(x.startswith(f"{bdf} size=") for x in lines)
+
+
+def _compare(
+    report: Report, source: str, case: str, operation: str, recorded: Mapping[str, Any], model: Mapping[str, Any]
+) -> None:
+    found = [
+        Difference(source, case, operation, what, recorded.get(what), value)
+        for what, value in model.items()
+        if recorded.get(what) != value
+    ]
+    if found:
+        report.differs(*found)
+    else:
+        report.agree += 1
+
+
+def _without_driver(text: str) -> str:
+    """A message without the word in front of the device, which names the driver bound to it."""
+    return str(text).partition(" ")[2]
+
+
+def _list(holder: Any, key: str) -> list[Any]:
+    value = holder.get(key) if isinstance(holder, Mapping) else None
+    if not isinstance(value, list):
+        raise BadInput(f"no list `{key}`")
+    return value
+
+
+def _get(row: Any, key: str) -> Any:
+    if not isinstance(row, Mapping) or row.get(key) is None:
+        raise BadInput(f"{str(row)[:60]} has no `{key}`")
+    return row[key]
+
+
+def _int(row: Mapping[str, Any], key: str, default: int = 0) -> int:
+    value = row.get(key, default)
+    try:
+        return value if isinstance(value, int) else int(str(value)[:32], 16)
+    except ValueError:
+        raise BadInput(f"`{key}` is {str(value)[:40]!r}, not a number") from None

@@ -1,0 +1,111 @@
+"""What ``dma_map_sgtable`` hands to a client for memory of a provider's BAR, and which BARs can be offered at all.
+
+Sources: drivers/pci/p2pdma.c, kernel/dma/direct.c, drivers/iommu/dma-iommu.c, mm/memremap.c (v6.12), and recordings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from p2plab.core.errors import BadInput, KernelError
+from p2plab.pci.device import Device
+from p2plab.pci.machine import Machine
+from p2plab.pci.reach import MapType, reach_today
+from p2plab.pci.resource import Resource
+
+PAGE = 4096
+#: struct pages come in subsections of this many bytes (PAGES_PER_SUBSECTION, include/linux/mmzone.h).
+SUBSECTION = 2 << 20
+#: Where x86 delivers MSIs; no IOVA is handed out there (recorded as a reserved region of Intel's IOMMU).
+MSI_WINDOW = (0xFEE0_0000, 0xFEEF_FFFF)
+
+
+@dataclass(frozen=True)
+class DmaAddress:
+    """An address for the client's DMA engine: a ``bus`` address, a ``phys`` one, or an ``iova``."""
+
+    address: int
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.address:#x} ({self.kind})"
+
+
+def largest_memory_bar(device: Device) -> Resource | None:
+    """The biggest memory BAR that has an address; the first of them if several are as big."""
+    bars = [bar for bar in device.bars if bar.mem and not bar.unset and bar.sized]
+    return max(bars, key=lambda bar: bar.size, default=None)
+
+
+def pci_p2pdma_add_resource(device: Device, index: int, size: int = 0, offset: int = 0) -> Resource:
+    """Offer ``size`` bytes (0: the rest) of a BAR from ``offset`` on; returns the range offered.
+
+    Raises KernelError EINVAL: not a memory BAR, outside the BAR, or start or size not a multiple of 2 MiB.
+    """
+    bar = device.resource(index)
+    if bar is None or not bar.mem or bar.unset or not bar.bar:
+        raise KernelError("EINVAL", f"{device.bdf} has no memory BAR {index} with an address")
+    if not 0 <= offset < bar.size or size < 0 or offset + size > bar.size:
+        raise KernelError("EINVAL", f"{size:#x} bytes at {offset:#x} are not inside BAR {index} of {bar.size:#x} bytes")
+    start, size = bar.start + offset, size or bar.size - offset
+    if start % SUBSECTION or size % SUBSECTION:
+        raise KernelError("EINVAL", f"{start:#x} + {size:#x}: struct pages need start and size in steps of 2 MiB")
+    return Resource(bar.index, start, start + size - 1, bar.flags)
+
+
+def dma_map(
+    machine: Machine,
+    provider: str,
+    client: str,
+    *,
+    bar: int | None = None,
+    offset: int = 0,
+    length: int = PAGE,
+    mask_bits: int = 64,
+    bus_offset: int = 0,
+    iommu: bool | None = None,
+) -> DmaAddress:
+    """The address that ``client`` gets for ``length`` bytes at ``offset`` in a BAR of ``provider`` (default: largest).
+
+    ``bus_offset`` is bus address minus CPU address, 0 on x86; ``iommu`` defaults to what the machine shows; the IOVA is
+    that of the first mapping in an empty domain. Raises KernelError EREMOTEIO (no way), EIO (address above the mask,
+    which nobody checks for BUS_ADDR), EINVAL (BAR cannot be offered); BadInput for a mask outside 1–64.
+    """
+    if not 1 <= mask_bits <= 64:
+        raise BadInput(f"a DMA mask of {mask_bits} bits; allowed: 1 to 64")
+    device = machine[provider]
+    if bar is None:
+        largest = largest_memory_bar(device)
+        bar = largest.index if largest else 0
+    offered = pci_p2pdma_add_resource(device, bar)
+    if length <= 0 or offset < 0 or offset + length > offered.size:
+        raise KernelError("EINVAL", f"{length:#x} bytes at {offset:#x} are not inside the {offered.size:#x} offered")
+    verdict = reach_today(machine, provider, client)
+    phys = offered.start + offset
+    if verdict.map_type is MapType.NOT_SUPPORTED:
+        raise KernelError("EREMOTEIO", f"{verdict.client} cannot reach memory of {verdict.provider}")
+    if verdict.map_type is MapType.BUS_ADDR:
+        return DmaAddress(phys + bus_offset, "bus")
+    if machine.iommu if iommu is None else iommu:
+        return DmaAddress(first_iova(machine, client, length, mask_bits), "iova")
+    if phys + length - 1 >= 1 << mask_bits:
+        raise KernelError("EIO", f"{phys:#x} does not fit a DMA mask of {mask_bits} bits and no IOMMU translates")
+    return DmaAddress(phys, "phys")
+
+
+def first_iova(machine: Machine, client: str, length: int, mask_bits: int = 64) -> int:
+    """The first IOVA of an empty domain: the highest place that fits, below 4 GiB first, aligned to its own size.
+
+    Windows of the client's host bridge and the MSI window are kept free (``iova_reserve_pci_windows``; alignment to
+    the size rounded up to a power of two from ``iommu_dma_alloc_iova``). Raises KernelError ENOMEM.
+    """
+    size = 1 << max(length - 1, PAGE - 1).bit_length()
+    kept = sorted([MSI_WINDOW, *((w.start, w.end) for w in machine.host_bridge_of(client).windows if w.mem)])
+    for limit in (1 << min(mask_bits, 32), 1 << mask_bits):
+        start = (limit - size) // size * size
+        for low, high in reversed(kept):
+            if start <= high and low < start + size:
+                start = (low - size) // size * size
+        if start > 0:
+            return start
+    raise KernelError("ENOMEM", f"no {size:#x} bytes of IOVA below {mask_bits} bits")

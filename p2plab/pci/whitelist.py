@@ -1,0 +1,56 @@
+"""Which host bridges, and which CPUs, are trusted to carry a peer-to-peer request (drivers/pci/p2pdma.c, v6.12)."""
+
+from __future__ import annotations
+
+from p2plab.pci.device import Device, Kind
+from p2plab.pci.machine import Machine
+
+INTEL = 0x8086
+
+#: ``pci_p2pdma_whitelist``: (vendor, device) to "only below the same host bridge" (``REQ_SAME_HOST_BRIDGE``).
+HOST_BRIDGES: dict[tuple[int, int], bool] = {
+    (INTEL, 0x3C00): True,
+    (INTEL, 0x3C01): True,
+    (INTEL, 0x2F00): True,
+    (INTEL, 0x2F01): True,
+    (INTEL, 0x2030): False,
+    (INTEL, 0x2031): False,
+    (INTEL, 0x2032): False,
+    (INTEL, 0x2033): False,
+    (INTEL, 0x2020): False,
+    (INTEL, 0x09A2): False,
+}
+
+CPUS = ("intel", "zen", "other")
+
+
+def cpu_allows(cpu: str | None) -> bool:
+    """``cpu_supports_p2pdma``: an AMD CPU of family 0x17 (Zen) or later; not known counts as no."""
+    return cpu == "zen"
+
+
+def host_bridge_device(machine: Machine, host_bridge: str) -> Device | None:
+    """``pci_host_bridge_dev``: the first function of the root bus, if it is 00.0 or a root port; else none."""
+    first = next(iter(machine.on_root_bus(host_bridge)), None)
+    if first is not None and ((first.slot, first.function) == (0, 0) or first.kind is Kind.ROOT_PORT):
+        return first
+    return None
+
+
+def listed(machine: Machine, host_bridge: str, same: bool) -> tuple[bool, str, str | None]:
+    """Whether one host bridge is on the list, why, and the ``bdf`` that the kernel warns about when it is missing.
+
+    ``same``: provider and client are below the same host bridge.
+    """
+    device = host_bridge_device(machine, host_bridge)
+    if device is None:
+        return False, f"{host_bridge}: its first function is neither 00.0 nor a root port, so it cannot be listed", None
+    if device.vendor is None or device.device is None:
+        return False, f"{host_bridge}: the ids of {device.bdf} are not shown, so it cannot be looked up", None
+    who = f"{host_bridge} is {device.bdf} [{device.ids}]"
+    only_same = HOST_BRIDGES.get((device.vendor, device.device))
+    if only_same is None:
+        return False, f"{who}: not on the list", device.bdf
+    if only_same and not same:
+        return False, f"{who}: listed, but only for two functions below the same host bridge", None
+    return True, f"{who}: listed", None
