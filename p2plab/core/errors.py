@@ -30,6 +30,18 @@ class KernelError(P2PError):
         self.errno: int = number
         self.sentence = sentence
 
+    @classmethod
+    def from_return(cls, status: int, sentence: str) -> KernelError:
+        """The error for what a kernel function returned: a negative errno, or anything else that is not 0.
+
+        >>> str(KernelError.from_return(-14, "no p2p_map"))
+        '-EFAULT: no p2p_map'
+        """
+        numbers = {**_errno.errorcode, **{number: name for name, number in KERNEL_ONLY.items()}}
+        if -status in numbers:
+            return cls(numbers[-status], sentence)
+        return cls("EINVAL", f"{sentence} (it returned {status}, which is neither 0 nor a negative errno)")
+
 
 class BadInput(P2PError):
     """Something from outside (a token, a scene's name, a file) that cannot be used; the text says what is allowed."""
