@@ -17,7 +17,7 @@ from p2plab import __version__
 from p2plab.core.errors import P2PError
 
 #: The modules of this package that hold commands, in the order of the help text.
-COMMANDS = ("conform",)
+COMMANDS = ("scenes", "run", "conform", "doctor")
 
 BAD_INPUT = 2
 

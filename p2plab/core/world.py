@@ -55,6 +55,16 @@ class Crashed(Event):
         return f"crashed: {self.error} (in {self.where})"
 
 
+@dataclass(frozen=True, slots=True)
+class Note(Event):
+    """Something a person should read: an errno that reaches the user, say."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @dataclass(frozen=True)
 class Action:
     """A button: ``press`` changes the world within one step; ``why_not`` says why it makes no sense now, or nothing."""

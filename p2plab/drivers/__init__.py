@@ -1,0 +1,1 @@
+"""The reference drivers: good ones, short enough to be read in class."""

@@ -1,0 +1,1 @@
+"""Pure functions from (run, step) to a picture or to text. The text ones need nothing but Python."""

@@ -1,0 +1,15 @@
+"""A NIC that maps like any other and then ignores the notifier."""
+
+from __future__ import annotations
+
+from p2plab.drivers.nic import ObedientNic
+from p2plab.mm import MmuNotifierRange
+
+
+class IgnorantNic(ObedientNic):
+    """Breaks obedience: it hears the call, does nothing, and goes on using addresses that are no longer its own."""
+
+    async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
+        """Says yes and keeps everything."""
+        self.invalidation_begins(range)
+        return 0

@@ -1,0 +1,110 @@
+"""``p2plab run SCENE`` and ``p2plab replay TOKEN``: a run in the terminal, as text or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from p2plab.catalog import find
+from p2plab.core.errors import BadInput
+from p2plab.core.events import to_json
+from p2plab.core.logfile import dump
+from p2plab.core.run import Run
+from p2plab.core.schedule import Schedule, by_clock, by_seed, by_text
+from p2plab.core.token import StaleToken, open_token, token_of
+from p2plab.rules.damage import damage
+from p2plab.views.text import board_of, story
+from p2plab.views.trace import chrome_trace
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare both commands."""
+    command = commands.add_parser("run", help="run a scene and print what happened")
+    command.add_argument("scene", help="its name (see: p2plab scenes)")
+    command.add_argument("--knob", action="append", default=[], metavar="NAME=VALUE", help="set a knob; may be repeated")
+    order = command.add_mutually_exclusive_group()
+    order.add_argument("--seed", type=int, metavar="N", help="a random order of events, from this seed")
+    order.add_argument("--timed", action="store_true", help="whoever is ready first goes first")
+    order.add_argument("--schedule", metavar="TEXT", help="'gpu nic*3 !defrag ...': as far as it can, 3 steps, press, rest")
+    _output(command)
+    command.set_defaults(handler=run)
+    replay = commands.add_parser("replay", help="run a token again")
+    replay.add_argument("token", help="p2p1.…; '-' reads it from standard input")
+    _output(replay)
+    replay.set_defaults(handler=run_token)
+
+
+def _output(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    command.add_argument("--trace", type=Path, metavar="FILE", help="write a Chrome/Perfetto trace as well")
+    command.add_argument("--log", type=Path, metavar="FILE", help="write the event log as JSON lines as well")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit 0 where all rules held, 1 where one broke."""
+    scene = find(arguments.scene)
+    pairs = [text.partition("=") for text in arguments.knob]
+    if bad := next((name for name, equals, _ in pairs if not equals), ""):
+        raise BadInput(f"--knob {bad}: write NAME=VALUE")
+    order: Schedule = by_text(scene.story)
+    if arguments.seed is not None:
+        order = by_seed(arguments.seed)
+    elif arguments.timed:
+        order = by_clock
+    elif arguments.schedule is not None:
+        order = by_text(arguments.schedule)
+    return _show(Run(scene, {name: value for name, _, value in pairs}).driven(order), arguments)
+
+
+def run_token(arguments: argparse.Namespace) -> int:
+    """As ``run``; a token of another version prints what can still be replayed, and exits 2."""
+    text = sys.stdin.read(100_000) if arguments.token == "-" else arguments.token
+    try:
+        replayed = open_token(text, find)
+    except StaleToken as stale:
+        _show(stale.run, arguments)
+        raise
+    return _show(replayed, arguments)
+
+
+def _show(run: Run, arguments: argparse.Namespace) -> int:
+    board = board_of(run)
+    if arguments.trace:
+        _write(arguments.trace, json.dumps(chrome_trace(run)))
+    if arguments.log:
+        _write(arguments.log, "\n".join(dump(run)) + "\n")
+    if arguments.json:
+        print(json.dumps(as_json(run), indent=1))
+    else:
+        print(story(run), end="")
+    return 1 if board.findings else 0
+
+
+def as_json(run: Run) -> dict[str, object]:
+    """A run, its verdict and its log as one JSON object; addresses are hex text."""
+    board = board_of(run)
+    hits = [
+        vars(hit) | {"address": hex(hit.address), "before": hit.before.hex(), "after": hit.after.hex()}
+        for hit in damage(run.log)
+    ]
+    return {
+        "scene": run.scenario.name,
+        "version": run.scenario.version,
+        "settings": run.settings,
+        "schedule": list(run.schedule),
+        "token": token_of(run),
+        "held": not board.findings,
+        "rules": {rule.name: board.state(rule) for rule in board.rules},
+        "findings": [vars(finding) for finding in board.findings],
+        "damage": hits,
+        "log": [to_json(entry) for entry in run.log],
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror}") from None

@@ -1,0 +1,46 @@
+"""``p2plab scenes``: what can be run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import textwrap
+
+from p2plab.catalog import SCENES
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    command = commands.add_parser("scenes", help="list the scenes, with what each of them shows")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.set_defaults(handler=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Always exits 0."""
+    if arguments.json:
+        rows = [
+            {
+                "name": scene.name,
+                "version": scene.version,
+                "title": scene.title,
+                "about": scene.about,
+                "breaks": scene.breaks or None,
+                "rules": list(scene.rules),
+                "story": scene.story,
+                "knobs": [
+                    {"name": k.name, "default": k.default, "help": k.help, "allowed": list(k.choices) or [k.low, k.high]}
+                    for k in scene.knobs
+                ],
+            }
+            for scene in SCENES.values()
+        ]
+        print(json.dumps({"scenes": rows}, indent=1))
+        return 0
+    for scene in SCENES.values():
+        print(f"{scene.name}: {scene.title} ({f'breaks {scene.breaks}' if scene.breaks else 'all rules hold'})")
+        print(textwrap.fill(scene.about, 72, initial_indent="  ", subsequent_indent="  "))
+        for k in scene.knobs:
+            allowed = " | ".join(k.choices) or f"{k.low} to {k.high}"
+            print(f"    {k.name}={k.default}  ({allowed}) {k.help}")
+    return 0

@@ -1,0 +1,34 @@
+"""A NIC that obeys: it maps once, drops everything when the notifier says so, and maps again."""
+
+from __future__ import annotations
+
+from p2plab.mm import MmuNotifierRange
+from p2plab.p2p.importer import Importer
+
+
+class ObedientNic(Importer):
+    """Keeps both ends of the bargain of 29 January 2019 (<20190129174728.6430-4-jglisse@redhat.com>)."""
+
+    async def map(self, start: int, end: int) -> None:
+        """Ask the exporter, then look again under the lock before the device is told."""
+        while True:
+            sequence = await self.wait_until_valid()
+            addresses = await self.p2p_map(start, end)
+            async with self.lock:
+                if self.valid(sequence):
+                    await self.engine.program(start, addresses)
+                    return
+                await self.p2p_unmap(start, end)
+
+    async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
+        """Before this returns, the device has forgotten the range and nothing of it is in flight."""
+        async with self.lock:
+            self.invalidation_begins(range)
+            await self.engine.clear(range.start, range.end)
+            await self.engine.drain(range.start, range.end)
+            await self.p2p_unmap(range.start, range.end)
+        return 0
+
+    async def invalidate_range_end(self, range: MmuNotifierRange) -> None:
+        """From here on a new mapping is possible."""
+        self.invalidation_ends(range)

@@ -1,0 +1,72 @@
+"""A rule watches the log and reports when a promise is broken; the board says how every promise stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from p2plab.core.events import Entry
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A broken promise: at which step, in whose step, who broke it, and what happened."""
+
+    rule: str
+    step: int
+    actor: str
+    culprit: str
+    what: str
+
+
+class Rule:
+    """One promise. A subclass keeps what it needs to remember in plain attributes and overrides :meth:`see`.
+
+    ``source`` is a Message-ID of linux-mm or a kernel file; ``stated`` says whether it is written there (True) or
+    inferred from it. ``years``: ``2019``, ``now`` or both. ``number`` is the promise's number in the documentation.
+    """
+
+    name: ClassVar[str]
+    number: ClassVar[int | None] = None
+    promise: ClassVar[str]
+    source: ClassVar[str]
+    stated: ClassVar[bool]
+    years: ClassVar[str] = "2019 and now"
+
+    def __init__(self) -> None:
+        self.exercised = False  #: whether anything happened that could have broken it
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        """Look at the next entry; yield what it breaks."""
+        raise NotImplementedError
+
+    def broken(self, entry: Entry, culprit: str, what: str) -> Finding:
+        """A finding of this rule at this entry."""
+        return Finding(self.name, entry.step, entry.actor, culprit, what)
+
+
+@dataclass(frozen=True)
+class Board:
+    """How the promises stand after a log: all findings in order, and which rules were put to the test at all."""
+
+    rules: tuple[Rule, ...]
+    findings: tuple[Finding, ...]
+
+    def first(self, rule: str) -> Finding | None:
+        """The first finding of a rule, or None."""
+        return next((finding for finding in self.findings if finding.rule == rule), None)
+
+    def state(self, rule: Rule) -> str:
+        """``broken at step 7``, ``kept``, or ``not exercised``."""
+        finding = self.first(rule.name)
+        if finding is not None:
+            return f"broken at step {finding.step}"
+        return "kept" if rule.exercised else "not exercised"
+
+
+def judge(log: Iterable[Entry], rules: Sequence[type[Rule]]) -> Board:
+    """Read a log through fresh copies of the rules."""
+    fresh = tuple(rule() for rule in rules)
+    findings = tuple(finding for entry in log for rule in fresh for finding in rule.see(entry))
+    return Board(fresh, findings)

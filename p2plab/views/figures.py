@@ -1,0 +1,100 @@
+"""The Bokeh figures behind the views. Each is made once and then only fed columns; labels are exact hex text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bokeh.models import ColumnDataSource, HoverTool, Range1d
+from bokeh.plotting import figure
+
+from p2plab.core.run import Run
+from p2plab.views.picture import GREY, INK, PAPER, RED
+from p2plab.views.strip import rows
+from p2plab.views.timeline import lanes_of
+
+FONT = "13px"
+
+
+def bar_map_figure(run: Run) -> Any:
+    """Feeds on ``slots`` of :func:`~p2plab.views.barmap.bar_map`."""
+    aperture = run.world.things["exporters"][0].aperture
+    plot = _figure("BAR aperture", x_range=Range1d(-0.6, len(aperture) - 0.4), y_range=Range1d(-0.6, 2.6), height=190)
+    source = _source("slots", "x", "y", "label", "colour", "hatch", "hover")
+    drawn = plot.rect(
+        "x", "y", 0.94, 0.86, source=source, fill_color="colour", line_color=INK, hatch_pattern="hatch", hatch_color=GREY
+    )
+    plot.text("x", "y", text="label", source=source, **_LABEL)
+    plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
+    plot.yaxis.ticker = [0, 1, 2]
+    plot.yaxis.major_label_overrides = {0: "slot shows", 1: "lent to", 2: "DMA now"}
+    plot.xaxis.ticker = list(range(len(aperture)))
+    plot.xaxis.axis_label = f"slot of 4 KiB, from {aperture.address(0):#x}"
+    return plot
+
+
+def address_space_figure(run: Run) -> Any:
+    """Feeds on ``pages`` of :func:`~p2plab.views.strip.address_space`."""
+    things = run.world.things
+    lanes = rows(run)
+    plot = _figure("Address space", x_range=Range1d(-0.1, things["width"] + 0.1), y_range=lanes, height=190)
+    source = _source("pages", "left", "right", "row", "label", "colour", "hatch", "hover")
+    drawn = plot.hbar(
+        y="row", left="left", right="right", height=0.8, source=source, fill_color="colour", line_color=INK,
+        hatch_pattern="hatch", hatch_color=GREY,
+    )  # fmt: skip
+    plot.text("left", "row", text="label", source=source, x_offset=6, **(_LABEL | {"text_align": "left"}))
+    plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
+    plot.xaxis.ticker = list(range(things["width"] + 1))
+    plot.xaxis.axis_label = f"page, from {things['base']:#x}"
+    return plot
+
+
+def timeline_figure(run: Run) -> Any:
+    """Feeds on ``bars``, ``marks`` and ``cursor`` of :func:`~p2plab.views.timeline.timeline`."""
+    lanes = lanes_of(run)
+    plot = _figure("Timeline", y_range=Range1d(0, len(lanes)), height=60 + 48 * len(lanes))
+    bars = _source("bars", "left", "right", "bottom", "top", "kind", "colour", "label", "hover")
+    drawn = plot.quad(
+        left="left", right="right", bottom="bottom", top="top", source=bars, fill_color="colour", line_color=INK,
+        line_width=0.5,
+    )  # fmt: skip
+    marks = _source("marks", "x", "y", "label", "colour")
+    plot.scatter("x", "y", source=marks, marker="x", size=18, line_width=4, color="colour")
+    plot.text(
+        "x", "y", text="label", source=marks, x_offset=12, y_offset=-10, text_font_size=FONT, text_color=RED,
+        text_font_style="bold", background_fill_color=PAPER, background_fill_alpha=0.85,
+    )  # fmt: skip
+    cursor = _source("cursor", "x", "label")
+    plot.ray("x", 0, angle=90, angle_units="deg", length=0, source=cursor, line_color=INK, line_dash="dashed")
+    plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
+    plot.yaxis.ticker = [number + 0.5 for number in range(len(lanes))]
+    plot.yaxis.major_label_overrides = {number + 0.5: name for number, name in enumerate(lanes)}
+    plot.xaxis.axis_label = "step"
+    return plot
+
+
+_LABEL = {
+    "text_align": "center",
+    "text_baseline": "middle",
+    "text_font_size": FONT,
+    "text_color": INK,
+}
+
+
+def _source(name: str, *columns: str) -> ColumnDataSource:
+    return ColumnDataSource({column: [] for column in columns}, name=name)
+
+
+def _figure(title: str, **options: Any) -> Any:
+    plot = figure(title=title, toolbar_location=None, tools="", sizing_mode="stretch_width", min_width=320, **options)
+    plot.background_fill_color = plot.border_fill_color = PAPER
+    plot.grid.visible = False
+    plot.outline_line_color = None
+    plot.title.text_font_size = "14px"
+    for axis in plot.axis:
+        axis.major_label_text_font_size = axis.axis_label_text_font_size = FONT
+        axis.major_label_text_color = axis.axis_label_text_color = INK
+        axis.minor_tick_line_color = None
+    return plot
+
+

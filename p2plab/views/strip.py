@@ -1,0 +1,94 @@
+"""The address-space strip: a process's VMAs, the range a notifier is telling about, and what each importer holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from p2plab.core.run import Run
+from p2plab.mm.log import NotifierEnd, NotifierStart
+from p2plab.p2p.aperture import PAGE_SIZE
+from p2plab.views.picture import GREEN, ORANGE, PALE, RED, Picture, Table
+
+
+def address_space(run: Run, step: int) -> Picture:
+    """The first process's address space after ``step`` steps; x counts pages from the base that the words name."""
+    world = run.at(step)
+    mm = world.things["spaces"][0]
+    base = world.things["base"]
+    pages = Table("left", "right", "row", "label", "colour", "hatch", "hover")
+    words = []
+    for vma in mm.vmas():
+        left, right = (vma.vm_start - base) // PAGE_SIZE, (vma.vm_end - base) // PAGE_SIZE
+        label = f"{vma.vm_file.name} {right - left} pages" if vma.vm_file else f"{right - left} pages"
+        _bar(pages, left, right, f"{mm.name}'s VMAs", label, PALE, f"VMA {vma.vm_start:#x}..{vma.vm_end:#x} of {mm.name}")
+        words.append(f"VMA {vma.vm_start:#x}..{vma.vm_end:#x} ({label})")
+    under_way = open_ranges(run, step)
+    for event in under_way:
+        left = max(0, (event.start - base) // PAGE_SIZE)
+        right = min(_width(world), (event.end - base) // PAGE_SIZE)
+        hover = f"{event.event} {event.start:#x}..{event.end:#x}, under way"
+        _bar(pages, left, right, "notifier", event.event, ORANGE, hover, "diagonal_line")
+        words.append(f"notifier {event.event} {event.start:#x}..{event.end:#x} under way")
+    for importer in world.things["importers"]:
+        words.append(_translations(pages, importer, base))
+    if not under_way:
+        words.append("no invalidation under way")
+    return Picture(f"Address space of {mm.name}: {'; '.join(words) or 'empty'}.", {"pages": pages.columns})
+
+
+def rows(run: Run) -> list[str]:
+    """The strip's rows from bottom to top: the same for every step of a run."""
+    things = run.world.things
+    return [*(f"{i.name} translates" for i in things["importers"]), "notifier", f"{things['spaces'][0].name}'s VMAs"]
+
+
+def open_ranges(run: Run, step: int) -> list[NotifierStart]:
+    """The invalidations that are under way after ``step`` steps."""
+    under_way: list[tuple[str, NotifierStart]] = []
+    for entry in run.log:
+        if entry.step > step:
+            break
+        if isinstance(entry.event, NotifierStart):
+            under_way.append((entry.actor, entry.event))
+        elif isinstance(entry.event, NotifierEnd):
+            mine = [item for item in under_way if item[0] == entry.actor]
+            if mine:
+                under_way.remove(mine[-1])
+    return [event for _, event in under_way]
+
+
+def _translations(pages: Table, importer: Any, base: int) -> str:
+    """Each page that the device translates, and whether the address is still what the exporter lent."""
+    good, stale = [], []
+    for page, address in importer.engine.table.items():
+        fresh = page in importer.held and _still_right(importer, page, address)
+        (good if fresh else stale).append(f"{address:#x}")
+        number = (page - base) // PAGE_SIZE
+        hover = f"{importer.name}: page {page:#x} is at {address:#x}" + ("" if fresh else ", STALE")
+        label = "ok" if fresh else "stale"
+        row = f"{importer.name} translates"
+        _bar(pages, number, number + 1, row, label, GREEN if fresh else RED, hover, " " if fresh else "cross")
+    if not good and not stale:
+        return f"{importer.name} translates nothing"
+    return f"{importer.name} translates {len(good)} pages rightly and {len(stale)} stale" + (
+        f" ({', '.join(stale)})" if stale else ""
+    )
+
+
+def _still_right(importer: Any, page: int, address: int) -> bool:
+    grant = importer.held[page]
+    exporter = grant.vma.vm_ops
+    thing = exporter.object_behind(grant.vma)
+    slots = exporter.aperture.slots_of(thing)
+    slot = slots[grant.vma.pgoff_of(page)]
+    return slot is not None and exporter.aperture.address(slot) == address
+
+
+def _width(world: Any) -> int:
+    return int(world.things["width"])
+
+
+def _bar(
+    pages: Table, left: int, right: int, row: str, label: str, colour: str, hover: str, hatch: str = " "
+) -> None:
+    pages.row(left=left, right=right, row=row, label=label, colour=colour, hatch=hatch, hover=hover)

@@ -1,0 +1,133 @@
+"""A run as plain text of at most 72 columns, fit for a mail: one column an actor, and the reason of every switch."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from p2plab.core.events import Entry, Event
+from p2plab.core.run import Run
+from p2plab.core.token import token_of
+from p2plab.core.world import PERSON, Crashed, Pressed, Stepped, World
+from p2plab.rules import RULES, Board, judge
+from p2plab.rules.damage import damage
+
+WIDTH = 72
+
+#: How many damaged frames a report spells out.
+SHOWN = 3
+
+
+def board_of(run: Run) -> Board:
+    """How the promises that this run's scenario watches stand at its end."""
+    return judge(run.log, [RULES[name] for name in run.scenario.rules])
+
+
+def story(run: Run) -> str:
+    """The whole report: what runs, the columns, the verdict with rule, step, bytes and source, and the token."""
+    return "\n".join([*_heading(run), "", *columns(run), "", *verdict(run), "", *_token(run)]) + "\n"
+
+
+def columns(run: Run) -> Iterator[str]:
+    """One row an event, each in its actor's column; a row of dashes where another actor takes over, with the reason."""
+    world = run.scenario.world(**run.settings)
+    lanes = _lanes(list(world.actors))
+    yield "step " + _header(lanes)
+    yield from _rows(world.log, lanes, "set-up")
+    before = ""
+    seen = len(world.log)
+    for choice in run.schedule:
+        if not choice.startswith("!"):
+            if before and choice != before:
+                yield _switch(world, before, choice)
+            before = choice
+        world.take(choice)
+        yield from _rows(world.log[seen:], lanes, str(world.steps))
+        seen = len(world.log)
+
+
+def verdict(run: Run) -> Iterator[str]:
+    """Which promises broke, said by whom, and whose bytes were damaged; or that all held, and which were not tested."""
+    board = board_of(run)
+    damaged = damage(run.log)
+    if not board.findings and not damaged:
+        idle = [rule.name for rule in board.rules if not rule.exercised]
+        yield from _wrap(f"all rules held ({len(board.rules) - len(idle)} of {len(board.rules)} put to the test)")
+        if idle:
+            yield from _wrap(f"not put to the test: {', '.join(idle)}")
+    for rule in board.rules:
+        finding = board.first(rule.name)
+        if finding is None:
+            continue
+        number = f" (invariant {rule.number})" if rule.number else ""
+        yield from _wrap(f"BROKEN: {rule.name}{number}, at step {finding.step}, by {finding.culprit}")
+        yield from _wrap(f"promised: {rule.promise}", "  ")
+        yield from _wrap(f"happened: {finding.what}", "  ")
+        yield from _wrap(f"source:   {rule.source} ({'stated' if rule.stated else 'inferred'})", "  ")
+    if damaged:
+        others = [hit for hit in damaged if hit.frame]
+        yield from _wrap(f"damage: {len(damaged)} beats went astray, {len(others)} of them into somebody's memory")
+        for hit in (others or list(damaged))[:SHOWN]:
+            yield from _wrap(str(hit), "  ")
+
+
+def _heading(run: Run) -> Iterator[str]:
+    knobs = ", ".join(f"{name}={value}" for name, value in run.settings.items())
+    yield from _wrap(f"{run.scenario.name} (version {run.scenario.version}): {run.scenario.title}")
+    if knobs:
+        yield from _wrap(f"knobs: {knobs}")
+
+
+def _token(run: Run) -> Iterator[str]:
+    yield "token:"
+    token = token_of(run)
+    yield from (token[i : i + WIDTH] for i in range(0, len(token), WIDTH))
+
+
+def _lanes(actors: list[str]) -> dict[str, int]:
+    """Where each actor's column begins: evenly, but leaving at least 32 columns to the last one."""
+    stride = max(2, min(max(len(name) for name in actors) + 2, (WIDTH - 5 - 32) // max(1, len(actors) - 1)))
+    return {name: 5 + stride * number for number, name in enumerate(actors)}
+
+
+def _header(lanes: dict[str, int]) -> str:
+    line = ""
+    for name, place in lanes.items():
+        line = line.ljust(place - 5) if len(line) <= place - 5 else f"{line[: place - 6]} "
+        line += name
+    return line[: WIDTH - 5]
+
+
+def _rows(entries: list[Entry], lanes: dict[str, int], step: str) -> Iterator[str]:
+    for entry in entries:
+        text = phrase(entry.event)
+        if not text:
+            continue
+        place = lanes.get(entry.actor, 5)
+        lead = "" if isinstance(entry.event, (Stepped, Pressed)) else "  "
+        if entry.actor == PERSON:
+            text = f"== {PERSON} {text} =="
+        yield from _row(step, place, text, lead, list(lanes.values()))
+        step = ""
+
+
+def _row(step: str, place: int, text: str, lead: str, bars: list[int]) -> Iterator[str]:
+    room = WIDTH - place - len(lead)
+    for number, line in enumerate(textwrap.wrap(text, room, subsequent_indent="  ") or [""]):
+        left = "".join("|" if at in bars else " " for at in range(5, place))
+        yield f"{step if number == 0 else '':>4} {left}{lead}{line}".rstrip()
+
+
+def _switch(world: World, before: str, choice: str) -> str:
+    why = world.why_not(before) or f"{before} could go on"
+    line = f"---- {before} -> {choice}: {why} "
+    return (line if len(line) <= WIDTH else f"{line[: WIDTH - 4]}... ").ljust(WIDTH, "-")[:WIDTH]
+
+
+def phrase(event: Event) -> str:
+    """What a row says of an event; empty where the step's own label says it already."""
+    return f"!! {event}" if isinstance(event, Crashed) else str(event)
+
+
+def _wrap(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=True)

@@ -1,0 +1,132 @@
+"""The notifier timeline: a lane per actor, its steps, calls nested inside them, locks held, beats, and the breaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from p2plab.core.calls import Called, Returned
+from p2plab.core.events import Entry
+from p2plab.core.lockdep import Deadlock
+from p2plab.core.locks import LockAcquired, LockReleased
+from p2plab.core.run import Run
+from p2plab.core.world import PERSON, Pressed, Stepped
+from p2plab.p2p.events import BeatIssued, BeatLanded
+from p2plab.rules.base import Board
+from p2plab.views.picture import BLUE, GREY, ORANGE, PALE, PINK, RED, SKY, Picture, Table
+
+#: Kinds of bar: colour and height within a lane.
+KINDS = {
+    "step": (PALE, 0.84),
+    "now": (GREY, 0.84),
+    "call": (SKY, 0.5),
+    "notifier": (ORANGE, 0.36),
+    "lock": (BLUE, 0.1),
+    "beat": (PINK, 0.22),
+}
+
+
+@dataclass(frozen=True)
+class _Bar:
+    lane: str
+    kind: str
+    first: int
+    last: int
+    label: str
+
+
+def timeline(run: Run, step: int, board: Board) -> Picture:
+    """The whole run, with ``step`` marked; ``board`` is how the rules stand at the run's end."""
+    lanes = lanes_of(run)
+    bars = Table("left", "right", "bottom", "top", "kind", "colour", "label", "hover")
+    for bar in [*_steps(run, step), *_calls(run.log, len(run)), *_locks(run.log, len(run)), *_beats(run.log, len(run))]:
+        colour, height = KINDS[bar.kind]
+        middle = lanes.index(bar.lane) + 0.5 - (0.37 if bar.kind == "lock" else 0)
+        bars.row(
+            left=bar.first - 0.5,
+            right=bar.last + 0.5,
+            bottom=middle - height / 2,
+            top=middle + height / 2,
+            kind=bar.kind,
+            colour=colour,
+            label=bar.label,
+            hover=f"{bar.lane}, step {bar.first}" + (f" to {bar.last}" if bar.last > bar.first else "") + f": {bar.label}",
+        )
+    marks = Table("x", "y", "label", "colour")
+    for finding in _firsts(board):
+        marks.row(x=finding.step, y=lanes.index(finding.actor) + 0.5, label=finding.rule, colour=RED)
+    cursor = {"x": [step], "label": [f"step {step}"]}
+    return Picture(_words(run, step, board), {"bars": bars.columns, "marks": marks.columns, "cursor": cursor})
+
+
+def lanes_of(run: Run) -> list[str]:
+    """The lanes from bottom to top: the person on top, then the actors in their order."""
+    return [*reversed(run.world.actors), PERSON]
+
+
+def _steps(run: Run, step: int) -> list[_Bar]:
+    bars = []
+    for entry in run.log:
+        if isinstance(entry.event, (Stepped, Pressed)):
+            kind = "now" if entry.step == step else "step"
+            bars.append(_Bar(entry.actor or PERSON, kind, entry.step, entry.step, str(entry.event)))
+    return bars
+
+
+def _calls(log: tuple[Entry, ...], end: int) -> list[_Bar]:
+    bars: list[_Bar] = []
+    under_way: dict[str, list[tuple[int, Called]]] = {}
+    for entry in log:
+        if isinstance(entry.event, Called):
+            under_way.setdefault(entry.actor, []).append((entry.step, entry.event))
+        elif isinstance(entry.event, Returned) and under_way.get(entry.actor):
+            first, call = under_way[entry.actor].pop()
+            bars.append(_call_bar(entry.actor, first, entry.step, call))
+    for actor, calls in under_way.items():
+        bars += [_call_bar(actor, first, end, call) for first, call in calls]
+    return sorted(bars, key=lambda bar: bar.first - bar.last)  # the inner ones on top of the outer
+
+
+def _call_bar(actor: str, first: int, last: int, call: Called) -> _Bar:
+    kind = "notifier" if call.caller == "mmu_notifier" else "call"
+    return _Bar(actor or PERSON, kind, first, last, str(call))
+
+
+def _locks(log: tuple[Entry, ...], end: int) -> list[_Bar]:
+    bars: list[_Bar] = []
+    held: dict[tuple[str, str], int] = {}
+    for entry in log:
+        event = entry.event
+        if isinstance(event, LockAcquired):
+            held[entry.actor, event.lock] = entry.step
+        elif isinstance(event, LockReleased) and (entry.actor, event.lock) in held:
+            first = held.pop((entry.actor, event.lock))
+            bars.append(_Bar(entry.actor, "lock", first, entry.step, f"holds {event.lock} ({event.mode})"))
+    bars += [_Bar(actor, "lock", first, end, f"holds {lock}") for (actor, lock), first in held.items()]
+    return [bar for bar in bars if bar.lane]
+
+
+def _beats(log: tuple[Entry, ...], end: int) -> list[_Bar]:
+    bars: list[_Bar] = []
+    issued: dict[str, tuple[int, BeatIssued]] = {}
+    for entry in log:
+        if isinstance(entry.event, BeatIssued):
+            issued[entry.actor] = (entry.step, entry.event)
+        elif isinstance(entry.event, BeatLanded) and entry.actor in issued:
+            first, _ = issued.pop(entry.actor)
+            bars.append(_Bar(entry.actor, "beat", first, entry.step, f"a beat {entry.event}"))
+    bars += [_Bar(who, "beat", first, end, f"a beat to {beat.address:#x}, in flight") for who, (first, beat) in issued.items()]
+    return bars
+
+
+def _firsts(board: Board):  # type: ignore[no-untyped-def]
+    firsts = (board.first(rule.name) for rule in board.rules)
+    return [finding for finding in firsts if finding is not None]
+
+
+def _words(run: Run, step: int, board: Board) -> str:
+    here = [e for e in run.log if e.step == step]
+    said = "; ".join(text for e in here if (text := str(e.event)))
+    who = here[0].actor or PERSON if here and step else "set-up"
+    breaks = ", ".join(f"{f.rule} breaks at step {f.step}" for f in _firsts(board)) or "nothing breaks"
+    stuck = next((str(e.event) for e in run.log if isinstance(e.event, Deadlock)), "")
+    return f"Step {step} of {len(run)}, {who}: {said or 'built'}. In this run {breaks}.{f' {stuck}.' if stuck else ''}"
