@@ -7,6 +7,7 @@
 
 from p2plab.pci.acs import Acs
 from p2plab.pci.device import Device, Kind
+from p2plab.pci.lspci import read_lspci
 from p2plab.pci.machine import Decode, HostBridge, Machine
 from p2plab.pci.recording import read_recording
 from p2plab.pci.resource import Resource
@@ -14,4 +15,15 @@ from p2plab.pci.resource import Resource
 #: A BAR is a resource with an index from 0 to 5.
 Bar = Resource
 
-__all__ = ["Acs", "Bar", "Decode", "Device", "HostBridge", "Kind", "Machine", "Resource", "read_recording"]
+__all__ = [
+    "Acs",
+    "Bar",
+    "Decode",
+    "Device",
+    "HostBridge",
+    "Kind",
+    "Machine",
+    "Resource",
+    "read_lspci",
+    "read_recording",
+]

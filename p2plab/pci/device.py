@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from p2plab.core.errors import BadInput
 from p2plab.pci.acs import Acs
+from p2plab.pci.rebar import ResizableBar
 from p2plab.pci.resource import IO_WINDOW, MEM_WINDOW, PREF_WINDOW, ROM, Resource
 
 _BDF = re.compile(r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-7])")
@@ -51,7 +52,8 @@ class Device:
     """One function at ``bdf``; ids and class are ``None`` where the source does not show them.
 
     ``parent`` is the bdf of the bridge above, ``None`` on a root bus; ``path`` is the sysfs directory, empty when the
-    source has none; ``secondary``/``subordinate`` are the buses below a bridge.
+    source has none; ``secondary``/``subordinate`` are the buses below a bridge; ``memory_decode`` is the command
+    register's bit, ``hotplug`` whether the slot below a port can be hot-plugged; each ``None`` where not shown.
     """
 
     bdf: str
@@ -71,8 +73,9 @@ class Device:
     driver: str = ""
     path: str = ""
     iommu_group: int | None = None
-    express: bool | None = None
     memory_decode: bool | None = None
+    hotplug: bool | None = None
+    rebar: tuple[ResizableBar, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.bdf} {self.kind}" + (f" [{self.ids}]" if self.ids else "")

@@ -45,8 +45,8 @@ class Decode:
 class Machine:
     """Functions in the source's order, host bridges, and what is known of CPU and IOMMU (``None``: not shown).
 
-    ``lacks`` says in sentences what the source does not show. Raises BadInput for a function listed twice, a parent
-    that is not there, or a bridge below itself.
+    ``lacks`` says in words what the source does not show; ``tree_known`` is false where it shows no tree. Raises
+    BadInput for a function listed twice, a parent that is not there, or a bridge below itself.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Machine:
     cpu: str | None = None
     iommu: bool | None = None
     lacks: tuple[str, ...] = ()
+    tree_known: bool = True
     _by_bdf: dict[str, Device] = field(init=False, repr=False, compare=False)
     _children: dict[str | None, tuple[Device, ...]] = field(init=False, repr=False, compare=False)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from p2plab.core.errors import BadInput
 from p2plab.pci.device import CLASS_PCI_BRIDGE, Device, Kind, canonical
+from p2plab.pci.lspci import read_lspci
 from p2plab.pci.machine import HostBridge, Machine
 from p2plab.pci.resource import (
     IORESOURCE_IO,
@@ -41,7 +43,6 @@ _DMESG_KINDS = {
     "conventional PCI endpoint": Kind.CONVENTIONAL,
     "conventional PCI bridge": Kind.CONVENTIONAL_BRIDGE,
 }
-_EXPRESS_UNKNOWN = (Kind.BRIDGE, Kind.FUNCTION)
 
 
 def load_json(path: Path) -> dict[str, Any]:
@@ -89,11 +90,35 @@ def _machine(data: Mapping[str, Any], name: str) -> Machine:
     header = header if isinstance(header, Mapping) else {}
     return Machine(
         name=name,
-        devices=devices,
+        devices=_with_capabilities(devices, data),
         host_bridges=bridges,
         cpu=cpu_kind(f"{data.get('cpu_key', '')} {header.get('cpu', '')}"),
         iommu=iommu_in_use(str(header.get("cmdline", "")), devices, data.get("qemu_args")),
-        lacks=() if dmesg else ("the ranges of the host bridges", "the PCI Express type of each function"),
+        lacks=() if dmesg else ("the address ranges of the host bridges", "the PCI Express type of each function"),
+    )
+
+
+def _with_capabilities(devices: tuple[Device, ...], data: Mapping[str, Any]) -> tuple[Device, ...]:
+    """Names, ACS, slots and resizable BARs, which sysfs does not show, from the recorded lspci text."""
+    text = _text_lines(data.get("lspci_vvv")) + _text_lines(data.get("lspci_xxx"))
+    if not text:
+        return devices
+    try:
+        seen = read_lspci("\n".join(text))
+    except BadInput as error:
+        raise BadInput(f"lspci_vvv and lspci_xxx together: {error}") from error
+    return tuple(_merge(device, seen[device.bdf]) if device.bdf in seen else device for device in devices)
+
+
+def _merge(device: Device, shown: Device) -> Device:
+    return replace(
+        device,
+        name=shown.name,
+        acs=shown.acs,
+        hotplug=shown.hotplug,
+        rebar=shown.rebar,
+        memory_decode=shown.memory_decode,
+        kind=shown.kind if device.kind in (Kind.BRIDGE, Kind.FUNCTION) else device.kind,
     )
 
 
@@ -154,7 +179,7 @@ def _device(row: Any, where: str, kinds: Mapping[str, str]) -> Device:
         device=_number(row, "device", where),
         class_code=class_code,
         revision=_number(row, "revision", where),
-        subsystem=None if subsystem[0] is None or subsystem[1] is None else (subsystem[0], subsystem[1]),
+        subsystem=(subsystem[0] or 0, subsystem[1] or 0) if any(subsystem) else None,
         parent=parent,
         host_bridge=host_bridge,
         resources=tuple(_resource(r, where) for r in resources),
@@ -163,7 +188,6 @@ def _device(row: Any, where: str, kinds: Mapping[str, str]) -> Device:
         driver=str(row.get("driver", "")),
         path=path,
         iommu_group=_number(row, "iommu_group", where, 10),
-        express=None if kind in _EXPRESS_UNKNOWN else kind not in (Kind.CONVENTIONAL, Kind.CONVENTIONAL_BRIDGE),
     )
 
 
