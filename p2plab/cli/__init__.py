@@ -16,25 +16,33 @@ from collections.abc import Sequence
 from p2plab import __version__
 from p2plab.core.errors import P2PError
 
-#: The modules of this package that hold commands, in the order of the help text.
-COMMANDS = ("scenes", "run", "conform", "doctor")
+#: Each command, and the module of this package that declares it, in the order of the help text.
+COMMANDS = {
+    "scenes": "scenes",
+    "run": "run",
+    "replay": "run",
+    "conform": "conform",
+    "doctor": "doctor",
+}
 
 BAD_INPUT = 2
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(command: str = "") -> argparse.ArgumentParser:
+    """The command line: of one command alone, whose module only is then imported, or of all."""
     top = argparse.ArgumentParser(prog="p2plab", description="Peer-to-peer mappings between PCI devices, step by step.")
     top.add_argument("--version", action="version", version=f"p2plab {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for name in COMMANDS:
+    wanted = [COMMANDS[command]] if command in COMMANDS else list(dict.fromkeys(COMMANDS.values()))
+    for name in wanted:
         importlib.import_module(f"{__name__}.{name}").add(commands)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 2 for bad input, else what the command says."""
-    arguments = parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = parser(words[0] if words else "").parse_args(words)
     try:
         status: int = arguments.handler(arguments)
     except P2PError as error:

@@ -18,9 +18,10 @@ WIDTH = 72
 SHOWN = 3
 
 
-def board_of(run: Run) -> Board:
-    """How the promises that this run's scenario watches stand at its end."""
-    return judge(run.log, [RULES[name] for name in run.scenario.rules])
+def board_of(run: Run, step: int | None = None) -> Board:
+    """How the promises that this run's scenario watches stand at its end, or after ``step`` steps."""
+    log = run.log if step is None else [entry for entry in run.log if entry.step <= step]
+    return judge(log, [RULES[name] for name in run.scenario.rules])
 
 
 def story(run: Run) -> str:

@@ -1,0 +1,46 @@
+# p2plab: every target sets up what it needs. The machine needs Python 3.11 or newer, and make.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+NOTEBOOK ?= notebooks/00-start-here.ipynb
+ROOT_OK  := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.PHONY: help setup lab test quick bench pictures clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## an environment in .venv with everything pinned
+
+lab: $(READY) ## open the first notebook in JupyterLab
+	$(BIN)/jupyter lab $(ROOT_OK) $(NOTEBOOK)
+
+test: $(READY) ## all checks and all tests; browser tests where there is a Chromium
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+quick: $(READY) ## the tests without a browser
+	$(BIN)/pytest -m "not browser"
+
+bench: $(READY) ## the benchmarks, side by side with their peers
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+pictures: $(READY) ## take the screenshots in assets/ again
+	$(BIN)/python tests/browser/take_pictures.py
+
+clean: ## remove the environment and what tools left behind
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
+
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "p2plab needs Python 3.11 or newer; there is no '$(PYTHON)' here. Install it, or say make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "p2plab needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Say make PYTHON=/path/to/a/newer/python3"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "This Python has no venv module. On Debian or Ubuntu: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/jupyter labextension disable "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1
+	@touch $(READY)

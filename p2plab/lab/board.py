@@ -1,0 +1,72 @@
+"""The HTML parts of the lab: the rules' board, the damage, the text twin. Everything from a run is escaped."""
+
+from __future__ import annotations
+
+from html import escape
+
+from p2plab.core.run import Run
+from p2plab.core.token import token_of
+from p2plab.rules import Board
+from p2plab.rules.damage import damage
+from p2plab.views.leaves_out import LEAVES_OUT
+from p2plab.views.text import story
+
+_ARCHIVE = "https://lore.kernel.org/linux-mm/"
+_MARKS = {"broken": ("broken", "✗"), "kept": ("kept", "✓"), "not": ("idle", "·")}
+
+
+def board_html(board: Board) -> str:
+    """A table: promise, where it comes from, and how it stands; the findings below their rule."""
+    rows = []
+    for rule in board.rules:
+        state = board.state(rule)
+        mark, sign = _MARKS[state.partition(" ")[0]]
+        finding = board.first(rule.name)
+        happened = f"<br>{escape(finding.what)}" if finding else ""
+        rows.append(
+            f'<tr><td class="{mark}"><span class="mark {mark}" aria-hidden="true">{sign}</span>{escape(rule.name)}</td>'
+            f'<td class="{mark}">{escape(state)}{happened}</td><td>{escape(rule.promise)}</td>'
+            f"<td>{_source(rule.source)}, {'stated' if rule.stated else 'inferred'}</td></tr>"
+        )
+    head = "<tr><th>rule</th><th>in this run</th><th>promise</th><th>source</th></tr>"
+    return f'<table class="p2plab-board" data-view="board">{head}{"".join(rows)}</table>'
+
+
+def verdict_html(board: Board) -> str:
+    """The newest break in one line, or that nothing broke; read out by a screen reader when it changes."""
+    broken = [finding for rule in board.rules if (finding := board.first(rule.name))]
+    if not broken:
+        return '<div role="status" data-view="verdict">No rule is broken so far.</div>'
+    names = ", ".join(f"<b>{escape(f.rule)}</b> at step {f.step}" for f in broken)
+    text = escape(broken[0].what)
+    return f'<div role="alert" class="p2plab-alert" data-view="verdict">Broken: {names}. {text}.</div>'
+
+
+def damage_html(run: Run, step: int) -> str:
+    """Whose bytes were damaged up to a step."""
+    hits = damage(entry for entry in run.log if entry.step <= step)
+    if not hits:
+        return '<div data-view="damage">No byte of anybody was damaged.</div>'
+    lines = "".join(f"<li>{escape(str(hit))}</li>" for hit in hits)
+    return f'<div data-view="damage"><b>Damage</b><ul>{lines}</ul></div>'
+
+
+def token_html(run: Run) -> str:
+    """The token, selected whole by one click."""
+    return f'<div>Token of this run: <span class="p2plab-token" data-view="token">{escape(token_of(run))}</span></div>'
+
+
+def text_html(run: Run) -> str:
+    """The run as 72 columns of text, and what the model leaves out, both folded away."""
+    left_out = "".join(f"<li><b>{escape(name)}</b>: {escape(what)}</li>" for name, what in LEAVES_OUT)
+    return (
+        f"<details><summary>This run as text, to paste into a mail</summary>"
+        f'<pre class="p2plab-text" data-view="text">{escape(story(run))}</pre></details>'
+        f"<details><summary>What this model leaves out</summary><ul>{left_out}</ul></details>"
+    )
+
+
+def _source(source: str) -> str:
+    if "@" not in source:
+        return f"<code>{escape(source)}</code>"
+    return f'<a href="{_ARCHIVE}{escape(source)}/" target="_blank" rel="noopener">mail of 2019</a>'

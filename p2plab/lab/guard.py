@@ -1,0 +1,52 @@
+"""One guard for every widget callback: an error is shown in the page, with its traceback one click away.
+
+ipywidgets hides exceptions of callbacks: in JupyterLab they only reach the log console, in Voila nobody.
+"""
+
+from __future__ import annotations
+
+import html
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as widgets
+
+from p2plab.core.errors import P2PError
+
+
+class Guard:
+    """``guard(handler)`` is a handler that cannot fail silently. ``strip`` is where errors show; ``last`` the newest."""
+
+    def __init__(self) -> None:
+        self.last: BaseException | None = None
+        self.strip = widgets.HTML()
+
+    def __call__(self, handler: Callable[..., Any]) -> Callable[..., None]:
+        """Wrap a handler. What it raises is shown until the next success."""
+
+        def guarded(*arguments: Any) -> None:
+            try:
+                handler(*arguments)
+            except Exception as error:  # noqa: BLE001  whatever it is, the person at the screen has to see it
+                self.show(error)
+            else:
+                self.clear()
+
+        return guarded
+
+    def show(self, error: BaseException) -> None:
+        """Put an error into the page: one of ours as its sentence, any other with its type."""
+        self.last = error
+        said = str(error) if isinstance(error, P2PError) else f"{type(error).__name__}: {error}"
+        trace = "".join(traceback.format_exception(error))
+        self.strip.value = (
+            '<div role="alert" class="p2plab-alert"><b>That did not work.</b> '
+            f"{html.escape(said)}<details><summary>Where it happened</summary><pre>{html.escape(trace)}</pre></details></div>"
+        )
+
+    def clear(self) -> None:
+        """Take the message away."""
+        if self.last is not None:
+            self.last = None
+            self.strip.value = ""

@@ -1,0 +1,205 @@
+"""The lab: buttons for what people can do, and the views of one run at one step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as widgets
+
+from p2plab.core.scenario import Knob
+from p2plab.lab.board import board_html, damage_html, text_html, token_html, verdict_html
+from p2plab.lab.guard import Guard
+from p2plab.lab.pane import BokehPane
+from p2plab.lab.session import RUN_ON, Session
+from p2plab.views import figures
+from p2plab.views.barmap import bar_map
+from p2plab.views.picture import Picture
+from p2plab.views.strip import address_space
+from p2plab.views.text import board_of, story
+from p2plab.views.timeline import timeline
+
+ANYBODY = "whoever is next"
+
+
+class Lab:
+    """``Lab("workbench")`` as the last line of a cell shows the explorer. Knobs are keywords: ``importer="ignorant"``."""
+
+    def __init__(self, scene: str = "workbench", token: str = "", **knobs: int | str) -> None:
+        """BadInput for an unknown scene, knob or token, shown by the notebook as any error is."""
+        self.session = Session(scene, knobs)
+        if token:
+            self.session.open(token)
+        self.guard = Guard()
+        self._updating = False
+        self._make_controls()
+        self._make_panes()
+        self.box = widgets.VBox(
+            [
+                self.title,
+                self.knob_row,
+                self.action_row,
+                self.step_row,
+                self.guard.strip,
+                self.verdict,
+                *self.panes.values(),
+                self.damage,
+                self.board,
+                self.token_row,
+                self.text,
+            ]
+        )
+        self.box.add_class("p2plab-lab")
+        self.refresh()
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """The widget; and where no kernel runs (a saved notebook, a page on the web) the run as plain text."""
+        bundle = self.box._repr_mimebundle_(**options)
+        bundle["text/plain"] = story(self.session.run)
+        return bundle
+
+    # -- what a person can do ---------------------------------------------------------------------------------------
+
+    def press(self, action: str) -> None:
+        """As the action's button."""
+        self.session.press(action, self.run_on.value)
+
+    def take(self) -> None:
+        """As *step*."""
+        self.session.take("" if self.who.value == ANYBODY else self.who.value)
+
+    def back(self) -> None:
+        """As *back*."""
+        self.session.look_at(self.session.step - 1)
+
+    # -- controls ---------------------------------------------------------------------------------------------------
+
+    def _make_controls(self) -> None:
+        session = self.session
+        self.title = widgets.HTML()
+        self.knobs = {knob.name: self._knob(knob) for knob in session.run.scenario.knobs}
+        self.knob_row = _row(*self.knobs.values())
+        self.buttons = {
+            name: self._button(name, action.help, lambda name=name: self.press(name))
+            for name, action in session.run.world.actions.items()
+        }
+        self.run_on = widgets.Dropdown(options=RUN_ON, description="then runs", layout={"width": "200px"})
+        self.action_row = _row(*self.buttons.values(), self.run_on)
+        self.reset = self._button("reset", "begin again", session.reset, "undo")
+        self.backward = self._button("back", "look at the step before", self.back, "step-backward")
+        self.forward = self._button("step", "let one actor take one step", self.take, "step-forward")
+        self.rest = self._button("run on", "everybody, until nobody can go on", session.run_to_rest, "fast-forward")
+        self.who = widgets.Dropdown(options=[ANYBODY], description="who", layout={"width": "220px"})
+        self.slider = widgets.IntSlider(description="step", min=0, max=1, layout={"width": "320px"})
+        self.slider.observe(self._guarded(lambda change: session.look_at(change["new"])), "value")
+        self.step_row = _row(self.reset, self.backward, self.forward, self.who, self.rest, self.slider)
+        self.verdict, self.damage, self.board = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.token, self.text = widgets.HTML(), widgets.HTML()
+        self.paste = widgets.Text(placeholder="paste a token: p2p1.…", layout={"width": "420px"})
+        opener = self._button("open token", "show the run of a token", lambda: session.open(self.paste.value))
+        self.token_row = widgets.VBox([self.token, _row(self.paste, opener)])
+
+    def _button(self, name: str, help: str, handler: Any, icon: str = "") -> widgets.Button:
+        button = widgets.Button(description=name, tooltip=help, icon=icon, layout={"width": "auto"})
+        button.on_click(self._guarded(lambda _button: handler()))
+        return button
+
+    def _knob(self, knob: Knob) -> widgets.Widget:
+        value = self.session.run.settings[knob.name]
+        if knob.choices:
+            made: widgets.Widget = widgets.Dropdown(options=knob.choices, value=value, description=knob.name)
+        else:
+            made = widgets.BoundedIntText(value=value, min=knob.low, max=knob.high, description=knob.name)
+        made.tooltip = knob.help
+        made.layout.width = "200px"
+        made.observe(self._guarded(lambda change: self.session.reset({knob.name: change["new"]})), "value")
+        return made
+
+    def _guarded(self, handler: Any) -> Any:
+        """Every callback: nothing while the lab itself sets a control, then the handler, then the views."""
+
+        def handle(*arguments: Any) -> None:
+            if self._updating:
+                return
+            try:
+                handler(*arguments)
+            finally:
+                self.refresh()  # also after a refusal: the controls must say what is true
+
+        return self.guard(handle)
+
+    # -- views ------------------------------------------------------------------------------------------------------
+
+    def _pictures(self) -> dict[str, Picture]:
+        run, step = self.session.run, self.session.step
+        return {
+            "address-space": address_space(run, step),
+            "bar-map": bar_map(run, step),
+            "timeline": timeline(run, step, self.session.board),
+        }
+
+    def _figures(self) -> dict[str, Any]:
+        run = self.session.run
+        return {
+            "address-space": figures.address_space_figure(run),
+            "bar-map": figures.bar_map_figure(run),
+            "timeline": figures.timeline_figure(run),
+        }
+
+    def _make_panes(self) -> None:
+        drawn, pictures = self._figures(), self._pictures()
+        self.panes = {name: BokehPane(name, drawn[name], pictures[name]) for name in drawn}
+        self._drawn_for = self._shape()
+
+    def _shape(self) -> tuple[Any, ...]:
+        """What a figure itself depends on, apart from its columns."""
+        settings = self.session.run.settings
+        return settings.get("pages"), settings.get("slots")
+
+    def refresh(self) -> None:
+        """Show the session as it is."""
+        self._updating = True
+        try:
+            self._refresh_views()
+            self._refresh_controls()
+        finally:
+            self._updating = False
+
+    def _refresh_views(self) -> None:
+        run, step = self.session.run, self.session.step
+        new = self._figures() if self._shape() != self._drawn_for else {}
+        self._drawn_for = self._shape()
+        for name, picture in self._pictures().items():
+            pane = self.panes[name]
+            if new or pane.data != picture.data or pane.alt != picture.alt:
+                pane.show(picture, new.get(name))
+        board = board_of(run, step)
+        self.verdict.value = verdict_html(board)
+        self.board.value = board_html(board)
+        self.damage.value = damage_html(run, step)
+        self.token.value = token_html(run)
+        self.text.value = text_html(run)
+
+    def _refresh_controls(self) -> None:
+        session = self.session
+        enabled = session.enabled()
+        scene = session.run.scenario
+        forked = session.forked
+        kept = f"<br>The run you left at step {forked.step} is kept: <code>{forked.token}</code>" if forked else ""
+        self.title.value = f"<b>{scene.title}</b><br>{scene.about}{kept}"
+        for name, button in self.buttons.items():
+            why = session.why_not(f"!{name}")
+            button.disabled = bool(why)
+            button.tooltip = f"not now: {why}" if why else session.run.world.actions[name].help
+        chosen = self.who.value
+        self.who.options = [ANYBODY, *enabled]
+        self.who.value = chosen if chosen in self.who.options else ANYBODY
+        self.forward.disabled = self.rest.disabled = not enabled
+        self.backward.disabled = session.step == 0
+        self.slider.max = max(1, len(session.run))
+        self.slider.value = session.step
+        for name, control in self.knobs.items():
+            control.value = session.run.settings[name]
+
+
+def _row(*controls: widgets.Widget) -> widgets.HBox:
+    return widgets.HBox(list(controls), layout={"flex_flow": "row wrap", "align_items": "center"})

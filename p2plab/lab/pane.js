@@ -1,0 +1,120 @@
+// The browser's half of BokehPane: load BokehJS once per page, embed the figure, then only replace its columns.
+
+const WAIT = 20000;
+
+function needBokeh(model) {
+  const version = model.get("version");
+  if (window.Bokeh?.version === version) return Promise.resolve(window.Bokeh);
+  const pending = (window.__p2plabBokeh ??= {});
+  // A failed load is forgotten, so that the next view (a kernel that came back) can try again.
+  return (pending[version] ??= load(model).catch((error) => {
+    delete pending[version];
+    throw error;
+  }));
+}
+
+function load(model) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new Error("the drawing library did not arrive in 20 s. Is the kernel running?")),
+      WAIT,
+    );
+    const receive = (message, buffers) => {
+      if (message.kind !== "bokehjs") return;
+      model.off("msg:custom", receive);
+      const script = document.createElement("script");
+      script.src = URL.createObjectURL(new Blob([buffers[0]], { type: "text/javascript" }));
+      script.onload = () => {
+        clearTimeout(timer);
+        resolve(window.Bokeh);
+      };
+      script.onerror = () => reject(new Error("the drawing library could not be loaded"));
+      document.head.append(script);
+    };
+    model.on("msg:custom", receive);
+    model.send({ kind: "need-bokehjs" });
+  });
+}
+
+// JupyterLab keeps its single-key shortcuts while a widget has the focus: 'm' would turn the cell into Markdown and
+// 'd d' delete it. Keys typed inside the lab stay inside; Escape gives the focus back to the cell.
+function keepKeys(event) {
+  if (event.key === "Escape") {
+    const cell = event.target.closest(".jp-Cell");
+    event.target.blur();
+    cell?.focus();
+  } else if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.stopPropagation();
+  }
+}
+
+function render({ model, el }) {
+  const host = document.createElement("div");
+  const words = document.createElement("p");
+  host.className = "p2plab-picture";
+  host.setAttribute("role", "img");
+  host.dataset.pane = model.get("name");
+  words.className = "p2plab-words";
+  words.setAttribute("role", "status");
+  el.append(host, words);
+
+  const say = () => {
+    words.textContent = model.get("alt");
+    host.setAttribute("aria-label", model.get("alt"));
+  };
+  say(); // the words show even where the picture cannot
+  model.on("change:alt", say);
+  const box = () => el.closest(".p2plab-lab") ?? el;
+  let guarded = null;
+  setTimeout(() => {
+    guarded = box();
+    if (guarded.dataset.p2plabKeys) return;
+    guarded.dataset.p2plabKeys = "kept";
+    guarded.addEventListener("keydown", keepKeys);
+  });
+
+  let bokehDocument = null;
+  let due = false;
+  let gone = false;
+
+  const put = () => {
+    due = false;
+    if (gone || bokehDocument === null) return;
+    for (const [name, columns] of Object.entries(model.get("data"))) {
+      bokehDocument.get_model_by_name(name).data = columns;
+    }
+    // Tests wait for this number; it is set once the browser has had a chance to paint.
+    requestAnimationFrame(() => (host.dataset.seq = model.get("seq")));
+  };
+  const soon = () => {
+    if (due) return;
+    due = true; // a burst of updates paints once
+    requestAnimationFrame(put);
+  };
+  const draw = async () => {
+    try {
+      const Bokeh = await needBokeh(model);
+      if (gone) return;
+      bokehDocument?.clear();
+      host.replaceChildren();
+      const views = await Bokeh.embed.embed_item(structuredClone(model.get("item")), host);
+      bokehDocument = [...(views.roots ?? Object.values(views))][0].model.document;
+      put();
+    } catch (error) {
+      host.setAttribute("role", "alert");
+      host.textContent = `The picture cannot be shown: ${error.message} The words below say the same.`;
+    }
+  };
+  draw();
+  model.on("change:item", draw);
+  model.on("change:seq", soon);
+  return () => {
+    gone = true;
+    model.off("change:item", draw);
+    model.off("change:seq", soon);
+    model.off("change:alt", say);
+    bokehDocument?.clear();
+  };
+}
+
+export default { render };

@@ -1,0 +1,129 @@
+"""What the lab does when somebody presses something, without any widget: a run, a place in it, and how to go on.
+
+Going on from an earlier step forks: the run up to there is kept, what came later is replaced, and its token is handed
+back so that nothing is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from p2plab.catalog import find
+from p2plab.core.errors import NotEnabled
+from p2plab.core.run import Run
+from p2plab.core.schedule import Schedule, straight
+from p2plab.core.token import open_token, token_of
+from p2plab.core.world import World
+from p2plab.rules import Board
+from p2plab.views.text import board_of
+
+#: Who runs on after a press: nobody, the driver that was asked, or everybody until nothing is left to do.
+NOBODY, DRIVER, EVERYBODY = "nobody", "the driver", "everybody"
+RUN_ON = (DRIVER, EVERYBODY, NOBODY)
+
+#: A press never runs on for longer than this many steps; what is left can be run on by another press.
+LIMIT = 5_000
+
+
+@dataclass(frozen=True)
+class Forked:
+    """Going on from an earlier step replaced the rest of a run: its token, and the step of the fork."""
+
+    token: str
+    step: int
+
+
+class Session:
+    """One run of one scene, and the step being looked at."""
+
+    def __init__(self, scene: str, knobs: Mapping[str, object] | None = None) -> None:
+        """BadInput for an unknown scene or knob."""
+        self.run = Run(find(scene), knobs)
+        self.step = 0
+        self.forked: Forked | None = None
+
+    @property
+    def board(self) -> Board:
+        """How the promises stand at the end of the run."""
+        return board_of(self.run)
+
+    @property
+    def token(self) -> str:
+        """The run so far, in one line."""
+        return token_of(self.run)
+
+    def enabled(self) -> list[str]:
+        """The actors that can take a step from here."""
+        return self.run.at(self.step).enabled()
+
+    def why_not(self, choice: str) -> str:
+        """Why a choice makes no sense from here; empty if it does."""
+        return self.run.at(self.step).why_not(choice)
+
+    def press(self, action: str, run_on: str = DRIVER) -> None:
+        """Press a button of the scene. :exc:`NotEnabled` with the reason if it makes no sense now."""
+        idle_before = set(self.run.at(self.step).actors) - set(self.enabled())
+        self._go_on(lambda _world: iter([f"!{action}"]), 1)
+        if run_on == EVERYBODY:
+            self._go_on(straight, LIMIT)
+        elif run_on == DRIVER:
+            woken = [name for name in self.run.world.enabled() if name in idle_before]
+            self._go_on(_only(woken), LIMIT)
+
+    def take(self, actor: str = "") -> None:
+        """One step of ``actor``, or of whoever acted last and still can."""
+        world = self.run.at(self.step)
+        if not actor:
+            last = self.run.schedule[self.step - 1] if self.step else ""
+            enabled = world.enabled()
+            if not enabled:
+                raise NotEnabled("nobody can take a step now: press an action")
+            actor = last if last in enabled else enabled[0]
+        self._go_on(lambda _world: iter([actor]), 1)
+
+    def run_to_rest(self) -> None:
+        """Everybody, until nobody can go on."""
+        if not self.enabled():
+            raise NotEnabled("nobody can take a step now: press an action")
+        self._go_on(straight, LIMIT)
+
+    def look_at(self, step: int) -> None:
+        """Look at another step of the same run."""
+        self.step = max(0, min(step, len(self.run)))
+
+    def reset(self, knobs: Mapping[str, object] | None = None) -> None:
+        """Begin again, with other knobs if given; the run so far can be had back by its token."""
+        self._keep_token(0)
+        self.run = Run(self.run.scenario, {**self.run.settings, **(knobs or {})})
+        self.step = 0
+
+    def open(self, token: str) -> None:
+        """Show the run of a token. BadInput, and nothing changed, if it cannot be replayed."""
+        run = open_token(token, find)
+        self._keep_token(0)
+        self.run, self.step = run, len(run)
+
+    def _go_on(self, schedule: Schedule, limit: int) -> None:
+        if self.step < len(self.run):
+            forked = self.run.fork(self.step).driven(schedule, limit)
+            self._keep_token(self.step)
+            self.run = forked
+        else:
+            self.run = self.run.driven(schedule, limit)
+        self.step = len(self.run)
+
+    def _keep_token(self, step: int) -> None:
+        if len(self.run) > step:
+            self.forked = Forked(self.token, step)
+
+
+def _only(actors: list[str]) -> Schedule:
+    """These actors, one after the other, each as long as it can."""
+
+    def drive(world: World) -> Iterator[str]:
+        for actor in actors:
+            while world.actors[actor].enabled:
+                yield actor
+
+    return drive
