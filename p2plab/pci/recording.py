@@ -10,24 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from p2plab.core.errors import BadInput
+from p2plab.pci.bootlog import root_windows
 from p2plab.pci.device import CLASS_PCI_BRIDGE, Device, Kind, canonical
 from p2plab.pci.lspci import read_lspci
 from p2plab.pci.machine import HostBridge, Machine
-from p2plab.pci.resource import (
-    IORESOURCE_IO,
-    IORESOURCE_MEM,
-    IORESOURCE_MEM_64,
-    IORESOURCE_PREFETCH,
-    IORESOURCE_WINDOW,
-    Resource,
-)
+from p2plab.pci.resource import Resource
 
 #: A recording is a few hundred kB; more than this is not one of ours (inferred bound).
 MAX_BYTES = 64 << 20
 
 _TYPE = re.compile(r"pci ([0-9a-f:.]+): \[[0-9a-f]{4}:[0-9a-f]{4}\] type [0-9a-f]{2} class 0x[0-9a-f]{6} (.+)")
 HOST_BRIDGE = re.compile(r"pci[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}")
-_ROOT = re.compile(r"pci_bus ([0-9a-f]+:[0-9a-f]+): root bus resource \[(io|mem) +0x([0-9a-f]+)-0x([0-9a-f]+)(.*)\]")
 
 #: The words of the kernel's boot messages (drivers/pci/probe.c, pci_type_str).
 _DMESG_KINDS = {
@@ -82,7 +75,7 @@ def _machine(data: Mapping[str, Any], name: str) -> Machine:
     if not isinstance(rows, list):
         raise BadInput("no list `devices`")
     devices = tuple(_device(row, f"devices[{number}]", kinds) for number, row in enumerate(rows))
-    windows = _root_windows(dmesg)
+    windows = root_windows(dmesg)
     listed = [name for name in _text_lines(data.get("host_bridges")) if HOST_BRIDGE.fullmatch(name)]
     names = list(dict.fromkeys([*listed, *(d.host_bridge for d in devices)]))
     bridges = tuple(HostBridge(n, tuple(windows.get(n.removeprefix("pci"), ()))) for n in names)
@@ -225,15 +218,3 @@ def _text_lines(value: Any) -> list[str]:
     if isinstance(value, str):
         return value.splitlines()
     return [str(line) for line in value] if isinstance(value, list) else []
-
-
-def _root_windows(dmesg: list[str]) -> dict[str, list[Resource]]:
-    windows: dict[str, list[Resource]] = {}
-    for line in dmesg:
-        if found := _ROOT.search(line):
-            bus, space, start, end, marks = found.groups()
-            flags = IORESOURCE_WINDOW | (IORESOURCE_IO if space == "io" else IORESOURCE_MEM)
-            flags |= (IORESOURCE_PREFETCH if " pref" in marks else 0) | (IORESOURCE_MEM_64 if "64bit" in marks else 0)
-            below = windows.setdefault(bus, [])
-            below.append(Resource(16 + len(below), int(start[:32], 16), int(end[:32], 16), flags))
-    return windows

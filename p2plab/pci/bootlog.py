@@ -1,0 +1,105 @@
+"""What a kernel's boot messages say of PCI: what the firmware had placed, and what the kernel then did."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from p2plab.pci.bars import flag_bits
+from p2plab.pci.dump import ROM_FLAGS, legacy_ide
+from p2plab.pci.machine import HostBridge, Machine
+from p2plab.pci.resource import (
+    IO_WINDOW,
+    IORESOURCE_IO,
+    IORESOURCE_MEM,
+    IORESOURCE_MEM_64,
+    IORESOURCE_PREFETCH,
+    IORESOURCE_UNSET,
+    IORESOURCE_WINDOW,
+    MEM_WINDOW,
+    PREF_WINDOW,
+    ROM,
+    Resource,
+)
+
+#: Words of the messages that say what the kernel did with addresses (setup-bus.c, setup-res.c).
+DID = ("can't claim", "can't assign", "failed to assign", ": assigned", " add_size ", "trying firmware", "clipped to")
+
+_STAMP = re.compile(r"^\[ *\d+\.\d+\] ")
+_PLACED = re.compile(
+    r"pci ([0-9a-f:.]+): +(BAR (\d)|ROM|bridge window) \[(io|mem) +0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})( [^\]]*)?\]$"
+)
+_ROOT = re.compile(
+    r"pci_bus ([0-9a-f]+:[0-9a-f]+): root bus resource \[(io|mem) +0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})([^\]]*)\]"
+)
+_TOLD = re.compile(r"(?:pci|pcieport|[a-z0-9_-]+) ([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]: .*)")
+
+
+def root_windows(lines: Iterable[str]) -> dict[str, tuple[Resource, ...]]:
+    """Per root bus (``0000:00``), in the order of discovery, the ranges routed to it."""
+    windows: dict[str, list[Resource]] = {}
+    for line in lines:
+        if found := _ROOT.search(line):
+            bus, space, start, end, marks = found.groups()
+            below = windows.setdefault(bus, [])
+            flags = IORESOURCE_WINDOW | _space(space, marks)
+            below.append(Resource(16 + len(below), int(start, 16), int(end, 16), flags))
+    return {bus: tuple(below) for bus, below in windows.items()}
+
+
+def told(lines: Iterable[str]) -> list[str]:
+    """What the kernel did, one message a line: without time stamps and drivers' names."""
+    found = []
+    for line in lines:
+        if any(words in line for words in DID) and (text := _TOLD.search(_STAMP.sub("", line))):
+            found.append(text[1])
+    return found
+
+
+def before_assignment(machine: Machine, lines: list[str]) -> Machine:
+    """The machine as the kernel found it: addresses from the boot messages, host bridges in order of discovery.
+
+    The messages up to the first thing the kernel did to an address are what the firmware had left.
+    """
+    placed: dict[str, dict[int, Resource]] = {}
+    for line in lines:
+        if any(words in line for words in DID):
+            break
+        if found := _PLACED.search(_STAMP.sub("", line)):
+            resource = _resource(found)
+            placed.setdefault(found[1], {}).setdefault(resource.index, resource)
+    known = {bridge.name: bridge for bridge in machine.host_bridges}
+    order = [f"pci{bus}" for bus in root_windows(lines)]
+    bridges = [known.pop(name) for name in order if name in known]
+    devices = []
+    for device in machine.devices:
+        legacy = {r.index: r for r in legacy_ide(device.class_code)}
+        here = {**placed.get(device.bdf, {}), **legacy}
+        devices.append(replace(device, resources=tuple(here[index] for index in sorted(here))))
+    rest: list[HostBridge] = list(known.values())
+    return replace(machine, devices=tuple(devices), host_bridges=tuple(bridges + rest))
+
+
+def _resource(found: re.Match[str]) -> Resource:
+    start, end, marks = int(found[5], 16), int(found[6], 16), found[7] or ""
+    flags = _space(found[4], marks)
+    if found[2] == "bridge window":
+        index = IO_WINDOW if flags & IORESOURCE_IO else PREF_WINDOW if flags & IORESOURCE_PREFETCH else MEM_WINDOW
+        flags |= 1 if flags & IORESOURCE_MEM_64 else 0
+    elif found[2] == "ROM":
+        index, flags = ROM, ROM_FLAGS
+    else:
+        index = int(found[3])
+        flags = flag_bits(
+            1 if flags & IORESOURCE_IO else (4 if "64bit" in marks else 0) | (8 if "pref" in marks else 0)
+        )
+    if start == 0 and index <= ROM:
+        flags |= IORESOURCE_UNSET
+    return Resource(index, start, end, flags)
+
+
+def _space(space: str, marks: str) -> int:
+    flags = IORESOURCE_IO if space == "io" else IORESOURCE_MEM
+    flags |= IORESOURCE_PREFETCH if " pref" in f" {marks}" else 0
+    return flags | (IORESOURCE_MEM_64 if "64bit" in marks else 0)
