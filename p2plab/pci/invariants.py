@@ -1,0 +1,74 @@
+"""What must hold for every layout of addresses: the model's own check of a machine, read or allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from p2plab.pci.machine import Machine
+from p2plab.pci.resource import PREF_WINDOW, Resource
+from p2plab.pci.windows import IO_STEP, MEM_STEP
+
+FOUR_GIB = 1 << 32
+
+
+def broken(machine: Machine) -> tuple[str, ...]:
+    """Every broken promise as a sentence; empty for a sound layout.
+
+    A BAR's size is a power of two and its address a multiple of it; windows start and end on their step; a BAR lies in
+    a window of every bridge above it; no two BARs overlap; behind a bridge a BAR that is not prefetchable lies below
+    4 GiB (drivers/pci/probe.c, setup-bus.c). Ranges without address or size are left out.
+    """
+    return (*_aligned(machine), *_inside_windows(machine), *_apart(machine))
+
+
+def placed(resources: tuple[Resource, ...]) -> tuple[Resource, ...]:
+    """The resources with a known address and size."""
+    return tuple(r for r in resources if r.sized and not r.unset)
+
+
+def _aligned(machine: Machine) -> Iterator[str]:
+    for device in machine.devices:
+        for found in placed(device.resources):
+            if found.window:
+                step = IO_STEP if found.io else MEM_STEP
+                if found.start % step or (found.end + 1) % step:
+                    yield f"{device.bdf}: {found} does not start and end on a step of {step:#x}"
+            elif not found.fixed and (found.size & (found.size - 1) or found.start % found.size):
+                yield f"{device.bdf}: {found.name} {found} is not a power of two aligned to itself"
+
+
+def _inside_windows(machine: Machine) -> Iterator[str]:
+    for device in machine.devices:
+        above = machine.parent(device.bdf)
+        offers = placed(above.windows) if above else machine.host_bridge_of(device.bdf).windows
+        if (above is None and not offers) or (
+            above is not None and above.class_code is not None and above.class_code & 1
+        ):
+            continue
+        where = above.bdf if above else device.host_bridge
+        for found in placed(device.resources):
+            if not any(_may_hold(offer, found) for offer in offers):
+                yield f"{device.bdf}: {found.name} {found} lies in no window of {where}"
+            if above and found.mem and not found.prefetchable and found.end >= FOUR_GIB:
+                yield f"{device.bdf}: {found.name} {found} is not prefetchable, yet above 4 GiB behind a bridge"
+
+
+def _may_hold(offer: Resource, found: Resource) -> bool:
+    return offer.contains(found) and (found.prefetchable or offer.index != PREF_WINDOW)
+
+
+def _apart(machine: Machine) -> Iterator[str]:
+    """Neighbours in the order of addresses are enough: an overlap always shows between two of them."""
+    for io in (False, True):
+        found = sorted(
+            (r.start, r.end, device.bdf, r)
+            for device in machine.devices
+            for r in placed(device.resources)
+            if not r.window and r.io is io
+        )
+        reached, who = -1, ""
+        for start, end, bdf, resource in found:
+            if start <= reached:
+                yield f"{bdf}: {resource.name} {resource} overlaps {who}"
+            if end > reached:
+                reached, who = end, f"{bdf} {resource.name}"
