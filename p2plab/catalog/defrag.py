@@ -6,6 +6,7 @@ another device beside it that plays the NIC. The figures (slots, pages, ticks) a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from p2plab.core.errors import BadInput, KernelError
 from p2plab.core.events import emit
 from p2plab.core.places import recorded_machines
 from p2plab.core.scenario import Knob, Scenario
+from p2plab.core.tracked import Tracked
 from p2plab.core.worker import Worker
 from p2plab.core.world import Note, World
 from p2plab.drivers.gpu import Gpu
@@ -24,7 +26,7 @@ from p2plab.p2p.engine import Transfer
 from p2plab.p2p.fabric import Fabric
 from p2plab.p2p.importer import Importer
 from p2plab.p2p.memory import DeviceMemory
-from p2plab.pci import read_recording
+from p2plab.pci import Machine, read_recording
 
 MACHINE = "q35_switch2"
 GPU, BAR = "0000:03:00.0", 2
@@ -43,13 +45,21 @@ RULES = (
 )
 
 
-class Desk:
+@functools.cache
+def recorded_machine() -> Machine:
+    """The machine of the scenes, read once: it never changes."""
+    return read_recording(recorded_machines()[MACHINE])
+
+
+class Desk(Tracked):
     """What the three workers of the scene can do: the process, the GPU's driver, the NIC's driver."""
 
     def __init__(self, world: World, settings: Mapping[str, Any]) -> None:
         if int(settings["slots"]) < int(settings["pages"]) + 4:
-            raise BadInput(f"slots={settings['slots']} is not possible with pages={settings['pages']}: 4 more are needed")
-        machine = read_recording(recorded_machines()[MACHINE])
+            raise BadInput(
+                f"slots={settings['slots']} is not possible with pages={settings['pages']}: 4 more are needed"
+            )
+        machine = recorded_machine()
         self.pages = int(settings["pages"])
         self.write = settings["dma"] == "write"
         self.mm = AddressSpace("app")
@@ -59,30 +69,32 @@ class Desk:
         self.gpu = Gpu("gpu", GPU, machine, memory, aperture)
         fabric = Fabric(machine)
         fabric.attach(GPU, BAR, aperture)
-        self.first = memory.create("B", "other process", 1)
-        self.gap = memory.create("gap", "nobody", 2)
+        self.first = memory.create("B", "app2", 1)
         self.ours = memory.create("A", "app", self.pages)
-        self.later = memory.create("C", "other process", 3)
-        for thing in (self.first, self.gap, self.ours):
-            aperture.place(thing)
-        for slot in aperture.slots_of(self.gap):
-            aperture.free(slot or 0)
+        self.later = memory.create("C", "app2", 3)
+        aperture.place(self.first)
+        aperture.place(self.ours, at=3)  # slots 1 and 2 are the hole that a defragmentation closes
         nic = IMPORTERS[str(settings["importer"])]
         self.end = BASE + self.pages * PAGE_SIZE
-        script = settings["play"] == "story"
+        self.story = settings["play"] == "story"
         self.app = Worker(world, "app", {"mmap": self.mmap, "munmap": self.munmap}, ["mmap"])
         self.driver = Worker(
-            world, "gpu", {"defrag": self.defrag, "invalidate": self.invalidate}, ["defrag"] if script else []
+            world,
+            "gpu",
+            {"defrag": self.defrag, "invalidate": self.invalidate},
+            ["defrag"] if self.story else [],
+            int(settings["defrag_at"]),
         )
-        self.worker = Worker(
-            world, "nic", {"map": self.map, "dma": self.dma, "unmap": self.unmap}, ["map", "dma"] if script else []
-        )
-        self.nic = nic(world, "nic", NICS[str(settings["nic"])], self.mm, fabric)
+        self.worker = Worker(world, "nic", {"map": self.map, "dma": self.dma, "unmap": self.unmap})
+        self.nic = nic(world, "nic", NICS[str(settings["nic"])], self.mm, fabric, int(settings["beat"]))
+        self.nic.map_again = self.map_again
 
     async def mmap(self) -> None:
         """The process maps the GPU's object A; the NIC's driver listens to its address space."""
         await self.mm.mmu_notifier_register(self.nic)
         await self.mm.mmap(BASE, self.pages * PAGE_SIZE, flags=MAP_SHARED, file=self.gpu.open_file("A"))
+        if self.story:
+            self.worker.post("map")  # the user's program goes on: register the memory, then ring the doorbell
 
     async def munmap(self) -> None:
         """The process unmaps it."""
@@ -94,6 +106,14 @@ class Desk:
             await self.nic.map(BASE, self.end)
         except KernelError as error:
             emit(Note(f"the user gets {error}"))
+            return
+        if self.story:
+            self.story = False
+            self.worker.post("dma")
+
+    def map_again(self) -> None:
+        """The NIC's driver puts it on its own list; the notifier's caller does not wait for it."""
+        self.worker.post("map")
 
     async def dma(self) -> None:
         """The user rings the doorbell: one transfer over all of A."""
@@ -148,6 +168,8 @@ def build(world: World, settings: Mapping[str, Any]) -> None:
 
 
 _KNOBS = (
+    Knob("beat", 4, "ticks that one page takes on the bus (illustrative)", low=1, high=100),
+    Knob("defrag_at", 24, "when the GPU starts, in ticks, if the clock decides", low=0, high=10_000),
     Knob("pages", 4, "pages of object A", low=1, high=16),
     Knob("slots", 8, "slots of the BAR aperture", low=8, high=64),
     Knob("dma", "write", "what the transfer does", choices=("write", "read")),

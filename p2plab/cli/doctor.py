@@ -74,7 +74,9 @@ def _package(name: str, wanted: str) -> Check:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return Check(name, False, "not installed", f"pip install '{name}{wanted}'")
-    return Check(name, _inside(version, wanted), f"{version} (wanted {wanted or 'any'})", f"pip install '{name}{wanted}'")
+    return Check(
+        name, _inside(version, wanted), f"{version} (wanted {wanted or 'any'})", f"pip install '{name}{wanted}'"
+    )
 
 
 def _inside(version: str, wanted: str) -> bool:

@@ -23,11 +23,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare both commands."""
     command = commands.add_parser("run", help="run a scene and print what happened")
     command.add_argument("scene", help="its name (see: p2plab scenes)")
-    command.add_argument("--knob", action="append", default=[], metavar="NAME=VALUE", help="set a knob; may be repeated")
+    command.add_argument(
+        "--knob", action="append", default=[], metavar="NAME=VALUE", help="set a knob; may be repeated"
+    )
     order = command.add_mutually_exclusive_group()
     order.add_argument("--seed", type=int, metavar="N", help="a random order of events, from this seed")
     order.add_argument("--timed", action="store_true", help="whoever is ready first goes first")
-    order.add_argument("--schedule", metavar="TEXT", help="'gpu nic*3 !defrag ...': as far as it can, 3 steps, press, rest")
+    order.add_argument(
+        "--schedule", metavar="TEXT", help="'gpu nic*3 !defrag ...': as far as it can, 3 steps, press, rest"
+    )
     _output(command)
     command.set_defaults(handler=run)
     replay = commands.add_parser("replay", help="run a token again")

@@ -29,7 +29,12 @@ def run(arguments: argparse.Namespace) -> int:
                 "rules": list(scene.rules),
                 "story": scene.story,
                 "knobs": [
-                    {"name": k.name, "default": k.default, "help": k.help, "allowed": list(k.choices) or [k.low, k.high]}
+                    {
+                        "name": k.name,
+                        "default": k.default,
+                        "help": k.help,
+                        "allowed": list(k.choices) or [k.low, k.high],
+                    }
                     for k in scene.knobs
                 ],
             }

@@ -77,12 +77,12 @@ class Actor:
 
     __slots__ = ("coroutine", "crash", "name", "op", "ready")
 
-    def __init__(self, name: str, coroutine: Coroutine[Op, Any, Any]) -> None:
+    def __init__(self, name: str, coroutine: Coroutine[Op, Any, Any], ready: int = 0) -> None:
         self.name = name
         self.coroutine = coroutine
         self.op: Op | None = None  #: None once the coroutine has returned or crashed
         self.crash: BaseException | None = None
-        self.ready = 0
+        self.ready = ready
 
     def advance(self) -> None:
         """Do the pending operation and run on to the next one (or from the start to the first)."""

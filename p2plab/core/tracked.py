@@ -176,4 +176,6 @@ def freeze(value: Any) -> Any:
         return (type(value).__name__, value.__module__, value.__qualname__)
     if isinstance(value, enum.Enum):
         return ("enum", type(value).__qualname__, value.name)
-    return ("other", repr(value) if not hasattr(value, "__iter__") else tuple(freeze(item) for item in value))
+    if hasattr(value, "__iter__"):  # a TrackedSet, whose order of insertion is part of what a step may see
+        return ("set", *(freeze(item) for item in value))
+    raise Untrackable(f"a {type(value).__name__} cannot be part of a state")

@@ -28,11 +28,13 @@ class JobBegun(Event):
 class Worker(Tracked):
     """``jobs`` by name, and the inbox of those still to do."""
 
-    def __init__(self, world: World, name: str, jobs: dict[str, JobFunction], inbox: Iterable[str] = ()) -> None:
+    def __init__(
+        self, world: World, name: str, jobs: dict[str, JobFunction], inbox: Iterable[str] = (), ready: int = 0
+    ) -> None:
         self.name = name
         self.jobs = jobs
         self.inbox = list(inbox)
-        world.actor(name, self.run)
+        world.actor(name, self.run, ready)
 
     def post(self, job: str) -> None:
         """Put a job into the inbox, within the running step."""
@@ -43,7 +45,7 @@ class Worker(Tracked):
     async def run(self) -> None:
         """For ever: wait for a job, do it."""
         while True:
-            await idle(lambda: self.inbox, "takes a job")
+            await idle(lambda: self.inbox, "")
             job = self.inbox.pop(0)
             emit(JobBegun(job))
             await self.jobs[job]()

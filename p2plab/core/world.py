@@ -102,11 +102,14 @@ class World:
 
     # -- building ---------------------------------------------------------------------------------------------------
 
-    def actor(self, name: str, job: JobFunction) -> None:
-        """Add an actor. Its code up to the first ``await`` runs at the end of set-up, in the order of the actors."""
+    def actor(self, name: str, job: JobFunction, ready: int = 0) -> None:
+        """Add an actor. Its code up to the first ``await`` runs at the end of set-up, in the order of the actors.
+
+        ``ready`` is the time (ticks) of its first step where the clock decides; other schedules may take it earlier.
+        """
         if not name.replace("_", "").replace(".", "").isalnum() or name in self.actors or name == PERSON:
             raise ValueError(f"an actor cannot be called {name!r}: letters, digits, '_' and '.', each name once")
-        self.actors[name] = Actor(name, job())
+        self.actors[name] = Actor(name, job(), ready)
 
     def action(self, name: str, help: str, press: Callable[[], None], why_not: Callable[[], str] = lambda: "") -> None:
         """Add a button that a person may press at any time when ``why_not()`` is empty."""

@@ -30,5 +30,5 @@ class ObedientNic(Importer):
         return 0
 
     async def invalidate_range_end(self, range: MmuNotifierRange) -> None:
-        """From here on a new mapping is possible."""
+        """From here on a new mapping is possible, and asked for where one was lost."""
         self.invalidation_ends(range)

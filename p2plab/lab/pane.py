@@ -34,9 +34,7 @@ class BokehPane(anywidget.AnyWidget):  # type: ignore[misc]
 
     def __init__(self, name: str, figure: Any, picture: Picture) -> None:
         item = json_item(figure)
-        super().__init__(
-            item=item, version=item["version"], name=name, alt=picture.alt, data=picture.data, seq=1
-        )
+        super().__init__(item=item, version=item["version"], name=name, alt=picture.alt, data=picture.data, seq=1)
         self.on_msg(self._asked)
 
     def show(self, picture: Picture, figure: Any = None) -> None:

@@ -67,11 +67,12 @@ class Aperture(Tracked):
             self.shows[slot] = None
             emit(SlotFreed(self.exporter, slot, self.memory.who(frame)[0]))
 
-    def place(self, thing: BufferObject) -> None:
-        """Show a whole object in one free run of slots; -ENOSPC if no run is long enough."""
+    def place(self, thing: BufferObject, at: int = 0) -> None:
+        """Show a whole object in the first free run of slots from ``at`` on; -ENOSPC if none is long enough."""
         wanted = len(thing.frames)
         for first, length in self.free_runs():
-            if length >= wanted:
+            if length >= wanted and first + length >= at + wanted:
+                first = max(first, at)
                 for page, frame in enumerate(thing.frames):
                     self.take(first + page, frame)
                 return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from p2plab.core.actors import wait_event
 from p2plab.core.locks import Mutex
@@ -32,6 +32,8 @@ class Importer(MmuNotifier):
         self.held: dict[int, Grant] = {}
         self.invalidations = 0  #: how many are under way over a range of ours
         self.sequence = 0  #: how many there ever were
+        self.lost = False  #: whether the invalidation under way took something that will be wanted again
+        self.map_again: Callable[[], None] = _nobody
 
     async def map(self, start: int, end: int) -> None:
         """Get addresses for ``[start, end)`` and program the device with them. Raises what ``p2p_map`` raises."""
@@ -75,10 +77,19 @@ class Importer(MmuNotifier):
         """Count an invalidation; a callback says so first of all, under its lock."""
         self.invalidations += 1
         self.sequence += 1
+        # What munmap takes is gone for good; anything else may be asked for again.
+        self.lost |= range.event != "UNMAP" and any(range.start <= page < range.end for page in self.held)
 
     def invalidation_ends(self, range: MmuNotifierRange) -> None:
-        """Its end."""
+        """Its end. What it took is asked for again, by ``map_again``, which whoever owns the driver sets."""
         self.invalidations -= 1
+        if self.lost:
+            self.lost = False
+            self.map_again()
+
+
+def _nobody() -> None:
+    """Nobody asks for anything again."""
 
 
 def _adjacent(grants: Iterable[Grant]) -> list[tuple[Grant, ...]]:

@@ -21,7 +21,15 @@ def bar_map_figure(run: Run) -> Any:
     plot = _figure("BAR aperture", x_range=Range1d(-0.6, len(aperture) - 0.4), y_range=Range1d(-0.6, 2.6), height=190)
     source = _source("slots", "x", "y", "label", "colour", "hatch", "hover")
     drawn = plot.rect(
-        "x", "y", 0.94, 0.86, source=source, fill_color="colour", line_color=INK, hatch_pattern="hatch", hatch_color=GREY
+        "x",
+        "y",
+        0.94,
+        0.86,
+        source=source,
+        fill_color="colour",
+        line_color=INK,
+        hatch_pattern="hatch",
+        hatch_color=GREY,
     )
     plot.text("x", "y", text="label", source=source, **_LABEL)
     plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
@@ -96,5 +104,3 @@ def _figure(title: str, **options: Any) -> Any:
         axis.major_label_text_color = axis.axis_label_text_color = INK
         axis.minor_tick_line_color = None
     return plot
-
-

@@ -20,7 +20,9 @@ def address_space(run: Run, step: int) -> Picture:
     for vma in mm.vmas():
         left, right = (vma.vm_start - base) // PAGE_SIZE, (vma.vm_end - base) // PAGE_SIZE
         label = f"{vma.vm_file.name} {right - left} pages" if vma.vm_file else f"{right - left} pages"
-        _bar(pages, left, right, f"{mm.name}'s VMAs", label, PALE, f"VMA {vma.vm_start:#x}..{vma.vm_end:#x} of {mm.name}")
+        _bar(
+            pages, left, right, f"{mm.name}'s VMAs", label, PALE, f"VMA {vma.vm_start:#x}..{vma.vm_end:#x} of {mm.name}"
+        )
         words.append(f"VMA {vma.vm_start:#x}..{vma.vm_end:#x} ({label})")
     under_way = open_ranges(run, step)
     for event in under_way:
@@ -88,7 +90,5 @@ def _width(world: Any) -> int:
     return int(world.things["width"])
 
 
-def _bar(
-    pages: Table, left: int, right: int, row: str, label: str, colour: str, hover: str, hatch: str = " "
-) -> None:
+def _bar(pages: Table, left: int, right: int, row: str, label: str, colour: str, hover: str, hatch: str = " ") -> None:
     pages.row(left=left, right=right, row=row, label=label, colour=colour, hatch=hatch, hover=hover)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from p2plab.core.calls import Called
 from p2plab.core.events import Entry, Event
 from p2plab.core.run import Run
 from p2plab.core.token import token_of
-from p2plab.core.world import PERSON, Crashed, Pressed, Stepped, World
+from p2plab.core.world import PERSON, Crashed, World
 from p2plab.rules import RULES, Board, judge
 from p2plab.rules.damage import damage
 
@@ -34,7 +35,9 @@ def columns(run: Run) -> Iterator[str]:
     world = run.scenario.world(**run.settings)
     lanes = _lanes(list(world.actors))
     yield "step " + _header(lanes)
-    yield from _rows(world.log, lanes, "set-up")
+    built = [text for entry in world.log if (text := phrase(entry.event))]
+    if built:
+        yield from _wrap(f"   0 built: {', '.join(built)}")
     before = ""
     seen = len(world.log)
     for choice in run.schedule:
@@ -100,16 +103,16 @@ def _header(lanes: dict[str, int]) -> str:
 
 
 def _rows(entries: list[Entry], lanes: dict[str, int], step: str) -> Iterator[str]:
+    lead = ""
     for entry in entries:
         text = phrase(entry.event)
         if not text:
             continue
         place = lanes.get(entry.actor, 5)
-        lead = "" if isinstance(entry.event, (Stepped, Pressed)) else "  "
         if entry.actor == PERSON:
             text = f"== {PERSON} {text} =="
         yield from _row(step, place, text, lead, list(lanes.values()))
-        step = ""
+        step, lead = "", "  "
 
 
 def _row(step: str, place: int, text: str, lead: str, bars: list[int]) -> Iterator[str]:
@@ -127,6 +130,8 @@ def _switch(world: World, before: str, choice: str) -> str:
 
 def phrase(event: Event) -> str:
     """What a row says of an event; empty where the step's own label says it already."""
+    if isinstance(event, Called) and event.caller == "mmu_notifier":
+        return f"{event.target}.{event.function}"  # the range is in the row above
     return f"!! {event}" if isinstance(event, Crashed) else str(event)
 
 

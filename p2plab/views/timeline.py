@@ -49,7 +49,9 @@ def timeline(run: Run, step: int, board: Board) -> Picture:
             kind=bar.kind,
             colour=colour,
             label=bar.label,
-            hover=f"{bar.lane}, step {bar.first}" + (f" to {bar.last}" if bar.last > bar.first else "") + f": {bar.label}",
+            hover=f"{bar.lane}, step {bar.first}"
+            + (f" to {bar.last}" if bar.last > bar.first else "")
+            + f": {bar.label}",
         )
     marks = Table("x", "y", "label", "colour")
     for finding in _firsts(board):
@@ -114,7 +116,10 @@ def _beats(log: tuple[Entry, ...], end: int) -> list[_Bar]:
         elif isinstance(entry.event, BeatLanded) and entry.actor in issued:
             first, _ = issued.pop(entry.actor)
             bars.append(_Bar(entry.actor, "beat", first, entry.step, f"a beat {entry.event}"))
-    bars += [_Bar(who, "beat", first, end, f"a beat to {beat.address:#x}, in flight") for who, (first, beat) in issued.items()]
+    bars += [
+        _Bar(who, "beat", first, end, f"a beat to {beat.address:#x}, in flight")
+        for who, (first, beat) in issued.items()
+    ]
     return bars
 
 

@@ -14,7 +14,8 @@ def chrome_trace(run: Run) -> dict[str, Any]:
     """The trace as one JSON object. One tick is shown as one microsecond; steps do not overlap, as in the model."""
     lanes = {name: number for number, name in enumerate([PERSON, *run.world.actors])}
     events: list[dict[str, Any]] = [
-        {"ph": "M", "name": "thread_name", "pid": 1, "tid": lane, "args": {"name": name}} for name, lane in lanes.items()
+        {"ph": "M", "name": "thread_name", "pid": 1, "tid": lane, "args": {"name": name}}
+        for name, lane in lanes.items()
     ]
     open_calls: dict[int, list[str]] = {}
     for entry in run.log:
