@@ -1,0 +1,93 @@
+"""``p2plab conform mm``: recorded sequences of a real kernel, replayed against the model, operation by operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from p2plab.conform.mm_read import Case, read_cases
+from p2plab.conform.mm_replay import NotModelled, Replay
+from p2plab.conform.report import Difference, Report
+from p2plab.core.actors import run_alone
+from p2plab.core.errors import BadInput
+from p2plab.core.world import World
+
+#: The callbacks that are compared; ``secondary_tlb`` depends on batching, the others do not exist in every version.
+COMPARED = ("start", "end", "interval", "release")
+EVENT_FIELDS = ("cb", "event", "start", "end", "blockable", "mmap_lock")
+
+
+def conform(paths: Iterable[Path]) -> Report:
+    """Replay all cases of all files."""
+    report = Report("mm")
+    for path in paths:
+        for case in read_cases(path):
+            _replay(case, path.name, report)
+    return report
+
+
+def _replay(case: Case, source: str, report: Report) -> None:
+    report.cases += 1
+
+    async def story() -> None:
+        await _run(Replay(case), case, source, report)
+
+    World(lambda _world: run_alone(story))
+
+
+async def _run(replay: Replay, case: Case, source: str, report: Report) -> None:
+    for number, op in enumerate(case.ops):
+        try:
+            if not number:
+                await replay.begin(op)
+            result = await replay.do(op)
+        except NotModelled:
+            for rest in case.ops[number:]:
+                report.not_modelled[operation_name(rest)] += 1
+            return
+        except BadInput as error:
+            raise BadInput(f"{case.where}: case {case.name[:60]}: {error}") from None
+        differing = list(_differences(op, result))
+        if differing:
+            text = describe(op)
+            report.differs(*(Difference(source, case.name, text, *difference) for difference in differing))
+        else:
+            report.agree += 1
+
+
+def operation_name(op: dict[str, Any]) -> str:
+    """The operation's name, with the advice of a madvise."""
+    return f"madvise {op['advice']}"[:60] if op["op"] == "madvise" and "advice" in op else str(op["op"])[:60]
+
+
+_RESULTS = ("op", "ret", "errno", "signal", "at", "events", "child_ret", "child_events", "retry", "pop", "vmas")
+
+
+def describe(op: dict[str, Any]) -> str:
+    """The operation with its arguments, in pages."""
+    given = {key: value for key, value in op.items() if key not in (*_RESULTS, "dev_writable", "swapped")}
+    return " ".join([str(op["op"]), *(f"{key}={value}" for key, value in given.items())])[:200]
+
+
+def _differences(op: dict[str, Any], result: dict[str, Any]) -> Iterable[tuple[str, Any, Any]]:
+    """What differs: (what, recorded, model)."""
+    for field in ("ret", "errno", "signal", "at", "child_ret"):
+        if op.get(field) != result.get(field):
+            yield field, op.get(field), result.get(field)
+    for field in ("events", "child_events"):
+        recorded = [_event(event) for event in op.get(field, []) if event.get("cb") in COMPARED]
+        if recorded != result.get(field, []):
+            yield field, recorded, result.get(field, [])
+    if "retry" in op and op["retry"] != result["retry"]:
+        yield "retry", op["retry"], result["retry"]
+    if "pop" in op:
+        for field in ("pop", "dev_writable", "swapped"):
+            if op.get(field, []) != result[field]:
+                yield field, op.get(field, []), result[field]
+    if "vmas" in op and op["vmas"] != result["vmas"]:
+        yield "vmas", op["vmas"], result["vmas"]
+
+
+def _event(event: dict[str, Any]) -> dict[str, Any]:
+    return {field: event[field] for field in EVENT_FIELDS if field in event}

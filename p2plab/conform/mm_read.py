@@ -1,0 +1,132 @@
+"""Reading recordings of address spaces (``mmu/*.jsonl``): a header line, then one case per line, each checked.
+
+Whatever is wrong with a file becomes :class:`~p2plab.core.errors.BadInput` that names file and line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from p2plab.core.errors import BadInput
+from p2plab.mm.kernel import LINUX_6_1, LINUX_6_12, Kernel
+
+#: No recorded page number is farther from the first page than this (4 GiB): larger ones are not from a recording.
+FARTHEST = 1 << 20
+#: The longest line that is read, in characters
+LONGEST = 16 << 20
+KERNELS = {"deb612": LINUX_6_12, "deb61": LINUX_6_1}
+PAGE_FIELDS = ("start", "end", "new_start", "new_end", "pages", "at")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One recorded sequence: where it stands, the kernel, what was mapped, and the operations with what they did."""
+
+    where: str
+    name: str
+    kernel: Kernel
+    kind: str
+    pages: int
+    refuse: bool  #: the listener of the recording answered false whenever it may
+    swap: bool  #: the machine of the recording had a swap area
+    ops: tuple[dict[str, Any], ...]
+
+
+def read_cases(path: Path) -> Iterator[Case]:
+    """The cases of one file, one by one."""
+    kernel: Kernel | None = None
+    try:
+        swap = _had_swap(path)
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(_lines(file, path), 1):
+                where = f"{path.name}:{number}"
+                record = _parse(line, where)
+                if kernel is None:
+                    kernel = _kernel(record, where)
+                else:
+                    yield _case(record, kernel, swap, where)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: this is not UTF-8 text") from None
+    if kernel is None:
+        raise BadInput(f"{path.name}:1: the file is empty; a header line was expected")
+
+
+def _had_swap(path: Path) -> bool:
+    """Whether the machine had a swap area: the header does not say, but some page of some case went there."""
+    with path.open(encoding="utf-8") as file:
+        return any('"swapped":' in line for line in _lines(file, path))
+
+
+def _lines(file: Any, path: Path) -> Iterator[str]:
+    number = 0
+    while line := file.readline(LONGEST + 1):
+        number += 1
+        if len(line) > LONGEST:
+            raise BadInput(f"{path.name}:{number}: the line is longer than {LONGEST} characters")
+        if line.strip():
+            yield line
+
+
+def _parse(line: str, where: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{where}: this is not a line of JSON ({str(error)[:80]})") from None
+    if not isinstance(record, dict):
+        raise BadInput(f"{where}: an object was expected")
+    return record
+
+
+def _kernel(record: dict[str, Any], where: str) -> Kernel:
+    header = record.get("header")
+    key = header.get("kernel_key") if isinstance(header, dict) else None
+    if not isinstance(key, str) or key not in KERNELS:
+        raise BadInput(f"{where}: the first line must be a header with kernel_key {' or '.join(KERNELS)}")
+    return KERNELS[key]
+
+
+def _case(record: dict[str, Any], kernel: Kernel, swap: bool, where: str) -> Case:
+    name = record.get("name", record.get("seed"))
+    if not isinstance(name, (str, int)):
+        raise BadInput(f"{where}: a case needs a name or a seed")
+    kind, ops = record.get("kind"), record.get("ops")
+    if not isinstance(kind, str) or not isinstance(ops, list):
+        raise BadInput(f"{where}: case {str(name)[:60]} needs a kind and a list of ops")
+    pages = record.get("pages")
+    if type(pages) is not int or not 0 < pages <= FARTHEST:
+        raise BadInput(f"{where}: case {str(name)[:60]} needs its number of pages, 1 to {FARTHEST}")
+    for number, op in enumerate(ops, 1):
+        _check_op(op, f"{where}: case {str(name)[:60]}, operation {number}")
+    return Case(where, str(name), kernel, kind, pages, bool(record.get("refuse", False)), swap, tuple(ops))
+
+
+def _check_op(op: Any, where: str) -> None:
+    if not isinstance(op, dict) or not isinstance(op.get("op"), str):
+        raise BadInput(f"{where}: an object with the operation's name in 'op' was expected")
+    for field in PAGE_FIELDS:
+        value = op.get(field, 0)
+        if type(value) is not int or abs(value) > FARTHEST:
+            raise BadInput(
+                f"{where} ({op['op'][:40]}): {field} must be a page number up to {FARTHEST}, not {value!r:.40}"
+            )
+    for field in ("advice", "prot", "flags", "kind", "policy"):
+        if not isinstance(op.get(field, ""), str):
+            raise BadInput(f"{where} ({op['op'][:40]}): {field} must be text, not {op[field]!r:.40}")
+    for field in ("events", "child_events"):
+        events = op.get(field, [])
+        if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
+            raise BadInput(f"{where} ({op['op'][:40]}): {field} must be a list of objects")
+
+
+def page_of(op: dict[str, Any], field: str) -> int:
+    """A page number that the operation needs."""
+    value = op.get(field)
+    if type(value) is not int:
+        raise BadInput(f"operation {op['op'][:40]} needs {field}")
+    return value

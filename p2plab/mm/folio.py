@@ -1,0 +1,124 @@
+"""Pages and the page-table entries that point at them.
+
+A :class:`Folio` is one page of memory, or 512 of them (a transparent huge page). Entries are immutable values. The
+kernel keeps ``PageAnonExclusive`` in the page; here it lives in the one entry that maps an exclusive page, which says the
+same, because an exclusive page has only one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from p2plab.core.tracked import Tracked
+
+if TYPE_CHECKING:
+    from p2plab.mm.file import Mapping
+    from p2plab.mm.rmap import AnonVma
+
+#: ``pfn`` of an entry that maps no special page frame
+NO_PFN = -1
+#: ``pfn`` of the shared page of zeroes
+ZERO_PFN = 0
+
+
+class SwapSlot(Tracked):
+    """One page's place in the swap area: how many entries point at it, and its page if that is still in memory."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.folio: Folio | None = None
+
+
+class Folio(Tracked):
+    """A page (``order`` 0) or a huge page (``order`` 9). ``index`` is its page offset in the file or anonymous VMA."""
+
+    def __init__(
+        self, index: int, mapping: Mapping | None = None, anon_vma: AnonVma | None = None, order: int = 0
+    ) -> None:
+        self.index = index
+        self.mapping = mapping
+        self.anon_vma = anon_vma
+        self.order = order
+        self.mapcount = 0  #: entries that map it, or a page of it
+        self.refs = 0  #: references by get_user_pages
+        self.pins = 0  #: references by pin_user_pages
+        self.node = 0  #: the NUMA node it is on
+        self.dirty = False
+        self.swapbacked = True  #: False after MADV_FREE: may be dropped instead of swapped
+        self.swap: SwapSlot | None = None
+        self.ksm = False
+
+    @property
+    def anon(self) -> bool:
+        """Whether it belongs to anonymous memory and not to a file."""
+        return self.mapping is None
+
+    @property
+    def nr_pages(self) -> int:
+        """1 or 512."""
+        return 1 << self.order
+
+    @property
+    def refcount(self) -> int:
+        """``folio_ref_count``: mappings, page or swap cache, and whoever took a reference."""
+        cached = int(self.mapping is not None and self.mapping.pages.get(self.index) is self) + int(
+            self.swap is not None
+        )
+        return self.mapcount + cached + self.refs + self.pins
+
+
+@dataclass(frozen=True, slots=True)
+class Pte:
+    """A present entry. Without a folio it maps a bare page frame (``pfn``): a device's, or the page of zeroes."""
+
+    folio: Folio | None = None
+    page: int = 0  #: which page of the folio
+    pfn: int = NO_PFN
+    write: bool = False
+    dirty: bool = False
+    exclusive: bool = False
+    soft_dirty: bool = True
+
+    @property
+    def zero(self) -> bool:
+        """Whether this maps the shared page of zeroes."""
+        return self.pfn == ZERO_PFN
+
+
+@dataclass(frozen=True, slots=True)
+class SwapPte:
+    """An entry whose page is in the swap area."""
+
+    slot: SwapSlot
+    exclusive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HugePmd:
+    """A present 2 MiB entry; without a folio it maps the huge page of zeroes."""
+
+    folio: Folio | None
+    write: bool = False
+    dirty: bool = False
+    exclusive: bool = False
+    soft_dirty: bool = True
+
+
+def free_swap_entry(entry: SwapPte) -> None:
+    """``swap_free``: one entry less points at the slot; the last one frees it, and its page in the swap cache."""
+    slot = entry.slot
+    slot.count -= 1
+    if slot.count == 0 and slot.folio is not None and slot.folio.mapcount == 0:
+        slot.folio.swap = None
+        slot.folio = None
+
+
+def folio_free_swap(folio: Folio) -> bool:
+    """Let go of the page's slot if no entry points at it any more."""
+    if folio.swap is None or folio.swap.count:
+        return False
+    folio.swap.folio = None
+    folio.swap = None
+    folio.dirty = True
+    return True

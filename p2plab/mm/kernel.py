@@ -1,0 +1,58 @@
+"""Which kernel is on: event names by year, and the few differences between versions that the recordings show.
+
+Linux 6.12 and 6.1 are checked against recordings. ``rfc2019`` is the kernel of the proposal (v5.0 with the event names
+of the v4 series of 23 January 2019): its event names are stated there; the rest of its behaviour is 6.1's, inferred.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from p2plab.core.errors import BadInput
+from p2plab.mm.flags import PMD_SIZE, PUD_SIZE
+
+#: The v4 series "mmu notifier: provide context informations", 23 January 2019.
+EVENTS_2019 = ("UNMAP", "CLEAR", "PROTECTION_VMA", "PROTECTION_PAGE", "SOFT_DIRTY")
+#: include/linux/mmu_notifier.h since 5.5, 5.9 and 5.13.
+EVENTS_NOW = (*EVENTS_2019, "RELEASE", "MIGRATE", "EXCLUSIVE")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel version: one field for each difference that the model knows."""
+
+    name: str
+    events: tuple[str, ...] = EVENTS_NOW
+    #: ``mmu_interval_notifier`` (since 5.5)
+    interval_notifiers: bool = True
+    #: Page faults under a per-VMA lock instead of mmap_lock (since 6.4)
+    per_vma_lock: bool = True
+    #: mprotect's event starts at the first populated table of this many bytes (mm/mprotect.c: PMD until 6.10)
+    mprotect_granule: int = PUD_SIZE
+    #: mbind migrates pages while it holds mmap_lock for writing (until 6.6)
+    mbind_holds_mmap_lock: bool = False
+    #: MADV_POPULATE_* goes on after a hole, and answers ENOMEM in the end (until 6.8)
+    populate_skips_holes: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+LINUX_6_12 = Kernel("6.12")
+_UNTIL_6_1 = {
+    "per_vma_lock": False,
+    "mprotect_granule": PMD_SIZE,
+    "mbind_holds_mmap_lock": True,
+    "populate_skips_holes": True,
+}
+LINUX_6_1 = Kernel("6.1", **_UNTIL_6_1)  # type: ignore[arg-type]
+RFC2019 = Kernel("rfc2019", events=EVENTS_2019, interval_notifiers=False, **_UNTIL_6_1)  # type: ignore[arg-type]
+
+KERNELS = {kernel.name: kernel for kernel in (LINUX_6_12, LINUX_6_1, RFC2019)}
+
+
+def kernel_named(name: str) -> Kernel:
+    """The kernel of that name; :exc:`BadInput` lists the names."""
+    if name not in KERNELS:
+        raise BadInput(f"no kernel {name[:40]!r}; there are {', '.join(KERNELS)}")
+    return KERNELS[name]

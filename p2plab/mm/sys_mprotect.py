@@ -1,0 +1,127 @@
+"""``mprotect`` (mm/mprotect.c): PROTECTION_VMA per VMA, and only where page tables exist."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from p2plab.core.actors import step
+from p2plab.core.errors import KernelError
+from p2plab.mm.fault import can_change_pte_writable
+from p2plab.mm.flags import (
+    PAGE_SIZE,
+    PMD_SHIFT,
+    PMD_SIZE,
+    PUD_SHIFT,
+    PUD_SIZE,
+    VM_ACCESS_FLAGS,
+    VM_ACCOUNT,
+    VM_LOCKED,
+    VM_SHARED,
+    VM_WRITE,
+    page_up,
+)
+from p2plab.mm.folio import HugePmd, Pte
+from p2plab.mm.gup import populate_vma_page_range
+from p2plab.mm.log import span
+from p2plab.mm.merge import vma_modify
+from p2plab.mm.notifier import (
+    MmuNotifierRange,
+    mmu_notifier_invalidate_range_end,
+    mmu_notifier_invalidate_range_start,
+)
+from p2plab.mm.sys_mmap import prot_flags
+from p2plab.mm.thp import split_huge_pmd
+from p2plab.mm.vma import Vma
+
+if TYPE_CHECKING:
+    from p2plab.mm.space import AddressSpace
+
+
+async def mprotect(mm: AddressSpace, start: int, length: int, prot: int) -> None:
+    """Change the protection of [start, start + length). ENOMEM at a hole, EACCES for what the VMA may never be.
+
+    What lies before the hole has changed by then: the kernel does not undo it.
+    """
+    if start % PAGE_SIZE:
+        raise KernelError("EINVAL", f"{start:#x} is not page aligned")
+    if not length:
+        return
+    end = start + page_up(length)
+    async with mm.mmap_write():
+        await step(f"mprotect {span(start, end)}")
+        vma = mm.find_vma_intersection(start, end)
+        if vma is None or vma.vm_start > start:
+            raise KernelError("ENOMEM", f"nothing is mapped at {start:#x}")
+        at = start
+        while at < end:
+            vma = mm.vma_lookup(at)
+            if vma is None:
+                raise KernelError("ENOMEM", f"nothing is mapped at {at:#x}; what lies below has changed")
+            newflags = vma.vm_flags & ~VM_ACCESS_FLAGS | prot_flags(prot)
+            if newflags & ~(newflags >> 4) & VM_ACCESS_FLAGS:
+                raise KernelError("EACCES", f"{vma} may never get that protection")
+            upto = min(vma.vm_end, end)
+            await _fixup(vma, at, upto, newflags)
+            at = upto
+
+
+async def _fixup(vma: Vma, start: int, end: int, newflags: int) -> None:
+    """``mprotect_fixup``: one VMA's part."""
+    oldflags = vma.vm_flags
+    if newflags == oldflags:
+        return
+    if newflags & VM_WRITE:
+        if not oldflags & (VM_ACCOUNT | VM_WRITE | VM_SHARED):
+            newflags |= VM_ACCOUNT
+    elif oldflags & VM_ACCOUNT and vma.is_anonymous and vma.anon_vma is None:
+        newflags &= ~VM_ACCOUNT
+    vma = await vma_modify(vma, start, end, vm_flags=newflags)
+    await vma.vm_mm.vma_start_write([vma])
+    vma.vm_flags = newflags
+    await change_protection(vma, start, end)
+    if oldflags & (VM_WRITE | VM_SHARED | VM_LOCKED) == VM_LOCKED and newflags & VM_WRITE:
+        await populate_vma_page_range(vma, start, end)
+
+
+async def change_protection(vma: Vma, start: int, end: int) -> None:
+    """Change the entries of [start, end) under PROTECTION_VMA, raised where page tables exist.
+
+    6.12 announces once per 512 GiB, from the first existing table of PMDs on; 6.1 once per 1 GiB, from the first
+    existing table of PTEs (or huge page) on.
+    """
+    granule = vma.vm_mm.kernel.mprotect_granule
+    whole = PUD_SIZE * 512 if granule == PUD_SIZE else PUD_SIZE
+    at = start
+    while at < end:
+        upto = min(end, (at // whole + 1) * whole)
+        first = _first_populated(vma.vm_mm, at, upto, granule)
+        if first is not None:
+            range = MmuNotifierRange(vma.vm_mm, first, upto, "PROTECTION_VMA")
+            await mmu_notifier_invalidate_range_start(range)
+            await _change_entries(vma, first, upto)
+            await mmu_notifier_invalidate_range_end(range)
+        at = upto
+
+
+def _first_populated(mm: AddressSpace, start: int, end: int, granule: int) -> int | None:
+    shift, tables = (PUD_SHIFT, mm.page_table.puds) if granule == PUD_SIZE else (PMD_SHIFT, mm.page_table.pmds)
+    wanted = [number for number in tables if start >> shift <= number <= (end - 1) >> shift]
+    return max(start, min(wanted) << shift) if wanted else None
+
+
+async def _change_entries(vma: Vma, start: int, end: int) -> None:
+    table = vma.vm_mm.page_table
+    for base, content in list(table.pmds_in(start, end)):
+        if not isinstance(content, HugePmd):
+            continue
+        if start <= base and base + PMD_SIZE <= end:
+            may = bool(vma.vm_flags & VM_WRITE) and content.exclusive
+            table.set_huge(base, replace(content, write=may))
+        else:
+            await split_huge_pmd(vma, max(start, base))
+    for address, entry in table.entries_in(start, end):
+        if isinstance(entry, Pte):
+            write = vma.prot_writable() or can_change_pte_writable(vma, entry)
+            if write != entry.write:
+                table.set(address, replace(entry, write=write))

@@ -1,0 +1,82 @@
+"""Transparent huge pages: splitting the 2 MiB entry, splitting the page, and what raises an event doing so.
+
+``__split_huge_pmd`` announces CLEAR of the whole 2 MiB whether or not a huge page is there (mm/huge_memory.c): only the
+table of PMDs has to exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from p2plab.mm.flags import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE, PTRS_PER_PTE
+from p2plab.mm.folio import ZERO_PFN, Folio, HugePmd, Pte
+from p2plab.mm.notifier import (
+    MmuNotifierRange,
+    mmu_notifier_invalidate_range_end,
+    mmu_notifier_invalidate_range_start,
+)
+from p2plab.mm.rmap import mappings_of
+from p2plab.mm.vma import Vma
+
+
+async def split_huge_pmd(vma: Vma, address: int) -> None:
+    """``__split_huge_pmd``: CLEAR of the 2 MiB around ``address``, and 512 entries in place of one."""
+    base = address & ~(PMD_SIZE - 1)
+    range = MmuNotifierRange(vma.vm_mm, base, base + PMD_SIZE, "CLEAR")
+    await mmu_notifier_invalidate_range_start(range)
+    split_huge_pmd_locked(vma, base)
+    await mmu_notifier_invalidate_range_end(range)
+
+
+async def split_huge_pmd_address(vma: Vma, address: int) -> None:
+    """``split_huge_pmd_address``: the same wherever a table of PMDs exists, huge page or not."""
+    if vma.vm_mm.page_table.pud_present(address):
+        await split_huge_pmd(vma, address)
+
+
+def split_huge_pmd_locked(vma: Vma, base: int) -> None:
+    """Replace the huge entry at ``base``, if there is one, by entries of single pages."""
+    table = vma.vm_mm.page_table
+    huge = table.pmd(base)
+    if not isinstance(huge, HugePmd):
+        return
+    del table.pmds[base // PMD_SIZE]
+    for number in range(PTRS_PER_PTE):
+        table.set(base + (number << PAGE_SHIFT), _entry_of(huge, number))
+    if huge.folio is not None:
+        huge.folio.mapcount += PTRS_PER_PTE - 1
+
+
+def _entry_of(huge: HugePmd, number: int) -> Pte:
+    if huge.folio is None:
+        return Pte(pfn=ZERO_PFN, soft_dirty=huge.soft_dirty)
+    return Pte(huge.folio, number, -1, huge.write, huge.dirty, huge.exclusive, huge.soft_dirty)
+
+
+async def split_folio(folio: Folio) -> bool:
+    """Split the page itself (``split_huge_page``): it is unmapped everywhere for a moment. False if it is in use."""
+    if folio.refs or folio.pins:
+        return False
+    for vma, first in mappings_of(folio):
+        start, end = max(first, vma.vm_start), min(first + (folio.nr_pages << PAGE_SHIFT), vma.vm_end)
+        range = MmuNotifierRange(vma.vm_mm, start, end, "CLEAR")
+        await mmu_notifier_invalidate_range_start(range)
+        if first % PMD_SIZE == 0:
+            split_huge_pmd_locked(vma, first)
+        await mmu_notifier_invalidate_range_end(range)
+    small = [Folio(folio.index + number, None, folio.anon_vma) for number in range_of(folio)]
+    for vma, first in mappings_of(folio):
+        table = vma.vm_mm.page_table
+        for number, page in enumerate(small):
+            entry = table.get(first + number * PAGE_SIZE)
+            if isinstance(entry, Pte) and entry.folio is folio:
+                table.set(first + number * PAGE_SIZE, replace(entry, folio=page, page=0))
+                page.mapcount += 1
+                page.dirty, page.swapbacked, page.node = folio.dirty, folio.swapbacked, folio.node
+    folio.mapcount = 0
+    return True
+
+
+def range_of(folio: Folio) -> range:
+    """The numbers of the folio's pages."""
+    return range(folio.nr_pages)
