@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from p2plab.conform.report import Difference, Report
 from p2plab.core.errors import BadInput, KernelError
-from p2plab.pci.acs import Acs
-from p2plab.pci.device import PCIE_TYPES
 from p2plab.pci.dma import DmaAddress, dma_map, pci_p2pdma_add_resource
 from p2plab.pci.machine import Machine
 from p2plab.pci.reach import reach_today, with_ids
-from p2plab.pci.recording import load_json, read_recording
+from p2plab.pci.recording import load_json, read_recording, with_ports
 from p2plab.pci.resource import Resource
 from p2plab.pci.whitelist import INTEL
 
@@ -72,15 +69,7 @@ def _topology(report: Report, source: str, data: Mapping[str, Any]) -> None:
 
 def _in_state(machine: Machine, state: str, run: Any, changes: Any) -> Machine:
     """The machine as the state's stimuli left it: ACS registers as read back, ids as the label says."""
-    ports = {_get(row, "dev"): row for row in _list(run, "acs")}
-    devices = list(machine.devices)
-    for number, device in enumerate(devices):
-        row = ports.get(device.bdf)
-        if row is not None:
-            offset, cap, ctrl = (_int(row, key) for key in ("acs_cap_offset", "acs_cap", "acs_ctrl"))
-            kind = PCIE_TYPES.get(_int(row, "pcie_type", -1), device.kind)
-            devices[number] = replace(device, kind=kind, acs=Acs(cap, ctrl) if offset else None)
-    machine = replace(machine, devices=tuple(devices))
+    machine = with_ports(machine, _list(run, "acs"))
     label = _LISTED.search(state)
     if not label:
         return machine
@@ -171,7 +160,8 @@ def _nvme(report: Report, source: str, data: Mapping[str, Any]) -> None:
         size = end - start + 1
         model = "offered" if start % (2 << 20) == 0 and size % (2 << 20) == 0 else "EINVAL"
         _compare(report, source, "add_resource", bdf, {"result": "offered"}, {"result": model})
-        report.not_modelled["what the NVMe driver takes for itself"] += any(x.startswith(f"{bdf} size=") for x in lines)
+        if any(line.startswith(f"{bdf} size=") for line in lines):
+            report.not_modelled["what the NVMe driver takes for itself"] += 1
 
 
 def _compare(
@@ -204,11 +194,3 @@ def _get(row: Any, key: str) -> Any:
     if not isinstance(row, Mapping) or row.get(key) is None:
         raise BadInput(f"{str(row)[:60]} has no `{key}`")
     return row[key]
-
-
-def _int(row: Mapping[str, Any], key: str, default: int = 0) -> int:
-    value = row.get(key, default)
-    try:
-        return value if isinstance(value, int) else int(str(value)[:32], 16)
-    except ValueError:
-        raise BadInput(f"`{key}` is {str(value)[:40]!r}, not a number") from None

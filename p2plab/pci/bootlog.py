@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from p2plab.pci.bars import flag_bits
+from p2plab.pci.bars import PCI_BASE_ADDRESS_0, flag_bits
 from p2plab.pci.dump import ROM_FLAGS, legacy_ide
 from p2plab.pci.machine import HostBridge, Machine
 from p2plab.pci.resource import (
@@ -25,10 +25,13 @@ from p2plab.pci.resource import (
 
 #: Words of the messages that say what the kernel did with addresses (setup-bus.c, setup-res.c).
 DID = ("can't claim", "can't assign", "failed to assign", ": assigned", " add_size ", "trying firmware", "clipped to")
+#: The same in kernels before 6.9, which put the range last: ``BAR 13: assigned [io 0x1000-0x1fff]``.
+OLD_DID = re.compile(r"BAR \d+: (?:assigned|no space for|failed to assign|trying firmware)")
 
 _STAMP = re.compile(r"^\[ *\d+\.\d+\] ")
 _PLACED = re.compile(
-    r"pci ([0-9a-f:.]+): +(BAR (\d)|ROM|bridge window) \[(io|mem) +0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})( [^\]]*)?\]$"
+    r"pci ([0-9a-f:.]+): +(BAR (\d)|ROM|bridge window|reg 0x([0-9a-f]{2}):) "
+    r"\[(io|mem) +0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})( [^\]]*)?\]$"
 )
 _ROOT = re.compile(
     r"pci_bus ([0-9a-f]+:[0-9a-f]+): root bus resource \[(io|mem) +0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})([^\]]*)\]"
@@ -52,9 +55,14 @@ def told(lines: Iterable[str]) -> list[str]:
     """What the kernel did, one message a line: without time stamps and drivers' names."""
     found = []
     for line in lines:
-        if any(words in line for words in DID) and (text := _TOLD.search(_STAMP.sub("", line))):
+        if _did(line) and (text := _TOLD.search(_STAMP.sub("", line))):
             found.append(text[1])
     return found
+
+
+def old_style(lines: Iterable[str]) -> bool:
+    """The messages are worded as before Linux 6.9."""
+    return any(OLD_DID.search(line) for line in lines)
 
 
 def before_assignment(machine: Machine, lines: list[str]) -> Machine:
@@ -64,7 +72,7 @@ def before_assignment(machine: Machine, lines: list[str]) -> Machine:
     """
     placed: dict[str, dict[int, Resource]] = {}
     for line in lines:
-        if any(words in line for words in DID):
+        if _did(line):
             break
         if found := _PLACED.search(_STAMP.sub("", line)):
             resource = _resource(found)
@@ -82,21 +90,25 @@ def before_assignment(machine: Machine, lines: list[str]) -> Machine:
 
 
 def _resource(found: re.Match[str]) -> Resource:
-    start, end, marks = int(found[5], 16), int(found[6], 16), found[7] or ""
-    flags = _space(found[4], marks)
+    start, end, marks = int(found[6], 16), int(found[7], 16), found[8] or ""
+    flags = _space(found[5], marks)
     if found[2] == "bridge window":
         index = IO_WINDOW if flags & IORESOURCE_IO else PREF_WINDOW if flags & IORESOURCE_PREFETCH else MEM_WINDOW
         flags |= 1 if flags & IORESOURCE_MEM_64 else 0
-    elif found[2] == "ROM":
+    elif found[2] == "ROM" or found[4] in ("30", "38"):
         index, flags = ROM, ROM_FLAGS
     else:
-        index = int(found[3])
+        index = int(found[3]) if found[3] else (int(found[4], 16) - PCI_BASE_ADDRESS_0) // 4
         flags = flag_bits(
             1 if flags & IORESOURCE_IO else (4 if "64bit" in marks else 0) | (8 if "pref" in marks else 0)
         )
     if start == 0 and index <= ROM:
         flags |= IORESOURCE_UNSET
     return Resource(index, start, end, flags)
+
+
+def _did(line: str) -> bool:
+    return any(words in line for words in DID) or OLD_DID.search(line) is not None
 
 
 def _space(space: str, marks: str) -> int:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from p2plab.pci.allocate import Allocation, find_room
+from p2plab.pci.bustree import Bus, bus_tree
+from p2plab.pci.claim import claim_all
 from p2plab.pci.machine import Machine
 from p2plab.pci.resource import PREF_WINDOW, Resource
+from p2plab.pci.space import Range
 from p2plab.pci.windows import IO_STEP, MEM_STEP
 
 FOUR_GIB = 1 << 32
@@ -19,6 +23,26 @@ def broken(machine: Machine) -> tuple[str, ...]:
     4 GiB (drivers/pci/probe.c, setup-bus.c). Ranges without address or size are left out.
     """
     return (*_aligned(machine), *_inside_windows(machine), *_apart(machine))
+
+
+def unjust(allocation: Allocation) -> tuple[str, ...]:
+    """Refusals for which the finished layout has room after all; empty, as room only shrinks while addresses are given."""
+    roots = bus_tree(allocation.machine)
+    claim_all(roots, [])
+    bus_of: dict[str, Bus] = {}
+    todo = roots
+    while todo:
+        bus_of |= {node.device.bdf: bus for bus in todo for node in bus.nodes}
+        todo = [below for bus in todo for below in bus.buses_below()]
+    found = []
+    for refusal in allocation.refused:
+        wanted = Range(refusal.bdf, refusal.index, 0, refusal.size - 1, refusal.flags)
+        here: Bus | None = bus_of[refusal.bdf]
+        while here is not None:
+            if room := find_room(here, wanted, refusal.size, refusal.align):
+                found.append(f"{refusal}, yet {room[1]:#x} is free")
+            here = here.passed_on_by
+    return tuple(found)
 
 
 def placed(resources: tuple[Resource, ...]) -> tuple[Resource, ...]:

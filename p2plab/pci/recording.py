@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from p2plab.core.errors import BadInput
+from p2plab.pci.acs import Acs
 from p2plab.pci.bootlog import root_windows
-from p2plab.pci.device import CLASS_PCI_BRIDGE, Device, Kind, canonical
+from p2plab.pci.device import CLASS_PCI_BRIDGE, PCIE_TYPES, Device, Kind, canonical
 from p2plab.pci.lspci import read_lspci
 from p2plab.pci.machine import HostBridge, Machine
 from p2plab.pci.resource import Resource
@@ -81,14 +82,35 @@ def _machine(data: Mapping[str, Any], name: str) -> Machine:
     bridges = tuple(HostBridge(n, tuple(windows.get(n.removeprefix("pci"), ()))) for n in names)
     header = data.get("header")
     header = header if isinstance(header, Mapping) else {}
-    return Machine(
+    machine = Machine(
         name=name,
         devices=_with_capabilities(devices, data),
         host_bridges=bridges,
         cpu=cpu_kind(f"{data.get('cpu_key', '')} {header.get('cpu', '')}"),
         iommu=iommu_in_use(str(header.get("cmdline", "")), devices, data.get("qemu_args")),
-        lacks=() if dmesg else ("the address ranges of the host bridges", "the PCI Express type of each function"),
+        lacks=() if dmesg else ("the address ranges of the host bridges",),
     )
+    runs = data.get("runs")
+    base = runs.get("base") if isinstance(runs, Mapping) else None
+    return with_ports(machine, base.get("acs")) if isinstance(base, Mapping) else machine
+
+
+def with_ports(machine: Machine, rows: Any) -> Machine:
+    """The machine with the PCI Express types and ACS registers of a recorded state. Raises BadInput."""
+    if not isinstance(rows, list):
+        raise BadInput("no list `acs`")
+    ports: dict[str, Device] = {}
+    for number, row in enumerate(rows):
+        where = f"acs[{number}]"
+        if not isinstance(row, Mapping) or not isinstance(row.get("dev"), str):
+            raise BadInput(f"{where}: no `dev`")
+        device = machine[row["dev"]]
+        offset, cap, ctrl, kind = (
+            _number(row, key, where) for key in ("acs_cap_offset", "acs_cap", "acs_ctrl", "pcie_type")
+        )
+        acs = Acs(cap or 0, ctrl or 0) if offset else None
+        ports[device.bdf] = replace(device, acs=acs, kind=PCIE_TYPES.get(-1 if kind is None else kind, device.kind))
+    return replace(machine, devices=tuple(ports.get(d.bdf, d) for d in machine.devices))
 
 
 def _with_capabilities(devices: tuple[Device, ...], data: Mapping[str, Any]) -> tuple[Device, ...]:

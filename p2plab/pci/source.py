@@ -1,0 +1,75 @@
+"""One way in for every kind of source: a recording, lspci's text, a sysfs directory, a recorded machine's name."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from p2plab.core.errors import BadInput
+from p2plab.pci.lspci import MAX_CHARACTERS, read_lspci
+from p2plab.pci.machine import Machine
+from p2plab.pci.recording import read_recording
+from p2plab.pci.sysfs import read_sysfs
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+#: Where recorded machines lie: inside an installed package, or beside it in a checkout.
+SHELVES = (
+    _PACKAGE / "assets" / "machines",
+    _PACKAGE.parent / "assets" / "machines",
+    _PACKAGE.parent / "assets" / "recordings" / "pci",
+    _PACKAGE.parent / "assets" / "recordings" / "p2pdma",
+)
+
+
+def read_machine(source: str, stdin: TextIO | None = None) -> Machine:
+    """The machine of ``-`` (standard input), a directory, a file, or a recorded machine's name. Raises BadInput."""
+    if source == "-":
+        return read_text((stdin or sys.stdin).read(MAX_CHARACTERS + 1), "standard input")
+    path = Path(source)
+    try:
+        if path.is_dir():
+            return read_sysfs(path)
+        if path.is_file():
+            return _file(path)
+    except OSError as error:
+        raise BadInput(f"{source[:80]}: {error.strerror or error}") from error
+    found = _recorded().get(source)
+    if found is None:
+        names = ", ".join(sorted(_recorded()))
+        raise BadInput(f"{source[:80]!r} is no file, no directory and no recorded machine; recorded: {names or 'none'}")
+    return read_recording(found)
+
+
+def read_text(text: str, name: str) -> Machine:
+    """The machine of a text: a recording's JSON, or what lspci printed."""
+    if text.lstrip()[:1] != "{":
+        return read_lspci(text, name)
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{name}: line {error.lineno}: not JSON: {error.msg}") from error
+    except (RecursionError, ValueError) as error:
+        raise BadInput(f"{name}: not usable as JSON: {type(error).__name__}") from error
+    return read_recording(data)
+
+
+def _file(path: Path) -> Machine:
+    if path.suffix == ".json":
+        return read_recording(path)
+    with path.open(encoding="utf-8", errors="replace") as file:
+        text = file.read(MAX_CHARACTERS + 1)
+    try:
+        return read_text(text, path.name)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
+
+
+def _recorded() -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for shelf in SHELVES:
+        if shelf.is_dir():
+            for path in sorted(shelf.glob("*.json")):
+                found.setdefault(path.stem, path)
+    return found
