@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from p2plab.mm.flags import PAGE_SIZE, PMD_SIZE, VM_PFNMAP, VM_SHARED
+from p2plab.mm.flags import PAGE_SIZE, PMD_SIZE, VM_PFNMAP, VM_SHARED, VM_WRITE
 from p2plab.mm.folio import Folio, HugePmd, Pte, SwapPte
 from p2plab.mm.pagetable import PteTable
 from p2plab.mm.rmap import mappings_of
@@ -44,7 +43,7 @@ def _check_vmas(mm: AddressSpace) -> None:
 
 
 def _check_tables(mm: AddressSpace) -> None:
-    seen: Counter[Folio] = Counter()
+    seen: dict[Folio, None] = {}
     for number, content in mm.page_table.pmds.items():
         base = number * PMD_SIZE
         if isinstance(content, PteTable):
@@ -54,34 +53,43 @@ def _check_tables(mm: AddressSpace) -> None:
                 _check_entry(vma, address, entry, seen)
         else:
             vma = mm.vma_lookup(base)
-            assert vma is not None and vma.vm_end >= base + PMD_SIZE, f"a huge page at {base:#x} sticks out of its VMA"
-            _check_huge(vma, base, content, seen)
-    for folio, count in seen.items():
-        assert count <= folio.mapcount, f"a page is mapped {count} times here and counts {folio.mapcount} in all"
+            assert vma is not None, f"a huge page at {base:#x}, where no VMA is"
+            assert vma.vm_end >= base + PMD_SIZE, f"a huge page at {base:#x} sticks out of {vma}"
+            if content.folio is not None:
+                seen[content.folio] = None
+    for vma in mm.vmas:
+        if vma.vm_file is not None:
+            seen |= dict.fromkeys(vma.vm_file.f_mapping.pages.values())
+    for folio in seen:
+        if not folio.ksm:
+            found = sum(_entries_of(folio, vma, first) for vma, first in mappings_of(folio))
+            assert found == folio.mapcount, f"the reverse map finds {found} of a page's {folio.mapcount} mappings"
 
 
-def _check_entry(vma: Vma, address: int, entry: Pte | SwapPte, seen: Counter[Folio]) -> None:
+def _check_entry(vma: Vma, address: int, entry: Pte | SwapPte, seen: dict[Folio, None]) -> None:
     if isinstance(entry, SwapPte):
         assert entry.slot.count > 0, "an entry points at a free swap slot"
         return
-    if entry.write:
-        assert "w" in str(vma).split(") ")[1], f"{vma} is not writable, its entry at {address:#x} is"
+    assert not entry.write or vma.vm_flags & VM_WRITE, f"{vma} is not writable, its entry at {address:#x} is"
     folio = entry.folio
     if folio is None:
-        assert not (entry.exclusive or (entry.zero and entry.write)), "the page of zeroes is nobody's own"
+        assert not entry.exclusive, "a bare page frame is nobody's own"
+        assert not (entry.zero and entry.write), "the page of zeroes can be written"
         return
-    assert not vma.vm_flags & VM_PFNMAP, f"a page with a folio in device memory {vma}"
-    assert not entry.exclusive or (folio.anon and folio.mapcount >= 1), "only an anonymous page can be exclusive"
-    assert not (entry.exclusive and folio.order == 0 and folio.mapcount != 1), "an exclusive page with several mappings"
-    if vma.vm_flags & VM_SHARED:
-        assert not folio.anon, f"an anonymous page in shared memory {vma}"
-    seen[folio] += 1
-    if not folio.ksm:
-        start = address - entry.page * PAGE_SIZE
-        assert (vma, start) in mappings_of(folio), f"the reverse map does not find the page at {address:#x}"
+    seen[folio] = None
+    assert not vma.vm_flags & VM_PFNMAP or folio.anon, f"a file's page in device memory {vma}"
+    assert not vma.vm_flags & VM_SHARED or not folio.anon, f"an anonymous page in shared memory {vma}"
+    if entry.exclusive:
+        assert folio.anon, "a file's page is nobody's own"
+        assert folio.order or folio.mapcount == 1, "an exclusive page with several mappings"
 
 
-def _check_huge(vma: Vma, base: int, huge: HugePmd, seen: Counter[Folio]) -> None:
-    if huge.folio is not None:
-        seen[huge.folio] += 1
-        assert (vma, base) in mappings_of(huge.folio), f"the reverse map does not find the huge page at {base:#x}"
+def _entries_of(folio: Folio, vma: Vma, first: int) -> int:
+    """How many entries of one VMA map the folio, whose first page would be at ``first``."""
+    table = vma.vm_mm.page_table
+    huge = table.pmd(max(first, vma.vm_start))
+    if isinstance(huge, HugePmd):
+        return int(huge.folio is folio)
+    addresses = range(max(first, vma.vm_start), min(first + folio.nr_pages * PAGE_SIZE, vma.vm_end), PAGE_SIZE)
+    entries = (table.get(address) for address in addresses)
+    return sum(isinstance(entry, Pte) and entry.folio is folio for entry in entries)

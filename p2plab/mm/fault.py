@@ -50,6 +50,8 @@ async def handle_mm_fault(vma: Vma, address: int, write: bool, unshare: bool = F
     if entry is None:
         return await _do_pte_missing(vma, address, write)
     if isinstance(entry, SwapPte):
+        if entry.poisoned:
+            return VmaFault.SIGBUS
         await _do_swap_page(vma, address, entry, write)
     elif unshare or (write and not entry.write):
         await _do_wp_page(vma, address, entry, unshare)

@@ -92,6 +92,7 @@ class SwapPte:
 
     slot: SwapSlot
     exclusive: bool = False
+    poisoned: bool = False  #: no swapped page but a mark: the memory was broken, an access gets SIGBUS
 
 
 @dataclass(frozen=True, slots=True)

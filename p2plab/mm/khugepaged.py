@@ -8,6 +8,7 @@ from p2plab.core.actors import step
 from p2plab.core.errors import KernelError
 from p2plab.mm.flags import PAGE_SIZE, PMD_SIZE, PTRS_PER_PTE, VM_HUGEPAGE, VM_NOHUGEPAGE, VM_SPECIAL, VM_WRITE
 from p2plab.mm.folio import Folio, HugePmd, Pte, SwapPte
+from p2plab.mm.log import span
 from p2plab.mm.notifier import (
     MmuNotifierRange,
     mmu_notifier_invalidate_range_end,
@@ -33,18 +34,20 @@ async def khugepaged_scan(mm: AddressSpace) -> None:
                     await collapse_huge_page(mm, base)
 
 
-async def madvise_collapse(mm: AddressSpace, start: int, end: int) -> None:
-    """MADV_COLLAPSE: at once, and regardless of khugepaged's limits. ENOMEM at a hole, EINVAL for what cannot be."""
-    for vma in list(mm.vmas_in(start, end)):
-        if vma.vm_flags & (VM_NOHUGEPAGE | VM_SPECIAL) or not vma.is_anonymous:
-            raise KernelError("EINVAL", f"{vma} cannot have huge pages")
-        for base in aligned_in(vma, max(start, vma.vm_start), min(end, vma.vm_end)):
-            content = mm.page_table.pmd(base)
-            if isinstance(content, HugePmd):
-                continue
-            if content is None:
-                raise KernelError("EINVAL", f"nothing to collapse at {base:#x}")
+async def madvise_collapse(vma: Vma, start: int, end: int) -> None:
+    """MADV_COLLAPSE of a VMA's part: at once, and regardless of khugepaged's limits. EINVAL for what cannot be."""
+    mm = vma.vm_mm
+    if vma.vm_flags & (VM_NOHUGEPAGE | VM_SPECIAL) or not vma.is_anonymous:
+        raise KernelError("EINVAL", f"{vma} cannot have huge pages")
+    failed = (start + PMD_SIZE - 1) // PMD_SIZE > end // PMD_SIZE
+    for base in aligned_in(vma, start, end):
+        content = mm.page_table.pmd(base)
+        if content is None:
+            failed = True
+        elif not isinstance(content, HugePmd):
             await collapse_huge_page(mm, base)
+    if failed:
+        raise KernelError("EINVAL", f"not all of {span(start, end)} can be huge pages; what could, is now")
 
 
 def aligned_in(vma: Vma, start: int, end: int) -> range:

@@ -42,7 +42,8 @@ async def mbind(
     pages: list[Folio] = []
     async with mm.mmap_write():
         await step(f"mbind {span(start, end)}")
-        _refuse_holes(mm, start, end)
+        if policy is not None:
+            _refuse_holes(mm, start, end)
         if (move or move_all) and policy is not None:
             pages = [
                 folio

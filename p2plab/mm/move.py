@@ -22,6 +22,8 @@ async def move_page_tables(vma: Vma, old: int, new_vma: Vma, new: int, length: i
     Where both ends are alike within their 2 MiB and nothing else is there, the kernel begins at the 2 MiB edge below,
     and the event with it (since 6.7).
     """
+    if not length:
+        return
     mm = vma.vm_mm
     end = old + length
     if mm.kernel.per_vma_lock and length >= PMD_SIZE - old % PMD_SIZE:

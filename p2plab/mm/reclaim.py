@@ -80,7 +80,7 @@ def _unmap_entries(folio: Folio, vma: Vma, start: int, end: int, slots: dict[int
             continue
         table.clear(address)
         folio.mapcount -= 1
-        slot = slots.get(entry.page)
+        slot = SwapSlot() if poison else slots.get(entry.page)
         if slot is not None:
             slot.count += 1
-            table.set(address, SwapPte(slot, exclusive=entry.exclusive))
+            table.set(address, SwapPte(slot, exclusive=entry.exclusive and not poison, poisoned=poison))

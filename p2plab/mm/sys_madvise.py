@@ -253,7 +253,7 @@ async def _populate_vma(vma: Vma, start: int, end: int, write: bool) -> None:
 
 
 async def _collapse(mm: AddressSpace, start: int, end: int, advice: str) -> None:
-    await madvise_collapse(mm, start, end)
+    await _walk(mm, start, end, madvise_collapse)
 
 
 async def _inject(mm: AddressSpace, start: int, end: int, advice: str) -> None:

@@ -84,9 +84,9 @@ async def mmap(
 
 def unmapped_area(mm: AddressSpace, hint: int | None, length: int) -> int:
     """The hint if it is free, else the highest free place below :data:`MMAP_BASE`. ENOMEM if there is none."""
-    if hint is not None and hint % PAGE_SIZE == 0 and 0 < hint <= TASK_SIZE - length:
-        if mm.find_vma_intersection(hint, hint + length) is None:
-            return hint
+    usable = hint is not None and hint % PAGE_SIZE == 0 and 0 < hint <= TASK_SIZE - length
+    if hint is not None and usable and mm.find_vma_intersection(hint, hint + length) is None:
+        return hint
     top = MMAP_BASE
     for vma in reversed(mm.vmas):
         if vma.vm_end <= top - length:

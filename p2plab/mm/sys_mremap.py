@@ -151,7 +151,8 @@ async def _move_vma(vma: Vma, start: int, old: int, new: int, new_start: int, fl
     if vm_flags & VM_ACCOUNT:
         vma.vm_flags &= ~VM_ACCOUNT
         rests = [vma.vm_start < start, vma.vm_end > start + old]
-    await do_munmap(mm, start, old, downgrade=False)
+    if old:
+        await do_munmap(mm, start, old, downgrade=False)
     if rests:
         _restore_account(mm, start, start + old, *rests)
     return new_start, bool(vm_flags & VM_LOCKED)

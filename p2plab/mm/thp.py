@@ -54,15 +54,14 @@ def _entry_of(huge: HugePmd, number: int) -> Pte:
 
 
 async def split_folio(folio: Folio) -> bool:
-    """Split the page itself (``split_huge_page``): it is unmapped everywhere for a moment. False if it is in use."""
+    """Split the page itself (``split_huge_page``): unmapped everywhere for a moment, CLEAR twice. False if in use."""
     if folio.refs or folio.pins:
         return False
     for vma, first in mappings_of(folio):
         start, end = max(first, vma.vm_start), min(first + (folio.nr_pages << PAGE_SHIFT), vma.vm_end)
+        await split_huge_pmd_address(vma, start)
         range = MmuNotifierRange(vma.vm_mm, start, end, "CLEAR")
         await mmu_notifier_invalidate_range_start(range)
-        if first % PMD_SIZE == 0:
-            split_huge_pmd_locked(vma, first)
         await mmu_notifier_invalidate_range_end(range)
     small = [Folio(folio.index + number, None, folio.anon_vma) for number in range_of(folio)]
     for vma, first in mappings_of(folio):
