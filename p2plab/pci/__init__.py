@@ -6,24 +6,76 @@
 """
 
 from p2plab.pci.acs import Acs
+from p2plab.pci.addressmap import Span, address_map
+from p2plab.pci.allocate import Allocation, Refusal, assign_resources, without_addresses
+from p2plab.pci.bars import ConfigSpace, probe_bars
 from p2plab.pci.device import Device, Kind
+from p2plab.pci.dma import DmaAddress, dma_map, pci_p2pdma_add_resource
+from p2plab.pci.invariants import broken
 from p2plab.pci.lspci import read_lspci
 from p2plab.pci.machine import Decode, HostBridge, Machine
+from p2plab.pci.matrix import Cell, Matrix, reach_matrix
+from p2plab.pci.reach import (
+    MapType,
+    Verdict,
+    distance_many,
+    nearest,
+    pci_test_p2p,
+    reach_2019,
+    reach_today,
+    with_acs,
+    with_cpu,
+    with_ids,
+)
+from p2plab.pci.rebar import ResizableBar
 from p2plab.pci.recording import read_recording
+from p2plab.pci.resize import resize_bar, with_decode
 from p2plab.pci.resource import Resource
+from p2plab.pci.source import read_machine
+from p2plab.pci.sysfs import read_sysfs
 
 #: A BAR is a resource with an index from 0 to 5.
 Bar = Resource
 
 __all__ = [
     "Acs",
+    "Allocation",
     "Bar",
+    "Cell",
+    "ConfigSpace",
     "Decode",
     "Device",
+    "DmaAddress",
     "HostBridge",
     "Kind",
     "Machine",
+    "MapType",
+    "Matrix",
+    "Refusal",
+    "ResizableBar",
     "Resource",
+    "Span",
+    "Verdict",
+    "address_map",
+    "assign_resources",
+    "broken",
+    "distance_many",
+    "dma_map",
+    "nearest",
+    "pci_p2pdma_add_resource",
+    "pci_test_p2p",
+    "probe_bars",
+    "reach_2019",
+    "reach_matrix",
+    "reach_today",
     "read_lspci",
+    "read_machine",
     "read_recording",
+    "read_sysfs",
+    "resize_bar",
+    "with_acs",
+    "with_cpu",
+    "with_decode",
+    "with_ids",
+    "without_addresses",
 ]

@@ -91,6 +91,11 @@ class Machine:
         return found
 
     @property
+    def acs_shown(self) -> bool:
+        """The source shows the ACS registers of every function that has them."""
+        return not any(what.startswith("ACS") for what in self.lacks)
+
+    @property
     def roots(self) -> tuple[Device, ...]:
         """The functions on the root buses."""
         return self._children.get(None, ())

@@ -62,7 +62,7 @@ def reach_today(machine: Machine, provider: str, client: str) -> Verdict:
     An unknown CPU counts as one that is not trusted, and the reasons say so.
     """
     seen = walk(machine, provider, client)
-    reasons = [*_path_reasons(seen), *_acs_reasons(seen)]
+    reasons = [*_path_reasons(seen), *_acs_reasons(seen, machine.acs_shown)]
     if seen.common and not seen.redirecting:
         reasons.append("no redirect on the way: the request turns around at the common function, BUS_ADDR")
         return _verdict("today", seen, MapType.BUS_ADDR, seen.steps, (), reasons)
@@ -86,7 +86,7 @@ def reach_today(machine: Machine, provider: str, client: str) -> Verdict:
 def reach_2019(machine: Machine, provider: str, client: str) -> Verdict:
     """The verdict of January 2019 (v5.0): hops below a common bridge, −1 without one, −2 with an ACS redirect."""
     seen = walk(machine, provider, client)
-    reasons = [*_path_reasons(seen), *_acs_reasons(seen)]
+    reasons = [*_path_reasons(seen), *_acs_reasons(seen, machine.acs_shown)]
     if seen.common is None:
         reasons.append("2019 knows no list of host bridges: no common bridge means -1")
         return _verdict("rfc2019", seen, None, -1, (), reasons)
@@ -199,12 +199,13 @@ def _path_reasons(seen: Walk) -> list[str]:
     return lines
 
 
-def _acs_reasons(seen: Walk) -> list[str]:
+def _acs_reasons(seen: Walk, shown: bool) -> list[str]:
+    unseen = "no ACS capability, so no redirect" if shown else "not shown by the source, taken as off"
     lines = []
     for device in seen.looked_at:
         if device.acs is None:
             if device.is_bridge:
-                lines.append(f"ACS at {device.bdf}: no ACS capability seen, so no redirect")
+                lines.append(f"ACS at {device.bdf}: {unseen}")
             continue
         effect = "redirects to the host bridge" if device.acs.redirects else "no redirect bit (RR, CR, EC) set"
         on = names(device.acs.ctrl) or "nothing on"

@@ -88,11 +88,18 @@ def _machine(data: Mapping[str, Any], name: str) -> Machine:
         host_bridges=bridges,
         cpu=cpu_kind(f"{data.get('cpu_key', '')} {header.get('cpu', '')}"),
         iommu=iommu_in_use(str(header.get("cmdline", "")), devices, data.get("qemu_args")),
-        lacks=() if dmesg else ("the address ranges of the host bridges",),
+        lacks=_lacks(data, dmesg),
     )
     runs = data.get("runs")
     base = runs.get("base") if isinstance(runs, Mapping) else None
     return with_ports(machine, base.get("acs")) if isinstance(base, Mapping) else machine
+
+
+def _lacks(data: Mapping[str, Any], dmesg: list[str]) -> tuple[str, ...]:
+    lacks = [] if dmesg else ["the address ranges of the host bridges"]
+    if not (data.get("lspci_vvv") or data.get("runs")):
+        lacks.append("ACS (recorded with lspci -vvv)")
+    return tuple(lacks)
 
 
 def with_ports(machine: Machine, rows: Any) -> Machine:

@@ -8,19 +8,11 @@ from pathlib import Path
 from typing import TextIO
 
 from p2plab.core.errors import BadInput
+from p2plab.core.places import assets, recorded_machines
 from p2plab.pci.lspci import MAX_CHARACTERS, read_lspci
 from p2plab.pci.machine import Machine
 from p2plab.pci.recording import read_recording
 from p2plab.pci.sysfs import read_sysfs
-
-_PACKAGE = Path(__file__).resolve().parent.parent
-#: Where recorded machines lie: inside an installed package, or beside it in a checkout.
-SHELVES = (
-    _PACKAGE / "assets" / "machines",
-    _PACKAGE.parent / "assets" / "machines",
-    _PACKAGE.parent / "assets" / "recordings" / "pci",
-    _PACKAGE.parent / "assets" / "recordings" / "p2pdma",
-)
 
 
 def read_machine(source: str, stdin: TextIO | None = None) -> Machine:
@@ -67,9 +59,6 @@ def _file(path: Path) -> Machine:
 
 
 def _recorded() -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for shelf in SHELVES:
-        if shelf.is_dir():
-            for path in sorted(shelf.glob("*.json")):
-                found.setdefault(path.stem, path)
-    return found
+    """Recorded machines by name; those with verdicts (``q35_switch1.intel``) after the plain ones."""
+    verdicts = (assets() / "recordings" / "p2pdma").glob("*_*.*.json")
+    return recorded_machines() | {path.stem: path for path in sorted(verdicts)}

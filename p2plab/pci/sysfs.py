@@ -77,9 +77,7 @@ def _functions(root: Path, live: bool) -> dict[str, Path]:
                 found[canonical(entry.name)] = entry.resolve()
         if found:
             return found
-    seen = 0
-    for folder, below, files in os.walk(root, followlinks=False):
-        seen += 1
+    for seen, (folder, below, files) in enumerate(os.walk(root, followlinks=False)):
         if seen > MAX_DIRECTORIES or len(found) > MAX_DEVICES:
             raise BadInput(f"{root}: more than {MAX_DIRECTORIES} directories or {MAX_DEVICES} functions")
         name = os.path.basename(folder)

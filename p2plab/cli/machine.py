@@ -1,0 +1,33 @@
+"""``p2plab machine``: the tree, BARs and windows of a machine, yours for one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from p2plab.pci import read_machine
+from p2plab.views.pci_json import machine_json
+from p2plab.views.pci_text import machine_text
+
+SOURCE = (
+    "a recording (.json), a file with what lspci printed, - for the same on standard input, a sysfs directory such as "
+    "/sys/bus/pci/devices or a copy of one, or the name of a recorded machine such as q35_switch1"
+)
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    command = commands.add_parser("machine", help="show a machine's PCI tree, BARs and windows")
+    command.add_argument("source", metavar="SOURCE", help=SOURCE)
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.set_defaults(handler=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Always exits 0."""
+    machine = read_machine(arguments.source)
+    if arguments.json:
+        print(json.dumps(machine_json(machine), indent=1))
+    else:
+        print("\n".join(machine_text(machine)))
+    return 0

@@ -1,0 +1,80 @@
+"""``p2plab reach``: who can reach whom, in 2019 and today, with the reasons."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from dataclasses import replace
+
+from p2plab.cli.machine import SOURCE
+from p2plab.core.errors import BadInput
+from p2plab.pci import Machine, reach_matrix, read_machine, with_acs, with_cpu, with_ids
+from p2plab.pci.whitelist import CPUS
+from p2plab.views.pci_json import matrix_json, reach_json
+from p2plab.views.pci_text import headline, matrix_text, reach_text
+
+_ACS = re.compile(r"([0-9a-fA-F:.]{7,20})=(?:0x)?([0-9a-fA-F]{1,2})")
+_IDS = re.compile(r"([0-9a-fA-F]{4}):([0-9a-fA-F]{4})")
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    command = commands.add_parser("reach", help="who can reach whom: one pair step by step, or every pair")
+    command.add_argument("source", metavar="SOURCE", help=SOURCE)
+    command.add_argument("pair", metavar="A B", nargs="*", help="provider and client, such as 03:00.0 04:00.0")
+    command.add_argument("--cpu", choices=CPUS, help="the CPU, where the source does not show it")
+    command.add_argument("--iommu", choices=("on", "off"), help="whether an IOMMU translates")
+    command.add_argument(
+        "--acs",
+        action="append",
+        default=[],
+        metavar="BDF=HEX",
+        help="set a port's ACS control register, say 02:00.0=1c",
+    )
+    command.add_argument("--host-bridge", metavar="VENDOR:DEVICE", help="what if every host bridge had these ids")
+    command.add_argument("--mask", type=int, default=64, metavar="BITS", help="the client's DMA mask (default 64)")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.set_defaults(handler=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Always exits 0: a pair that is not reachable is an answer, not a failure."""
+    if len(arguments.pair) not in (0, 2):
+        raise BadInput(f"{len(arguments.pair)} functions given; allowed: two (A B), or none for every pair")
+    if not 1 <= arguments.mask <= 64:
+        raise BadInput(f"a DMA mask of {arguments.mask} bits; allowed: 1 to 64")
+    machine = _changed(read_machine(arguments.source), arguments)
+    if not machine.tree_known:
+        raise BadInput(f"{machine.name} shows no tree; lspci -vvv, -xxx or -tv shows it")
+    if arguments.pair:
+        provider, client = arguments.pair
+        if arguments.json:
+            print(json.dumps(reach_json(machine, provider, client, arguments.mask), indent=1))
+        else:
+            print("\n".join(reach_text(machine, provider, client, arguments.mask)))
+        return 0
+    old, new = reach_matrix(machine, rules="rfc2019"), reach_matrix(machine, rules="today")
+    if arguments.json:
+        print(json.dumps(matrix_json(machine, old, new)))
+    else:
+        print("\n".join([headline(machine), "", *matrix_text(old, new)]))
+    return 0
+
+
+def _changed(machine: Machine, arguments: argparse.Namespace) -> Machine:
+    """The machine with what the options say."""
+    for text in arguments.acs:
+        found = _ACS.fullmatch(text)
+        if not found or int(found[2], 16) > 0x7F:
+            raise BadInput(f"--acs {text[:40]!r}; allowed: BDF=HEX with HEX from 0 to 7f, say 02:00.0=1c")
+        machine = with_acs(machine, {found[1]: int(found[2], 16)})
+    if arguments.host_bridge is not None:
+        ids = _IDS.fullmatch(arguments.host_bridge)
+        if not ids:
+            raise BadInput(f"--host-bridge {arguments.host_bridge[:40]!r}; allowed: VENDOR:DEVICE, say 8086:2030")
+        firsts = [first[0].bdf for bridge in machine.host_bridges if (first := machine.on_root_bus(bridge.name))]
+        machine = with_ids(machine, dict.fromkeys(firsts, (int(ids[1], 16), int(ids[2], 16))))
+    if arguments.cpu is not None:
+        machine = with_cpu(machine, arguments.cpu)
+    return machine if arguments.iommu is None else replace(machine, iommu=arguments.iommu == "on")

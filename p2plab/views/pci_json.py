@@ -1,0 +1,100 @@
+"""A machine and verdicts as plain JSON values; addresses are hex text, because JSON numbers are doubles to many readers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from p2plab.core.errors import KernelError
+from p2plab.pci import Device, Machine, Matrix, Resource, Verdict, dma_map, pci_test_p2p, reach_2019, reach_today
+
+
+def machine_json(machine: Machine) -> dict[str, Any]:
+    """The whole machine."""
+    return {
+        "name": machine.name,
+        "cpu": machine.cpu,
+        "iommu": machine.iommu,
+        "not_shown": list(machine.lacks),
+        "host_bridges": [
+            {"name": bridge.name, "windows": [resource_json(w) for w in bridge.windows]}
+            for bridge in machine.host_bridges
+        ],
+        "devices": [device_json(device) for device in machine],
+    }
+
+
+def device_json(device: Device) -> dict[str, Any]:
+    """One function."""
+    return {
+        "bdf": device.bdf,
+        "kind": str(device.kind),
+        "ids": device.ids or None,
+        "class": None if device.class_code is None else f"{device.class_code:06x}",
+        "name": device.name or None,
+        "parent": device.parent,
+        "host_bridge": device.host_bridge,
+        "buses": None if device.secondary is None else [device.secondary, device.subordinate],
+        "acs": None if device.acs is None else {"cap": f"{device.acs.cap:#x}", "ctrl": f"{device.acs.ctrl:#x}"},
+        "resources": [resource_json(r) for r in device.resources],
+    }
+
+
+def resource_json(found: Resource) -> dict[str, Any]:
+    """One range; ``size`` is ``None`` where it is not shown, ``start`` where there is no address."""
+    return {
+        "index": found.index,
+        "name": found.name,
+        "start": None if found.unset else f"{found.start:#x}",
+        "end": None if found.unset or not found.sized else f"{found.end:#x}",
+        "size": found.size if found.sized else None,
+        "space": "io" if found.io else "mem",
+        "mem64": found.mem64,
+        "prefetchable": found.prefetchable,
+    }
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """One verdict with its reasons."""
+    return {
+        "rules": verdict.rules,
+        "provider": verdict.provider,
+        "client": verdict.client,
+        "map_type": None if verdict.map_type is None else str(verdict.map_type),
+        "distance": verdict.distance,
+        "steps": verdict.steps,
+        "common": verdict.common,
+        "path": list(verdict.path),
+        "acs_ports": list(verdict.acs_ports),
+        "messages": list(verdict.messages),
+        "reasons": list(verdict.reasons),
+    }
+
+
+def reach_json(machine: Machine, provider: str, client: str, mask_bits: int = 64) -> dict[str, Any]:
+    """One pair under both rule sets, with the DMA address or the error."""
+    try:
+        got = dma_map(machine, provider, client, mask_bits=mask_bits)
+        dma: dict[str, Any] = {"address": f"{got.address:#x}", "kind": got.kind, "error": None}
+    except KernelError as error:
+        dma = {"address": None, "kind": None, "error": str(error)}
+    return {
+        "machine": machine.name,
+        "cpu": machine.cpu,
+        "not_shown": list(machine.lacks),
+        "rfc2019": verdict_json(reach_2019(machine, provider, client)),
+        "today": verdict_json(reach_today(machine, provider, client)),
+        "pci_test_p2p": {mode: pci_test_p2p(machine, provider, client, mode) for mode in ("as posted", "as intended")},
+        "dma": dma,
+    }
+
+
+def matrix_json(machine: Machine, old: Matrix, new: Matrix) -> dict[str, Any]:
+    """Every pair: rows are providers, columns clients."""
+    return {
+        "machine": machine.name,
+        "cpu": machine.cpu,
+        "not_shown": list(machine.lacks),
+        "functions": list(new.bdfs),
+        "rfc2019": [[cell.distance for cell in row] for row in old.rows],
+        "today": [[[str(cell.map_type), cell.distance] for cell in row] for row in new.rows],
+    }

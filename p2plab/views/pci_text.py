@@ -1,0 +1,200 @@
+"""A machine, a verdict, a whole matrix as text of at most 100 columns, for a terminal or a mail."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterator
+from itertools import zip_longest
+
+from p2plab.core.errors import KernelError
+from p2plab.pci import Machine, Matrix, Verdict, address_map, dma_map, pci_test_p2p, reach_2019, reach_today
+from p2plab.pci.dma import largest_memory_bar
+from p2plab.views.pci_map import human_size
+from p2plab.views.pci_tree import PROVIDER, TreeRow, tree_rows
+
+WIDTH, COLUMN = 100, 48
+#: A bigger matrix is summed up instead of printed.
+MATRIX_MOST = 64
+CELLS = {"BUS_ADDR": "b", "THRU_HOST_BRIDGE": "h", "NOT_SUPPORTED": "-"}
+
+
+def machine_text(machine: Machine) -> list[str]:
+    """The tree, then memory and I/O ports as nested windows down to single BARs, then what has no address."""
+    lines = [headline(machine), *_lacks(machine), "", *tree_text(machine)]
+    for io, title in ((False, "memory"), (True, "I/O ports")):
+        found = map_text(machine, io)
+        lines += ["", title, *found] if found else []
+    unplaced = [
+        f"  {d.bdf} {r.name}" + (f", {human_size(r.size)}" if r.size else ", size not shown")
+        for d in machine
+        for r in d.resources
+        if r.unset
+    ]
+    lines += ["", "without an address", *unplaced] if unplaced else []
+    unsized = [
+        f"  {d.bdf} {r.name} at {r.start:#x}" for d in machine for r in d.resources if not r.sized and not r.unset
+    ]
+    lines += ["", "size not shown", *unsized] if unsized else []
+    return [cut(line) for line in lines]
+
+
+def headline(machine: Machine) -> str:
+    """Name, number of functions, CPU and IOMMU."""
+    iommu = {None: "IOMMU not shown", True: "IOMMU on", False: "IOMMU off"}[machine.iommu]
+    cpu = f"CPU {machine.cpu}" if machine.cpu else "CPU not shown"
+    counts = f"{_count(len(machine), 'function')}, {_count(len(machine.host_bridges), 'host bridge')}"
+    return f"{machine.name}: {counts}, {cpu}, {iommu}"
+
+
+def tree_text(machine: Machine, provider: str | None = None, client: str | None = None) -> list[str]:
+    """The tree; with a pair, marks in front of the functions on the way between them."""
+    rows = tree_rows(machine, provider, client)
+    marks = {"provider": "P", "client": "C", "both": "B", "common": "*", "between": "|", "": " "}
+    lines = []
+    for row in rows:
+        mark = f"{marks[row.role]} " if provider is not None else ""
+        lines.append(cut(f"{mark}{_branches(row)}{_tree_words(row, machine.acs_shown)}"))
+    return lines
+
+
+def map_text(machine: Machine, io: bool = False) -> list[str]:
+    """Nested windows down to single BARs, lowest address first, exact."""
+    digits = 4 if io else 10
+    lines = []
+    for depth, span in (entry for top in address_map(machine, io) for entry in top.walk()):
+        where = f"{span.start:0{digits}x}-{span.end:0{digits}x}"
+        marks = " ".join(
+            word for on, word in ((span.resource.mem64, "64bit"), (span.resource.prefetchable, "pref")) if on
+        )
+        what = f"{span.resource.name} to bus {span.bus}" if span.bus else span.resource.name
+        lines.append(
+            cut(
+                f"{where}  {human_size(span.size):>9}  {'  ' * depth}{span.owner} {what}{f' ({marks})' if marks else ''}"
+            )
+        )
+    return lines
+
+
+def reach_text(machine: Machine, provider: str, client: str, mask_bits: int = 64) -> list[str]:
+    """One pair: 2019's and today's verdict side by side, step by step, then what the kernel prints, then the tree."""
+    old, new = reach_2019(machine, provider, client), reach_today(machine, provider, client)
+    lines = [f"{machine.name}: memory of {new.provider} (provider) for {new.client} (client)", *_lacks(machine), ""]
+    lines += _columns(["2019 (v5.0)"], [f"today (v6.12), CPU {machine.cpu or 'not shown'}"])
+    lines += _columns([verdict_words(old)], [verdict_words(new)])
+    posted, intended = (pci_test_p2p(machine, provider, client, mode) for mode in ("as posted", "as intended"))
+    test = f"pci_test_p2p: as posted {_yes(posted)}, as intended {_yes(intended)}"
+    lines += [*_columns([test], [dma_words(machine, provider, client, mask_bits)]), ""]
+    lines += _columns(_numbered(old.reasons), _numbered(new.reasons))
+    if new.messages:
+        lines += ["", "what today's kernel prints"]
+        lines += [part for text in new.messages for part in _wrap(text, "  ", "    ")]
+    return [
+        *lines,
+        "",
+        "the way: P provider, C client, * where they meet, | between",
+        *tree_text(machine, provider, client),
+    ]
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """One verdict in a few words."""
+    if verdict.map_type is not None:
+        return f"{verdict.map_type}, distance {verdict.distance}"
+    why = {-1: "no common bridge", -2: "ACS redirect on the way"}.get(verdict.distance, "reachable")
+    return f"distance {verdict.distance}: {why}"
+
+
+def dma_words(machine: Machine, provider: str, client: str, mask_bits: int = 64) -> str:
+    """The DMA address of the provider's largest memory BAR, or the error, in a few words."""
+    bar = largest_memory_bar(machine[provider])
+    if bar is None:
+        return "no memory BAR with an address and size is shown"
+    try:
+        got = dma_map(machine, provider, client, mask_bits=mask_bits)
+    except KernelError as error:
+        return f"dma_map of BAR {bar.index}: {error}"
+    mask = "" if mask_bits == 64 else f", {mask_bits}-bit mask"
+    return f"dma_map of BAR {bar.index}: {got}{mask}"
+
+
+def matrix_text(old: Matrix, new: Matrix) -> list[str]:
+    """Both matrices, 2019 above today; above 64 functions the sums only."""
+    lines = []
+    if len(new.bdfs) <= MATRIX_MOST:
+        lines += ["2019: hops; -1 no common bridge, -2 ACS redirect", *_matrix(old)]
+        lines += ["", "today: b BUS_ADDR, h THRU_HOST_BRIDGE, with hops; - NOT_SUPPORTED", *_matrix(new), ""]
+    for matrix in (old, new):
+        count = Counter(
+            str(cell.map_type) if cell.map_type else str(min(cell.distance, 0)) for row in matrix.rows for cell in row
+        )
+        words = {"0": "reachable", "-1": "no common bridge", "-2": "ACS redirect"}
+        sums = ", ".join(f"{words.get(kind, kind)} {n}" for kind, n in sorted(count.items()))
+        lines.append(f"{matrix.rules}: {len(matrix.bdfs)} functions, {len(matrix.bdfs) ** 2} pairs: {sums}")
+    return lines
+
+
+def cut(line: str, width: int = WIDTH) -> str:
+    """The line, cut with an ellipsis if it is too long."""
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _matrix(matrix: Matrix) -> Iterator[str]:
+    labels = [f"{number:>3} {bdf}" for number, bdf in enumerate(matrix.bdfs)]
+    margin = max((len(label) for label in labels), default=0)
+    per_block = (WIDTH - margin) // 4
+    for first in range(0, len(labels), per_block):
+        block = range(first, min(first + per_block, len(labels)))
+        yield " " * margin + "".join(f"{number:>4}" for number in block)
+        for label, row in zip(labels, matrix.rows, strict=True):
+            yield f"{label:<{margin}}" + "".join(f"{_short(row[n].map_type, row[n].distance):>4}" for n in block)
+
+
+def _short(map_type: str | None, distance: int) -> str:
+    if map_type is None:
+        return str(distance)
+    return CELLS[map_type] + (str(distance) if distance >= 0 else "")
+
+
+def _lacks(machine: Machine) -> list[str]:
+    if not machine.lacks:
+        return []
+    return _wrap(f"not shown by the source: {'; '.join(machine.lacks)}", "", "  ")
+
+
+def _branches(row: TreeRow) -> str:
+    if not row.last:
+        return ""
+    return "".join("   " if last else "|  " for last in row.last[:-1]) + ("`- " if row.last[-1] else "+- ")
+
+
+def _tree_words(row: TreeRow, acs_shown: bool) -> str:
+    acs = f" ACS {row.acs}{' (redirects)' if row.redirects else ''}" if row.acs else ""
+    if not row.last:
+        return row.text
+    kind = f"{row.bdf} {row.text}"
+    if row.looked_at and not row.acs and row.role not in (PROVIDER, "client", "both"):
+        acs = " no ACS" if acs_shown else " ACS not shown"
+    return kind if not acs else f"{cut(kind, max(WIDTH - 2 - len(_branches(row)) - len(acs) - 1, 20))},{acs}"
+
+
+def _columns(left: list[str], right: list[str]) -> list[str]:
+    a = [part for text in left for part in textwrap.wrap(text, COLUMN, subsequent_indent="   ") or [""]]
+    b = [part for text in right for part in textwrap.wrap(text, COLUMN, subsequent_indent="   ") or [""]]
+    return [f"{x:<{COLUMN}}    {y}".rstrip() for x, y in zip_longest(a, b, fillvalue="")]
+
+
+def _numbered(reasons: tuple[str, ...]) -> list[str]:
+    return [f"{number}. {text}" for number, text in enumerate(reasons, 1)]
+
+
+def _wrap(text: str, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _yes(value: bool) -> str:
+    return "true" if value else "false"

@@ -1,0 +1,73 @@
+"""The PCI tree as rows: every function, how deep it is, and what it is to the way between two chosen functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from p2plab.pci import Device, Machine, reach_today
+
+#: What a function is to a chosen pair.
+PROVIDER, CLIENT, BOTH, COMMON, BETWEEN, ASIDE = "provider", "client", "both", "common", "between", ""
+
+
+@dataclass(frozen=True)
+class TreeRow:
+    """One line of the tree; ``last`` says of each level whether this branch is its last one, outermost first."""
+
+    bdf: str
+    depth: int
+    last: tuple[bool, ...]
+    text: str
+    role: str
+    acs: str  #: the ACS control bits, ``none`` if all are off, empty without the capability
+    redirects: bool
+    looked_at: bool  #: the kernel reads its ACS register for this pair
+
+
+def tree_rows(machine: Machine, provider: str | None = None, client: str | None = None) -> tuple[TreeRow, ...]:
+    """Every host bridge and function, parents first; with a pair also the way between them. Raises BadInput."""
+    roles, looked_at = _roles(machine, provider, client)
+    rows: list[TreeRow] = []
+    for bridge in machine.host_bridges:
+        rows.append(TreeRow(bridge.name, 0, (), f"{bridge.name} (host bridge)", ASIDE, "", False, False))
+        on_root = _with_last(machine.on_root_bus(bridge.name))
+        todo: list[tuple[Device, tuple[bool, ...]]] = [(d, (last,)) for d, last in on_root]
+        while todo:
+            device, lasts = todo.pop(0)
+            rows.append(_row(device, lasts, roles.get(device.bdf, ASIDE), device.bdf in looked_at))
+            inside = sorted(machine.children(device.bdf), key=lambda d: (d.bus, d.slot, d.function))
+            todo[:0] = [(d, (*lasts, last)) for d, last in _with_last(tuple(inside))]
+    return tuple(rows)
+
+
+def describe(device: Device) -> str:
+    """Kind, ids, buses below and name, in one line."""
+    parts = [str(device.kind), f"[{device.ids}]" if device.ids else ""]
+    if device.secondary is not None:
+        last = device.subordinate if device.subordinate not in (None, device.secondary) else None
+        parts.append(f"to bus {device.secondary:02x}" + (f"-{last:02x}" if last is not None else ""))
+    parts.append(device.name)
+    return " ".join(part for part in parts if part)
+
+
+def _with_last(devices: tuple[Device, ...]) -> list[tuple[Device, bool]]:
+    return [(device, number == len(devices) - 1) for number, device in enumerate(devices)]
+
+
+def _roles(machine: Machine, provider: str | None, client: str | None) -> tuple[dict[str, str], set[str]]:
+    if provider is None or client is None:
+        return {}, set()
+    verdict = reach_today(machine, provider, client)
+    roles = dict.fromkeys(verdict.path, BETWEEN)
+    if verdict.common is not None:
+        roles[verdict.common] = COMMON
+    roles[verdict.provider], roles[verdict.client] = PROVIDER, CLIENT
+    if verdict.provider == verdict.client:
+        roles[verdict.provider] = BOTH
+    return roles, set(verdict.path) if verdict.common is not None else set()
+
+
+def _row(device: Device, lasts: tuple[bool, ...], role: str, looked_at: bool) -> TreeRow:
+    acs = str(device.acs) if device.acs else ""
+    redirects = bool(device.acs and device.acs.redirects)
+    return TreeRow(device.bdf, len(lasts), lasts, describe(device), role, acs, redirects, looked_at)
