@@ -21,7 +21,10 @@ COMMANDS = {
     "scenes": "scenes",
     "run": "run",
     "replay": "run",
+    "machine": "machine",
+    "reach": "reach",
     "conform": "conform",
+    "events": "events",
     "doctor": "doctor",
 }
 
