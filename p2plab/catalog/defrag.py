@@ -7,17 +7,16 @@ another device beside it that plays the NIC. The figures (slots, pages, ticks) a
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from p2plab.catalog.ignorant import IgnorantNic
 from p2plab.core.errors import BadInput, KernelError
-from p2plab.core.events import emit
 from p2plab.core.places import recorded_machines
 from p2plab.core.scenario import Knob, Scenario
 from p2plab.core.tracked import Tracked
 from p2plab.core.worker import Worker
-from p2plab.core.world import Note, World
+from p2plab.core.world import World
 from p2plab.drivers.gpu import Gpu
 from p2plab.drivers.nic import ObedientNic
 from p2plab.mm import MAP_SHARED, AddressSpace
@@ -91,7 +90,10 @@ class Desk(Tracked):
 
     async def mmap(self) -> None:
         """The process maps the GPU's object A; the NIC's driver listens to its address space."""
-        await self.mm.mmu_notifier_register(self.nic)
+        if self.mm.vmas:
+            raise KernelError("EEXIST", "A is mapped already")
+        if self.nic not in self.mm.notifier_subscriptions.list:
+            await self.mm.mmu_notifier_register(self.nic)
         await self.mm.mmap(BASE, self.pages * PAGE_SIZE, flags=MAP_SHARED, file=self.gpu.open_file("A"))
         if self.story:
             self.worker.post("map")  # the user's program goes on: register the memory, then ring the doorbell
@@ -102,11 +104,7 @@ class Desk(Tracked):
 
     async def map(self) -> None:
         """The NIC maps A through the process's vma; a refusal goes to the user."""
-        try:
-            await self.nic.map(BASE, self.end)
-        except KernelError as error:
-            emit(Note(f"the user gets {error}"))
-            return
+        await self.nic.map(BASE, self.end)
         if self.story:
             self.story = False
             self.worker.post("dma")
@@ -127,10 +125,7 @@ class Desk(Tracked):
         """The GPU closes the holes of its aperture and puts a new object into the room that this made."""
         await self.gpu.defrag()
         if None in self.gpu.aperture.slots_of(self.later):
-            try:
-                await self.gpu.place(self.later)
-            except KernelError as error:
-                emit(Note(f"C stays out: {error}"))
+            await self.gpu.place(self.later)
 
     async def invalidate(self) -> None:
         """The GPU takes A back without moving it."""
@@ -149,8 +144,8 @@ def build(world: World, settings: Mapping[str, Any]) -> None:
         machine=desk.gpu.machine,
     )
 
-    def button(name: str, worker: Worker, job: str, help: str, why_not: Any) -> None:
-        world.action(name, help, lambda: worker.post(job), why_not)
+    def button(name: str, worker: Worker, help: str, why_not: Callable[[], str], label: str = "") -> None:
+        world.action(name, help, lambda: worker.post(name), why_not, label)
 
     def no_vma() -> str:
         return "" if desk.mm.vmas else "the process has not mapped A"
@@ -158,13 +153,13 @@ def build(world: World, settings: Mapping[str, Any]) -> None:
     def nothing_mapped() -> str:
         return "" if desk.nic.engine.table else "the NIC has mapped nothing"
 
-    button("mmap", desk.app, "mmap", "the process maps A", lambda: "A is mapped already" if desk.mm.vmas else "")
-    button("map", desk.worker, "map", "the NIC asks for A's addresses", no_vma)
-    button("dma", desk.worker, "dma", "the NIC starts a transfer over A", nothing_mapped)
-    button("invalidate", desk.driver, "invalidate", "the GPU takes A back, without moving it", no_vma)
-    button("defrag", desk.driver, "defrag", "the GPU closes the holes of its aperture", lambda: "")
-    button("unmap", desk.worker, "unmap", "the NIC gives A back", nothing_mapped)
-    button("munmap", desk.app, "munmap", "the process unmaps A", no_vma)
+    button("mmap", desk.app, "the process maps A", lambda: "A is mapped already" if desk.mm.vmas else "")
+    button("map", desk.worker, "the NIC asks for A's addresses", no_vma)
+    button("dma", desk.worker, "the NIC starts a transfer over A", nothing_mapped, "start DMA")
+    button("invalidate", desk.driver, "the GPU takes A back, without moving it", no_vma)
+    button("defrag", desk.driver, "the GPU closes the holes of its aperture", lambda: "")
+    button("unmap", desk.worker, "the NIC gives A back", nothing_mapped)
+    button("munmap", desk.app, "the process unmaps A", no_vma)
 
 
 _KNOBS = (

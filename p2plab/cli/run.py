@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     pairs = [text.partition("=") for text in arguments.knob]
     if bad := next((name for name, equals, _ in pairs if not equals), ""):
         raise BadInput(f"--knob {bad}: write NAME=VALUE")
-    order: Schedule = by_text(scene.story)
+    order: Schedule = by_text(scene.story, strict=False)
     if arguments.seed is not None:
         order = by_seed(arguments.seed)
     elif arguments.timed:

@@ -67,8 +67,11 @@ def by_clock(world: World) -> Iterator[str]:
 _WORD = re.compile(r"!(?P<action>[A-Za-z][\w-]*)|(?P<actor>[A-Za-z][\w.]*?)(?:\*(?P<count>\d{1,6}))?|(?P<on>\.\.\.)")
 
 
-def by_text(text: str) -> Schedule:
-    """The choices that a text describes; :exc:`BadInput` names the word that cannot be read or cannot be done."""
+def by_text(text: str, strict: bool = True) -> Schedule:
+    """The choices that a text describes; :exc:`BadInput` names the word that cannot be read or cannot be done.
+
+    Not ``strict``: what cannot be done is left out, so that a scene's story can be told with other knobs.
+    """
     words = [(number, word, _WORD.fullmatch(word)) for number, word in enumerate(re.findall(r"[^\s,]+", text), 1)]
     for number, word, match in words:
         if match is None:
@@ -81,6 +84,8 @@ def by_text(text: str) -> Schedule:
             assert match is not None
             for choice in _choices(world, match):
                 if why_not := world.why_not(choice):
+                    if not strict:
+                        break
                     raise BadInput(f"schedule, word {number}, {word!r}: {why_not}")
                 yield choice
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from p2plab.core.actors import JobFunction, idle
+from p2plab.core.errors import KernelError
 from p2plab.core.events import Event, emit
 from p2plab.core.tracked import Tracked
 from p2plab.core.world import World
@@ -25,8 +26,19 @@ class JobBegun(Event):
         return f"begins {self.job}"
 
 
+@dataclass(frozen=True, slots=True)
+class JobFailed(Event):
+    """The job ended with an errno; whoever asked for it gets to know."""
+
+    job: str
+    error: str
+
+    def __str__(self) -> str:
+        return f"{self.job} fails: {self.error}"
+
+
 class Worker(Tracked):
-    """``jobs`` by name, and the inbox of those still to do."""
+    """``jobs`` by name, and the inbox of those still to do. A job that raises KernelError has failed, and is logged."""
 
     def __init__(
         self, world: World, name: str, jobs: dict[str, JobFunction], inbox: Iterable[str] = (), ready: int = 0
@@ -48,4 +60,7 @@ class Worker(Tracked):
             await idle(lambda: self.inbox, "")
             job = self.inbox.pop(0)
             emit(JobBegun(job))
-            await self.jobs[job]()
+            try:
+                await self.jobs[job]()
+            except KernelError as error:
+                emit(JobFailed(job, str(error)))

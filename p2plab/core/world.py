@@ -55,21 +55,12 @@ class Crashed(Event):
         return f"crashed: {self.error} (in {self.where})"
 
 
-@dataclass(frozen=True, slots=True)
-class Note(Event):
-    """Something a person should read: an errno that reaches the user, say."""
-
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
-
-
 @dataclass(frozen=True)
 class Action:
     """A button: ``press`` changes the world within one step; ``why_not`` says why it makes no sense now, or nothing."""
 
     name: str
+    label: str
     help: str
     press: Callable[[], None]
     why_not: Callable[[], str] = lambda: ""
@@ -111,9 +102,16 @@ class World:
             raise ValueError(f"an actor cannot be called {name!r}: letters, digits, '_' and '.', each name once")
         self.actors[name] = Actor(name, job(), ready)
 
-    def action(self, name: str, help: str, press: Callable[[], None], why_not: Callable[[], str] = lambda: "") -> None:
-        """Add a button that a person may press at any time when ``why_not()`` is empty."""
-        self.actions[name] = Action(name, help, press, why_not)
+    def action(
+        self,
+        name: str,
+        help: str,
+        press: Callable[[], None],
+        why_not: Callable[[], str] = lambda: "",
+        label: str = "",
+    ) -> None:
+        """Add a button that a person may press at any time when ``why_not()`` is empty. ``label`` is what it says."""
+        self.actions[name] = Action(name, label or name, help, press, why_not)
 
     def register(self, thing: Tracked) -> str:
         """Name a new tracked object after its class and its maker: the same name whatever the others do."""

@@ -20,6 +20,12 @@ from p2plab.views.timeline import timeline
 
 ANYBODY = "whoever is next"
 
+#: The knobs that a first look needs; the others are folded away.
+FIRST_KNOBS = ("importer", "nic", "dma")
+
+
+_SNUG: dict[str, Any] = {"style": {"description_width": "initial"}}
+
 
 class Lab:
     """``Lab("workbench")`` as the last line of a cell shows the explorer. Knobs are keywords: ``importer="ignorant"``."""
@@ -77,19 +83,22 @@ class Lab:
         session = self.session
         self.title = widgets.HTML()
         self.knobs = {knob.name: self._knob(knob) for knob in session.run.scenario.knobs}
-        self.knob_row = _row(*self.knobs.values())
+        first = [self.knobs[name] for name in FIRST_KNOBS if name in self.knobs]
+        more = widgets.Accordion([_row(*(self.knobs[name] for name in self.knobs if name not in FIRST_KNOBS))])
+        more.titles = ("more knobs (each change begins again)",)
+        self.knob_row = widgets.VBox([_row(*first), more])
         self.buttons = {
-            name: self._button(name, action.help, lambda name=name: self.press(name))
+            name: self._button(action.label, action.help, lambda name=name: self.press(name))
             for name, action in session.run.world.actions.items()
         }
-        self.run_on = widgets.Dropdown(options=RUN_ON, description="then runs", layout={"width": "200px"})
+        self.run_on = widgets.Dropdown(options=RUN_ON, description="then runs", layout={"width": "200px"}, **_SNUG)
         self.action_row = _row(*self.buttons.values(), self.run_on)
         self.reset = self._button("reset", "begin again", session.reset, "undo")
         self.backward = self._button("back", "look at the step before", self.back, "step-backward")
         self.forward = self._button("step", "let one actor take one step", self.take, "step-forward")
         self.rest = self._button("run on", "everybody, until nobody can go on", session.run_to_rest, "fast-forward")
-        self.who = widgets.Dropdown(options=[ANYBODY], description="who", layout={"width": "220px"})
-        self.slider = widgets.IntSlider(description="step", min=0, max=1, layout={"width": "320px"})
+        self.who = widgets.Dropdown(options=[ANYBODY], description="who", layout={"width": "190px"}, **_SNUG)
+        self.slider = widgets.IntSlider(description="step", min=0, max=1, layout={"width": "360px"}, **_SNUG)
         self.slider.observe(self._guarded(lambda change: session.look_at(change["new"])), "value")
         self.step_row = _row(self.reset, self.backward, self.forward, self.who, self.rest, self.slider)
         self.verdict, self.damage, self.board = widgets.HTML(), widgets.HTML(), widgets.HTML()
@@ -106,11 +115,11 @@ class Lab:
     def _knob(self, knob: Knob) -> widgets.Widget:
         value = self.session.run.settings[knob.name]
         if knob.choices:
-            made: widgets.Widget = widgets.Dropdown(options=knob.choices, value=value, description=knob.name)
+            made: widgets.Widget = widgets.Dropdown(options=knob.choices, value=value, description=knob.name, **_SNUG)
         else:
-            made = widgets.BoundedIntText(value=value, min=knob.low, max=knob.high, description=knob.name)
+            made = widgets.BoundedIntText(value=value, min=knob.low, max=knob.high, description=knob.name, **_SNUG)
         made.tooltip = knob.help
-        made.layout.width = "200px"
+        made.layout.width = "190px"
         made.observe(self._guarded(lambda change: self.session.reset({knob.name: change["new"]})), "value")
         return made
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from p2plab.catalog import find
 from p2plab.core.errors import NotEnabled
 from p2plab.core.run import Run
-from p2plab.core.schedule import Schedule, straight
+from p2plab.core.schedule import Schedule, by_text, straight
 from p2plab.core.token import open_token, token_of
 from p2plab.core.world import World
 from p2plab.rules import Board
@@ -39,8 +39,8 @@ class Session:
 
     def __init__(self, scene: str, knobs: Mapping[str, object] | None = None) -> None:
         """BadInput for an unknown scene or knob."""
-        self.run = Run(find(scene), knobs)
-        self.step = 0
+        self.run = _told(Run(find(scene), knobs))
+        self.step = len(self.run)
         self.forked: Forked | None = None
 
     @property
@@ -93,10 +93,10 @@ class Session:
         self.step = max(0, min(step, len(self.run)))
 
     def reset(self, knobs: Mapping[str, object] | None = None) -> None:
-        """Begin again, with other knobs if given; the run so far can be had back by its token."""
+        """Begin the scene again, with other knobs if given; the run so far can be had back by its token."""
+        run = _told(Run(self.run.scenario, {**self.run.settings, **(knobs or {})}))
         self._keep_token(0)
-        self.run = Run(self.run.scenario, {**self.run.settings, **(knobs or {})})
-        self.step = 0
+        self.run, self.step = run, len(run)
 
     def open(self, token: str) -> None:
         """Show the run of a token. BadInput, and nothing changed, if it cannot be replayed."""
@@ -116,6 +116,11 @@ class Session:
     def _keep_token(self, step: int) -> None:
         if len(self.run) > step:
             self.forked = Forked(self.token, step)
+
+
+def _told(run: Run) -> Run:
+    """A scene opens with its story told; that of the workbench ends before anybody asks for anything."""
+    return run.driven(by_text(run.scenario.story, strict=False))
 
 
 def _only(actors: list[str]) -> Schedule:

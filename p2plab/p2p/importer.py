@@ -50,11 +50,14 @@ class Importer(MmuNotifier):
     # -- towards the exporter ---------------------------------------------------------------------------------------
 
     async def p2p_map(self, start: int, end: int, write: bool = True) -> tuple[int, ...]:
-        """The DMA addresses of ``[start, end)``, one a page; they are ours until given back."""
-        grants = await p2p_map(self.mm, self.peer, start, end, write)
-        for grant in grants:
-            self.held[grant.page] = grant
-        return tuple(grant.address for grant in grants)
+        """The DMA addresses of ``[start, end)``, one a page. The exporter is asked only for pages not held already."""
+        pages = range(start, end, PAGE_SIZE)
+        have = {page: self.held[page].address for page in pages if page in self.held}
+        for first, last in _runs([page for page in pages if page not in have]) if pages else [(start, end)]:
+            for grant in await p2p_map(self.mm, self.peer, first, last, write):
+                self.held[grant.page] = grant
+                have[grant.page] = grant.address
+        return tuple(have[page] for page in pages)
 
     async def p2p_unmap(self, start: int, end: int) -> None:
         """Give back whatever is held of ``[start, end)``; nothing, if nothing is."""
@@ -90,6 +93,17 @@ class Importer(MmuNotifier):
 
 def _nobody() -> None:
     """Nobody asks for anything again."""
+
+
+def _runs(pages: Iterable[int]) -> list[tuple[int, int]]:
+    """Pages as ranges ``[start, end)`` without holes."""
+    runs: list[tuple[int, int]] = []
+    for page in pages:
+        if runs and runs[-1][1] == page:
+            runs[-1] = (runs[-1][0], page + PAGE_SIZE)
+        else:
+            runs.append((page, page + PAGE_SIZE))
+    return runs
 
 
 def _adjacent(grants: Iterable[Grant]) -> list[tuple[Grant, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from p2plab.core.calls import Returned
+from p2plab.core.calls import Called, Returned
 from p2plab.core.events import Entry
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
@@ -14,7 +14,11 @@ from p2plab.rules.base import Finding, Rule
 
 
 class Obedience(Rule):
-    """Per importer: pages held, pages translated, the page in flight; compared when its callback returns."""
+    """Per importer: pages held, pages translated, the page in flight; compared when its callback returns.
+
+    What ``p2p_map`` gives while the callback runs is not asked back by it: the importer finds that out when it looks
+    again before programming its device, and the rule against stale DMA sees whether it did.
+    """
 
     name = "obedience"
     number = 20
@@ -28,13 +32,18 @@ class Obedience(Rule):
         self.translated: dict[str, set[int]] = {}
         self.in_flight: dict[str, int] = {}
         self.announced: dict[str, list[tuple[int, int]]] = {}
+        self.asked_back: dict[tuple[str, str], set[int]] = {}
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event
         if isinstance(event, P2PMapped):
             self.held.setdefault(event.importer, set()).update(range(event.start, event.end, PAGE_SIZE))
         elif isinstance(event, P2PUnmapped):
-            self.held.setdefault(event.importer, set()).difference_update(range(event.start, event.end, PAGE_SIZE))
+            back = range(event.start, event.end, PAGE_SIZE)
+            self.held.setdefault(event.importer, set()).difference_update(back)
+            for (_, importer), pages in self.asked_back.items():
+                if importer == event.importer:
+                    pages.difference_update(back)
         elif isinstance(event, TranslationSet):
             pages = {event.start + n * PAGE_SIZE for n in range(len(event.addresses))}
             self.translated.setdefault(event.importer, set()).update(pages)
@@ -49,6 +58,8 @@ class Obedience(Rule):
             self.announced.setdefault(entry.actor, []).append((event.start, event.end))
         elif isinstance(event, NotifierEnd) and self.announced.get(entry.actor):
             self.announced[entry.actor].pop()
+        elif isinstance(event, Called) and event.function == "invalidate_range_start":
+            self.asked_back[entry.actor, event.target] = set(self.held.get(event.target, ()))
         elif isinstance(event, Returned) and event.function == "invalidate_range_start":
             yield from self._callback_returned(entry, event.target)
 
@@ -57,10 +68,11 @@ class Obedience(Rule):
             return
         start, end = self.announced[entry.actor][-1]
         self.exercised = True
+        held = self.asked_back.pop((entry.actor, importer), set())
         left = [
             f"{len(pages)} pages {what}"
-            for what, having in (("still mapped", self.held), ("still translated", self.translated))
-            if (pages := [page for page in having.get(importer, ()) if start <= page < end])
+            for what, having in (("still mapped", held), ("still translated", self.translated.get(importer, ())))
+            if (pages := [page for page in having if start <= page < end])
         ]
         page = self.in_flight.get(importer)
         if page is not None and start <= page < end:

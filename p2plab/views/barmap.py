@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from p2plab.core.run import Run
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.views.picture import PALE, Picture, Table, object_colour
+from p2plab.views.picture import AMBER, PALE, Picture, Table, object_colour
 
 #: Rows of the map, from bottom to top.
 SHOWS, LENT, DMA = 0, 1, 2
@@ -35,7 +35,7 @@ def bar_map(run: Run, step: int) -> Picture:
         flight = importer.engine.in_flight
         if flight is not None:
             where = aperture.slot_at(flight[1])
-            _mark(slots, where, DMA, "DMA", f"{importer.name}: a beat is on its way to {flight[1]:#x}", "#f2c27b")
+            _mark(slots, where, DMA, "DMA", f"{importer.name}: a beat is on its way to {flight[1]:#x}", AMBER)
     return Picture(_words(gpu), {"slots": slots.columns})
 
 

@@ -30,6 +30,8 @@ def bar_map_figure(run: Run) -> Any:
         line_color=INK,
         hatch_pattern="hatch",
         hatch_color=GREY,
+        hatch_alpha=0.4,
+        hatch_scale=16,
     )
     plot.text("x", "y", text="label", source=source, **_LABEL)
     plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
@@ -48,7 +50,7 @@ def address_space_figure(run: Run) -> Any:
     source = _source("pages", "left", "right", "row", "label", "colour", "hatch", "hover")
     drawn = plot.hbar(
         y="row", left="left", right="right", height=0.8, source=source, fill_color="colour", line_color=INK,
-        hatch_pattern="hatch", hatch_color=GREY,
+        hatch_pattern="hatch", hatch_color=GREY, hatch_alpha=0.4, hatch_scale=16,
     )  # fmt: skip
     plot.text("left", "row", text="label", source=source, x_offset=6, **(_LABEL | {"text_align": "left"}))
     plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
@@ -60,12 +62,13 @@ def address_space_figure(run: Run) -> Any:
 def timeline_figure(run: Run) -> Any:
     """Feeds on ``bars``, ``marks`` and ``cursor`` of :func:`~p2plab.views.timeline.timeline`."""
     lanes = lanes_of(run)
-    plot = _figure("Timeline", y_range=Range1d(0, len(lanes)), height=60 + 48 * len(lanes))
+    plot = _figure("Timeline", y_range=Range1d(0, len(lanes)), height=84 + 48 * len(lanes))
     bars = _source("bars", "left", "right", "bottom", "top", "kind", "colour", "label", "hover")
     drawn = plot.quad(
         left="left", right="right", bottom="bottom", top="top", source=bars, fill_color="colour", line_color=INK,
-        line_width=0.5,
+        line_width=0.5, legend_field="kind",
     )  # fmt: skip
+    _legend_above(plot)
     marks = _source("marks", "x", "y", "label", "colour")
     plot.scatter("x", "y", source=marks, marker="x", size=18, line_width=4, color="colour")
     plot.text(
@@ -79,6 +82,17 @@ def timeline_figure(run: Run) -> Any:
     plot.yaxis.major_label_overrides = {number + 0.5: name for number, name in enumerate(lanes)}
     plot.xaxis.axis_label = "step"
     return plot
+
+
+def _legend_above(plot: Any) -> None:
+    """The legend of a figure as one row above it, out of the way of what is drawn."""
+    legend = plot.legend[0]
+    plot.add_layout(legend, "above")
+    legend.orientation = "horizontal"
+    legend.border_line_color = None
+    legend.padding, legend.margin, legend.spacing = 0, 2, 14
+    legend.glyph_width, legend.glyph_height = 16, 12
+    legend.label_text_font_size, legend.label_text_color = FONT, INK
 
 
 _LABEL = {

@@ -15,6 +15,8 @@ BLUE, ORANGE, GREEN, YELLOW, SKY, RED, PINK = (
     "#d55e00",
     "#cc79a7",
 )
+#: Fills that carry dark labels: all is well, and something is wrong.
+MINT, AMBER = "#8fd6bf", "#f2a46b"
 INK, GREY, PALE, PAPER = "#1b1f24", "#6b7280", "#e5e7eb", "#ffffff"
 
 #: Colours of objects, in the order in which they were made. All are light enough for dark labels.

@@ -7,7 +7,7 @@ from typing import Any
 from p2plab.core.run import Run
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.views.picture import GREEN, ORANGE, PALE, RED, Picture, Table
+from p2plab.views.picture import AMBER, MINT, ORANGE, PALE, Picture, Table
 
 
 def address_space(run: Run, step: int) -> Picture:
@@ -17,7 +17,7 @@ def address_space(run: Run, step: int) -> Picture:
     base = world.things["base"]
     pages = Table("left", "right", "row", "label", "colour", "hatch", "hover")
     words = []
-    for vma in mm.vmas():
+    for vma in mm.vmas:
         left, right = (vma.vm_start - base) // PAGE_SIZE, (vma.vm_end - base) // PAGE_SIZE
         label = f"{vma.vm_file.name} {right - left} pages" if vma.vm_file else f"{right - left} pages"
         _bar(
@@ -69,7 +69,7 @@ def _translations(pages: Table, importer: Any, base: int) -> str:
         hover = f"{importer.name}: page {page:#x} is at {address:#x}" + ("" if fresh else ", STALE")
         label = "ok" if fresh else "stale"
         row = f"{importer.name} translates"
-        _bar(pages, number, number + 1, row, label, GREEN if fresh else RED, hover, " " if fresh else "cross")
+        _bar(pages, number, number + 1, row, label, MINT if fresh else AMBER, hover, " " if fresh else "cross")
     if not good and not stale:
         return f"{importer.name} translates nothing"
     return f"{importer.name} translates {len(good)} pages rightly and {len(stale)} stale" + (

@@ -15,13 +15,14 @@ from p2plab.rules.base import Board
 from p2plab.views.picture import BLUE, GREY, ORANGE, PALE, PINK, RED, SKY, Picture, Table
 
 #: Kinds of bar: colour and height within a lane.
+STEP, NOW, CALL, CALLBACK, LOCK, BEAT = "step", "this step", "call", "notifier callback", "lock held", "beat in flight"
 KINDS = {
-    "step": (PALE, 0.84),
-    "now": (GREY, 0.84),
-    "call": (SKY, 0.5),
-    "notifier": (ORANGE, 0.36),
-    "lock": (BLUE, 0.1),
-    "beat": (PINK, 0.22),
+    STEP: (PALE, 0.84),
+    NOW: (GREY, 0.84),
+    CALL: (SKY, 0.5),
+    CALLBACK: (ORANGE, 0.36),
+    LOCK: (BLUE, 0.1),
+    BEAT: (PINK, 0.22),
 }
 
 
@@ -40,7 +41,7 @@ def timeline(run: Run, step: int, board: Board) -> Picture:
     bars = Table("left", "right", "bottom", "top", "kind", "colour", "label", "hover")
     for bar in [*_steps(run, step), *_calls(run.log, len(run)), *_locks(run.log, len(run)), *_beats(run.log, len(run))]:
         colour, height = KINDS[bar.kind]
-        middle = lanes.index(bar.lane) + 0.5 - (0.37 if bar.kind == "lock" else 0)
+        middle = lanes.index(bar.lane) + 0.5 - (0.37 if bar.kind == LOCK else 0)
         bars.row(
             left=bar.first - 0.5,
             right=bar.last + 0.5,
@@ -69,7 +70,7 @@ def _steps(run: Run, step: int) -> list[_Bar]:
     bars = []
     for entry in run.log:
         if isinstance(entry.event, (Stepped, Pressed)):
-            kind = "now" if entry.step == step else "step"
+            kind = NOW if entry.step == step else STEP
             bars.append(_Bar(entry.actor or PERSON, kind, entry.step, entry.step, str(entry.event)))
     return bars
 
@@ -89,7 +90,7 @@ def _calls(log: tuple[Entry, ...], end: int) -> list[_Bar]:
 
 
 def _call_bar(actor: str, first: int, last: int, call: Called) -> _Bar:
-    kind = "notifier" if call.caller == "mmu_notifier" else "call"
+    kind = CALLBACK if call.caller == "mmu_notifier" else CALL
     return _Bar(actor or PERSON, kind, first, last, str(call))
 
 
@@ -102,8 +103,8 @@ def _locks(log: tuple[Entry, ...], end: int) -> list[_Bar]:
             held[entry.actor, event.lock] = entry.step
         elif isinstance(event, LockReleased) and (entry.actor, event.lock) in held:
             first = held.pop((entry.actor, event.lock))
-            bars.append(_Bar(entry.actor, "lock", first, entry.step, f"holds {event.lock} ({event.mode})"))
-    bars += [_Bar(actor, "lock", first, end, f"holds {lock}") for (actor, lock), first in held.items()]
+            bars.append(_Bar(entry.actor, LOCK, first, entry.step, f"holds {event.lock} ({event.mode})"))
+    bars += [_Bar(actor, LOCK, first, end, f"holds {lock}") for (actor, lock), first in held.items()]
     return [bar for bar in bars if bar.lane]
 
 
@@ -115,10 +116,9 @@ def _beats(log: tuple[Entry, ...], end: int) -> list[_Bar]:
             issued[entry.actor] = (entry.step, entry.event)
         elif isinstance(entry.event, BeatLanded) and entry.actor in issued:
             first, _ = issued.pop(entry.actor)
-            bars.append(_Bar(entry.actor, "beat", first, entry.step, f"a beat {entry.event}"))
+            bars.append(_Bar(entry.actor, BEAT, first, entry.step, f"a beat {entry.event}"))
     bars += [
-        _Bar(who, "beat", first, end, f"a beat to {beat.address:#x}, in flight")
-        for who, (first, beat) in issued.items()
+        _Bar(who, BEAT, first, end, f"a beat to {beat.address:#x}, in flight") for who, (first, beat) in issued.items()
     ]
     return bars
 

@@ -1,5 +1,7 @@
 """Actors, steps and the world that takes them."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from p2plab.core.actors import idle, run_alone, step, wait_event
@@ -7,7 +9,15 @@ from p2plab.core.errors import KernelError, NotEnabled
 from p2plab.core.events import Event, emit
 from p2plab.core.schedule import follow, straight
 from p2plab.core.tracked import Tracked
-from p2plab.core.world import Crashed, Note, World
+from p2plab.core.world import Crashed, World
+
+
+@dataclass(frozen=True, slots=True)
+class Said(Event):
+    text: str
+
+    def __str__(self):
+        return self.text
 
 
 class Counter(Tracked):
@@ -98,7 +108,7 @@ def test_an_effect_that_refuses_raises_at_the_await():
             try:
                 await step("asks", refuse)
             except KernelError as error:
-                emit(Note(f"got {error} ({error.errno})"))
+                emit(Said(f"got {error} ({error.errno})"))
 
         world.actor("driver", driver)
 

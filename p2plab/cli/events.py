@@ -1,0 +1,50 @@
+"""``p2plab events``: which notifier calls an operation makes, for each kind of memory; answered by running the model."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+
+from p2plab.mm.ask import ask
+from p2plab.mm.ask_operations import KINDS, OPERATIONS
+from p2plab.mm.kernel import KERNELS, kernel_named
+from p2plab.views.mm_text import before_and_after, table
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    command = commands.add_parser("events", help="which notifier calls an operation makes, the negatives too")
+    command.add_argument("operation", nargs="?", help="an operation, or 'all'; without it, the list of them")
+    command.add_argument("kind", nargs="?", help=f"a kind of memory ({', '.join(KINDS)}); without it, every kind")
+    command.add_argument("--kernel", default="6.12", help=f"whose rules: {', '.join(KERNELS)}")
+    command.add_argument("--picture", action="store_true", help="show the memory before and after")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.set_defaults(handler=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Always exits 0, unless what was asked for does not exist."""
+    kernel = kernel_named(arguments.kernel)
+    if arguments.operation is None:
+        print(_list(arguments.json))
+        return 0
+    operations = list(OPERATIONS) if arguments.operation == "all" else [arguments.operation]
+    kinds = [arguments.kind] if arguments.kind else list(KINDS)
+    answers = [ask(operation, kind, kernel) for operation in operations for kind in kinds]
+    if arguments.json:
+        print(json.dumps({"answers": [dataclasses.asdict(answer) for answer in answers]}, indent=1))
+    elif arguments.picture:
+        print("\n".join(before_and_after(answer) for answer in answers), end="")
+    else:
+        print(table(answers), end="")
+    return 0
+
+
+def _list(as_json: bool) -> str:
+    operations = {operation.name: operation.what for operation in OPERATIONS.values()}
+    if as_json:
+        return json.dumps({"operations": operations, "kinds": KINDS, "kernels": list(KERNELS)}, indent=1)
+    lines = ["operations:", *(f"  {name:<29} {what}" for name, what in operations.items())]
+    lines += ["kinds of memory:", *(f"  {name:<29} {what}" for name, what in KINDS.items())]
+    return "\n".join([*lines, f"kernels: {', '.join(KERNELS)}", "ask, for example: p2plab events munmap device"])

@@ -1,0 +1,125 @@
+"""Address spaces and their notifier calls as text: answers to "who is told?", and before-and-after pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from p2plab.mm.ask import Answer, Row
+from p2plab.mm.ask_operations import START
+from p2plab.mm.flags import PAGE_SIZE
+from p2plab.mm.snapshot import SpaceShot, VmaShot
+
+#: From this many equal events on, one page after the other, a table shows one line for all.
+FOLD = 3
+
+
+def table(answers: Sequence[Answer]) -> str:
+    """Answers as tables, one for each operation; what raises nothing says so."""
+    lines: list[str] = []
+    for operation in dict.fromkeys(answer.operation for answer in answers):
+        group = [answer for answer in answers if answer.operation == operation]
+        lines += ["", f"{operation}: {group[0].what} (Linux {group[0].kernel})"]
+        lines.append(f"  {'memory':<13} {'event':<16} {'pages':<22} {'mmap_lock':<10} returned")
+        for answer in group:
+            lines += _answer(answer)
+        lines.append(f"  source: {group[0].source}")
+    return "\n".join(lines[1:]) + "\n"
+
+
+def _answer(answer: Answer) -> Iterator[str]:
+    cells = list(_cells(answer.rows)) or [("none", "-", "-")]
+    returned = answer.returned.split(":")[0]
+    for number, (event, pages, lock) in enumerate(cells):
+        kind, result = (answer.kind, returned) if not number else ("", "")
+        yield f"  {kind:<13} {event:<16} {pages:<22} {lock:<10} {result}".rstrip()
+
+
+def _cells(rows: Sequence[Row]) -> Iterator[tuple[str, str, str]]:
+    at = 0
+    while at < len(rows):
+        row = rows[at]
+        run = 1
+        while at + run < len(rows) and _follows(rows[at + run - 1], rows[at + run]):
+            run += 1
+        pages = pages_text(row)
+        if run >= FOLD:
+            pages = f"each of [{row.start}, {rows[at + run - 1].end})"
+        else:
+            run = 1
+        notes = ("" if row.blockable else " !block") + (" (interval)" if row.heard_by == ("interval",) else "")
+        yield row.event + notes, pages, row.mmap_lock
+        at += run
+
+
+def _follows(first: Row, second: Row) -> bool:
+    """Whether the second is the same for the page after."""
+    if first.end is None or second.start is None or second.end is None:
+        return False
+    same = (first.event, first.mmap_lock, first.blockable) == (second.event, second.mmap_lock, second.blockable)
+    return same and second.start == first.end and second.end == second.start + 1
+
+
+def pages_text(row: Row) -> str:
+    """A row's range as text.
+
+    >>> pages_text(Row("CLEAR", 4, 8, "read", True, ("notifier",)))
+    '[4, 8)'
+    """
+    return "everything" if row.start is None else f"[{row.start}, {row.end})"
+
+
+def before_and_after(answer: Answer) -> str:
+    """The address space before and after the operation, with the range of each notifier call under it.
+
+    One character a page: ``#`` present and writable, ``r`` present, ``s`` in the swap area, ``.`` mapped, blank no VMA.
+    """
+    first, last, step = _extent(answer)
+    lines = [f"{answer.operation} of {answer.kind} memory (Linux {answer.kernel}): {answer.returned.split(':')[0]}"]
+    lines.append(f"  before |{_strip(answer.before, first, last, step)}|")
+    for row in answer.rows:
+        lines.append(f"  {row.event[:6]:<6} |{_bar(row, first, last, step)}| {row.event} {pages_text(row)}")
+    if not answer.rows:
+        lines.append(f"  {'none':<6} |{' ' * ((last - first) // step)}| no listener is told")
+    lines.append(f"  after  |{_strip(answer.after, first, last, step)}|")
+    scale = "one page" if step == 1 else f"{step} pages"
+    lines.append(f"  pages {first} to {last}, {scale} a character")
+    return "\n".join(lines) + "\n"
+
+
+def _extent(answer: Answer) -> tuple[int, int, int]:
+    """First and last page of the picture, and pages a character, so that it fits 64 characters."""
+    edges = [0, 16]
+    for vma in (*answer.before.vmas, *answer.after.vmas):
+        edges += [page_of(vma.start), page_of(vma.end)]
+    first, last = min(edges), max(edges)
+    step = 1
+    while (last - first) // step > 64:
+        step *= 2
+    return first, first + -(-(last - first) // step) * step, step
+
+
+def page_of(address: int) -> int:
+    """The page number that answers count with."""
+    return (address - START) // PAGE_SIZE
+
+
+def _strip(shot: SpaceShot, first: int, last: int, step: int) -> str:
+    return "".join(_mark(shot, START + page * PAGE_SIZE) for page in range(first, last, step))
+
+
+def _mark(shot: SpaceShot, address: int) -> str:
+    for vma in shot.vmas:
+        if vma.start <= address < vma.end:
+            return _page_mark(vma, address)
+    return " "
+
+
+def _page_mark(vma: VmaShot, address: int) -> str:
+    marks = (("#", vma.writable), ("r", vma.present), ("s", vma.swapped))
+    return next((mark for mark, ranges in marks if any(low <= address < high for low, high in ranges)), ".")
+
+
+def _bar(row: Row, first: int, last: int, step: int) -> str:
+    if row.start is None or row.end is None:
+        return "=" * ((last - first) // step)
+    return "".join("=" if row.start < page + step and page < row.end else " " for page in range(first, last, step))

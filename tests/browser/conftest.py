@@ -1,0 +1,124 @@
+"""A real JupyterLab and a real Chromium, with every request, console error and page error written down."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+REQUIRED = os.environ.get("P2PLAB_BROWSER") == "required"
+#: Arguments that keep Chromium from calling home, so that "no request leaves the machine" is about the page.
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Every test of this folder needs the browser; without one they are left out loudly, or fail where it is required."""
+    here = [item for item in items if Path(str(item.fspath)).parent == Path(__file__).parent]
+    for item in here:
+        item.add_marker("browser")
+        if CHROMIUM is None and not REQUIRED:
+            item.add_marker(pytest.mark.skip(reason="NO CHROMIUM HERE: install it (Debian: apt install chromium)"))
+
+
+@dataclass
+class Watched:
+    """A page and what it did."""
+
+    page: Any
+    requests: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def abroad(self) -> list[str]:
+        """Requests that would leave the machine."""
+        home = ("http://127.0.0.1", "ws://127.0.0.1", "blob:", "data:", "about:")
+        return [url for url in self.requests if not url.startswith(home)]
+
+
+@dataclass
+class Server:
+    """A running JupyterLab: its address, and the folder it serves."""
+
+    url: str
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """JupyterLab on a folder with copies of the notebooks."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        shutil.copy(notebook, folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (folder.parent / "server.log").open("wb")
+    options = ["--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1", "--IdentityProvider.token="]
+    settings = tmp_path_factory.mktemp("jupyter")
+    environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(settings), "JUPYTER_RUNTIME_DIR": str(settings / "run")}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", *options], cwd=folder, stdout=log, stderr=log, env=environment
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.time() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"{url}/api", timeout=2).read()
+                break
+            except OSError:
+                if time.time() > deadline or server.poll() is not None:
+                    raise RuntimeError(f"no JupyterLab: {(folder.parent / 'server.log').read_text()[-2000:]}") from None
+                time.sleep(0.3)
+        yield Server(url, folder)
+    finally:
+        server.terminate()
+        server.wait(20)
+        log.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Chromium, as Debian has it."""
+    if CHROMIUM is None:
+        pytest.fail("a browser is required here, and there is no chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def watched(chromium: Any) -> Iterator[Watched]:
+    """A fresh page of 1280 by 1800, watched."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 1800})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    seen = Watched(page)
+    page.on("request", lambda request: seen.requests.append(request.url))
+    page.on("pageerror", lambda error: seen.errors.append(str(error)))
+    page.on("console", lambda said: seen.errors.append(said.text) if said.type == "error" else None)
+    yield seen
+    context.close()

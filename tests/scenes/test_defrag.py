@@ -1,0 +1,325 @@
+"""The defragmentation scenes: the story, every order that a seed can find, wrong drivers, and bad requests."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p2plab.catalog import SCENES, defrag, find
+from p2plab.core.errors import BadInput, KernelError
+from p2plab.core.run import Run
+from p2plab.core.scenario import Scenario
+from p2plab.core.schedule import by_clock, by_seed, by_text, straight
+from p2plab.core.token import open_token, token_of
+from p2plab.drivers.gpu import Gpu
+from p2plab.drivers.nic import ObedientNic
+from p2plab.p2p.contract import p2p_map
+from p2plab.rules.damage import damage
+from p2plab.views.text import board_of
+
+
+def told(run: Run) -> Run:
+    return run.driven(by_text(run.scenario.story, strict=False))
+
+
+def broken(run: Run) -> dict[str, tuple[int, str]]:
+    return {f.rule: (f.step, f.culprit) for f in reversed(board_of(run).findings)}
+
+
+@pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
+def test_each_scene_s_story_ends_as_it_says(scene: Scenario):
+    """The rule it announces breaks; where it announces none, none does."""
+    findings = board_of(told(Run(scene))).findings
+    assert (findings[0].rule if findings else "") == scene.breaks
+
+
+def test_the_ignorant_nic_damages_somebody_else_and_the_obedient_one_nobody():
+    """Whose bytes, by name, before and after."""
+    hits = damage(told(Run(find("defrag-ignorant"))).log)
+    assert [(h.meant, h.frame, h.owner, h.before, h.after) for h in hits] == [
+        ("A[1]", "A[3]", "app", b"A[3] of app.....", b"DMA page 1######"),
+        ("A[2]", "C[0]", "app2", b"C[0] of app2....", b"DMA page 2######"),
+        ("A[3]", "C[1]", "app2", b"C[1] of app2....", b"DMA page 3######"),
+    ]
+    assert damage(told(Run(find("defrag-obedient"))).log) == ()
+
+
+def test_a_reading_nic_leaks_instead():
+    """The same story with reads: nothing is overwritten, and foreign bytes come back."""
+    run = told(Run(find("defrag-ignorant"), {"dma": "read"}))
+    hits = damage(run.log)
+    assert [(h.frame, h.owner, h.before, h.after) for h in hits] == [
+        ("A[3]", "app", b"A[3] of app.....", b"A[3] of app....."),
+        ("C[0]", "app2", b"C[0] of app2....", b"C[0] of app2...."),
+        ("C[1]", "app2", b"C[1] of app2....", b"C[1] of app2...."),
+    ]
+
+
+def test_after_the_move_the_obedient_nic_maps_again_and_ends_its_transfer():
+    """Map, invalidate, move, map again: every page of A is written once, at the place that it has then."""
+    run = told(Run(find("defrag-obedient")))
+    events = [e.event for e in run.log]
+    mapped = [e.addresses[0] for e in events if e.kind == "P2PMapped"]
+    assert mapped == [0xE800_3000, 0xE800_1000]
+    assert [e.frame for e in events if e.kind == "BeatLanded"] == ["A[0]", "A[1]", "A[2]", "A[3]"]
+    assert run.world.stuck is None
+    assert run.world.things["importers"][0].lock.owner is None
+
+
+knobs = st.fixed_dictionaries(
+    {"pages": st.integers(1, 5), "slots": st.integers(9, 14), "dma": st.sampled_from(["write", "read"])}
+)
+
+
+@given(st.integers(0, 10**6), knobs)
+@settings(max_examples=150, deadline=None)
+def test_no_order_of_events_makes_a_good_pair_break_a_rule(seed, given_knobs):
+    """Obedient NIC, serialising GPU: no finding, no damage, and everything comes to rest."""
+    run = Run(find("defrag-obedient"), given_knobs).driven(by_seed(seed))
+    assert board_of(run).findings == ()
+    assert damage(run.log) == ()
+    assert run.world.stuck is None
+    assert run.world.enabled() == []
+    gpu, nic = run.world.things["exporters"][0], run.world.things["importers"][0]
+    gpu.aperture._check()
+    gpu.memory._check()
+    assert sorted(nic.held) == sorted(nic.engine.table)
+    assert {("nic", page) for page in nic.held} == set(gpu.lent)
+
+
+@given(
+    st.integers(0, 10**6), st.lists(st.sampled_from(["mmap", "map", "dma", "invalidate", "defrag", "unmap", "munmap"]))
+)
+@settings(max_examples=120, deadline=None)
+def test_no_button_in_any_order_breaks_a_good_pair(seed, presses):
+    """Whatever a person presses, whenever: refusals have reasons, and the run replays from its token."""
+    run = Run(find("workbench")).driven(straight)
+    for number, press in enumerate(presses):
+        if not run.world.why_not(f"!{press}"):
+            run = run.then(f"!{press}")
+        run = run.driven(by_seed(seed + number), seed % 7)
+    run = run.driven(by_seed(seed))
+    assert board_of(run).findings == ()
+    assert damage(run.log) == ()
+    assert run.world.stuck is None
+    assert open_token(token_of(run), find).log == run.log
+
+
+@given(st.integers(0, 10**6), st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_replay_of_a_scene_equals_the_run_at_any_step(seed, data):
+    """State by state, through locks, callbacks and devices."""
+    run = Run(find("defrag-ignorant")).driven(by_seed(seed))
+    place = data.draw(st.integers(0, len(run)))
+    fresh = Run(find("defrag-ignorant"), {}, run.schedule[:place])
+    assert run.at(place).state() == fresh.world.state()
+    assert tuple(run.at(place).log) == fresh.log
+
+
+def with_drivers(gpu: type = Gpu, nic: type = ObedientNic) -> Scenario:
+    """The scene with other drivers in it."""
+
+    def build(world, settings) -> None:
+        before = defrag.Gpu, defrag.IMPORTERS["obedient"]
+        defrag.Gpu, defrag.IMPORTERS["obedient"] = gpu, nic
+        try:
+            defrag.build(world, settings)
+        finally:
+            defrag.Gpu, defrag.IMPORTERS["obedient"] = before
+
+    import dataclasses
+
+    return dataclasses.replace(find("defrag-obedient"), name="mutant", build=build)
+
+
+class NoDrain(ObedientNic):
+    """Returns before the beat in flight has landed."""
+
+    async def invalidate_range_start(self, range):
+        async with self.lock:
+            self.invalidation_begins(range)
+            await self.engine.clear(range.start, range.end)
+            await self.p2p_unmap(range.start, range.end)
+        return 0
+
+
+class NoLook(ObedientNic):
+    """Does not look again before it programs the device."""
+
+    async def map(self, start, end):
+        addresses = await self.p2p_map(start, end)
+        async with self.lock:
+            await self.engine.program(start, addresses)
+
+
+class Forgetful(ObedientNic):
+    """Clears its device and never gives anything back."""
+
+    async def invalidate_range_start(self, range):
+        async with self.lock:
+            self.invalidation_begins(range)
+            await self.engine.clear(range.start, range.end)
+            await self.engine.drain(range.start, range.end)
+        return 0
+
+
+class TakesMmapLock(ObedientNic):
+    """Takes mmap_lock in the callback of somebody who holds it."""
+
+    async def invalidate_range_start(self, range):
+        async with self.mm.mmap_lock.write():
+            pass
+        return await super().invalidate_range_start(range)
+
+
+class FaultsUnderItsLock(ObedientNic):
+    """Holds the lock of its callback while it waits for the exporter."""
+
+    async def map(self, start, end):
+        async with self.lock:
+            addresses = await self.p2p_map(start, end)
+            await self.engine.program(start, addresses)
+
+
+class Raises(ObedientNic):
+    async def map(self, start, end):
+        raise KeyError("oops")
+
+
+class MovesFirst(Gpu):
+    """Moves before it tells anybody."""
+
+    async def defrag(self):
+        for thing in self._in_the_way():
+            async with self.lock:
+                self._pull_down(thing)
+            await self.invalidate(thing)
+
+
+class HoldsItsLock(Gpu):
+    """Holds its BAR lock across the zap, and p2p_unmap takes it."""
+
+    async def defrag(self):
+        for thing in self._in_the_way():
+            async with self.lock:
+                await self.invalidate(thing)
+                self._pull_down(thing)
+
+
+class Fickle(Gpu):
+    """Says yes once."""
+
+    async def p2p_map(self, vma, peer, start, end, pa, write):
+        if self.lent or getattr(self, "said_yes", False):
+            return -28
+        self.said_yes = True
+        return await super().p2p_map(vma, peer, start, end, pa, write)
+
+
+@pytest.mark.parametrize(
+    ("drivers", "rule", "culprit"),
+    [
+        ({"nic": NoDrain}, "obedience", "nic"),
+        ({"nic": NoLook}, "no-stale-dma", "nic"),
+        ({"nic": Forgetful}, "obedience", "nic"),
+        ({"nic": TakesMmapLock}, "no-deadlock", "gpu"),
+        ({"nic": FaultsUnderItsLock}, "no-deadlock", None),
+        ({"nic": Raises}, "no-crash", "nic"),
+        ({"gpu": MovesFirst}, "no-stale-dma", "nic"),
+        ({"gpu": HoldsItsLock}, "no-deadlock", "gpu"),
+        ({"gpu": Fickle}, "predictability", "gpu"),
+    ],
+    ids=lambda value: next(iter(value.values())).__name__ if isinstance(value, dict) else None,
+)
+def test_every_wrong_driver_is_caught_by_the_rule_for_it(drivers, rule, culprit):
+    """In some order among two hundred seeds: from the start, or from when the NIC has mapped."""
+    scene = with_drivers(**drivers)
+    for seed in range(200):
+        prologue = "app nic" if seed % 2 else ""
+        found = broken(Run(scene).driven(by_text(prologue, strict=False)).driven(by_seed(seed)))
+        if rule in found:
+            assert culprit in (None, found[rule][1])
+            return
+    pytest.fail(f"no order broke {rule}")
+
+
+def test_a_nic_behind_another_switch_is_refused_and_the_user_is_told():
+    """The exporter sees that no bridge joins the two; nothing was lent."""
+    run = told(Run(find("defrag-obedient"), {"nic": "other-switch"}))
+    said = [str(e.event) for e in run.log if e.event.kind in ("P2PMapFailed", "JobFailed")]
+    assert said == [
+        "nic: p2p_map failed, -EREMOTEIO",
+        "map fails: -EREMOTEIO: gpu refused 0x7f5555400000..0x7f5555404000",
+    ]
+    assert dict(run.world.things["exporters"][0].lent) == {}
+    assert board_of(run).findings == ()
+
+
+BASE = defrag.BASE
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "errno"),
+    [
+        (BASE, BASE, "EINVAL"),
+        (BASE + 4096, BASE, "EINVAL"),
+        (BASE + 1, BASE + 4096, "EINVAL"),
+        (BASE, BASE + 5 * 4096, "EFAULT"),
+        (BASE - 4096, BASE + 4096, "EFAULT"),
+        (0, 4096, "EFAULT"),
+    ],
+)
+def test_a_bad_range_is_refused_and_changes_nothing(start, end, errno):
+    """Empty, reversed, unaligned, or not inside one vma."""
+    run = Run(find("workbench")).driven(straight)
+    world, nic = run.world, run.world.things["importers"][0]
+    refusals = []
+
+    async def ask() -> None:
+        try:
+            await p2p_map(nic.mm, nic.peer, start, end, True)
+        except KernelError as error:
+            refusals.append(error.name)
+
+    before = world.state()
+    world.actor("asker", ask)
+    with world._as_running("asker"):
+        world.actors["asker"].advance()
+    while world.actors["asker"].enabled:
+        world.take("asker")
+    assert refusals == [errno]
+    after = world.state()
+    after.pop(("asker", "op"))
+    assert after == before
+
+
+def test_a_vma_without_p2p_map_is_efault():
+    """Ordinary memory offers nothing."""
+    run = Run(find("workbench")).driven(straight)
+    nic, mm = run.world.things["importers"][0], run.world.things["spaces"][0]
+    refusals = []
+
+    async def ask() -> None:
+        await mm.mmap(BASE - 0x10000, 4096)
+        try:
+            await p2p_map(mm, nic.peer, BASE - 0x10000, BASE - 0xF000, True)
+        except KernelError as error:
+            refusals.append(str(error))
+
+    run.world.actor("asker", ask)
+    with run.world._as_running("asker"):
+        run.world.actors["asker"].advance()
+    while run.world.actors["asker"].enabled:
+        run.world.take("asker")
+    assert refusals == [f"-EFAULT: the vma at {BASE - 0x10000:#x} has no p2p_map"]
+
+
+def test_impossible_knobs_are_refused_together():
+    """The object would not fit into the aperture."""
+    with pytest.raises(BadInput, match="slots=8 is not possible with pages=5: 4 more are needed"):
+        Run(find("workbench"), {"pages": 5})
+
+
+def test_the_clock_lets_the_move_fall_into_the_transfer():
+    """With the default ticks the ignorant NIC is caught in the act."""
+    found = broken(Run(find("defrag-ignorant")).driven(by_clock))
+    assert {"obedience", "no-stale-dma"} <= set(found)
