@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from p2plab.conform.mm_listen import IntervalRecorder, Recorder
 from p2plab.conform.mm_read import Case, page_of
 from p2plab.core.errors import BadInput, KernelError
 from p2plab.mm.file import File, PfnFile
@@ -35,6 +34,7 @@ from p2plab.mm.interval import mmu_interval_notifier_insert, mmu_interval_read_b
 from p2plab.mm.khugepaged import khugepaged_scan
 from p2plab.mm.migrate import mbind, migrate_pages
 from p2plab.mm.procfs import clear_refs
+from p2plab.mm.recorder import IntervalRecorder, Recorder
 from p2plab.mm.space import AddressSpace, Memory
 from p2plab.mm.sys_exit import oom_reap
 from p2plab.mm.sys_madvise import ADVICE, FLAG_ADVICE, OTHER_ADVICE

@@ -127,6 +127,7 @@ async def mmu_interval_notifier_insert(node: MmuIntervalNotifier, mm: AddressSpa
     itree = mm.notifier_subscriptions.itree
     if not itree.in_use:
         async with mm.mmap_write():
+            await mm.notifier_subscriptions.take_all_locks()
             itree.in_use = True
     node.mm, node.start, node.end = mm, start, start + length
     itree.add(node)

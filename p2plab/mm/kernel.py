@@ -31,6 +31,8 @@ class Kernel:
     mprotect_granule: int = PUD_SIZE
     #: mbind migrates pages while it holds mmap_lock for writing (until 6.6)
     mbind_holds_mmap_lock: bool = False
+    #: munmap splits off what goes, and the old VMA lives on in what stays (until 6.1; seen only by who keeps a pointer)
+    munmap_splits_off_what_goes: bool = False
     #: MADV_POPULATE_* goes on after a hole, and answers ENOMEM in the end (until 6.8)
     populate_skips_holes: bool = False
 
@@ -43,6 +45,7 @@ _UNTIL_6_1 = {
     "per_vma_lock": False,
     "mprotect_granule": PMD_SIZE,
     "mbind_holds_mmap_lock": True,
+    "munmap_splits_off_what_goes": True,
     "populate_skips_holes": True,
 }
 LINUX_6_1 = Kernel("6.1", **_UNTIL_6_1)  # type: ignore[arg-type]

@@ -10,9 +10,11 @@ import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from p2plab.core.actors import wait_event
 from p2plab.core.calls import called
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
+from p2plab.core.running import running
 from p2plab.core.tracked import Tracked, name_of
 from p2plab.mm.flags import ULONG_MAX
 from p2plab.mm.log import NotifierEnd, NotifierRelease, NotifierStart, NotifierWarned, span
@@ -76,15 +78,22 @@ class MmuNotifierSubscriptions(Tracked):
     def __init__(self, itree: IntervalTree) -> None:
         self.list: list[MmuNotifier] = []
         self.itree = itree
+        self.under_way: list[str] = []  #: who has announced an invalidation and not yet ended it
+
+    async def take_all_locks(self) -> None:
+        """``mm_take_all_locks``: a first hook-up waits until no invalidation is under way, so no end comes without start."""
+        await wait_event(lambda: not self.under_way, "mm_take_all_locks", waits_for=lambda: tuple(self.under_way))
 
     def _check(self) -> None:
         """At rest no invalidation is under way and the sequence number is even (invariants 31 and 36)."""
+        assert not self.under_way, f"invalidations by {', '.join(self.under_way)} have no end"
         self.itree._check()
 
 
 async def mmu_notifier_register(mm: AddressSpace, listener: MmuNotifier) -> None:
     """Hook a listener in front of the others. Takes mmap_lock for writing."""
     async with mm.mmap_write():
+        await mm.notifier_subscriptions.take_all_locks()
         if listener in mm.notifier_subscriptions.list:
             raise KernelError("EEXIST", f"{listener_name(listener)} already listens to {mm.name}")
         mm.notifier_subscriptions.list.insert(0, listener)
@@ -108,11 +117,13 @@ async def mmu_notifier_invalidate_range_start(range: MmuNotifierRange) -> int:
         raise KernelError("EINVAL", f"{mm.kernel} has no event {range.event}; it has {', '.join(mm.kernel.events)}")
     emit(NotifierStart(mm.name, range.event, range.start, range.end, range.blockable, mm.mmap_lock_state()))
     subscriptions = mm.notifier_subscriptions
-    if subscriptions.itree.in_use:
-        refused = await _interval_start(subscriptions.itree, range)
-        if refused:
-            return refused
-    return await _list_start(subscriptions, range)
+    me = running.actor
+    subscriptions.under_way.append(me)
+    refused = await _interval_start(subscriptions.itree, range) if subscriptions.itree.in_use else 0
+    refused = refused or await _list_start(subscriptions, range)
+    if refused and not range.blockable:
+        subscriptions.under_way.remove(me)
+    return refused
 
 
 async def mmu_notifier_invalidate_range_end(range: MmuNotifierRange) -> None:
@@ -121,6 +132,7 @@ async def mmu_notifier_invalidate_range_end(range: MmuNotifierRange) -> None:
     if subscriptions.itree.in_use:
         subscriptions.itree.inv_end()
     await _list_end(subscriptions, range)
+    subscriptions.under_way.remove(running.actor)
     emit(NotifierEnd(range.mm.name, range.event, range.start, range.end))
 
 

@@ -165,16 +165,17 @@ async def do_munmap(mm: AddressSpace, start: int, length: int, *, downgrade: boo
 
 async def _gather(mm: AddressSpace, start: int, end: int) -> list[Vma]:
     """``vms_gather_munmap_vmas``: the VMAs of exactly [start, end), split at its edges."""
+    old_way = mm.kernel.munmap_splits_off_what_goes
     first = mm.find_vma(start)
     assert first is not None
     if first.vm_start < start:
         limit = mm.memory.max_map_count
         if end < first.vm_end and len(mm.vmas) >= limit:
             raise KernelError("ENOMEM", f"cutting a hole would make more than {limit} mappings (vm.max_map_count)")
-        await split_vma(first, start, new_below=True)
+        await split_vma(first, start, new_below=not old_way)
     last = mm.find_vma(end - 1)
     if last is not None and last.vm_start < end < last.vm_end:
-        await split_vma(last, end, new_below=False)
+        await split_vma(last, end, new_below=old_way)
     vmas = list(mm.vmas_in(start, end))
     await mm.vma_start_write(vmas)
     return vmas

@@ -1,14 +1,16 @@
-"""The listeners of the recordings: they write down each call, in pages, with how mmap_lock is held at that moment."""
+"""Listeners that write down each call, in pages, with how mmap_lock is held at that moment."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from p2plab.mm.flags import ULONG_MAX
 from p2plab.mm.interval import MmuIntervalNotifier
 from p2plab.mm.notifier import MmuNotifier, MmuNotifierRange
-from p2plab.mm.space import AddressSpace
+
+if TYPE_CHECKING:
+    from p2plab.mm.space import AddressSpace
 
 Note = Callable[[dict[str, Any]], None]
 ToPage = Callable[[int], int]
@@ -45,7 +47,7 @@ class Recorder(MmuNotifier):
 
 
 class IntervalRecorder(MmuIntervalNotifier):
-    """A listener for the pages of the test; with ``refuse`` it answers false whenever it may."""
+    """An interval notifier that writes down; with ``refuse`` it answers false whenever it may."""
 
     name = "interval recorder"
 

@@ -1,0 +1,132 @@
+"""Which notifier calls does an operation make? Answered by running the model: each operation on each kind of memory.
+
+:func:`ask` gives one answer as a value: the rows, what the call returned, and the address space before and after.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+from p2plab.core.actors import run_alone
+from p2plab.core.errors import BadInput, KernelError
+from p2plab.core.world import World
+from p2plab.mm.ask_operations import KINDS, OPERATIONS, PAGES, START, Operation, Stage
+from p2plab.mm.flags import PAGE_SIZE, PMD_SIZE
+from p2plab.mm.interval import mmu_interval_notifier_insert
+from p2plab.mm.kernel import LINUX_6_12, Kernel
+from p2plab.mm.recorder import IntervalRecorder, Recorder
+from p2plab.mm.snapshot import SpaceShot, snapshot
+from p2plab.mm.touch import Signal
+
+#: Addresses around the mapping that an answer looks at
+AROUND = (START - PMD_SIZE, START + 8 * PMD_SIZE)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One invalidation: pages [start, end) counted from the start of the mapping (None: the whole address space).
+
+    ``heard_by`` names the listeners that were called: ``notifier`` (start and end), ``interval`` or ``release``.
+    """
+
+    event: str
+    start: int | None
+    end: int | None
+    mmap_lock: str
+    blockable: bool
+    heard_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one operation does to one kind of memory. No rows means that no listener hears anything."""
+
+    operation: str
+    kind: str
+    kernel: str
+    what: str
+    returned: str
+    rows: tuple[Row, ...]
+    source: str
+    before: SpaceShot
+    after: SpaceShot
+
+
+def ask(operation: str, kind: str, kernel: Kernel = LINUX_6_12) -> Answer:
+    """Run ``operation`` on memory of ``kind``. BadInput lists what there is.
+
+    >>> [(row.event, row.start, row.end, row.mmap_lock) for row in ask("munmap", "device").rows]
+    [('UNMAP', 0, 16, 'read')]
+    >>> ask("fork", "device").rows
+    ()
+    """
+    if operation not in OPERATIONS:
+        raise BadInput(f"no operation {operation[:40]!r}; there are {', '.join(OPERATIONS)}")
+    if kind not in KINDS:
+        raise BadInput(f"no kind of memory {kind[:40]!r}; there are {', '.join(KINDS)}")
+    answers: list[Answer] = []
+
+    async def story() -> None:
+        answers.append(await _run(OPERATIONS[operation], kind, kernel))
+
+    World(lambda _world: run_alone(story))
+    return answers[0]
+
+
+def ask_all(kernel: Kernel = LINUX_6_12) -> tuple[Answer, ...]:
+    """Every operation on every kind of memory that it can be asked about."""
+    return tuple(ask(operation, kind, kernel) for operation in OPERATIONS for kind in KINDS)
+
+
+async def _run(operation: Operation, kind: str, kernel: Kernel) -> Answer:
+    stage = Stage(kind, kernel)
+    await stage.set_up()
+    with contextlib.suppress(KernelError):  # memory that refuses the preparation is asked as it is
+        await operation.prepare(stage)
+    heard: list[dict[str, Any]] = []
+    await _listen(stage, heard)
+    before = snapshot(stage.mm, *AROUND)
+    returned = "0"
+    try:
+        returned = await operation.do(stage) or "0"
+    except KernelError as error:
+        returned = str(error)
+    except Signal as signal:
+        returned = f"{signal.name} at page {(signal.address - START) // PAGE_SIZE}"
+    after = snapshot(stage.mm, *AROUND)
+    what = (operation.name, kind, kernel.name, operation.what)
+    return Answer(*what, returned, _rows(heard), operation.source, before, after)
+
+
+async def _listen(stage: Stage, heard: list[dict[str, Any]]) -> None:
+    def page(address: int) -> int:
+        return (address - START) // PAGE_SIZE
+
+    await stage.mm.mmu_notifier_register(Recorder(heard.append, page))
+    if stage.mm.kernel.interval_notifiers:
+        interval = IntervalRecorder(heard.append, page, refuse=False)
+        await mmu_interval_notifier_insert(interval, stage.mm, START, PAGES[stage.kind] * PAGE_SIZE)
+    heard.clear()
+
+
+def _rows(heard: list[dict[str, Any]]) -> tuple[Row, ...]:
+    """One row for each invalidation, however many kinds of listener heard it."""
+    rows: list[Row] = []
+    for call in heard:
+        if call["cb"] == "end":
+            continue
+        listener = "notifier" if call["cb"] == "start" else call["cb"]
+        event = call.get("event", "release")
+        row = Row(event, call["start"], call["end"], call["mmap_lock"], call["blockable"], (listener,))
+        last = rows[-1] if rows else None
+        if last is not None and call["cb"] == "start" and last.heard_by == ("interval",) and _same(last, row):
+            rows[-1] = Row(event, row.start, row.end, row.mmap_lock, row.blockable, ("interval", "notifier"))
+        else:
+            rows.append(row)
+    return tuple(rows)
+
+
+def _same(first: Row, second: Row) -> bool:
+    return (first.event, first.start, first.end) == (second.event, second.start, second.end)
