@@ -7,7 +7,8 @@ import dataclasses
 import json
 
 from p2plab.mm.ask import ask
-from p2plab.mm.ask_operations import KINDS, OPERATIONS
+from p2plab.mm.ask_operations import OPERATIONS
+from p2plab.mm.ask_stage import KINDS
 from p2plab.mm.kernel import KERNELS, kernel_named
 from p2plab.views.mm_text import before_and_after, table
 

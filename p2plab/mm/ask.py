@@ -12,7 +12,8 @@ from typing import Any
 from p2plab.core.actors import run_alone
 from p2plab.core.errors import BadInput, KernelError
 from p2plab.core.world import World
-from p2plab.mm.ask_operations import KINDS, OPERATIONS, PAGES, START, Operation, Stage
+from p2plab.mm.ask_operations import OPERATIONS, Operation
+from p2plab.mm.ask_stage import KINDS, PAGES, START, Stage
 from p2plab.mm.flags import PAGE_SIZE, PMD_SIZE
 from p2plab.mm.interval import mmu_interval_notifier_insert
 from p2plab.mm.kernel import LINUX_6_12, Kernel
@@ -114,8 +115,10 @@ async def _listen(stage: Stage, heard: list[dict[str, Any]]) -> None:
 def _rows(heard: list[dict[str, Any]]) -> tuple[Row, ...]:
     """One row for each invalidation, however many kinds of listener heard it."""
     rows: list[Row] = []
+    first, last = ((address - START) // PAGE_SIZE for address in AROUND)
     for call in heard:
-        if call["cb"] == "end":
+        elsewhere = call["start"] is not None and not first <= call["start"] < last
+        if call["cb"] == "end" or elsewhere:
             continue
         listener = "notifier" if call["cb"] == "start" else call["cb"]
         event = call.get("event", "release")

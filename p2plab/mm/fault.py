@@ -1,4 +1,4 @@
-"""Page faults: bringing a page in, and copying on write (mm/memory.c).
+"""Page faults: bringing a page in (mm/memory.c).
 
 Every function here runs with the VMA stable: under its own lock (6.12) or under mmap_lock.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from p2plab.core.events import emit
+from p2plab.mm.cow import do_wp_page, note_fault, prepare_anon_vma
 from p2plab.mm.file import huge_fits
 from p2plab.mm.flags import (
     PAGE_SHIFT,
@@ -16,22 +16,12 @@ from p2plab.mm.flags import (
     PTRS_PER_PTE,
     VM_HUGEPAGE,
     VM_LOCKED,
-    VM_MAYSHARE,
     VM_SHARED,
-    VM_SOFTDIRTY,
     VM_WRITE,
 )
 from p2plab.mm.folio import ZERO_PFN, Folio, HugePmd, Pte, SwapPte, folio_free_swap
-from p2plab.mm.log import PageFault
-from p2plab.mm.notifier import (
-    MmuNotifierRange,
-    mmu_notifier_invalidate_range_end,
-    mmu_notifier_invalidate_range_start,
-)
-from p2plab.mm.rmap import anon_vma_prepare
 from p2plab.mm.thp import split_huge_pmd
 from p2plab.mm.vma import Vma, VmaFault, VmFaultInfo
-from p2plab.mm.zap import forget_if_unused
 
 #: How many pages a read fault of a file maps around itself, if they are cached (fault_around_bytes, 64 KiB).
 FAULT_AROUND = 16
@@ -54,18 +44,8 @@ async def handle_mm_fault(vma: Vma, address: int, write: bool, unshare: bool = F
             return VmaFault.SIGBUS
         await _do_swap_page(vma, address, entry, write)
     elif unshare or (write and not entry.write):
-        await _do_wp_page(vma, address, entry, unshare)
+        await do_wp_page(vma, address, entry, unshare)
     return VmaFault.NOPAGE
-
-
-def prepare_anon_vma(vma: Vma) -> None:
-    """``anon_vma_prepare``: this VMA is about to hold its first anonymous page."""
-    if vma.anon_vma is None:
-        anon_vma_prepare(vma, vma.vm_mm.prev_of(vma), vma.vm_mm.next_of(vma))
-
-
-def _note(vma: Vma, address: int, write: bool, how: str) -> None:
-    emit(PageFault(vma.vm_mm.name, address, write, how))
 
 
 # -- no entry yet -------------------------------------------------------------------------------------------------------
@@ -80,7 +60,7 @@ async def _do_pte_missing(vma: Vma, address: int, write: bool) -> VmaFault:
     if not file.has_pages:
         if vma.vm_ops is None or not vma.vm_ops.has("fault"):
             return VmaFault.SIGBUS
-        _note(vma, address, write, "the driver's fault handler")
+        note_fault(vma, address, write, "the driver's fault handler")
         return await vma.vm_ops.fault(VmFaultInfo(vma, address, vma.pgoff_of(address), write))
     if vma.pgoff_of(address) >= file.f_mapping.i_size:
         return VmaFault.SIGBUS
@@ -90,10 +70,10 @@ async def _do_pte_missing(vma: Vma, address: int, write: bool) -> VmaFault:
 
 def _anonymous_page(vma: Vma, address: int, write: bool) -> None:
     if not write:
-        _note(vma, address, write, "the page of zeroes")
+        note_fault(vma, address, write, "the page of zeroes")
         vma.vm_mm.page_table.set(address, Pte(pfn=ZERO_PFN))
         return
-    _note(vma, address, write, "a new page")
+    note_fault(vma, address, write, "a new page")
     prepare_anon_vma(vma)
     _map_new_page(vma, address)
 
@@ -110,7 +90,7 @@ def _file_page(vma: Vma, address: int, write: bool) -> None:
     mapping = vma.vm_file.f_mapping
     index = vma.pgoff_of(address)
     if write and not vma.vm_flags & VM_SHARED:
-        _note(vma, address, write, "a private copy of a file page")
+        note_fault(vma, address, write, "a private copy of a file page")
         prepare_anon_vma(vma)
         mapping.page(index)
         _map_new_page(vma, address)
@@ -120,7 +100,7 @@ def _file_page(vma: Vma, address: int, write: bool) -> None:
     folio = mapping.page(index)
     assert folio is not None
     if vma.vm_mm.page_table.get(address) is None:
-        _note(vma, address, write, "a file page")
+        note_fault(vma, address, write, "a file page")
         _map_file_page(vma, address, folio, write)
 
 
@@ -140,7 +120,7 @@ def _fault_around(vma: Vma, address: int) -> None:
         index = vma.pgoff_of(at)
         folio = mapping.pages.get(index)
         if folio is not None and index < mapping.i_size and vma.vm_mm.page_table.get(at) is None:
-            _note(vma, at, False, "a cached file page near a fault")
+            note_fault(vma, at, False, "a cached file page near a fault")
             _map_file_page(vma, at, folio, False)
 
 
@@ -149,7 +129,7 @@ def _fault_around(vma: Vma, address: int) -> None:
 
 async def _do_swap_page(vma: Vma, address: int, entry: SwapPte, write: bool) -> None:
     """``do_swap_page``: an exclusive page comes back writable; a shared one read-only, and is copied if written."""
-    _note(vma, address, write, "from the swap area")
+    note_fault(vma, address, write, "from the swap area")
     slot = entry.slot
     folio = slot.folio
     if folio is None:
@@ -165,55 +145,7 @@ async def _do_swap_page(vma: Vma, address: int, entry: SwapPte, write: bool) -> 
     pte = Pte(folio, write=writable, dirty=write and writable, exclusive=exclusive)
     vma.vm_mm.page_table.set(address, pte)
     if write and not writable:
-        await _do_wp_page(vma, address, pte, unshare=False)
-
-
-# -- copy on write ------------------------------------------------------------------------------------------------------
-
-
-async def _do_wp_page(vma: Vma, address: int, pte: Pte, unshare: bool) -> None:
-    """``do_wp_page``: reuse a page that nobody else can see, else copy it under CLEAR of that one page."""
-    table = vma.vm_mm.page_table
-    folio = pte.folio
-    shared = bool(vma.vm_flags & (VM_SHARED | VM_MAYSHARE))
-    if shared and (folio is None or not folio.anon):
-        table.set(address, replace(pte, write=True, dirty=True, soft_dirty=True))
-        return
-    if folio is not None and folio.anon and (pte.exclusive or _can_reuse(folio)):
-        _note(vma, address, True, "the page is this process's alone, and is reused")
-        if unshare:
-            table.set(address, replace(pte, exclusive=True))
-        else:
-            may = bool(vma.vm_flags & VM_WRITE)
-            table.set(address, replace(pte, write=may, dirty=True, exclusive=True, soft_dirty=True))
-        return
-    await _wp_page_copy(vma, address, pte, unshare)
-
-
-def _can_reuse(folio: Folio) -> bool:
-    """``wp_can_reuse_anon_folio``: a small page without any other reference."""
-    if folio.ksm or folio.order or folio.refcount > 1 + (folio.swap is not None):
-        return False
-    if folio.swap is not None:
-        folio_free_swap(folio)
-    return folio.refcount == 1
-
-
-async def _wp_page_copy(vma: Vma, address: int, pte: Pte, unshare: bool) -> None:
-    table = vma.vm_mm.page_table
-    prepare_anon_vma(vma)
-    copy = Folio(vma.pgoff_of(address), None, vma.anon_vma)
-    range = MmuNotifierRange(vma.vm_mm, address, address + PAGE_SIZE, "CLEAR")
-    await mmu_notifier_invalidate_range_start(range)
-    if table.get(address) is pte:
-        _note(vma, address, not unshare, "a copy of its own")
-        copy.mapcount = 1
-        write = bool(vma.vm_flags & VM_WRITE) and not unshare
-        table.set(address, Pte(copy, write=write, dirty=True, exclusive=True))
-        if pte.folio is not None:
-            pte.folio.mapcount -= 1
-            forget_if_unused(pte)
-    await mmu_notifier_invalidate_range_end(range)
+        await do_wp_page(vma, address, pte, unshare=False)
 
 
 # -- huge pages ---------------------------------------------------------------------------------------------------------
@@ -228,10 +160,10 @@ def _huge_anonymous_page(vma: Vma, address: int, write: bool) -> None:
     base = address & ~(PMD_SIZE - 1)
     prepare_anon_vma(vma)
     if not write:
-        _note(vma, base, write, "the huge page of zeroes")
+        note_fault(vma, base, write, "the huge page of zeroes")
         vma.vm_mm.page_table.set_huge(base, HugePmd(None))
         return
-    _note(vma, base, write, "a new huge page")
+    note_fault(vma, base, write, "a new huge page")
     folio = Folio(vma.pgoff_of(base), None, vma.anon_vma, order=PTRS_PER_PTE.bit_length() - 1)
     folio.mapcount = 1
     vma.vm_mm.page_table.set_huge(base, HugePmd(folio, bool(vma.vm_flags & VM_WRITE), True, True))
@@ -242,18 +174,9 @@ async def _huge_wp_page(vma: Vma, address: int, huge: HugePmd) -> bool:
     base = address & ~(PMD_SIZE - 1)
     folio = huge.folio
     if folio is not None and (huge.exclusive or folio.refcount == 1):
-        _note(vma, base, True, "the huge page is this process's alone, and is reused")
+        note_fault(vma, base, True, "the huge page is this process's alone, and is reused")
         may = bool(vma.vm_flags & VM_WRITE)
         vma.vm_mm.page_table.set_huge(base, replace(huge, write=may, dirty=True, exclusive=True, soft_dirty=True))
         return True
     await split_huge_pmd(vma, address)
     return False
-
-
-def can_change_pte_writable(vma: Vma, pte: Pte) -> bool:
-    """Whether mprotect may make an entry writable at once, without a fault (mm/mprotect.c)."""
-    if not vma.vm_flags & VM_WRITE or not (vma.vm_flags & VM_SOFTDIRTY or pte.soft_dirty):
-        return False
-    if vma.vm_flags & VM_SHARED:
-        return pte.dirty
-    return pte.folio is not None and pte.folio.anon and pte.exclusive

@@ -1,4 +1,4 @@
-"""Splitting and merging VMAs: the rules of mm/vma.c, Linux 6.12.
+"""Merging VMAs, and cutting out the part whose attributes change: the rules of mm/vma.c, Linux 6.12.
 
 Two neighbours merge if they agree in flags (soft-dirty aside), file, offset, policy and ``anon_vma``; VMAs of device
 memory (VM_SPECIAL) never do. Call everything here with mmap_lock held for writing.
@@ -9,13 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from p2plab.core.errors import KernelError
-from p2plab.core.events import emit
 from p2plab.mm.file import File
-from p2plab.mm.flags import PAGE_SHIFT, PMD_SIZE, VM_SOFTDIRTY, VM_SPECIAL
-from p2plab.mm.log import VmaSplit
+from p2plab.mm.flags import PAGE_SHIFT, VM_SOFTDIRTY, VM_SPECIAL
 from p2plab.mm.rmap import AnonVma, anon_vma_clone, unlink_anon_vmas
-from p2plab.mm.thp import split_huge_pmd_address
+from p2plab.mm.split import split_huge_at_edges, split_huge_if_needed, split_vma
 from p2plab.mm.vma import Vma
 
 if TYPE_CHECKING:
@@ -171,9 +168,9 @@ async def _commit(
 ) -> None:
     """``commit_merge``: move the edges of ``vma`` and of its neighbour ``adjust``, and drop what was swallowed."""
     await vma.vm_mm.vma_start_write([vma, *([adjust] if adjust else []), *(gone for gone in remove if gone)])
-    await _split_huge_at_edges(vma, start, end)
+    await split_huge_at_edges(vma, start, end)
     if adjust is not None and adjust_to[0] > adjust.vm_start:
-        await _split_huge_if_needed(adjust, adjust_to[0])
+        await split_huge_if_needed(adjust, adjust_to[0])
     mapping = vma.vm_file.f_mapping if vma.vm_file is not None else None
     if mapping is not None:
         mapping.unlink(vma)
@@ -195,57 +192,6 @@ async def _commit(
         if gone is not None:
             unlink_anon_vmas(gone)
             gone.freed = True
-
-
-async def _split_huge_at_edges(vma: Vma, start: int, end: int) -> None:
-    """``vma_adjust_trans_huge``: no huge page may straddle an edge."""
-    await _split_huge_if_needed(vma, start)
-    await _split_huge_if_needed(vma, end)
-
-
-async def _split_huge_if_needed(vma: Vma, address: int) -> None:
-    base = address & ~(PMD_SIZE - 1)
-    if address != base and vma.vm_start <= base and base + PMD_SIZE <= vma.vm_end:
-        await split_huge_pmd_address(vma, address)
-
-
-def dup_vma(vma: Vma, mm: AddressSpace) -> Vma:
-    """``vm_area_dup``: a copy that is in no tree yet; its ``anon_vma`` is still to be linked."""
-    new = Vma(mm, vma.vm_start, vma.vm_end, vma.vm_pgoff, vma.vm_flags, vma.vm_file)
-    new.vm_ops, new.vm_private_data = vma.vm_ops, vma.vm_private_data
-    new.vm_policy, new.anon_vma = vma.vm_policy, vma.anon_vma
-    return new
-
-
-async def split_vma(vma: Vma, address: int, new_below: bool) -> Vma:
-    """``split_vma``: cut at ``address``; the new VMA (the lower part if ``new_below``). ENOMEM at the map count limit."""
-    mm = vma.vm_mm
-    if len(mm.vmas) >= mm.memory.max_map_count:
-        raise KernelError("ENOMEM", f"{mm.name} has {len(mm.vmas)} mappings, the most that vm.max_map_count allows")
-    await mm.vma_start_write([vma])
-    new = dup_vma(vma, mm)
-    if new_below:
-        new.vm_end = address
-    else:
-        new.vm_start, new.vm_pgoff = address, vma.pgoff_of(address)
-    anon_vma_clone(new, vma)
-    if vma.vm_ops is not None and vma.vm_ops.has("open"):
-        await vma.vm_ops.open(new)
-    mapping = vma.vm_file.f_mapping if vma.vm_file is not None else None
-    if mapping is not None:
-        mapping.link(new)
-        mapping.unlink(vma)
-    await _split_huge_at_edges(vma, vma.vm_start, address)
-    emit(VmaSplit(mm.name, vma.vm_start, address, vma.vm_end))
-    if new_below:
-        vma.vm_pgoff = vma.pgoff_of(address)
-        vma.vm_start = address
-    else:
-        vma.vm_end = address
-    if mapping is not None:
-        mapping.link(vma)
-    mm.insert(new)
-    return new
 
 
 async def vma_modify(vma: Vma, start: int, end: int, *, vm_flags: int | None = None, policy: int | None = None) -> Vma:

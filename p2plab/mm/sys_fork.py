@@ -16,13 +16,13 @@ from p2plab.mm.flags import (
     is_cow_mapping,
 )
 from p2plab.mm.folio import Folio, HugePmd, Pte, SwapPte
-from p2plab.mm.merge import dup_vma
 from p2plab.mm.notifier import (
     MmuNotifierRange,
     mmu_notifier_invalidate_range_end,
     mmu_notifier_invalidate_range_start,
 )
 from p2plab.mm.rmap import anon_vma_fork
+from p2plab.mm.split import dup_vma
 from p2plab.mm.thp import split_huge_pmd
 from p2plab.mm.vma import Vma
 

@@ -30,8 +30,9 @@ from p2plab.mm.flags import (
     perms,
 )
 from p2plab.mm.log import VmaMapped, VmaUnmapped, span
-from p2plab.mm.merge import Wish, split_vma, vma_merge_new_range
+from p2plab.mm.merge import Wish, vma_merge_new_range
 from p2plab.mm.rmap import unlink_anon_vmas
+from p2plab.mm.split import split_vma
 from p2plab.mm.vma import Vma
 from p2plab.mm.zap import free_pgtables, unmap_vmas
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from p2plab.core.actors import step
 from p2plab.core.errors import KernelError
-from p2plab.mm.fault import can_change_pte_writable
+from p2plab.mm.cow import can_change_pte_writable
 from p2plab.mm.flags import (
     PAGE_SIZE,
     PMD_SHIFT,

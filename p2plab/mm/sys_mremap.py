@@ -24,9 +24,10 @@ from p2plab.mm.flags import (
 )
 from p2plab.mm.gup import mm_populate
 from p2plab.mm.log import VmaMoved, span
-from p2plab.mm.merge import dup_vma, split_vma, vma_merge_new_range, wish_like
+from p2plab.mm.merge import vma_merge_new_range, wish_like
 from p2plab.mm.move import move_page_tables
 from p2plab.mm.rmap import anon_vma_clone, unlink_anon_vmas
+from p2plab.mm.split import dup_vma, split_vma
 from p2plab.mm.sys_mmap import do_munmap, unmapped_area
 from p2plab.mm.vma import Vma
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from p2plab.mm.ask import Answer, Row
-from p2plab.mm.ask_operations import START
+from p2plab.mm.ask_stage import START
 from p2plab.mm.flags import PAGE_SIZE
 from p2plab.mm.snapshot import SpaceShot, VmaShot
 
@@ -19,7 +19,7 @@ def table(answers: Sequence[Answer]) -> str:
     for operation in dict.fromkeys(answer.operation for answer in answers):
         group = [answer for answer in answers if answer.operation == operation]
         lines += ["", f"{operation}: {group[0].what} (Linux {group[0].kernel})"]
-        lines.append(f"  {'memory':<13} {'event':<16} {'pages':<22} {'mmap_lock':<10} returned")
+        lines.append(_line("memory", "event", "pages", "mmap_lock", "answer"))
         for answer in group:
             lines += _answer(answer)
         lines.append(f"  source: {group[0].source}")
@@ -29,9 +29,13 @@ def table(answers: Sequence[Answer]) -> str:
 def _answer(answer: Answer) -> Iterator[str]:
     cells = list(_cells(answer.rows)) or [("none", "-", "-")]
     returned = answer.returned.split(":")[0]
+    returned = "ok" if returned.startswith("0") else returned
     for number, (event, pages, lock) in enumerate(cells):
-        kind, result = (answer.kind, returned) if not number else ("", "")
-        yield f"  {kind:<13} {event:<16} {pages:<22} {lock:<10} {result}".rstrip()
+        yield _line("" if number else answer.kind, event, pages, lock, "" if number else returned)
+
+
+def _line(kind: str, event: str, pages: str, lock: str, answer: str) -> str:
+    return f"  {kind:<12} {event:<18} {pages:<19} {lock:<9} {answer}".rstrip()
 
 
 def _cells(rows: Sequence[Row]) -> Iterator[tuple[str, str, str]]:
@@ -46,7 +50,7 @@ def _cells(rows: Sequence[Row]) -> Iterator[tuple[str, str, str]]:
             pages = f"each of [{row.start}, {rows[at + run - 1].end})"
         else:
             run = 1
-        notes = ("" if row.blockable else " !block") + (" (interval)" if row.heard_by == ("interval",) else "")
+        notes = ("" if row.blockable else " non-block") + (" (interval)" if row.heard_by == ("interval",) else "")
         yield row.event + notes, pages, row.mmap_lock
         at += run
 

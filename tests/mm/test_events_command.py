@@ -1,0 +1,134 @@
+"""`p2plab events`: the table of who is told, computed by running the model, against what was read off the recordings."""
+
+import json
+
+import pytest
+
+from p2plab.cli import main
+from p2plab.core.errors import BadInput
+from p2plab.mm import LINUX_6_1, RFC2019
+from p2plab.mm.ask import Row, ask, ask_all
+from p2plab.mm.ask_operations import OPERATIONS
+from p2plab.mm.ask_stage import KINDS
+from p2plab.views.mm_text import before_and_after, table
+
+
+def short(operation, kind, **more):
+    """(event, pages, lock) of each row."""
+    return [(row.event, row.start, row.end, row.mmap_lock) for row in ask(operation, kind, **more).rows]
+
+
+def each(event, lock, pages=16):
+    return [(event, number, number + 1, lock) for number in range(pages)]
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind", "expected"),
+    [
+        ("munmap_unpopulated", "device", [("UNMAP", 0, 16, "read")]),
+        ("mmap_fixed", "device", [("UNMAP", 4, 8, "write")]),
+        ("mprotect_unpopulated", "device", []),
+        ("mprotect_same", "anon", []),
+        ("mremap_move", "device", [("UNMAP", 0, 16, "write")] * 2),
+        ("mremap_dontunmap", "anon", [("UNMAP", 0, 16, "write")]),
+        ("mremap_shrink", "device", [("UNMAP", 10, 16, "read")]),
+        ("madvise_dontneed", "device", []),
+        ("madvise_dontneed_unpopulated", "anon", [("CLEAR", 0, 16, "read")]),
+        ("madvise_remove", "file_shared", [("CLEAR", 4, 8, "none")]),
+        ("write", "device", []),
+        ("write_after_read", "file_private", each("CLEAR", "none")),
+        ("swap_in", "anon", []),
+        ("fork", "device", []),
+        ("fork", "file_shared", []),
+        ("fork", "anon", [("PROTECTION_PAGE", 0, 16, "write")]),
+        ("fork_unpopulated", "anon", []),
+        ("ftruncate", "file_shared", [("CLEAR", 6, 16, "none")] * 2),
+        ("unmap_mapping_range", "device", [("CLEAR", 4, 8, "none")]),
+        ("zap_vma_ptes", "device", [("CLEAR", 0, 16, "read")]),
+        ("zap_vma_ptes", "anon", []),
+        ("get_user_pages", "device", []),
+        ("clear_refs", "device", [("SOFT_DIRTY", None, None, "write")]),
+        ("mbind", "anon", each("CLEAR", "none")),
+        ("numa_balancing", "device", []),
+        ("oom_reaper", "device", []),
+    ],
+)
+def test_the_table_says_what_was_recorded(operation, kind, expected):
+    """Positives and negatives, as the recordings' own table has them."""
+    assert short(operation, kind) == expected
+
+
+def test_only_the_reaper_may_not_block():
+    """Blockable is false for it alone, over all operations and kinds."""
+    unblockable = {answer.operation for answer in ask_all() if not all(row.blockable for row in answer.rows)}
+    assert unblockable == {"oom_reaper"}
+
+
+def test_exit_reaches_only_interval_notifiers_after_release():
+    """RELEASE, release, and an UNMAP that the chain does not hear any more."""
+    assert ask("exit", "device").rows == (
+        Row("RELEASE", None, None, "none", True, ("interval",)),
+        Row("release", None, None, "none", True, ("release",)),
+        Row("UNMAP", None, None, "read", True, ("interval",)),
+    )
+
+
+def test_versions_and_years_differ_where_they_should():
+    """6.1 copies under mmap_lock; 2019 has no interval notifiers, and no event that it did not know."""
+    assert short("write_after_fork", "anon", kernel=LINUX_6_1) == each("CLEAR", "read")
+    for answer in ask_all(RFC2019):
+        assert all(row.event in (*RFC2019.events, "release") for row in answer.rows), answer.operation
+        assert all("interval" not in row.heard_by for row in answer.rows)
+
+
+def test_every_operation_names_its_source():
+    """A file of the kernel, for each row of the table."""
+    for operation in OPERATIONS.values():
+        assert operation.source.split()[0].endswith(".c") or "/" in operation.source, operation.name
+
+
+def test_the_picture_shows_the_range_over_the_memory():
+    """Before, the range of each event, after: one character a page."""
+    picture = """\
+munmap_part of device memory (Linux 6.12): 0
+  before |################|
+  UNMAP  |    ====        | UNMAP [4, 8)
+  after  |####    ########|
+  pages 0 to 16, one page a character
+"""
+    assert before_and_after(ask("munmap_part", "device")) == picture
+    assert "none   |" in before_and_after(ask("fork", "device"))
+
+
+def test_the_table_names_the_negatives():
+    """A row that says none, with what the call returned."""
+    text = table([ask("madvise_dontneed", "device"), ask("madvise_dontneed", "anon")])
+    assert text.splitlines()[2:4] == [
+        "  device       none               -                   -         -EINVAL",
+        "  anon         CLEAR              [0, 16)             read      ok",
+    ]
+    assert max(map(len, table(ask_all()).splitlines())) <= 80
+
+
+def test_the_command(capsys):
+    """A list to pick from, one answer, all kinds, JSON, and exit status 2 with what there is."""
+    assert main(["events"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in (*OPERATIONS, *KINDS))
+    assert main(["events", "fork", "device"]) == 0
+    assert "none" in capsys.readouterr().out
+    assert main(["events", "munmap", "--json", "--kernel", "6.1"]) == 0
+    answers = json.loads(capsys.readouterr().out)["answers"]
+    assert [answer["kind"] for answer in answers] == list(KINDS)
+    assert answers[0]["rows"][0]["event"] == "UNMAP"
+    assert main(["events", "fork", "thp", "--picture"]) == 0
+    capsys.readouterr()
+    for wrong in (["events", "nothing"], ["events", "fork", "disk"], ["events", "fork", "--kernel", "7"]):
+        assert main(wrong) == 2
+        assert "there are" in capsys.readouterr().err
+
+
+def test_what_does_not_exist_is_named():
+    """BadInput with the list."""
+    with pytest.raises(BadInput, match="there are munmap"):
+        ask("nothing", "anon")
