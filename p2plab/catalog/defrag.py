@@ -65,7 +65,7 @@ class Desk(Tracked):
         memory = DeviceMemory(4 * self.pages + 8)
         bar = next(r for r in machine[GPU].bars if r.index == BAR)
         aperture = Aperture("gpu", bar.start, int(settings["slots"]), memory)
-        self.gpu = Gpu("gpu", GPU, machine, memory, aperture)
+        self.gpu = world.role("exporter", Gpu)("gpu", GPU, machine, memory, aperture)
         fabric = Fabric(machine)
         fabric.attach(GPU, BAR, aperture)
         self.first = memory.create("B", "app2", 1)
@@ -73,7 +73,7 @@ class Desk(Tracked):
         self.later = memory.create("C", "app2", 3)
         aperture.place(self.first)
         aperture.place(self.ours, at=3)  # slots 1 and 2 are the hole that a defragmentation closes
-        nic = IMPORTERS[str(settings["importer"])]
+        nic = world.role("importer", IMPORTERS[str(settings["importer"])])
         self.end = BASE + self.pages * PAGE_SIZE
         self.story = settings["play"] == "story"
         self.app = Worker(world, "app", {"mmap": self.mmap, "munmap": self.munmap}, ["mmap"])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from p2plab.core.events import Event, emit
+from p2plab.core.events import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +52,15 @@ class LockOrder:
         self._after: dict[str, dict[str, str]] = {}  #: lock -> lock taken under it -> who did so first
         self._told: set[tuple[str, str]] = set()
 
-    def about_to_take(self, actor: str, lock: str) -> None:
-        """An actor wants ``lock``: note the order, and report it if the opposite order was seen before."""
+    def about_to_take(self, actor: str, lock: str) -> Iterator[LockInversion]:
+        """An actor wants ``lock``: note the order; yields an inversion if the opposite order was seen before."""
         for held in self.held.get(actor, ()):
             if held == lock:
                 continue  # taking it twice is a deadlock with oneself, and reported as one
             chain = self._path(lock, held)
             if chain and (held, lock) not in self._told:
                 self._told |= {(held, lock), (lock, held)}
-                emit(LockInversion(held, lock, chain, self._after[chain[0]][chain[1]]))
+                yield LockInversion(held, lock, chain, self._after[chain[0]][chain[1]])
             self._after.setdefault(held, {}).setdefault(lock, actor)
 
     def taken(self, actor: str, lock: str) -> None:
@@ -89,6 +89,11 @@ class LockOrder:
                     came[nxt] = lock
                     todo.append(nxt)
         return ()
+
+
+def any_waiting_cycle(starts: Iterable[str], waits_for: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:
+    """The cycle of the wait-for graph through the first of ``starts`` that has one, or empty."""
+    return next((cycle for start in starts if (cycle := waiting_cycle(start, waits_for))), ())
 
 
 def waiting_cycle(start: str, waits_for: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ class Mutex(Tracked):
 
     async def lock(self) -> None:
         """Take it, waiting until it is free."""
-        current_world().lock_order.about_to_take(running.actor, self.name)
+        _wanted(self.name)
         await wait_event(lambda: self.owner is None, f"lock {self.name}", waits_for=self.holders)
         self.owner = running.actor
         _taken(self.name, "mutex")
@@ -135,7 +135,7 @@ class RWLock(Tracked):
 
     async def _down(self, mode: str) -> None:
         me = running.actor
-        current_world().lock_order.about_to_take(me, self.name)
+        _wanted(self.name)
         taken = await step(f"down_{mode} {self.name}", lambda: self._try(me, mode))
         if not taken:
             await wait_event(
@@ -203,6 +203,11 @@ class _Held:
             return
         self.lock._up(self.lock.mode_held_by_me() or self.mode)
         await step(f"{self.lock.name} released")
+
+
+def _wanted(lock: str) -> None:
+    for inversion in current_world().lock_order.about_to_take(running.actor, lock):
+        emit(inversion)
 
 
 def _taken(lock: str, mode: str) -> None:

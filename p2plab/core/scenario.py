@@ -44,7 +44,8 @@ class Scenario:
 
     ``version`` goes up whenever a change of scene or model makes the same schedule mean something else. ``story`` is
     the schedule (in text form) that shows what the scene is about; ``rules`` are the names of the promises watched;
-    ``breaks`` is the one that the story must break, or empty.
+    ``breaks`` is the one that the story must break, or empty. ``cast`` puts somebody's own class into a role
+    (``importer``, ``exporter``): see :meth:`~p2plab.core.world.World.role`.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Scenario:
     rules: tuple[str, ...] = ()
     breaks: str = ""
     about: str = field(default="", compare=False)
+    cast: Mapping[str, type] = field(default_factory=dict, compare=False)
 
     def settings(self, given: Mapping[str, object]) -> dict[str, Value]:
         """All knobs, with what was given; :exc:`BadInput` for an unknown knob or a value it does not take."""
@@ -69,4 +71,4 @@ class Scenario:
     def world(self, **knobs: Value) -> World:
         """A new world of this scenario, at step 0."""
         settings = self.settings(knobs)
-        return World(lambda world: self.build(world, settings))
+        return World(lambda world: self.build(world, settings), self.cast)

@@ -7,17 +7,19 @@ A world is built by a function and advanced by *choices*. A choice is the name o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from p2plab.core.actors import Actor, JobFunction
 from p2plab.core.errors import NotEnabled
 from p2plab.core.events import Entry, Event
-from p2plab.core.lockdep import Deadlock, LockOrder, waiting_cycle
+from p2plab.core.lockdep import Deadlock, LockOrder, any_waiting_cycle
 from p2plab.core.running import running
 from p2plab.core.tracked import Footprint, Tracked, cells_of, freeze, name_of
+
+T = TypeVar("T")
 
 #: The name under which a person's actions appear in the log.
 PERSON = "you"
@@ -72,14 +74,17 @@ class World:
     Raises whatever ``build`` raises. A world belongs to one run: look at it, but change it only with :meth:`take`.
     """
 
-    def __init__(self, build: Callable[[World], None]) -> None:
+    make_lock_order: Callable[[], LockOrder] = LockOrder
+
+    def __init__(self, build: Callable[[World], None], cast: Mapping[str, type] | None = None) -> None:
+        self.cast: Mapping[str, type] = cast or {}
         self.log: list[Entry] = []
         self.actors: dict[str, Actor] = {}
         self.actions: dict[str, Action] = {}
         self.things: dict[str, Any] = {}  #: what the build function wants others to find, by name
         self.objects: list[Tracked] = []
         self.footprints: list[Footprint] = []  #: one for each step taken; that of step n is footprints[n - 1]
-        self.lock_order = LockOrder()
+        self.lock_order = self.make_lock_order()
         self.steps = 0
         self.now = 0
         self.stuck: Deadlock | None = None
@@ -92,6 +97,10 @@ class World:
                 self._report_crash(actor)
 
     # -- building ---------------------------------------------------------------------------------------------------
+
+    def role(self, role: str, default: type[T]) -> type[T]:
+        """The class that plays a role (``importer``, ``exporter``): the one somebody was cast with, or ``default``."""
+        return self.cast.get(role, default)
 
     def actor(self, name: str, job: JobFunction, ready: int = 0) -> None:
         """Add an actor. Its code up to the first ``await`` runs at the end of set-up, in the order of the actors.
@@ -225,7 +234,8 @@ class World:
     def _look_for_deadlock(self, choice: str) -> None:
         if self.stuck is not None:
             return
-        cycle = waiting_cycle(choice, self.waits_for) if choice in self.actors else ()
+        # Mostly it closes through whoever moved; handing a lock over may also close it among others.
+        cycle = any_waiting_cycle((choice, *self.blocked), self.waits_for)
         waiting = self.blocked if not cycle and not self.enabled() else []
         if cycle or waiting:
             waits = tuple(f"{name}: {op.label}" for name in cycle or waiting if (op := self.actors[name].op))
