@@ -122,6 +122,9 @@ def _iomem(report: Report, source: str, machine: Machine, lines: list[str]) -> N
             text = f"{int(found[2], 16):#x}-{int(found[3], 16):#x} {found[4]}"
             recorded.append(" < ".join([text, *(name for _, name in reversed(above))]))
             above.append((len(found[1]), text))
+    if not any(bridge.windows for bridge in machine.host_bridges):
+        report.not_modelled["/proc/iomem without the host bridges' ranges"] += len(recorded)
+        return
     if not recorded:
         return
     model = []

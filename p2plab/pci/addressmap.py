@@ -30,11 +30,13 @@ class Span:
         """As /proc/iomem names it: ``PCI Bus 0000:03`` for a window, the function for a BAR."""
         return f"PCI Bus {self.bus}" if self.bus else self.owner
 
-    def walk(self, depth: int = 0) -> Iterator[tuple[int, Span]]:
+    def walk(self) -> Iterator[tuple[int, Span]]:
         """(depth, span) of this one and all inside it, lowest address first."""
-        yield depth, self
-        for child in self.children:
-            yield from child.walk(depth + 1)
+        todo = [(0, self)]
+        while todo:
+            depth, span = todo.pop()
+            yield depth, span
+            todo += [(depth + 1, child) for child in reversed(span.children)]
 
 
 def address_map(machine: Machine, io: bool = False) -> tuple[Span, ...]:

@@ -36,14 +36,18 @@ _PLACED = re.compile(
 _ROOT = re.compile(
     r"pci_bus ([0-9a-f]+:[0-9a-f]+): root bus resource \[(io|mem) +0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})([^\]]*)\]"
 )
-_TOLD = re.compile(r"(?:pci|pcieport|[a-z0-9_-]+) ([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]: .*)")
+_TOLD = re.compile(r"^[a-z0-9_-]{1,40} ([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]: .*)")
+
+
+#: Longer lines are not the kernel's (a record of printk holds at most 1024 bytes).
+MAX_LINE = 1024
 
 
 def root_windows(lines: Iterable[str]) -> dict[str, tuple[Resource, ...]]:
     """Per root bus (``0000:00``), in the order of discovery, the ranges routed to it."""
     windows: dict[str, list[Resource]] = {}
     for line in lines:
-        if found := _ROOT.search(line):
+        if len(line) <= MAX_LINE and (found := _ROOT.search(line)):
             bus, space, start, end, marks = found.groups()
             below = windows.setdefault(bus, [])
             flags = IORESOURCE_WINDOW | _space(space, marks)
@@ -55,7 +59,7 @@ def told(lines: Iterable[str]) -> list[str]:
     """What the kernel did, one message a line: without time stamps and drivers' names."""
     found = []
     for line in lines:
-        if _did(line) and (text := _TOLD.search(_STAMP.sub("", line))):
+        if len(line) <= MAX_LINE and _did(line) and (text := _TOLD.search(_STAMP.sub("", line))):
             found.append(text[1])
     return found
 
@@ -74,7 +78,7 @@ def before_assignment(machine: Machine, lines: list[str]) -> Machine:
     for line in lines:
         if _did(line):
             break
-        if found := _PLACED.search(_STAMP.sub("", line)):
+        if len(line) <= MAX_LINE and (found := _PLACED.match(_STAMP.sub("", line))):
             resource = _resource(found)
             placed.setdefault(found[1], {}).setdefault(resource.index, resource)
     known = {bridge.name: bridge for bridge in machine.host_bridges}

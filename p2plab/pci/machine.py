@@ -11,6 +11,8 @@ from p2plab.pci.resource import Resource
 
 #: More functions than any machine has; above it an input is refused (inferred; 256 buses of 256 functions = 65,536).
 MAX_DEVICES = 65_536
+#: A bus number has eight bits, and every bridge needs one more bus.
+MAX_DEPTH = 256
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Machine:
     tree_known: bool = True
     _by_bdf: dict[str, Device] = field(init=False, repr=False, compare=False)
     _children: dict[str | None, tuple[Device, ...]] = field(init=False, repr=False, compare=False)
+    _on_root: dict[str, tuple[Device, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.devices) > MAX_DEVICES:
@@ -71,6 +74,10 @@ class Machine:
             children.setdefault(device.parent, []).append(device)
         object.__setattr__(self, "_by_bdf", by_bdf)
         object.__setattr__(self, "_children", {parent: tuple(below) for parent, below in children.items()})
+        on_root: dict[str, list[Device]] = {}
+        for device in sorted(children.get(None, ()), key=lambda d: (d.slot, d.function)):
+            on_root.setdefault(device.host_bridge, []).append(device)
+        object.__setattr__(self, "_on_root", {name: tuple(found) for name, found in on_root.items()})
         _check_tree(self)
 
     def __len__(self) -> int:
@@ -111,8 +118,7 @@ class Machine:
 
     def on_root_bus(self, host_bridge: str) -> tuple[Device, ...]:
         """The functions on one root bus, lowest first: the order in which the kernel found them."""
-        here = [d for d in self.roots if d.host_bridge == host_bridge]
-        return tuple(sorted(here, key=lambda d: (d.slot, d.function)))
+        return self._on_root.get(host_bridge, ())
 
     def parent(self, bdf: str) -> Device | None:
         """The bridge above (kernel: ``pci_upstream_bridge``); ``None`` on a root bus."""
@@ -165,16 +171,20 @@ class Machine:
 
 
 def _check_tree(machine: Machine) -> None:
-    """Every parent exists and every chain of parents ends on a root bus."""
-    rooted: set[str] = set()
+    """Every parent exists, every chain of parents ends on a root bus, and none is longer than bus numbers allow."""
+    depth: dict[str, int] = {}
     for device in machine.devices:
         chain: list[str] = []
         here: Device | None = device
-        while here is not None and here.bdf not in rooted:
-            if here.bdf in chain[-1:] or len(chain) > len(machine):
-                raise BadInput(f"{here.bdf} is below itself")
+        while here is not None and here.bdf not in depth:
             chain.append(here.bdf)
+            if len(chain) > MAX_DEPTH:
+                raise BadInput(f"{device.bdf} is below itself, or below more than {MAX_DEPTH} bridges")
             if here.parent is not None and here.parent not in machine:
                 raise BadInput(f"{here.bdf} hangs from {here.parent}, which is not listed")
             here = None if here.parent is None else machine[here.parent]
-        rooted.update(chain)
+        known = 0 if here is None else depth[here.bdf]
+        for number, bdf in enumerate(reversed(chain), 1):
+            depth[bdf] = known + number
+        if depth[device.bdf] > MAX_DEPTH:
+            raise BadInput(f"{device.bdf} is below more than {MAX_DEPTH} bridges")

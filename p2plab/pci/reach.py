@@ -125,13 +125,14 @@ def nearest(machine: Machine, providers: Iterable[str], clients: Sequence[str]) 
 
 def with_acs(machine: Machine, ctrl: Mapping[str, int]) -> Machine:
     """The same machine with the ACS control register of some functions set, capability added where there was none."""
-    wanted = {machine[bdf].bdf: value for bdf, value in ctrl.items()}
-    return _with(machine, {b: replace(machine[b], acs=Acs(_cap(machine[b]) | v, v)) for b, v in wanted.items()})
+    named = {machine[bdf]: value for bdf, value in ctrl.items()}
+    return _with(machine, {d.bdf: replace(d, acs=Acs(_cap(d) | value, value)) for d, value in named.items()})
 
 
 def with_ids(machine: Machine, ids: Mapping[str, tuple[int, int]]) -> Machine:
     """The same machine with vendor and device of some functions replaced: "what if this were the host bridge?"."""
-    return _with(machine, {b: replace(machine[b], vendor=v, device=d) for b, (v, d) in ids.items()})
+    named = {machine[bdf]: pair for bdf, pair in ids.items()}
+    return _with(machine, {d.bdf: replace(d, vendor=pair[0], device=pair[1]) for d, pair in named.items()})
 
 
 def with_cpu(machine: Machine, cpu: str | None) -> Machine:

@@ -11,7 +11,7 @@ from typing import Any
 
 from p2plab.core.errors import BadInput
 from p2plab.pci.acs import Acs
-from p2plab.pci.bootlog import root_windows
+from p2plab.pci.bootlog import MAX_LINE, root_windows
 from p2plab.pci.device import CLASS_PCI_BRIDGE, PCIE_TYPES, Device, Kind, canonical
 from p2plab.pci.lspci import read_lspci
 from p2plab.pci.machine import HostBridge, Machine
@@ -71,7 +71,7 @@ def read_recording(source: str | Path | Mapping[str, Any]) -> Machine:
 
 def _machine(data: Mapping[str, Any], name: str) -> Machine:
     dmesg = _text_lines(data.get("dmesg_pci"))
-    kinds = {found[1]: found[2] for line in dmesg if (found := _TYPE.search(line))}
+    kinds = {found[1]: found[2] for line in dmesg if len(line) <= MAX_LINE and (found := _TYPE.search(line))}
     rows = data.get("devices")
     if not isinstance(rows, list):
         raise BadInput("no list `devices`")

@@ -1,0 +1,236 @@
+"""Who can reach whom: the table of 2019 beside today's, and every reason on the way."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2plab.core.errors import BadInput
+from p2plab.pci import (
+    HostBridge,
+    Kind,
+    Machine,
+    distance_many,
+    nearest,
+    pci_test_p2p,
+    reach_2019,
+    reach_matrix,
+    reach_today,
+    with_acs,
+    with_cpu,
+    with_ids,
+)
+from tests.pci.build import A1, A_PORT, B_PORT, ROOT, SWITCH, A, B, C, D, E, F, function, host_function, port, switches
+
+NOT, BUS, THRU = "NOT_SUPPORTED", "BUS_ADDR", "THRU_HOST_BRIDGE"
+RR, SV = 0x04, 0x01
+
+
+def today(machine, a, b):
+    verdict = reach_today(machine, a, b)
+    return str(verdict.map_type), verdict.distance
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "old", "new", "trusted"),
+    [
+        (A, A, 0, (BUS, 0), (BUS, 0)),
+        (A, A1, 2, (BUS, 2), (BUS, 2)),
+        (A, B, 4, (BUS, 4), (BUS, 4)),
+        (A, C, 6, (BUS, 6), (BUS, 6)),
+        (D, E, -1, (NOT, -1), (THRU, 4)),
+        (A, D, -1, (NOT, -1), (THRU, 6)),
+        (F, A, -1, (NOT, -1), (THRU, 5)),
+    ],
+)
+def test_the_table_of_distances(a, b, old, new, trusted):
+    """One switch 4, nested 6, two root ports 4 through the host bridge if CPU or list allow; the same both ways."""
+    for x, y in ((a, b), (b, a)):
+        assert reach_2019(switches(), x, y).distance == old
+        assert today(switches(), x, y) == new
+        assert today(switches(cpu="zen"), x, y) == trusted
+        assert today(switches(ids=(0x8086, 0x2030)), x, y) == trusted
+
+
+@pytest.mark.parametrize("where", [A_PORT, B_PORT, SWITCH])
+def test_a_redirect_on_the_way_changes_the_route_never_the_distance(where):
+    """On either downstream port or on the port where they meet; 2019 says -2, today the host bridge must carry it."""
+    for x, y in ((A, B), (B, A)):
+        assert reach_2019(with_acs(switches(), {where: RR}), x, y).distance == -2
+        assert today(with_acs(switches(), {where: RR}), x, y) == (NOT, -1)
+        assert reach_today(with_acs(switches(), {where: RR}), x, y).steps == 4
+        assert today(with_acs(switches(cpu="zen"), {where: RR}), x, y) == (THRU, 4)
+
+
+def test_a_redirect_above_where_they_meet_does_not_matter():
+    """The root port above the switch is never asked."""
+    machine = with_acs(switches(), {ROOT: RR})
+    assert (reach_2019(machine, A, B).distance, today(machine, A, B)) == (4, (BUS, 4))
+
+
+def test_acs_bits_other_than_the_redirects_do_not_matter():
+    """Source validation, translation blocking, upstream forwarding and direct translated leave the route alone."""
+    for ctrl in range(0x80):
+        machine = with_acs(switches(), {A_PORT: ctrl})
+        assert today(machine, A, B) == ((NOT, -1) if ctrl & 0x2C else (BUS, 4)), hex(ctrl)
+
+
+def test_a_function_reaches_itself_whatever_the_ports_do():
+    """The walk stops before it meets any port."""
+    assert today(with_acs(switches(), {A_PORT: RR}), A, A) == (BUS, 0)
+
+
+def test_the_kernel_names_the_ports_on_the_providers_side_first():
+    """And says how to switch the redirect off."""
+    machine = with_acs(switches(cpu="zen"), {A_PORT: RR, B_PORT: RR})
+    assert reach_today(machine, B, A).messages == (
+        f"{A}: ACS redirect is set between the client and provider ({B})",
+        f"{A}: to disable ACS redirect for this path, add the kernel parameter: "
+        f"pci=disable_acs_redir={B_PORT};{A_PORT}",
+    )
+
+
+def test_a_host_bridge_is_named_only_if_acs_sent_the_request_up():
+    """Without a common bridge the kernel keeps its id to itself."""
+    redirected = reach_today(with_acs(switches(), {A_PORT: RR}), A, B)
+    assert "0000:00:00.0: Host bridge not in P2PDMA whitelist: 8086:29c0" in redirected.messages
+    assert [text for text in reach_today(switches(), A, D).messages if "whitelist:" in text] == []
+
+
+def test_the_list_of_ports_is_cut_where_the_kernels_buffer_ends():
+    """128 bytes hold nine names and a bit (inferred from seq_buf; no recording is that deep)."""
+    devices = [host_function(), port("0000:00:01.0", Kind.ROOT_PORT, 1, 30)]
+    for bus in range(1, 15):
+        devices.append(port(f"0000:{bus:02x}:00.0", Kind.DOWNSTREAM, bus + 1, 30, devices[-1].bdf))
+    devices += [function("0000:0f:00.0", devices[-1].bdf), function("0000:01:01.0", "0000:00:01.0")]
+    machine = Machine("deep", tuple(devices), (HostBridge("pci0000:00"),))
+    machine = with_acs(machine, {f"0000:{bus:02x}:00.0": RR for bus in range(1, 15)})
+    ports = reach_today(machine, "0000:0f:00.0", "0000:01:01.0").messages[1].split("=")[2]
+    assert (len(ports), ports.count(";")) == (127, 9)
+
+
+def two_host_bridges(first=(0x8086, 0x2030), second=(0x8086, 0x2030)) -> Machine:
+    return Machine(
+        "two",
+        (
+            host_function(first),
+            function("0000:00:01.0"),
+            host_function(second, "pci0000:20"),
+            function("0000:20:01.0", host="pci0000:20"),
+            function("0000:20:02.0", host="pci0000:20"),
+        ),
+        (HostBridge("pci0000:00"), HostBridge("pci0000:20")),
+        cpu="intel",
+    )
+
+
+def test_between_two_host_bridges_both_must_be_listed():
+    """And entries meant for one host bridge only do not count."""
+    assert today(two_host_bridges(), "00:01.0", "20:01.0") == (THRU, 2)
+    assert today(two_host_bridges(second=(0x8086, 0x29C0)), "00:01.0", "20:01.0") == (NOT, -1)
+    one_only = two_host_bridges((0x8086, 0x3C00), (0x8086, 0x3C00))
+    assert today(one_only, "00:01.0", "20:01.0") == (NOT, -1)
+    assert today(one_only, "20:02.0", "20:01.0") == (THRU, 2)
+
+
+def test_a_host_bridge_is_known_by_its_first_function_if_that_is_00_0_or_a_root_port():
+    """Any other first function stands for nothing, whatever its ids."""
+    listed = {"vendor": 0x8086, "device": 0x2030}
+    plain = Machine("plain", (function("0000:00:01.0"), function("0000:00:02.0")), (HostBridge("pci0000:00"),), "intel")
+    assert today(with_ids(plain, {"00:01.0": (0x8086, 0x2030)}), "00:01.0", "00:02.0") == (NOT, -1)
+    root = port("0000:00:01.0", Kind.ROOT_PORT, 1)
+    machine = Machine(
+        "root port", (root, function("0000:00:02.0"), function("0000:00:03.0")), plain.host_bridges, "intel"
+    )
+    machine = with_ids(machine, {"00:01.0": (listed["vendor"], listed["device"])})
+    assert today(machine, "00:02.0", "00:03.0") == (THRU, 2)
+
+
+def test_distances_of_several_clients_add_up():
+    """And one that cannot be reached spoils all."""
+    assert distance_many(switches(), A, [B, C]) == 10
+    assert distance_many(switches(), A, [B, D]) == -1
+    assert distance_many(switches(), A, []) == -1
+
+
+def test_the_nearest_provider_wins():
+    """Several as near are all told; the kernel would pick one at random."""
+    assert nearest(switches(), [B, C, D], [A]) == (B,)
+    assert nearest(switches(), [A, A1], [B]) == (A, A1)
+    assert nearest(switches(), [D, E], [A]) == ()
+
+
+def test_pci_test_p2p_was_always_false():
+    """As posted no path returned true; as intended it asks for a distance."""
+    assert not any(pci_test_p2p(switches(), a, b, "as posted") for a in (A, B, D) for b in (A, B, D))
+    assert [pci_test_p2p(switches(), A, x) for x in (A, B, D)] == [True, True, False]
+    with pytest.raises(BadInput, match="allowed: 'as posted', 'as intended'"):
+        pci_test_p2p(switches(), A, B, "as hoped")
+
+
+def test_each_verdict_gives_its_reasons_step_by_step():
+    """The way up, where they meet, each ACS register, the CPU, the host bridge."""
+    assert reach_today(with_acs(switches(), {A_PORT: RR | SV}), A, B).reasons == (
+        "up from the provider 0000:03:00.0: 0000:02:00.0 downstream port [1b36:000c], "
+        "0000:01:00.0 upstream port [1b36:000c]",
+        "up from the client 0000:04:00.0: 0000:02:01.0 downstream port [1b36:000c], "
+        "0000:01:00.0 upstream port [1b36:000c]",
+        "they meet at 0000:01:00.0 upstream port [1b36:000c]: 2 + 2 = 4 steps",
+        "ACS at 0000:02:00.0: control 0x0005 (SV+RR), redirects to the host bridge",
+        "ACS at 0000:01:00.0: no ACS capability, so no redirect",
+        "ACS at 0000:02:01.0: no ACS capability, so no redirect",
+        "the CPU is intel: not an AMD Zen or later, so the host bridge must be listed",
+        "pci0000:00 is 0000:00:00.0 [8086:29c0]: not on the list",
+        "nobody vouches for the host bridge: NOT_SUPPORTED, the caller gets -1 (inside: 4)",
+    )
+
+
+def test_an_unknown_cpu_is_not_trusted_and_said_so():
+    """Nothing is guessed in anybody's favour."""
+    verdict = reach_today(with_cpu(switches(), None), D, E)
+    assert not verdict.reachable
+    assert "the CPU is not known: not an AMD Zen or later, so the host bridge must be listed" in verdict.reasons
+
+
+def test_only_known_cpus_can_be_chosen():
+    """The sentence names them."""
+    with pytest.raises(BadInput, match="CPU 'z80'; allowed: intel, zen, other"):
+        with_cpu(switches(), "z80")
+
+
+@st.composite
+def trees(draw) -> Machine:
+    """A random tree below up to three host bridges, with random ACS, CPU and ids."""
+    ids = st.sampled_from([(0x8086, 0x29C0), (0x8086, 0x2030), (0x8086, 0x3C00)])
+    bridges = [f"pci0000:{bus:02x}" for bus in (0, 0x60, 0xC0)[: draw(st.integers(1, 3))]]
+    devices = [host_function(draw(ids), name) for name in bridges]
+    open_bridges = [(None, name, int(name[-2:], 16)) for name in bridges]
+    for bus in range(1, draw(st.integers(1, 12))):
+        parent, host, above = draw(st.sampled_from(open_bridges))
+        number = int(host[-2:], 16) + bus
+        bridge = port(f"0000:{above:02x}:{bus:02x}.0", Kind.DOWNSTREAM, number, parent=parent, host=host)
+        devices += [bridge, function(f"0000:{number:02x}:00.0", bridge.bdf, host=host)]
+        open_bridges.append((bridge.bdf, host, number))
+    machine = Machine(
+        "random", tuple(devices), tuple(map(HostBridge, bridges)), draw(st.sampled_from(["intel", "zen"]))
+    )
+    return with_acs(machine, {d.bdf: draw(st.integers(0, 0x7F)) for d in devices if draw(st.booleans())})
+
+
+@given(trees())
+def test_the_matrix_agrees_with_every_single_verdict(machine):
+    """The sweep and the kernel's walk are two ways to the same answer, and both are symmetrical."""
+    everyone = [d.bdf for d in machine]
+    old, new = (reach_matrix(machine, everyone, rules) for rules in ("rfc2019", "today"))
+    for a in everyone:
+        for b in everyone:
+            was, now = reach_2019(machine, a, b), reach_today(machine, a, b)
+            assert old.cell(a, b) == (None, was.distance)
+            assert new.cell(a, b) == (now.map_type, now.distance)
+            assert new.cell(a, b) == new.cell(b, a)
+            assert (was.distance >= 0) == (now.map_type == BUS)
+
+
+def test_rules_of_other_years_are_not_known():
+    """The sentence names the two there are."""
+    with pytest.raises(BadInput, match="allowed: rfc2019, today"):
+        reach_matrix(switches(), rules="2031")
