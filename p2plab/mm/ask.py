@@ -115,9 +115,9 @@ async def _listen(stage: Stage, heard: list[dict[str, Any]]) -> None:
 def _rows(heard: list[dict[str, Any]]) -> tuple[Row, ...]:
     """One row for each invalidation, however many kinds of listener heard it."""
     rows: list[Row] = []
-    first, last = ((address - START) // PAGE_SIZE for address in AROUND)
+    low, high = ((address - START) // PAGE_SIZE for address in AROUND)
     for call in heard:
-        elsewhere = call["start"] is not None and not first <= call["start"] < last
+        elsewhere = call["start"] is not None and not low <= call["start"] < high
         if call["cb"] == "end" or elsewhere:
             continue
         listener = "notifier" if call["cb"] == "start" else call["cb"]

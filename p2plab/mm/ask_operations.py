@@ -85,7 +85,7 @@ _LIST = [
     ),
     Operation(
         "mprotect_unpopulated",
-        "take write permission away where nobody touched anything",
+        "take write permission of untouched memory away",
         "mm/mprotect.c change_pud_range",
         system_call("mprotect", PROT_READ),
         untouched,
