@@ -151,7 +151,7 @@ def _allocator(report: Report, source: str, machine: Machine, dmesg: list[str]) 
         for recorded, model in zip_longest(told(dmesg), done.messages):
             _compare(report, source, "boot messages", recorded or "one more", {"message": recorded}, {"message": model})
     for device in machine:
-        shown = [[str(r) for r in m[device.bdf].resources] for m in (machine, done.machine)]
+        shown = [[str(r) for r in m[device.bdf].resources if not r.unset] for m in (machine, done.machine)]
         _compare(report, source, "boot", device.bdf, {"resources": shown[0]}, {"resources": shown[1]})
     _blank(report, source, machine, found)
 
@@ -161,7 +161,8 @@ def _blank(report: Report, source: str, machine: Machine, found: Machine) -> Non
     blank = assign_resources(without_addresses(found))
     wrong = unjust(blank)
     for device in machine:
-        had, got = ({r.name for r in m[device.bdf].resources if not r.window} for m in (machine, blank.machine))
+        both = (machine[device.bdf].resources, blank.machine[device.bdf].resources)
+        had, got = ({r.name for r in resources if not (r.window or r.unset)} for resources in both)
         excuse = [str(r) for r in blank.refused if r.bdf in {above.bdf for above in machine.path_up(device.bdf)}]
         if had <= got or not excuse:
             _compare(report, source, "blank", device.bdf, {"missing": []}, {"missing": sorted(had - got)})

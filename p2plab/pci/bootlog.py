@@ -36,6 +36,10 @@ _PLACED = re.compile(
 _ROOT = re.compile(
     r"pci_bus ([0-9a-f]+:[0-9a-f]+): root bus resource \[(io|mem) +0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})([^\]]*)\]"
 )
+_FAILED = re.compile(
+    r" ([0-9a-f:.]{7,20}): BAR (\d) \[(io|mem) +(?:size 0x([0-9a-f]{1,16})|0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16}))"
+    r"((?: 64bit| pref)*)\]: failed to assign"
+)
 _TOLD = re.compile(r"^[a-z0-9_-]{1,40} ([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]: .*)")
 
 
@@ -62,6 +66,18 @@ def told(lines: Iterable[str]) -> list[str]:
         if len(line) <= MAX_LINE and _did(line) and (text := _TOLD.search(_STAMP.sub("", line))):
             found.append(text[1])
     return found
+
+
+def given_up(lines: Iterable[str]) -> dict[str, tuple[Resource, ...]]:
+    """Per function the BARs that the kernel found no room for: a size and a kind, no address."""
+    found: dict[str, dict[int, Resource]] = {}
+    for line in lines:
+        if len(line) <= MAX_LINE and (failed := _FAILED.search(line)):
+            bdf, bar, space, size, start, end, marks = failed.groups()
+            length = int(size, 16) if size else int(end, 16) - int(start, 16) + 1
+            flags = _bar_flags(_space(space, marks), marks) | IORESOURCE_UNSET
+            found.setdefault(bdf, {})[int(bar)] = Resource(int(bar), 0, max(length, 1) - 1, flags)
+    return {bdf: tuple(bars.values()) for bdf, bars in found.items()}
 
 
 def old_style(lines: Iterable[str]) -> bool:
@@ -103,12 +119,14 @@ def _resource(found: re.Match[str]) -> Resource:
         index, flags = ROM, ROM_FLAGS
     else:
         index = int(found[3]) if found[3] else (int(found[4], 16) - PCI_BASE_ADDRESS_0) // 4
-        flags = flag_bits(
-            1 if flags & IORESOURCE_IO else (4 if "64bit" in marks else 0) | (8 if "pref" in marks else 0)
-        )
+        flags = _bar_flags(flags, marks)
     if start == 0 and index <= ROM:
         flags |= IORESOURCE_UNSET
     return Resource(index, start, end, flags)
+
+
+def _bar_flags(flags: int, marks: str) -> int:
+    return flag_bits(1 if flags & IORESOURCE_IO else (4 if "64bit" in marks else 0) | (8 if "pref" in marks else 0))
 
 
 def _did(line: str) -> bool:

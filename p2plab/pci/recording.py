@@ -11,7 +11,7 @@ from typing import Any
 
 from p2plab.core.errors import BadInput
 from p2plab.pci.acs import Acs
-from p2plab.pci.bootlog import MAX_LINE, root_windows
+from p2plab.pci.bootlog import MAX_LINE, given_up, root_windows
 from p2plab.pci.device import CLASS_PCI_BRIDGE, PCIE_TYPES, Device, Kind, canonical
 from p2plab.pci.lspci import read_lspci
 from p2plab.pci.machine import HostBridge, Machine
@@ -76,7 +76,8 @@ def _machine(data: Mapping[str, Any], name: str) -> Machine:
     if not isinstance(rows, list):
         raise BadInput("no list `devices`")
     devices = tuple(_device(row, f"devices[{number}]", kinds) for number, row in enumerate(rows))
-    windows = root_windows(dmesg)
+    windows, lost = root_windows(dmesg), given_up(dmesg)
+    devices = tuple(_with_lost(device, lost.get(device.bdf, ())) for device in devices)
     listed = [name for name in _text_lines(data.get("host_bridges")) if HOST_BRIDGE.fullmatch(name)]
     names = list(dict.fromkeys([*listed, *(d.host_bridge for d in devices)]))
     bridges = tuple(HostBridge(n, tuple(windows.get(n.removeprefix("pci"), ()))) for n in names)
@@ -118,6 +119,12 @@ def with_ports(machine: Machine, rows: Any) -> Machine:
         acs = Acs(cap or 0, ctrl or 0) if offset else None
         ports[device.bdf] = replace(device, acs=acs, kind=PCIE_TYPES.get(-1 if kind is None else kind, device.kind))
     return replace(machine, devices=tuple(ports.get(d.bdf, d) for d in machine.devices))
+
+
+def _with_lost(device: Device, lost: tuple[Resource, ...]) -> Device:
+    """sysfs shows nothing of a BAR that the kernel gave up; its boot messages do."""
+    missing = [r for r in lost if device.resource(r.index) is None]
+    return replace(device, resources=tuple(sorted((*device.resources, *missing)))) if missing else device
 
 
 def _with_capabilities(devices: tuple[Device, ...], data: Mapping[str, Any]) -> tuple[Device, ...]:

@@ -31,12 +31,12 @@ def tree_rows(machine: Machine, provider: str | None = None, client: str | None 
     for bridge in machine.host_bridges:
         rows.append(TreeRow(bridge.name, 0, (), f"{bridge.name} (host bridge)", ASIDE, "", False, False))
         on_root = _with_last(machine.on_root_bus(bridge.name))
-        todo: list[tuple[Device, tuple[bool, ...]]] = [(d, (last,)) for d, last in on_root]
+        todo: list[tuple[Device, tuple[bool, ...]]] = [(d, (last,)) for d, last in reversed(on_root)]
         while todo:
-            device, lasts = todo.pop(0)
+            device, lasts = todo.pop()
             rows.append(_row(device, lasts, roles.get(device.bdf, ASIDE), device.bdf in looked_at))
             inside = sorted(machine.children(device.bdf), key=lambda d: (d.bus, d.slot, d.function))
-            todo[:0] = [(d, (*lasts, last)) for d, last in _with_last(tuple(inside))]
+            todo += [(d, (*lasts, last)) for d, last in reversed(_with_last(tuple(inside)))]
     return tuple(rows)
 
 

@@ -1,0 +1,132 @@
+"""``p2plab machine`` and ``p2plab reach`` in a terminal."""
+
+import io
+import json
+
+import pytest
+
+from p2plab.cli import main
+from tests.pci.build import RECORDED
+
+
+def run(capsys, *words: str) -> tuple[int, str, str]:
+    status = main(words)
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+@pytest.fixture
+def lspci(tmp_path):
+    """A file with what lspci -nnvvv printed."""
+    path = tmp_path / "mine.txt"
+    path.write_text("\n".join(json.loads((RECORDED / "q35_switch1.json").read_text())["lspci_vvv"]))
+    return path
+
+
+def test_a_recorded_machine_is_known_by_name(capsys):
+    """No file needed."""
+    status, out, _ = run(capsys, "machine", "q35_switch1")
+    assert (status, out.splitlines()[0]) == (0, "q35_switch1: 16 functions, 1 host bridge, CPU intel, IOMMU off")
+
+
+def test_all_ways_in_show_the_same_tree(capsys, lspci, monkeypatch):
+    """A recording's file, lspci's text in a file, the same on standard input."""
+
+    def tree(out: str) -> list[str]:
+        return [line for line in out.splitlines() if line.startswith(("+-", "|", "`-"))]
+
+    recording = tree(run(capsys, "machine", str(RECORDED / "q35_switch1.json"))[1])
+    text = tree(run(capsys, "machine", str(lspci))[1])
+    monkeypatch.setattr("sys.stdin", io.StringIO(lspci.read_text()))
+    pasted = tree(run(capsys, "machine", "-")[1])
+    monkeypatch.setattr("sys.stdin", io.StringIO((RECORDED / "q35_switch1.json").read_text()))
+    assert recording == text == pasted == tree(run(capsys, "machine", "-")[1])
+    assert len(recording) == 16
+
+
+def test_a_pair_under_both_rule_sets(capsys, lspci):
+    """Side by side, and today's verdict follows the CPU."""
+    status, out, _ = run(capsys, "reach", str(lspci), "03:00.0", "07:00.0", "--cpu", "zen")
+    assert status == 0
+    assert "distance -1: no common bridge                       THRU_HOST_BRIDGE, distance 6\n" in out
+
+
+def test_options_change_what_the_machine_is(capsys):
+    """ACS registers, the host bridge's ids, the IOMMU, the client's mask."""
+    pair = ("q35_switch1", "03:00.0", "04:00.0", "--json")
+
+    def verdict(*options):
+        found = json.loads(run(capsys, "reach", *pair, *options)[1])
+        return found["today"]["map_type"], found["rfc2019"]["distance"], found["dma"]["address"], found["dma"]["kind"]
+
+    assert verdict() == ("BUS_ADDR", 4, "0xd0000000", "bus")
+    redirect = ("--acs", "02:00.0=1c")
+    assert verdict(*redirect) == ("NOT_SUPPORTED", -2, None, None)
+    assert verdict(*redirect, "--host-bridge", "8086:2030") == ("THRU_HOST_BRIDGE", -2, "0xd0000000", "phys")
+    assert verdict(*redirect, "--cpu", "zen", "--iommu", "on") == ("THRU_HOST_BRIDGE", -2, "0xfffff000", "iova")
+    far = json.loads(
+        run(capsys, "reach", "q35_bigbars", "03:00.0", "04:00.0", "--cpu", "zen", "--mask", "32", "--json")[1]
+    )
+    assert far["dma"]["error"].startswith("-EIO: ")
+
+
+def test_the_whole_matrix_as_json(capsys):
+    """Rows are providers, columns clients."""
+    found = json.loads(run(capsys, "reach", "pc_bridges", "--json")[1])
+    a, b = found["functions"].index("0000:01:01.0"), found["functions"].index("0000:02:01.0")
+    assert (found["rfc2019"][a][b], found["today"][a][b]) == (3, ["BUS_ADDR", 3])
+
+
+def test_the_machine_as_json(capsys):
+    """Addresses are hex text."""
+    found = json.loads(run(capsys, "machine", "q35_switch1", "--json")[1])
+    card = next(device for device in found["devices"] if device["bdf"] == "0000:03:00.0")
+    assert card["resources"][1] == {
+        "index": 2,
+        "name": "BAR 2",
+        "start": "0xd0000000",
+        "end": "0xdfffffff",
+        "size": 256 << 20,
+        "space": "mem",
+        "mem64": True,
+        "prefetchable": True,
+    }
+    assert found["host_bridges"][0]["windows"][5]["start"] == "0x100000000"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("machine", "nowhere"), "'nowhere' is no file, no directory and no recorded machine; recorded: pc_bigbars, "),
+        (("reach", "q35_flat", "00:03.0"), "1 functions given; allowed: two (A B), or none for every pair"),
+        (("reach", "q35_flat", "00:03.0", "00:0f.0"), "q35_flat has no function 00:0f.0; it has 0000:00:00.0, "),
+        (("reach", "q35_flat", "00:03.0", "gpu"), "'gpu' is not a PCI address"),
+        (("reach", "q35_flat", "--acs", "03=1"), "--acs '03=1'; allowed: BDF=HEX with HEX from 0 to 7f"),
+        (("reach", "q35_flat", "--acs", "00:03.0=80"), "--acs '00:03.0=80'; allowed: BDF=HEX with HEX from 0 to 7f"),
+        (("reach", "q35_flat", "--host-bridge", "x"), "--host-bridge 'x'; allowed: VENDOR:DEVICE, say 8086:2030"),
+        (("reach", "q35_flat", "--mask", "0"), "a DMA mask of 0 bits; allowed: 1 to 64"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_2(words, sentence, capsys):
+    """What was wrong and what is allowed."""
+    status, out, err = run(capsys, *words)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"p2plab: {sentence}")
+    assert err.count("\n") == 1
+
+
+def test_a_file_that_is_neither_is_refused_by_name_and_line(capsys, tmp_path):
+    """Not lspci's, not JSON."""
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear all,\n")
+    assert run(capsys, "machine", str(path))[2].startswith(f"p2plab: {path}: line 1: no line starts with a PCI address")
+    path.write_text("{]")
+    assert run(capsys, "machine", str(path))[2].startswith(f"p2plab: {path}: letter.txt: line 1: not JSON")
+
+
+def test_without_a_tree_nobody_knows_who_reaches_whom(capsys, tmp_path):
+    """Plain lspci lists functions only."""
+    path = tmp_path / "plain.txt"
+    path.write_text("00:01.0 PCI bridge: Port\n01:00.0 VGA compatible controller: GPU\n")
+    assert run(capsys, "machine", str(path))[0] == 0
+    assert run(capsys, "reach", str(path))[2] == "p2plab: plain.txt shows no tree; lspci -vvv, -xxx or -tv shows it\n"
