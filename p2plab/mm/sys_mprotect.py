@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -106,8 +107,15 @@ async def change_protection(vma: Vma, start: int, end: int) -> None:
 
 def _first_populated(mm: AddressSpace, start: int, end: int, granule: int) -> int | None:
     shift, tables = (PUD_SHIFT, mm.page_table.puds) if granule == PUD_SIZE else (PMD_SHIFT, mm.page_table.pmds)
-    wanted = [number for number in tables if start >> shift <= number <= (end - 1) >> shift]
-    return max(start, min(wanted) << shift) if wanted else None
+    numbers = range(start >> shift, ((end - 1) >> shift) + 1)
+    wanted = min(
+        (n for n in tables if n in numbers) if len(tables) < len(numbers) else _present(tables, numbers), default=None
+    )
+    return None if wanted is None else max(start, wanted << shift)
+
+
+def _present(tables: Mapping[int, object], numbers: range) -> Iterator[int]:
+    return (number for number in numbers if number in tables)
 
 
 async def _change_entries(vma: Vma, start: int, end: int) -> None:

@@ -18,11 +18,11 @@ def table(answers: Sequence[Answer]) -> str:
     lines: list[str] = []
     for operation in dict.fromkeys(answer.operation for answer in answers):
         group = [answer for answer in answers if answer.operation == operation]
-        lines += ["", f"{operation}: {group[0].what} (Linux {group[0].kernel})"]
+        lines += ["", f"{operation}: {group[0].what}"]
         lines.append(_line("memory", "event", "pages", "mmap_lock", "answer"))
         for answer in group:
             lines += _answer(answer)
-        lines.append(f"  source: {group[0].source}")
+        lines.append(f"  Linux {group[0].kernel}; source: {group[0].source}")
     return "\n".join(lines[1:]) + "\n"
 
 
