@@ -7,9 +7,10 @@ and a replay must not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, MutableSet
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, MutableSet, ValuesView
 from typing import Any
 
+from p2plab.core.iterators import TrackedIterator
 from p2plab.core.running import running
 from p2plab.core.tracked import Cell, tracked_value
 
@@ -63,6 +64,12 @@ class TrackedList(list):  # type: ignore[type-arg]
         self.cell = cell
         list.__init__(self, (tracked_value(item, cell) for item in items))
 
+    def __iter__(self) -> Iterator[Any]:
+        return TrackedIterator(self, list.__iter__)
+
+    def __reversed__(self) -> Iterator[Any]:
+        return iter(list.__getitem__(self, slice(None, None, -1)))
+
     def append(self, item: Any) -> None:
         list.append(self, tracked_value(item, self.cell))
 
@@ -96,6 +103,22 @@ class TrackedDict(dict):  # type: ignore[type-arg]
     def __init__(self, items: Any, cell: Cell) -> None:
         self.cell = cell
         dict.__init__(self, {key: tracked_value(value, cell) for key, value in dict(items).items()})
+
+    def __iter__(self) -> Iterator[Any]:
+        return TrackedIterator(self, dict.__iter__, dict.__len__(self))
+
+    def __reversed__(self) -> Iterator[Any]:
+        return iter(list(dict.__reversed__(self)))
+
+    # The built-in views iterate by themselves, unseen; these ask the dict.
+    def keys(self) -> Any:
+        return KeysView(self)
+
+    def values(self) -> Any:
+        return ValuesView(self)
+
+    def items(self) -> Any:
+        return ItemsView(self)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         dict.__setitem__(self, key, tracked_value(value, self.cell))
@@ -141,7 +164,7 @@ class TrackedSet(MutableSet):  # type: ignore[type-arg]
 
     def __iter__(self) -> Iterator[Any]:
         self._reads()
-        return iter(self._items)
+        return TrackedIterator(self, _items_of, len(self._items))
 
     def __len__(self) -> int:
         self._reads()
@@ -165,6 +188,10 @@ class TrackedSet(MutableSet):  # type: ignore[type-arg]
 
     def __repr__(self) -> str:
         return "{" + ", ".join(map(repr, self)) + "}" if self else "set()"
+
+
+def _items_of(tracked: TrackedSet) -> Iterator[Any]:
+    return iter(tracked._items)
 
 
 TRACKED_CONTAINERS = (TrackedList, TrackedDict, TrackedSet)

@@ -64,6 +64,10 @@ class Tracked:
     def __getattribute__(self, name: str) -> Any:
         footprint = running.footprint
         if footprint is None or name[:2] == "__":
+            if footprint is not None and name == "__dict__":
+                raise Untrackable(
+                    f"read the attributes of {name_of(self)} by name: __dict__ would hide which were read"
+                )
             return _get(self, name)
         # A method is not a cell; a class's default value is one, because an assignment would hide it.
         if name in _get(self, "__dict__") or not isinstance(getattr(type(self), name, None), _CODE):

@@ -171,3 +171,55 @@ def test_a_set_keeps_its_order():
 def test_a_state_tells_values_apart_that_python_calls_equal():
     """True, 1 and 1.0 are different states, and so are a list and a tuple."""
     assert len({freeze(value) for value in (1, True, 1.0, "1", b"1", None, [1], (1,))}) == 8
+
+
+def footprints_of_a_loop(loop) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The footprints of a driver that loops over a Box's container with a step in each round."""
+
+    def build(world: World) -> None:
+        box = Box()
+        box.items, box.by_name, box.marks = [1, 2], {"a": 1, "b": 2}, {"x", "y"}
+        world.actor("driver", lambda: loop(box))
+
+    world = World(build)
+    follow(world, straight)
+    return [footprint.names() for footprint in world.footprints]
+
+
+@pytest.mark.parametrize(
+    ("container", "cell"),
+    [
+        (lambda box: box.items, "Box0.items"),
+        (lambda box: box.by_name, "Box0.by_name"),
+        (lambda box: box.by_name.items(), "Box0.by_name"),
+        (lambda box: box.by_name.values(), "Box0.by_name"),
+        (lambda box: box.marks, "Box0.marks"),
+    ],
+)
+def test_a_loop_that_awaits_reads_the_container_in_every_step(container, cell):
+    """Going on with an iterator is a read, in whichever step it happens."""
+
+    async def loop(box: Box) -> None:
+        for _ in container(box):
+            await step("round")
+
+    assert footprints_of_a_loop(loop) == [((cell,), ()), ((cell,), ())]
+
+
+def test_a_loop_over_a_dict_that_shrank_in_between_fails_as_in_python():
+    """The next round says that the size changed."""
+
+    async def loop(box: Box) -> None:
+        with pytest.raises(RuntimeError, match="changed its size"):
+            for _ in box.by_name:
+                await step("round")
+                del box.by_name["a"]
+                await step("between")
+
+    assert len(footprints_of_a_loop(loop)) == 2
+
+
+def test_dunder_dict_does_not_hide_reads():
+    """Which attributes were looked at could not be told."""
+    with pytest.raises(AssertionError, match="read the attributes of Box0 by name"):
+        footprints(lambda box: vars(box)["number"])
