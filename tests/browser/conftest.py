@@ -110,9 +110,17 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Remember how a test went, so that its page can be photographed before it is closed."""
+    report = yield
+    setattr(item, f"outcome_{report.when}", report)
+    return report
+
+
 @pytest.fixture
-def watched(chromium: Any) -> Iterator[Watched]:
-    """A fresh page of 1280 by 1800, watched."""
+def watched(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    """A fresh page of 1280 by 1800, watched; where the test fails, its picture goes to test-results/."""
     context = chromium.new_context(viewport={"width": 1280, "height": 1800})
     page = context.new_page()
     page.set_default_timeout(60_000)
@@ -121,4 +129,6 @@ def watched(chromium: Any) -> Iterator[Watched]:
     page.on("pageerror", lambda error: seen.errors.append(str(error)))
     page.on("console", lambda said: seen.errors.append(said.text) if said.type == "error" else None)
     yield seen
+    if getattr(request.node, "outcome_call", None) is not None and request.node.outcome_call.failed:
+        page.screenshot(path=ROOT / "test-results" / f"{request.node.name}.png")
     context.close()

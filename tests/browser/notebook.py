@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import time
+import urllib.request
 from typing import Any
 
 from tests.browser.conftest import Server
@@ -17,7 +20,20 @@ def open_notebook(page: Any, server: Server, name: str, *, copy_as: str = "", si
     mode = "doc" if simple else "lab"
     page.goto(f"{server.url}/{mode}/tree/{fresh}?reset")
     page.wait_for_selector(".jp-Notebook .jp-Cell")
+    _wait_for_kernel(server, fresh)
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+
+
+def _wait_for_kernel(server: Server, name: str) -> None:
+    """Until the notebook has its kernel; running a cell earlier makes JupyterLab ask for one."""
+    deadline = time.time() + 60
+    while time.time() < deadline:
+        with urllib.request.urlopen(f"{server.url}/api/sessions", timeout=5) as answer:
+            sessions = json.load(answer)
+        if any(s["path"] == name and s["kernel"]["execution_state"] == "idle" for s in sessions):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"no kernel for {name} within 60 s")
 
 
 def run_all(page: Any) -> None:
@@ -27,9 +43,12 @@ def run_all(page: Any) -> None:
 
 
 def wait_for_pictures(page: Any) -> None:
-    """Until all panes have drawn."""
+    """Until all panes have drawn. A cell that raises fails at once, with its traceback."""
+    trouble = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
     for pane in ("address-space", "bar-map", "timeline"):
-        page.wait_for_selector(f"[data-pane='{pane}'][data-seq]")
+        page.wait_for_selector(f"[data-pane='{pane}'][data-seq], {trouble}")
+        if page.locator(trouble).count():
+            raise AssertionError(page.locator(trouble).first.inner_text())
 
 
 def seq(page: Any, pane: str) -> int:
@@ -49,3 +68,35 @@ def press(page: Any, name: str) -> None:
 def said(page: Any, view: str) -> str:
     """The text of one of the lab's parts."""
     return str(page.inner_text(f"[data-view='{view}']"))
+
+
+def write_notebook(server: Server, name: str, *cells: str) -> None:
+    """A notebook of code cells, for what the project's own notebooks do not do."""
+    made = [
+        {"cell_type": "code", "execution_count": None, "id": f"c{n}", "metadata": {}, "outputs": [], "source": cell}
+        for n, cell in enumerate(cells)
+    ]
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    notebook = {"cells": made, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    (server.folder / name).write_text(json.dumps(notebook), encoding="utf-8")
+
+
+def colours(page: Any, pane: str) -> int:
+    """How many different colours the canvases of a pane show; BokehJS draws inside shadow roots."""
+    script = """pane => {
+        const canvases = [];
+        const walk = node => {
+            if (node instanceof HTMLCanvasElement) canvases.push(node);
+            if (node.shadowRoot) walk(node.shadowRoot);
+            for (const child of node.children ?? []) walk(child);
+        };
+        walk(document.querySelector(`[data-pane='${pane}']`));
+        const seen = new Set();
+        for (const canvas of canvases) {
+            if (!canvas.width || !canvas.height) continue;
+            const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+            for (let i = 0; i < data.length; i += 4) seen.add((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]);
+        }
+        return seen.size;
+    }"""
+    return int(page.evaluate(script, pane))
