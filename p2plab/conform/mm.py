@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from p2plab.conform.mm_ops import perform
 from p2plab.conform.mm_read import Case, read_cases
-from p2plab.conform.mm_replay import NotModelled, Replay
+from p2plab.conform.mm_replay import COMPARED, NotModelled, Replay
 from p2plab.conform.report import Difference, Report
 from p2plab.core.actors import run_alone
 from p2plab.core.errors import BadInput
 from p2plab.core.world import World
 
-#: The callbacks that are compared; ``secondary_tlb`` depends on batching, the others do not exist in every version.
-COMPARED = ("start", "end", "interval", "release")
 EVENT_FIELDS = ("cb", "event", "start", "end", "blockable", "mmap_lock")
 
 
@@ -41,7 +40,7 @@ async def _run(replay: Replay, case: Case, source: str, report: Report) -> None:
         try:
             if not number:
                 await replay.begin(op)
-            result = await replay.do(op)
+            result = await perform(replay, op)
         except NotModelled:
             for rest in case.ops[number:]:
                 report.not_modelled[operation_name(rest)] += 1

@@ -30,6 +30,7 @@ FAULT_AROUND = 16
 async def handle_mm_fault(vma: Vma, address: int, write: bool, unshare: bool = False) -> VmaFault:
     """One fault at ``address`` (page aligned, access already allowed): one step towards an entry that permits it."""
     table = vma.vm_mm.page_table
+    table.alloc_pud(address)
     huge = table.pmd(address)
     if huge is None and _huge_wanted(vma, address):
         _huge_anonymous_page(vma, address, write)

@@ -89,8 +89,11 @@ async def populate_vma_page_range(vma: Vma, start: int, end: int) -> None:
         await faultin(vma, address, write, force=not write)
 
 
-async def mm_populate(mm: AddressSpace, start: int, end: int) -> None:
-    """``__mm_populate``: fault in what can be; device memory is left out. EFAULT at the first that cannot."""
+async def mm_populate(mm: AddressSpace, start: int, end: int, *, ignore_errors: bool = False) -> None:
+    """``__mm_populate``: fault in what can be; device memory is left out. EFAULT at the first that cannot.
+
+    With ``ignore_errors`` the next VMA comes instead.
+    """
     async with mm.mmap_lock.read():
         at = start
         while at < end:
@@ -101,7 +104,11 @@ async def mm_populate(mm: AddressSpace, start: int, end: int) -> None:
             if vma.vm_flags & (VM_IO | VM_PFNMAP):
                 continue
             await step(f"populate {low:#x}")
-            await populate_vma_page_range(vma, low, at)
+            try:
+                await populate_vma_page_range(vma, low, at)
+            except KernelError:
+                if not ignore_errors:
+                    raise
 
 
 async def get_user_pages(

@@ -27,13 +27,15 @@ class Kernel:
     interval_notifiers: bool = True
     #: Page faults under a per-VMA lock instead of mmap_lock (since 6.4)
     per_vma_lock: bool = True
-    #: mprotect's event starts at the first populated table of this many bytes (mm/mprotect.c: PMD until 6.10)
+    #: mprotect's event starts at the first populated table of this many bytes (6.12: of PMDs; 6.1: of PTEs)
     mprotect_granule: int = PUD_SIZE
-    #: mbind migrates pages while it holds mmap_lock for writing (until 6.6)
+    #: mbind migrates pages while it holds mmap_lock for writing (6.1)
     mbind_holds_mmap_lock: bool = False
-    #: munmap splits off what goes, and the old VMA lives on in what stays (until 6.1; seen only by who keeps a pointer)
+    #: munmap splits off what goes, and the old VMA lives on in what stays (6.1; seen only by who keeps a pointer)
     munmap_splits_off_what_goes: bool = False
-    #: MADV_POPULATE_* goes on after a hole, and answers ENOMEM in the end (until 6.8)
+    #: NUMA balancing leaves files of tmpfs out: they have a policy callback, which knows of none (6.1)
+    numa_skips_tmpfs: bool = False
+    #: MADV_POPULATE_* goes on after a hole, and answers ENOMEM in the end (6.1)
     populate_skips_holes: bool = False
 
     def __str__(self) -> str:
@@ -46,6 +48,7 @@ _UNTIL_6_1 = {
     "mprotect_granule": PMD_SIZE,
     "mbind_holds_mmap_lock": True,
     "munmap_splits_off_what_goes": True,
+    "numa_skips_tmpfs": True,
     "populate_skips_holes": True,
 }
 LINUX_6_1 = Kernel("6.1", **_UNTIL_6_1)  # type: ignore[arg-type]

@@ -58,7 +58,7 @@ async def _move_extent(vma: Vma, old: int, new: int, extent: int) -> None:
     content = table.pmd(old)
     if not table.pud_present(old):
         return
-    table.puds[new >> 30] = True
+    table.alloc_pud(new)
     if content is None:
         return
     if isinstance(content, HugePmd):

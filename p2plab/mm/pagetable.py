@@ -41,13 +41,18 @@ class PageTable(Tracked):
         table = self.pmds.get(address >> PMD_SHIFT)
         return table.entries.get(address) if isinstance(table, PteTable) else None
 
+    def alloc_pud(self, address: int) -> None:
+        """Make the table of PMDs of an address: every fault does, also one that ends in a signal (mm/memory.c)."""
+        if (address >> PUD_SHIFT) not in self.puds:
+            self.puds[address >> PUD_SHIFT] = True
+
     def alloc(self, address: int) -> PteTable:
         """The table of PTEs of an address, made if need be (``pte_alloc``)."""
         table = self.pmds.get(address >> PMD_SHIFT)
         if isinstance(table, PteTable):
             return table
         assert table is None, "a huge page is in the way"
-        self.puds[address >> PUD_SHIFT] = True
+        self.alloc_pud(address)
         table = self.pmds[address >> PMD_SHIFT] = PteTable()
         return table
 
@@ -57,7 +62,7 @@ class PageTable(Tracked):
 
     def set_huge(self, address: int, entry: HugePmd) -> None:
         """Put a huge page in place of the table of PTEs."""
-        self.puds[address >> PUD_SHIFT] = True
+        self.alloc_pud(address)
         self.pmds[address >> PMD_SHIFT] = entry
 
     def clear(self, address: int) -> Entry | None:

@@ -60,5 +60,6 @@ async def task_numa_work(mm: AddressSpace) -> None:
             readonly_file = vma.vm_file is not None and vma.vm_flags & (VM_READ | VM_WRITE) == VM_READ
             if vma.vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP) or readonly_file:
                 continue
-            if vma.vm_flags & VM_ACCESS_FLAGS and vma.vm_policy is None:
+            skipped = vma.vm_file is not None and mm.kernel.numa_skips_tmpfs
+            if vma.vm_flags & VM_ACCESS_FLAGS and vma.vm_policy is None and not skipped:
                 await change_protection(vma, vma.vm_start, vma.vm_end)

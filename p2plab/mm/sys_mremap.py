@@ -63,7 +63,7 @@ async def mremap(mm: AddressSpace, start: int, old: int, new: int, flags: int, n
         else:
             where, populate = await _resize(mm, start, old, new, flags)
     if populate and new > old:
-        await mm_populate(mm, where + old, where + new)
+        await mm_populate(mm, where + old, where + new, ignore_errors=True)
     return where
 
 

@@ -12,6 +12,8 @@ from p2plab.mm import (
     Memory,
     PfnFile,
     Signal,
+    fallocate_punch_hole,
+    ftruncate,
     get_user_pages,
     put_user_pages,
     task_numa_work,
@@ -143,8 +145,6 @@ def test_a_private_copy_survives_a_punched_hole_but_not_a_truncation(alone):
         await mm.mmap(BASE, 4 * PAGE, flags=FIXED, file=file)
         await mm.touch(BASE, BASE + 4 * PAGE, True)
         heard = await listening(mm)
-        from p2plab.mm import fallocate_punch_hole, ftruncate
-
         await fallocate_punch_hole(file, 1, 2)
         assert heard == [("CLEAR", 1, 3, "none")]
         assert mm.page_table.get(BASE + PAGE) is not None
@@ -289,5 +289,22 @@ def test_a_poisoned_page_is_gone_for_good(alone):
             await mm.touch(BASE, BASE + PAGE, False)
         await mm.munmap(BASE, 2 * PAGE)
         mm._check()
+
+    alone(story)
+
+
+def test_an_access_that_ends_in_a_signal_leaves_page_tables(alone):
+    """6.12 then announces an mprotect there, though no page was ever mapped."""
+
+    async def story():
+        mm = AddressSpace()
+        await mm.mmap(BASE, 4 * PAGE, flags=MAP_SHARED | MAP_FIXED, file=File("empty", 0))
+        heard = await listening(mm)
+        await mm.mprotect(BASE, PAGE, 1)
+        assert heard == []
+        with pytest.raises(Signal, match="SIGBUS"):
+            await mm.touch(BASE, BASE + PAGE, False)
+        await mm.mprotect(BASE, 2 * PAGE, 3)
+        assert heard == [("PROTECTION_VMA", 0, 1, "write")]
 
     alone(story)
