@@ -159,11 +159,7 @@ class _Assignment:
         """``pci_assign_resource``: the first place that fits, or the firmware's address if that is still free."""
         align, size = alignment(wanted), wanted.size
         wanted.flags |= IORESOURCE_UNSET
-        found = None
-        bus: Bus | None = node.bus
-        while bus is not None and found is None:
-            found = find_room(bus, wanted, size, align)
-            bus = bus.passed_on_by
+        found = find_room(node.bus, wanted, size, align)
         if found is not None:
             _put(wanted, *found)
         else:

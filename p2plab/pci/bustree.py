@@ -32,12 +32,14 @@ class Node:
 
 @dataclass(eq=False)
 class Bus:
-    """A bus: the ranges it offers in the kernel's order (a bridge's io, mem, pref window first), and who is on it."""
+    """A bus: the ranges it offers in the kernel's order, and who is on it.
+
+    A bridge's io, mem and pref window come first; behind one that passes everything on, what the bus above offers too.
+    """
 
     bridge: Node | None
     offers: list[Range]
     nodes: list[Node] = field(default_factory=list)
-    passed_on_by: Bus | None = None  #: the bus above a bridge that passes everything on
 
     def buses_below(self) -> list[Bus]:
         """The bus behind each bridge on this one, in order."""
@@ -91,4 +93,4 @@ def _below(node: Node) -> Bus:
             node.ranges.append(have[index])
     passes_on = node.device.class_code is not None and node.device.class_code & 0xFF == SUBTRACTIVE
     offers = [have[index] for index in WINDOWS] + (node.bus.offers if passes_on else [])
-    return Bus(node, offers, passed_on_by=node.bus if passes_on else None)
+    return Bus(node, offers)

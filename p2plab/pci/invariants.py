@@ -37,11 +37,8 @@ def unjust(allocation: Allocation) -> tuple[str, ...]:
     found = []
     for refusal in allocation.refused:
         wanted = Range(refusal.bdf, refusal.index, 0, refusal.size - 1, refusal.flags)
-        here: Bus | None = bus_of[refusal.bdf]
-        while here is not None:
-            if room := find_room(here, wanted, refusal.size, refusal.align):
-                found.append(f"{refusal}, yet {room[1]:#x} is free")
-            here = here.passed_on_by
+        if room := find_room(bus_of[refusal.bdf], wanted, refusal.size, refusal.align):
+            found.append(f"{refusal}, yet {room[1]:#x} is free")
     return tuple(found)
 
 

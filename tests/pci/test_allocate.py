@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from p2plab.pci import HostBridge, Kind, Machine, Resource, assign_resources, broken, without_addresses
 from p2plab.pci.invariants import unjust
-from p2plab.pci.sizing import window_size
+from p2plab.pci.sizing import memory_sum, window_size
 from tests.pci.build import GIB, HIGH, IO, LOW, MEM32, MEM64, MIB, PORTS, PREF64, bar, function, host_function, port
 
 KIB = 1 << 10
@@ -30,6 +30,11 @@ PREF32 = 0x42208
 def test_the_kernels_window_sizes(bars, size, align):
     """Window alignment can be smaller than the biggest BAR's."""
     assert window_size(bars) == (size * MIB, align * MIB)
+
+
+def test_a_window_inside_a_window_is_summed_but_leaves_the_alignment_alone():
+    """What is bigger than its own alignment does not count when the alignment is chosen."""
+    assert memory_sum([(384 * MIB, 128 * MIB), (64 * MIB, 64 * MIB), (256 * MIB, 256 * MIB)]) == (704 * MIB, 128 * MIB)
 
 
 def machine(*devices, windows=(LOW, HIGH, PORTS)) -> Machine:
@@ -145,6 +150,22 @@ def test_two_bars_at_the_same_place_cannot_both_be_claimed():
         "address conflict with 0000:00:01.0 [mem 0xc0000000-0xc0000fff]",
         "0000:00:02.0: BAR 0 [mem 0xc0001000-0xc0001fff]: assigned",
     )
+
+
+def test_a_function_that_decodes_goes_before_one_that_does_not():
+    """Both claim the same place; one with decoding off keeps its own place if nobody wants it."""
+    here, there = Resource(0, 0xC000_0000, 0xC000_0FFF, MEM32), Resource(0, 0xD000_0000, 0xD000_0FFF, MEM32)
+    built = machine(
+        function("0000:00:01.0", None, here, memory_decode=False),
+        function("0000:00:02.0", None, here, memory_decode=True),
+        function("0000:00:03.0", None, there, memory_decode=False),
+    )
+    done = assign_resources(built).machine
+    assert [done[bdf].resources[0].start for bdf in ("00:01.0", "00:02.0", "00:03.0")] == [
+        0xC000_1000,
+        0xC000_0000,
+        0xD000_0000,
+    ]
 
 
 def test_on_a_root_bus_the_firmwares_address_is_the_last_resort():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from p2plab.core.errors import BadInput, KernelError
-from p2plab.pci import DmaAddress, Machine, Resource, dma_map, pci_p2pdma_add_resource
+from p2plab.pci import DmaAddress, HostBridge, Machine, Resource, dma_map, pci_p2pdma_add_resource
 from p2plab.pci.dma import first_iova
 from tests.pci.build import MEM32, PREF64, A, B, D, F, switches
 
@@ -85,6 +85,13 @@ def test_an_iova_keeps_clear_of_msi_and_host_bridge_windows():
     assert first_iova(machine(), D, 1 << 20) == 0xFFF0_0000
     assert first_iova(machine(), D, 32 << 20) == 0xBE00_0000
     assert first_iova(machine(), D, 4096, 24) == 0xFF_F000
+
+
+def test_an_iova_pushed_out_of_one_window_may_fall_into_the_next():
+    """Two windows side by side: the search goes on below both."""
+    two = (Resource(16, 0x8000_0000, 0xBFFF_FFFF, 0x200200), Resource(17, 0xC000_0000, 0xFEBF_FFFF, 0x200200))
+    machine = replace(switches(), host_bridges=(HostBridge("pci0000:00", two),))
+    assert first_iova(machine, D, 32 << 20) == 0x7E00_0000
 
 
 def test_odd_requests_are_refused():

@@ -165,6 +165,17 @@ def test_extended_config_space_shows_acs_and_resizable_bars():
     assert machine.acs_shown
 
 
+def test_without_the_status_bit_there_is_no_capability_list():
+    """Whatever stands where its pointer would be."""
+    config = bytearray(256)
+    config[0:4], config[0x34], config[0x40] = bytes.fromhex("86 80 34 12"), 0x40, 0x10
+    rows = [f"{at:02x}: {config[at : at + 16].hex(' ')}" for at in range(0, 256, 16)]
+    assert read_lspci("\n".join(["03:00.0 RAM memory: x", *rows]))["03:00.0"].kind is Kind.CONVENTIONAL
+    config[6] = 0x10
+    rows = [f"{at:02x}: {config[at : at + 16].hex(' ')}" for at in range(0, 256, 16)]
+    assert read_lspci("\n".join(["03:00.0 RAM memory: x", *rows]))["03:00.0"].kind is Kind.ENDPOINT
+
+
 def test_a_function_that_does_not_answer_is_shown_as_such():
     """Asleep or gone: its config space reads all ones."""
     text = "05:00.0 3D controller: Some GPU (rev ff) (prog-if ff)\n\t!!! Unknown header type 7f\n"
@@ -210,6 +221,10 @@ def test_domains_are_kept_apart():
         ("00:00.0 RAM: x\n10: 00 00\n", "line 2: bytes at 0x10, expected at 0x0"),
         ("00:00.0 0600: 8086:1111\n00:00.0 0600: 8086:2222", "line 2: 0000:00:00.0 has device 2222 here, 1111 above"),
         ("-[0000:00]-+-00.0\n     \\-01.0\n", "line 2: column 6 continues nothing drawn above it"),
+        (
+            "-[0000:00]-+-02.0-[01]--+-00.0\n           \\-03.0\n                        \\-00.1\n",
+            "line 3: column 25 continues nothing drawn above it",
+        ),
         (" +-00.0\n", "line 1: function 00.0 hangs from nothing"),
         ("-[0000:00]-+-zz", "line 1: not a tree as lspci -t draws it, at column 14: 'zz'"),
         ("-[0000:05]---00.0-[03]--", "line 1: bus \\[03\\] cannot be below 0000:05:00.0"),
