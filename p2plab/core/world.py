@@ -138,17 +138,17 @@ class World:
 
     def take(self, choice: str) -> None:
         """Take one choice. :exc:`NotEnabled`, with the reason and with nothing changed, if that cannot be done."""
-        reason = self.why_not(choice)
-        if reason:
+        actor = self.actors.get(choice)
+        if (actor is None or not actor.enabled) and (reason := self.why_not(choice)):
             raise NotEnabled(reason)
         footprint = Footprint()
         self.steps += 1
-        if choice.startswith("!"):
+        if actor is not None:
+            self._step(actor, footprint)
+        else:
             with self._as_running(PERSON, footprint):
                 self.note(Pressed(choice[1:]))
                 self.actions[choice[1:]].press()
-        else:
-            self._step(self.actors[choice], footprint)
         self.footprints.append(footprint)
         self._look_for_deadlock(choice)
 
@@ -232,11 +232,12 @@ class World:
         self.note(Crashed(f"{kind}: {actor.crash}" if str(actor.crash) else kind, where))
 
     def _look_for_deadlock(self, choice: str) -> None:
-        if self.stuck is not None:
+        blocked = self.blocked
+        if self.stuck is not None or not blocked:
             return
         # Mostly it closes through whoever moved; handing a lock over may also close it among others.
-        cycle = any_waiting_cycle((choice, *self.blocked), self.waits_for)
-        waiting = self.blocked if not cycle and not self.enabled() else []
+        cycle = any_waiting_cycle((choice, *blocked), self.waits_for)
+        waiting = blocked if not cycle and not self.enabled() else []
         if cycle or waiting:
             waits = tuple(f"{name}: {op.label}" for name in cycle or waiting if (op := self.actors[name].op))
             self.stuck = Deadlock(cycle, waits)
