@@ -1,0 +1,32 @@
+"""Take the pictures of README and docs again: `make pictures`. Not a test; it uses the tests' server and browser."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import Server, Watched
+from tests.browser.notebook import open_notebook, press, run_all, wait_for_pictures
+
+ASSETS = Path(__file__).parents[2] / "assets" / "pictures"
+
+
+def test_take_pictures(lab_server: Server, watched: Watched) -> None:
+    """The lab after the break, light, 1280 px wide."""
+    page: Any = watched.page
+    page.set_viewport_size({"width": 1280, "height": 2400})
+    open_notebook(page, lab_server, "00-start-here.ipynb", copy_as="pictures.ipynb")
+    run_all(page)
+    wait_for_pictures(page)
+    for name in ("map", "start DMA", "step", "step", "step", "defrag", "run on"):
+        press(page, name)
+    page.wait_for_timeout(500)
+    ASSETS.mkdir(exist_ok=True)
+    page.locator(".p2plab-lab").first.screenshot(path=ASSETS / "lab-defrag-ignorant.png")
+
+
+if __name__ == "__main__":
+    sys.exit(pytest.main([__file__, "-q", "-o", "python_files=take_pictures.py"]))
