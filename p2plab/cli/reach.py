@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from p2plab.cli.machine import SOURCE
 from p2plab.core.errors import BadInput
-from p2plab.pci import Machine, reach_matrix, read_machine, with_acs, with_cpu, with_ids
+from p2plab.pci import Machine, reach_matrix, read_machine, with_acs, with_boot_options, with_cpu, with_ids
 from p2plab.pci.whitelist import CPUS
 from p2plab.views.pci_json import matrix_json, reach_json
 from p2plab.views.pci_text import headline, matrix_text, reach_text
@@ -32,6 +32,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="BDF=HEX",
         help="set a port's ACS control register, say 02:00.0=1c",
     )
+    command.add_argument("--boot", metavar="OPTIONS", help="what if booted with these, say 'intel_iommu=on'")
     command.add_argument("--host-bridge", metavar="VENDOR:DEVICE", help="what if every host bridge had these ids")
     command.add_argument("--mask", type=int, default=64, metavar="BITS", help="the client's DMA mask (default 64)")
     command.add_argument("--json", action="store_true", help="print one JSON object")
@@ -63,7 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _changed(machine: Machine, arguments: argparse.Namespace) -> Machine:
-    """The machine with what the options say."""
+    """The machine with what the options say, boot options first."""
+    if arguments.boot is not None:
+        machine = with_boot_options(machine, arguments.boot)
     for text in arguments.acs:
         found = _ACS.fullmatch(text)
         if not found or int(found[2], 16) > 0x7F:

@@ -14,6 +14,7 @@ from typing import Any
 
 from p2plab.conform.report import Difference, Report
 from p2plab.core.errors import BadInput, KernelError
+from p2plab.pci.acs_boot import UnreadOption, acs_at_boot
 from p2plab.pci.dma import DmaAddress, dma_map, pci_p2pdma_add_resource
 from p2plab.pci.machine import Machine
 from p2plab.pci.reach import reach_today, with_ids
@@ -57,6 +58,7 @@ def _topology(report: Report, source: str, data: Mapping[str, Any]) -> None:
     for line in data.get("p2pmem", []):
         bdf = str(line).split(" ")[0]
         _compare(report, source, "p2pmem", bdf, {"line": line}, {"line": _p2pmem(machine, bdf, offered)})
+    _boot(report, source, machine, data)
     fields = data.get("pair_fields", list(FIELDS))
     runs = data["runs"]
     if not isinstance(runs, Mapping):
@@ -65,6 +67,20 @@ def _topology(report: Report, source: str, data: Mapping[str, Any]) -> None:
         report.cases += 1
         here = _in_state(machine, state, run, data.get("state_changes", []))
         _pairs(report, f"{source}: {state}", here, run, fields, offered)
+
+
+def _boot(report: Report, source: str, machine: Machine, data: Mapping[str, Any]) -> None:
+    """What boot made of each ACS register, before the first state's stimuli."""
+    header = data.get("header")
+    cmdline = str(header.get("cmdline", "")) if isinstance(header, Mapping) else ""
+    for port in machine:
+        if port.acs is not None:
+            try:
+                model = acs_at_boot(port, cmdline, bool(machine.iommu))
+            except UnreadOption:
+                report.not_modelled["boot options for ACS in a form that is not read"] += 1
+                continue
+            _compare(report, source, "acs at boot", port.bdf, {"ctrl": f"{port.acs.ctrl:#x}"}, {"ctrl": f"{model:#x}"})
 
 
 def _in_state(machine: Machine, state: str, run: Any, changes: Any) -> Machine:

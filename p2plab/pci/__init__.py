@@ -6,6 +6,7 @@
 """
 
 from p2plab.pci.acs import Acs
+from p2plab.pci.acs_boot import with_boot_options
 from p2plab.pci.addressmap import Span, address_map
 from p2plab.pci.allocate import Allocation, Refusal, assign_resources, without_addresses
 from p2plab.pci.bars import ConfigSpace, probe_bars
@@ -74,6 +75,7 @@ __all__ = [
     "read_sysfs",
     "resize_bar",
     "with_acs",
+    "with_boot_options",
     "with_cpu",
     "with_decode",
     "with_ids",
