@@ -93,7 +93,7 @@ class Desk(Tracked):
         if self.mm.vmas:
             raise KernelError("EEXIST", "A is mapped already")
         if self.nic not in self.mm.notifier_subscriptions.list:
-            await self.mm.mmu_notifier_register(self.nic)
+            await self.nic.listen(BASE, self.end)
         await self.mm.mmap(BASE, self.pages * PAGE_SIZE, flags=MAP_SHARED, file=self.gpu.open_file("A"))
         if self.story:
             self.worker.post("map")  # the user's program goes on: register the memory, then ring the doorbell
@@ -187,6 +187,7 @@ SCENES = (
         build,
         knobs=(_importer("obedient"), _play("story"), *_KNOBS),
         story="app nic nic_dma*3 gpu nic_dma ...",
+        version=2,
         rules=RULES,
         about="The NIC maps A and writes to it. In the middle the GPU moves A to close a hole. The NIC hears the "
         "notifier, stops, drains, gives A back; nothing of anybody else is touched.",
@@ -197,6 +198,7 @@ SCENES = (
         build,
         knobs=(_importer("ignorant"), _play("story"), *_KNOBS),
         story="app nic nic_dma*3 gpu nic_dma ...",
+        version=2,
         rules=RULES,
         breaks="obedience",
         about="The same, but the NIC does nothing when the notifier calls. It goes on writing to the old bus addresses, "
@@ -208,6 +210,7 @@ SCENES = (
         build,
         knobs=(_importer("obedient"), _play("by-hand"), *_KNOBS),
         story="...",
+        version=2,
         rules=RULES,
         about="The process has its memory mapped; map, start DMA, defrag and unmap are up to you.",
     ),

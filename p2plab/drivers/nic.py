@@ -11,22 +11,23 @@ class ObedientNic(Importer):
 
     async def map(self, start: int, end: int) -> None:
         """Ask the exporter, then look again under the lock before the device is told."""
+        times = 0
         while True:
             sequence = await self.wait_until_valid()
-            addresses = await self.p2p_map(start, end)
-            async with self.lock:
-                if self.valid(sequence):
-                    await self.engine.program(start, addresses)
-                    return
-                await self.p2p_unmap(start, end)
+            async with self.mm.mmap_lock.read():
+                addresses = await self.p2p_map(start, end)
+                async with self.lock:
+                    if self.valid(sequence):
+                        await self.engine.program(start, addresses)
+                        return
+                    await self.p2p_unmap(start, end)
+            times = self.goes_round(times)
 
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
         """Before this returns, the device has forgotten the range and nothing of it is in flight."""
         async with self.lock:
             self.invalidation_begins(range)
-            await self.engine.clear(range.start, range.end)
-            await self.engine.drain(range.start, range.end)
-            await self.p2p_unmap(range.start, range.end)
+            await self.let_go(*self.concerned(range))
         return 0
 
     async def invalidate_range_end(self, range: MmuNotifierRange) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.tracked import Tracked
-from p2plab.p2p.events import SlotFreed, SlotTaken
+from p2plab.mm import PAGE_SIZE
+from p2plab.p2p.exporter_events import ApertureMade, SlotFreed, SlotTaken
 from p2plab.p2p.memory import BufferObject, DeviceMemory
 
-PAGE_SIZE = 4096
+__all__ = ["PAGE_SIZE", "Aperture"]
 
 
 class Aperture(Tracked):
@@ -23,6 +24,8 @@ class Aperture(Tracked):
         self.base = base
         self.memory = memory
         self.shows: list[int | None] = [None] * slots
+        self.powered = True  #: whether anything answers here at all
+        emit(ApertureMade(exporter, base, base + slots * PAGE_SIZE))
 
     def __len__(self) -> int:
         return len(self.shows)
@@ -55,17 +58,18 @@ class Aperture(Tracked):
 
     def take(self, slot: int, frame: int) -> None:
         """Let a free slot show a frame."""
-        if self.shows[slot] is not None:
-            raise KernelError("EBUSY", f"slot {slot} shows {self.memory.who(self.shows[slot])[0]} already")
+        there = self.shows[slot]
+        if there is not None:
+            raise KernelError("EBUSY", f"slot {slot} shows {self.memory.who(there)[0]} already")
         self.shows[slot] = frame
-        emit(SlotTaken(self.exporter, slot, self.memory.who(frame)[0]))
+        emit(SlotTaken(self.exporter, slot, self.memory.who(frame)[0], self.address(slot)))
 
     def free(self, slot: int) -> None:
         """Let a slot show nothing."""
         frame = self.shows[slot]
         if frame is not None:
             self.shows[slot] = None
-            emit(SlotFreed(self.exporter, slot, self.memory.who(frame)[0]))
+            emit(SlotFreed(self.exporter, slot, self.memory.who(frame)[0], self.address(slot)))
 
     def place(self, thing: BufferObject, at: int = 0) -> None:
         """Show a whole object in the first free run of slots from ``at`` on; -ENOSPC if none is long enough."""

@@ -2,18 +2,19 @@
 
 The two callbacks are those of Jérôme Glisse's [RFC PATCH 3/5] of 29 January 2019
 (<20190129174728.6430-4-jglisse@redhat.com>); what the caller checks first is that of 5/5, which alone called them.
+Who calls whom depends on the exporter's wiring (:mod:`p2plab.p2p.wiring`); every call is in the log.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from p2plab.core.calls import called
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.mm import AddressSpace, Vma
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.events import P2PMapFailed, P2PMapped, P2PUnmapped, pages
+from p2plab.p2p.events import MapAsked, P2PMapFailed, P2PMapped, P2PUnmapped, UseAfterFree, pages
+from p2plab.p2p.wiring import call_chain
 
 
 @dataclass(frozen=True)
@@ -33,44 +34,83 @@ class Grant:
     address: int
 
 
-async def p2p_map(mm: AddressSpace, peer: Peer, start: int, end: int, write: bool) -> tuple[Grant, ...]:
-    """One grant for each page of ``[start, end)``, which must lie in one vma.
-
-    Takes mmap_lock for reading. Raises :class:`KernelError`: -EINVAL for an empty, reversed or unaligned range, -EFAULT
-    where there is no vma, where it ends too early, or where it has no ``p2p_map``; else what the exporter says.
-    """
+def check_range(start: int, end: int) -> None:
+    """-EINVAL unless ``[start, end)`` is a range of whole pages that is not empty."""
     if start >= end or start % PAGE_SIZE or end % PAGE_SIZE:
         raise KernelError("EINVAL", f"{pages(start, end)} is not a range of whole pages")
-    async with mm.mmap_lock.read():
-        vma = mm.find_vma(start)
-        if vma is None or vma.vm_start > start or vma.vm_end < end:
-            raise KernelError("EFAULT", f"{pages(start, end)} is not inside one vma")
-        exporter = vma.vm_ops
-        if exporter is None or not exporter.has("p2p_map"):
-            raise KernelError("EFAULT", f"the vma at {vma.vm_start:#x} has no p2p_map")
-        addresses: list[int] = [0] * ((end - start) // PAGE_SIZE)
-        with called(exporter.name, "p2p_map", f"{peer.name}, {len(addresses)} pages", caller=peer.name) as call:
-            try:
-                status = await exporter.p2p_map(vma, peer, start, end, addresses, write)
-                if status:
-                    raise KernelError.from_return(status, f"{exporter.name} refused {pages(start, end)}")
-            except KernelError as error:
-                emit(P2PMapFailed(peer.name, exporter.name, start, end, error.name))
-                raise
-            call.result = "0"
-        frames = tuple(exporter.frame_behind(vma, start + n * PAGE_SIZE) for n in range(len(addresses)))
-    # Only from here on does the importer have it: what is invalidated earlier is not yet its to give back.
-    emit(P2PMapped(peer.name, exporter.name, start, end, write, tuple(addresses), frames))
+
+
+async def p2p_map(mm: AddressSpace, peer: Peer, start: int, end: int, write: bool) -> tuple[Grant, ...]:
+    """One grant for each page of ``[start, end)``, which must lie in one vma. The caller holds mmap_lock.
+
+    It should hold it until it has looked whether the range is still valid: the vma of a grant lives no longer. Raises
+    :class:`KernelError`: -EINVAL for an empty, reversed or unaligned range, -EFAULT where there is no vma, where it
+    ends too early, or where it has no ``p2p_map``; else what the exporter says.
+    """
+    check_range(start, end)
+    if mm.mmap_lock.mode_held_by_me() is None:
+        raise RuntimeError(f"p2p_map without {mm.mmap_lock.name}")
+    vma = mm.find_vma(start)
+    if vma is None or vma.vm_start > start or vma.vm_end < end:
+        raise KernelError("EFAULT", f"{pages(start, end)} is not inside one vma")
+    return await ask(vma, peer, start, end, write)
+
+
+async def ask(vma: Vma, peer: Peer, start: int, end: int, write: bool) -> tuple[Grant, ...]:
+    """Call the vma's ``p2p_map``, whatever part of whichever vma is asked for; one grant a page.
+
+    -EFAULT where the vma has no ``p2p_map``; else what the exporter says.
+    """
+    exporter = vma.vm_ops
+    if exporter is None or not exporter.has("p2p_map"):
+        raise KernelError("EFAULT", f"the vma at {vma.vm_start:#x} has no p2p_map")
+    name = str(getattr(exporter, "name", "exporter"))
+    addresses: list[int] = [0] * ((end - start) // PAGE_SIZE)
+    emit(MapAsked(peer.name, name, start, end, vma.vm_start, vma.vm_end))
+    with call_chain(exporter, peer.name, "p2p_map", f"{peer.name}, {len(addresses)} pages") as call:
+        status = 0
+        try:
+            status = await exporter.p2p_map(vma, peer, start, end, addresses, write)
+            if status:
+                raise KernelError.from_return(status, f"{name} refused {pages(start, end)}")
+        except KernelError as error:
+            emit(P2PMapFailed(peer.name, name, start, end, error.name, status))
+            raise
+        call.result = "0"
+    behind = getattr(exporter, "frame_behind", None)
+    frames = tuple(str(behind(vma, start + n * PAGE_SIZE)) if behind else "" for n in range(len(addresses)))
+    emit(P2PMapped(peer.name, name, start, end, write, tuple(addresses), frames, vma.vm_mm.name))
     return tuple(Grant(vma, start + n * PAGE_SIZE, address) for n, address in enumerate(addresses))
 
 
 async def p2p_unmap(peer: Peer, grants: tuple[Grant, ...]) -> None:
-    """Give grants of adjacent pages of one vma back. Takes no lock of mm: it is called from the notifier."""
+    """Give grants of adjacent pages of one vma back. Takes no lock of mm: it is called from the notifier.
+
+    RuntimeError (an oops) if the vma was freed meanwhile: its ``vm_ops`` are poison.
+    """
     if not grants:
         return
     vma, start, end = grants[0].vma, grants[0].page, grants[-1].page + PAGE_SIZE
+    if vma.freed:
+        emit(UseAfterFree(peer.name, f"the vma of {pages(start, end)}"))
+        raise RuntimeError(f"general protection fault: vm_ops of a freed vma, {pages(start, end)}")
     exporter = vma.vm_ops
+    name = str(getattr(exporter, "name", "exporter"))
     addresses = tuple(grant.address for grant in grants)
-    emit(P2PUnmapped(peer.name, exporter.name, start, end, addresses))
-    with called(exporter.name, "p2p_unmap", f"{peer.name}, {len(grants)} pages", caller=peer.name):
+    emit(P2PUnmapped(peer.name, name, start, end, addresses))
+    if exporter is None or not exporter.has("p2p_unmap"):
+        return  # it is optional: an exporter without it does not care
+    with call_chain(exporter, peer.name, "p2p_unmap", f"{peer.name}, {len(grants)} pages"):
         await exporter.p2p_unmap(vma, peer, start, end, list(addresses))
+
+
+def device_parts(mm: AddressSpace, start: int, end: int) -> list[tuple[int, int]]:
+    """``[start, end)`` as the caller of ``p2p_map`` splits it: one part a vma that offers it, holes left out."""
+    return [
+        (max(start, vma.vm_start), min(end, vma.vm_end))
+        for vma in mm.vmas
+        if vma.vm_start < end and start < vma.vm_end and vma.has_op("p2p_map")
+    ]
+
+
+__all__ = ["Grant", "Peer", "ask", "check_range", "device_parts", "p2p_map", "p2p_unmap"]

@@ -13,6 +13,7 @@ from p2plab.core.events import emit
 from p2plab.core.tracked import Tracked
 from p2plab.core.world import World
 from p2plab.p2p.aperture import PAGE_SIZE
+from p2plab.p2p.contract import Peer
 from p2plab.p2p.events import (
     BeatIssued,
     BeatLanded,
@@ -37,8 +38,11 @@ class Transfer:
 class DmaEngine(Tracked):
     """The engine of one importer, an actor of its own. ``table`` maps a page's virtual address to a DMA address."""
 
-    def __init__(self, world: World, name: str, importer: str, fabric: Fabric, beat_ticks: int = 1) -> None:
+    def __init__(
+        self, world: World, name: str, importer: str, fabric: Fabric, beat_ticks: int = 1, peer: Peer | None = None
+    ) -> None:
         self.name = name
+        self.peer = peer
         self.importer = importer
         self.fabric = fabric
         self.beat_ticks = beat_ticks
@@ -46,6 +50,7 @@ class DmaEngine(Tracked):
         self.queue: list[Transfer] = []
         self.next_page: int | None = None
         self.in_flight: tuple[int, int] | None = None
+        self.stopped = 0  #: how many reasons there are not to begin another beat
         world.actor(name, self.run)
 
     # -- what a driver does to its device ---------------------------------------------------------------------------
@@ -60,17 +65,21 @@ class DmaEngine(Tracked):
     async def clear(self, start: int, end: int) -> None:
         """Take the translations of ``[start, end)`` out of the device. A beat under way is not called back."""
         await step("clears translations", duration=self.beat_ticks)
+        self.clear_now(start, end)
+
+    def clear_now(self, start: int, end: int) -> None:
+        """The same within the running step: for a callback that must not sleep."""
         for page in [page for page in self.table if start <= page < end]:
             del self.table[page]
         emit(TranslationCleared(self.importer, start, end))
 
     async def drain(self, start: int, end: int) -> None:
         """Wait until no beat to a page of ``[start, end)`` is under way."""
-        await wait_event(
-            lambda: self.in_flight is None or not start <= self.in_flight[0] < end,
-            "DMA drained",
-            waits_for=lambda: (self.name,),
-        )
+        await wait_event(lambda: self.drained(start, end), "DMA drained", waits_for=lambda: (self.name,))
+
+    def drained(self, start: int, end: int) -> bool:
+        """Whether no beat to a page of ``[start, end)`` is under way."""
+        return self.in_flight is None or not start <= self.in_flight[0] < end
 
     def start(self, transfer: Transfer) -> None:
         """Ring the doorbell: queue a transfer, within the running step."""
@@ -100,7 +109,7 @@ class DmaEngine(Tracked):
 
     def _ready(self) -> bool:
         """Whether there is a transfer, and a translation for its next page; without one the engine stops there."""
-        if not self.queue:
+        if not self.queue or self.stopped:
             return False
         return (self.queue[0].start if self.next_page is None else self.next_page) in self.table
 
@@ -110,7 +119,7 @@ class DmaEngine(Tracked):
         self.in_flight = None
         number = (page - transfer.start) // PAGE_SIZE
         data = f"DMA page {number}".encode()[:BYTES].ljust(BYTES, b"#") if transfer.write else None
-        hit = self.fabric.access(address, data)
+        hit = self.fabric.access(address, data, self.peer)
         emit(BeatLanded(self.importer, page, address, transfer.write, *hit))
         if self.queue and self.queue[0] is transfer:
             self.next_page = page + PAGE_SIZE

@@ -16,6 +16,18 @@ def pages(start: int, end: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class MapAsked(Event):
+    """The caller of ``p2p_map`` is about to ask for ``[start, end)`` of the vma ``[vm_start, vm_end)``."""
+
+    importer: str
+    exporter: str
+    start: Addr
+    end: Addr
+    vm_start: Addr
+    vm_end: Addr
+
+
+@dataclass(frozen=True, slots=True)
 class P2PMapped(Event):
     """``p2p_map`` said yes: one DMA address for each page of ``[start, end)``, and the frame behind each."""
 
@@ -26,6 +38,7 @@ class P2PMapped(Event):
     write: bool
     addresses: tuple[Addr, ...]
     frames: tuple[str, ...]
+    mm: str = ""
 
     def __str__(self) -> str:
         return f"{self.importer} has {self.frames[0]}..{self.frames[-1]} at {self.addresses[0]:#x}"
@@ -33,13 +46,14 @@ class P2PMapped(Event):
 
 @dataclass(frozen=True, slots=True)
 class P2PMapFailed(Event):
-    """``p2p_map`` said no."""
+    """``p2p_map`` said no: ``status`` is what it returned, ``errno`` how its caller reads that."""
 
     importer: str
     exporter: str
     start: Addr
     end: Addr
     errno: str
+    status: int = 0
 
     def __str__(self) -> str:
         return f"{self.importer}: p2p_map failed, -{self.errno}"
@@ -75,49 +89,6 @@ class TranslationCleared(Event):
     importer: str
     start: Addr
     end: Addr
-
-
-@dataclass(frozen=True, slots=True)
-class SlotTaken(Event):
-    """A slot of the exporter's BAR aperture now shows ``frame``."""
-
-    exporter: str
-    slot: int
-    frame: str
-
-    def __str__(self) -> str:
-        return f"slot {self.slot} = {self.frame}"
-
-
-@dataclass(frozen=True, slots=True)
-class SlotFreed(Event):
-    """A slot of the exporter's BAR aperture shows nothing any more."""
-
-    exporter: str
-    slot: int
-    frame: str
-
-
-@dataclass(frozen=True, slots=True)
-class MoveBegun(Event):
-    """The exporter is about to move an object: until MoveEnded, ``p2p_map`` must not answer with the old place."""
-
-    exporter: str
-    object: str
-
-    def __str__(self) -> str:
-        return f"wants to move {self.object}"
-
-
-@dataclass(frozen=True, slots=True)
-class MoveEnded(Event):
-    """The object is at its new place."""
-
-    exporter: str
-    object: str
-
-    def __str__(self) -> str:
-        return f"moved {self.object}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +136,79 @@ class BeatLanded(Event):
     owner: str
     before: bytes
     after: bytes
+    generation: int = 0  #: how often that frame changed hands or lost its content
 
     def __str__(self) -> str:
         what = "writes" if self.write else "reads"
         return f"{what} {self.frame or 'nothing'}{f' of {self.owner}' if self.owner else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class MapRetried(Event):
+    """The range was invalidated while it was being mapped: the importer goes round again, for the ``times``-th time."""
+
+    importer: str
+    times: int
+
+    def __str__(self) -> str:
+        return f"{self.importer} goes round again ({self.times})"
+
+
+@dataclass(frozen=True, slots=True)
+class WaitTimedOut(Event):
+    """``hmm_range_wait_until_valid`` gave up after its 1000 ms."""
+
+    importer: str
+
+    def __str__(self) -> str:
+        return f"{self.importer}: not valid within 1000 ms"
+
+
+@dataclass(frozen=True, slots=True)
+class UseAfterFree(Event):
+    """A pointer to something that was freed was followed: what KASAN would report."""
+
+    who: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"use after free by {self.who}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class IommuFault(Event):
+    """The IOMMU has no translation for what the device sent: the access goes nowhere and is logged."""
+
+    importer: str
+    address: Addr
+    write: bool
+
+    def __str__(self) -> str:
+        return f"IOMMU fault: {self.importer} {'writes' if self.write else 'reads'} {self.address:#x}"
+
+
+@dataclass(frozen=True, slots=True)
+class HmmRangeMapped(Event):
+    """``hmm_range_dma_map`` returned: ``counted`` pages by its own count, ``missing`` have no address in the end."""
+
+    importer: str
+    pages: int
+    counted: int
+    missing: tuple[int, ...]
+
+    def __str__(self) -> str:
+        missing = f", without {', '.join(map(str, self.missing))}" if self.missing else ""
+        return f"hmm_range_dma_map: {self.counted} of {self.pages}{missing}"
+
+
+@dataclass(frozen=True, slots=True)
+class HmmRangeUnmapped(Event):
+    """``hmm_range_dma_unmap`` returned; the pages of ``left`` were never unmapped."""
+
+    importer: str
+    pages: int
+    left: tuple[int, ...]
+
+    def __str__(self) -> str:
+        left = f", and leaves {', '.join(map(str, self.left))}" if self.left else ""
+        return f"hmm_range_dma_unmap: {self.pages} pages{left}"

@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
-from p2plab.mm import VM_DEVICE, File, Vma, VmOperations
+from p2plab.core.errors import KernelError
+from p2plab.core.events import emit
+from p2plab.core.locks import Mutex
+from p2plab.mm import VM_DEVICE, VM_WRITE, File, Vma, VmOperations, unmap_mapping_range
+from p2plab.p2p.aperture import PAGE_SIZE, Aperture
 from p2plab.p2p.contract import Peer
-from p2plab.p2p.memory import BufferObject
-from p2plab.pci import Machine
+from p2plab.p2p.exporter_events import LendingEnded, Lent, ObjectDestroyed, PermissionChanged
+from p2plab.p2p.fabric import Fabric
+from p2plab.p2p.memory import BufferObject, DeviceMemory
+from p2plab.p2p.wiring import set_ops
+from p2plab.pci import Machine, reach_2019, reach_today
 
 
 class Exporter(VmOperations):
-    """``vm_ops`` of a device vma. A driver overrides ``p2p_map`` and ``p2p_unmap``, or leaves both out."""
+    """``vm_ops`` of a device vma. A driver overrides ``p2p_map`` and ``p2p_unmap``, or leaves both out.
 
-    name: str
-    bdf: str
-    machine: Machine
+    What is here keeps the books: who was lent which page at which address, who may be lent what, and who must be told.
+    """
+
+    wiring = "as-intended"  #: who sets and who calls the callbacks
+    rules = "today"  #: whose reachability counts: ``rfc2019`` or ``today``
+    gone = ""  #: the disaster after which nothing is lent any more
+
+    def __init__(
+        self,
+        name: str,
+        bdf: str,
+        machine: Machine,
+        memory: DeviceMemory,
+        aperture: Aperture,
+        fabric: Fabric | None = None,
+    ) -> None:
+        self.name = name
+        self.bdf = bdf
+        self.machine = machine
+        self.memory = memory
+        self.aperture = aperture
+        self.fabric = fabric
+        self.lock = Mutex(f"{name}.bar")
+        self.files: dict[str, BufferFile] = {}  #: object -> the file through which processes map it
+        self.lent: dict[tuple[str, int], int] = {}  #: (importer, page's virtual address) -> address lent
+
+    # -- what is behind a vma, and who may have it ------------------------------------------------------------------
 
     def object_behind(self, vma: Vma) -> BufferObject:
         """The object that a vma of ours shows."""
@@ -26,8 +57,80 @@ class Exporter(VmOperations):
         return self.object_behind(vma).frame_name(vma.pgoff_of(address))
 
     def reaches(self, peer: Peer) -> bool:
-        """Whether the two devices share an upstream bridge: the rule of January 2019 without its ACS part."""
-        return self.machine.common_bridge(self.bdf, peer.bdf) is not None
+        """Whether the peer's accesses would arrive at our BAR, by the rules of the year."""
+        machine = self.machine if self.fabric is None else self.fabric.machine
+        reach = reach_2019 if self.rules == "rfc2019" else reach_today
+        return reach(machine, self.bdf, peer.bdf).reachable
+
+    def check(self, vma: Vma, write: bool) -> None:
+        """-ENODEV, -ENXIO, -EIO, -EACCES or -EPERM where nothing may be lent of this vma now. Asked at every map."""
+        thing = self.object_behind(vma)
+        if self.gone:
+            raise KernelError("ENODEV", f"{self.name} is gone ({self.gone})")
+        if thing.state == "destroyed":
+            raise KernelError("ENXIO", f"{thing.name} was destroyed")
+        if thing.state == "lost":
+            raise KernelError("EIO", f"the bytes of {thing.name} were lost, and its owner has not filled it anew")
+        if not thing.allowed:
+            raise KernelError("EACCES", f"{thing.owner} withdrew the permission to lend {thing.name}")
+        if write and not vma.vm_flags & VM_WRITE:
+            raise KernelError("EPERM", f"the vma at {vma.vm_start:#x} is read-only")
+
+    # -- the books --------------------------------------------------------------------------------------------------
+
+    def lend(self, vma: Vma, peer: Peer, start: int, buses: list[tuple[int, str]], pa: list[int]) -> None:
+        """Write one address a page into ``pa`` and the books: an IOVA of that peer where an IOMMU is on."""
+        iommu = self.fabric.iommu if self.fabric is not None else None
+        for number, (bus, kind) in enumerate(buses):
+            pa[number] = bus if iommu is None or kind == "link" else iommu.map(peer.name, bus)
+            self.lent[peer.name, start + number * PAGE_SIZE] = pa[number]
+        kinds = tuple(kind if iommu is None or kind == "link" else "iova" for _, kind in buses)
+        emit(Lent(self.name, peer.name, self.object_behind(vma).name, start, tuple(pa), kinds))
+
+    def strike(self, peer: Peer, start: int, end: int) -> None:
+        """Take ``[start, end)`` of a peer out of the books, and out of the IOMMU."""
+        iommu = self.fabric.iommu if self.fabric is not None else None
+        for page in range(start, end, PAGE_SIZE):
+            address = self.lent.pop((peer.name, page), None)
+            if iommu is not None and address is not None and iommu.translate(peer.name, address) is not None:
+                iommu.unmap(peer.name, address)
+        emit(LendingEnded(self.name, peer.name, start, end))
+
+    def revoke(self, thing: BufferObject) -> None:
+        """After everybody was told: where an IOMMU is on, no address that was lent for the object leads to it."""
+        if self.fabric is not None and self.fabric.iommu is not None:
+            slots = [slot for slot in self.aperture.slots_of(thing) if slot is not None]
+            self.fabric.iommu.revoke(tuple(self.aperture.address(slot) for slot in slots))
+
+    # -- telling everybody ------------------------------------------------------------------------------------------
+
+    async def invalidate(self, thing: BufferObject) -> None:
+        """Take an object back from all who mapped it, in every process, without moving it.
+
+        By the file's reverse map, as DRM drivers do (``drm_vma_node_unmap``): no mmap_lock is needed, and none is held.
+        """
+        if thing.name in self.files:
+            mapping = self.files[thing.name].f_mapping
+            await unmap_mapping_range(mapping, 0, mapping.i_size - 1)
+
+    def permit(self, thing: BufferObject, allowed: bool) -> None:
+        """Change, within the running step, whether other devices may be lent the object."""
+        thing.allowed = allowed
+        emit(PermissionChanged(self.name, thing.name, allowed))
+
+    def destroy(self, thing: BufferObject) -> None:
+        """Free an object's memory and its slots, within the running step; the vmas that show it stay."""
+        for slot in self.aperture.slots_of(thing):
+            if slot is not None:
+                self.aperture.free(slot)
+        self.memory.destroy(thing.name)
+        emit(ObjectDestroyed(self.name, thing.name))
+
+    def open_file(self, name: str) -> BufferFile:
+        """The file of an object, to be mapped by a process."""
+        if name not in self.files:
+            self.files[name] = BufferFile(self, self.memory.objects[name])
+        return self.files[name]
 
 
 class BufferFile(File):
@@ -45,7 +148,9 @@ class BufferFile(File):
         self.thing = thing
 
     async def mmap(self, vma: Vma) -> None:
-        """Mark the vma as device memory; nothing is mapped for the CPU."""
+        """Mark the vma as device memory; nothing is mapped for the CPU. -ENODEV after a disaster."""
+        if self.exporter.gone:
+            raise KernelError("ENODEV", f"{self.exporter.name} is gone ({self.exporter.gone})")
         vma.vm_flags |= VM_DEVICE
-        vma.vm_ops = self.exporter
         vma.vm_private_data = self.thing
+        set_ops(vma, self.exporter, self.exporter.name, self.exporter.wiring)

@@ -5,30 +5,46 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from p2plab.core.errors import KernelError
+from p2plab.core.events import emit
 from p2plab.core.tracked import Tracked
-from p2plab.p2p.aperture import Aperture
-from p2plab.p2p.memory import BYTES
-from p2plab.pci import Machine
+from p2plab.p2p.aperture import PAGE_SIZE, Aperture
+from p2plab.p2p.contract import Peer
+from p2plab.p2p.events import IommuFault
+from p2plab.p2p.iommu import Iommu
+from p2plab.p2p.memory import BYTES, DeviceMemory, MainMemory
+from p2plab.pci import Machine, reach_today
 
+#: Where the addresses of private links begin: no bus address and no IOVA of the scenes is as high (illustrative).
+LINK_BASE = 1 << 56
 #: What a read returns when nobody answers (an Unsupported Request completes with all ones).
-NOBODY = b"\xff" * BYTES
+ALL_ONES = b"\xff" * BYTES
 
 
 class Landing(NamedTuple):
-    """Where one access landed: the frame, its owner, and the frame's bytes before and after."""
+    """Where one access landed: the frame, its owner, the frame's bytes before and after, and its generation."""
 
     frame: str
     owner: str
     before: bytes
     after: bytes
+    generation: int
+
+
+NOBODY = Landing("", "", ALL_ONES, ALL_ONES, 0)
 
 
 class Fabric(Tracked):
-    """A machine's buses, with the apertures that are modelled behind its BARs, by (bdf, BAR)."""
+    """A machine's buses, with the apertures that are modelled behind its BARs, by (bdf, BAR).
 
-    def __init__(self, machine: Machine) -> None:
+    ``iommu`` is None where it is off; ``ram`` is None where no exporter falls back to main memory.
+    """
+
+    def __init__(self, machine: Machine, iommu: Iommu | None = None, ram: MainMemory | None = None) -> None:
         self.machine = machine
+        self.iommu = iommu
+        self.ram = ram
         self.targets: dict[tuple[str, int], Aperture] = {}
+        self.links: dict[tuple[str, int], tuple[DeviceMemory, int]] = {}  #: (importer, link address) -> frame
 
     def attach(self, bdf: str, bar: int, aperture: Aperture) -> None:
         """Put an aperture behind a BAR; -EINVAL if it does not start in the BAR or does not fit."""
@@ -38,18 +54,48 @@ class Fabric(Tracked):
             raise KernelError("EINVAL", f"{first:#x}..{last:#x} is not inside BAR {bar} of {bdf}: {found}")
         self.targets[bdf, bar] = aperture
 
-    def access(self, address: int, data: bytes | None) -> Landing:
-        """Write ``data`` (or read, if None) at a bus address; what nobody decodes is lost."""
+    def link(self, importer: str, memory: DeviceMemory, frame: int) -> int:
+        """An address for a frame that only ``importer`` understands, over a link of its own."""
+        address = LINK_BASE + frame * PAGE_SIZE
+        self.links[importer, address] = (memory, frame)
+        return address
+
+    def access(self, address: int, data: bytes | None, peer: Peer | None = None) -> Landing:
+        """Write ``data`` (or read, if None) as ``peer``; what nobody decodes, or no bridge carries, is lost."""
+        linked = self.links.get((peer.name, address)) if peer is not None else None
+        if linked is not None:
+            return _touch(*linked, data)
+        if self.iommu is not None and peer is not None:
+            bus = self.iommu.translate(peer.name, address)
+            if bus is None:
+                emit(IommuFault(peer.name, address, data is not None))
+                return NOBODY
+            address = bus
+        frame = self.ram.frame_at(address) if self.ram is not None else None
+        if frame is not None and self.ram is not None:
+            return _touch(self.ram, frame, data)
+        return self._through_a_bar(address, data, peer)
+
+    def carries(self, peer: Peer, bdf: str) -> bool:
+        """Whether what ``peer`` sends to a function arrives: by a bridge they share, or a host bridge that is trusted."""
+        return reach_today(self.machine, bdf, peer.bdf).reachable
+
+    def _through_a_bar(self, address: int, data: bytes | None, peer: Peer | None) -> Landing:
         decoded = self.machine.decode(address)
         if decoded.device is None or decoded.resource is None:
-            return Landing("", "", NOBODY, NOBODY)
+            return NOBODY
         aperture = self.targets.get((decoded.device.bdf, decoded.resource.index))
         slot = aperture.slot_at(address) if aperture is not None else None
         frame = aperture.shows[slot] if aperture is not None and slot is not None else None
-        if aperture is None or frame is None:
-            return Landing("", "", NOBODY, NOBODY)
-        memory = aperture.memory
-        before = memory.content[frame]
-        if data is not None:
-            memory.content[frame] = data
-        return Landing(*memory.who(frame), before, memory.content[frame])
+        if aperture is None or frame is None or not aperture.powered:
+            return NOBODY
+        if peer is not None and not self.carries(peer, decoded.device.bdf):
+            return NOBODY
+        return _touch(aperture.memory, frame, data)
+
+
+def _touch(memory: DeviceMemory, frame: int, data: bytes | None) -> Landing:
+    before = memory.content[frame]
+    if data is not None:
+        memory.content[frame] = data
+    return Landing(*memory.who(frame), before, memory.content[frame], memory.generation[frame])

@@ -1,75 +1,91 @@
-"""An importer: a driver whose device reaches another device's memory through a process's vma."""
+"""Importers: a device that reaches another device's memory through a process's vma, as of 2019 and as of today."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
-from p2plab.core.actors import wait_event
-from p2plab.core.locks import Mutex
+from p2plab.core.actors import idle, step, wait_event
+from p2plab.core.errors import KernelError
+from p2plab.core.events import emit
+from p2plab.core.tracked import Tracked
 from p2plab.core.world import World
-from p2plab.mm import AddressSpace, MmuNotifier, MmuNotifierRange
-from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.contract import Grant, Peer, p2p_map, p2p_unmap
-from p2plab.p2p.engine import DmaEngine
+from p2plab.mm import (
+    AddressSpace,
+    MmuIntervalNotifier,
+    MmuNotifier,
+    MmuNotifierRange,
+    mmu_interval_notifier_insert,
+)
+from p2plab.p2p.events import WaitTimedOut
 from p2plab.p2p.fabric import Fabric
+from p2plab.p2p.mapper import Mapper
+
+#: hmm_range_wait_until_valid of January 2019 gives up after this many milliseconds [20190129165428.3931-6].
+HMM_RANGE_DEFAULT_TIMEOUT = 1000
 
 
-class Importer(MmuNotifier):
-    """What every importer has: its device, its engine, a lock of its own, and the grants it holds, by page.
+class Timer(Tracked):
+    """One timer, an actor of its own: while it is armed and ``unless`` is not so, its time may run out at any moment."""
 
-    It listens to one address space. A driver overrides ``map`` and the notifier's callbacks; the methods here are what
-    a driver of 2019 gets from HMM (``hmm_range_register``, ``hmm_range_wait_until_valid``, ``hmm_range_valid``).
+    def __init__(self, world: World, name: str) -> None:
+        self.armed = False
+        self.rang = False
+        world.actor(name, self.run)
+
+    def arm(self, armed: bool = True) -> None:
+        """Start it, or stop it, within the running step."""
+        self.armed, self.rang = armed, False
+
+    async def run(self) -> None:
+        """For ever: wait to be armed, let the time pass."""
+        while True:
+            await idle(lambda: self.armed and not self.rang, "")
+            await step(f"{HMM_RANGE_DEFAULT_TIMEOUT} ms", self._ring, duration=HMM_RANGE_DEFAULT_TIMEOUT)
+
+    def _ring(self) -> None:
+        self.rang = self.armed
+
+
+class Importer(Mapper, MmuNotifier):
+    """As of January 2019: an ``mmu_notifier`` with a count of invalidations under way and a sequence number.
+
+    A driver overrides ``map`` and the notifier's callbacks; the methods here are what it gets from HMM
+    (``hmm_range_register``, ``hmm_range_wait_until_valid``, ``hmm_range_valid``).
     """
 
     def __init__(
-        self, world: World, name: str, bdf: str, mm: AddressSpace, fabric: Fabric, beat_ticks: int = 1
+        self,
+        world: World,
+        name: str,
+        bdf: str,
+        mm: AddressSpace,
+        fabric: Fabric,
+        beat_ticks: int = 1,
+        timed: bool = False,
     ) -> None:
-        self.name = name
-        self.peer = Peer(name, bdf)
-        self.mm = mm
-        self.lock = Mutex(f"{name}.lock")
-        self.engine = DmaEngine(world, f"{name}_dma", name, fabric, beat_ticks)
-        self.held: dict[int, Grant] = {}
+        super().__init__(world, name, bdf, mm, fabric, beat_ticks)
+        self.timer = Timer(world, f"{name}_timer") if timed else None
         self.invalidations = 0  #: how many are under way over a range of ours
         self.sequence = 0  #: how many there ever were
         self.lost = False  #: whether the invalidation under way took something that will be wanted again
-        self.map_again: Callable[[], None] = _nobody
 
-    async def map(self, start: int, end: int) -> None:
-        """Get addresses for ``[start, end)`` and program the device with them. Raises what ``p2p_map`` raises."""
-        raise NotImplementedError
-
-    async def unmap(self, start: int, end: int) -> None:
-        """Stop using ``[start, end)`` and give it back, because the user asked."""
-        async with self.lock:
-            self.engine.abort()
-            await self.engine.clear(start, end)
-            await self.engine.drain(start, end)
-            await self.p2p_unmap(start, end)
-
-    # -- towards the exporter ---------------------------------------------------------------------------------------
-
-    async def p2p_map(self, start: int, end: int, write: bool = True) -> tuple[int, ...]:
-        """The DMA addresses of ``[start, end)``, one a page. The exporter is asked only for pages not held already."""
-        pages = range(start, end, PAGE_SIZE)
-        have = {page: self.held[page].address for page in pages if page in self.held}
-        for first, last in _runs([page for page in pages if page not in have]) if pages else [(start, end)]:
-            for grant in await p2p_map(self.mm, self.peer, first, last, write):
-                self.held[grant.page] = grant
-                have[grant.page] = grant.address
-        return tuple(have[page] for page in pages)
-
-    async def p2p_unmap(self, start: int, end: int) -> None:
-        """Give back whatever is held of ``[start, end)``; nothing, if nothing is."""
-        mine = [self.held.pop(page) for page in sorted(self.held) if start <= page < end]
-        for grants in _adjacent(mine):
-            await p2p_unmap(self.peer, grants)
-
-    # -- towards the notifier ---------------------------------------------------------------------------------------
+    async def listen(self, start: int, end: int) -> None:
+        """``hmm_mirror_register``: be told about the whole address space."""
+        await self.mm.mmu_notifier_register(self)
 
     async def wait_until_valid(self) -> int:
-        """Wait until no invalidation is under way; the sequence number to show to :meth:`valid` later."""
-        await wait_event(lambda: self.invalidations == 0, "range valid")
+        """Wait until no invalidation is under way; the sequence number to show to :meth:`valid` later.
+
+        -EBUSY after 1000 ms, where the importer has a timer.
+        """
+        if self.timer is None:
+            await wait_event(lambda: self.invalidations == 0, "range valid")
+            return int(self.sequence)
+        timer = self.timer
+        timer.arm()
+        await wait_event(lambda: self.invalidations == 0 or timer.rang, "range valid, or 1000 ms")
+        timer.arm(False)
+        if self.invalidations:
+            emit(WaitTimedOut(self.name))
+            raise KernelError("EBUSY", f"the range was not valid within {HMM_RANGE_DEFAULT_TIMEOUT} ms")
         return int(self.sequence)
 
     def valid(self, sequence: int) -> bool:
@@ -80,8 +96,7 @@ class Importer(MmuNotifier):
         """Count an invalidation; a callback says so first of all, under its lock."""
         self.invalidations += 1
         self.sequence += 1
-        # What munmap takes is gone for good; anything else may be asked for again.
-        self.lost |= range.event != "UNMAP" and any(range.start <= page < range.end for page in self.held)
+        self.lost |= self.wanted_again(range)
 
     def invalidation_ends(self, range: MmuNotifierRange) -> None:
         """Its end. What it took is asked for again, by ``map_again``, which whoever owns the driver sets."""
@@ -91,28 +106,12 @@ class Importer(MmuNotifier):
             self.map_again()
 
 
-def _nobody() -> None:
-    """Nobody asks for anything again."""
+class IntervalImporter(Mapper, MmuIntervalNotifier):  # type: ignore[misc]  # `mm` is None until it is inserted
+    """As of Linux 5.5 and later: an ``mmu_interval_notifier`` over the range it mirrors, and its retry protocol.
 
+    The contract of 2019 with today's notifier: nobody posted that pair. It is here to show what the protocol catches.
+    """
 
-def _runs(pages: Iterable[int]) -> list[tuple[int, int]]:
-    """Pages as ranges ``[start, end)`` without holes."""
-    runs: list[tuple[int, int]] = []
-    for page in pages:
-        if runs and runs[-1][1] == page:
-            runs[-1] = (runs[-1][0], page + PAGE_SIZE)
-        else:
-            runs.append((page, page + PAGE_SIZE))
-    return runs
-
-
-def _adjacent(grants: Iterable[Grant]) -> list[tuple[Grant, ...]]:
-    """Grants in runs of adjacent pages of one vma: what one ``p2p_unmap`` can take."""
-    runs: list[tuple[Grant, ...]] = []
-    for grant in grants:
-        last = runs[-1][-1] if runs else None
-        if last is not None and last.vma is grant.vma and last.page + PAGE_SIZE == grant.page:
-            runs[-1] = (*runs[-1], grant)
-        else:
-            runs.append((grant,))
-    return runs
+    async def listen(self, start: int, end: int) -> None:
+        """``mmu_interval_notifier_insert``: be told about this range only."""
+        await mmu_interval_notifier_insert(self, self.mm, start, end - start)

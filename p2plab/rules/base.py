@@ -25,6 +25,7 @@ class Rule:
 
     ``source`` is a Message-ID of linux-mm or a kernel file; ``stated`` says whether it is written there (True) or
     inferred from it. ``years``: ``2019``, ``now`` or both. ``number`` is the promise's number in the documentation.
+    ``kind``: a ``promise`` must never be broken; a ``price`` is paid by a driver that may well be right.
     """
 
     name: ClassVar[str]
@@ -33,9 +34,11 @@ class Rule:
     source: ClassVar[str]
     stated: ClassVar[bool]
     years: ClassVar[str] = "2019 and now"
+    kind: ClassVar[str] = "promise"
 
     def __init__(self) -> None:
         self.exercised = False  #: whether anything happened that could have broken it
+        self.notes: tuple[str, ...] = ()  #: what was let pass although a literal reading forbids it, and why
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         """Look at the next entry; yield what it breaks."""
@@ -44,6 +47,11 @@ class Rule:
     def broken(self, entry: Entry, culprit: str, what: str) -> Finding:
         """A finding of this rule at this entry."""
         return Finding(self.name, entry.step, entry.actor, culprit, what)
+
+    def excuse(self, what: str) -> None:
+        """Note what another rule, or the thread, allows against this one."""
+        if what not in self.notes:
+            self.notes = (*self.notes, what)
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,11 @@ class Board:
         if finding is not None:
             return f"broken at step {finding.step}"
         return "kept" if rule.exercised else "not exercised"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the rules let pass, each with its reason: where two promises contradict, it is said here."""
+        return tuple(f"{rule.name}: {note}" for rule in self.rules for note in rule.notes)
 
 
 def judge(log: Iterable[Entry], rules: Sequence[type[Rule]]) -> Board:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from p2plab.core.calls import Called, Returned
 from p2plab.core.events import Entry
@@ -11,13 +10,16 @@ from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import BeatIssued, BeatLanded, P2PMapped, P2PUnmapped, TranslationCleared, TranslationSet
 from p2plab.rules.base import Finding, Rule
+from p2plab.rules.watch import CALLBACKS, GrantRule
+
+Pages = frozenset[tuple[str, int]]
 
 
 class Obedience(Rule):
     """Per importer: pages held, pages translated, the page in flight; compared when its callback returns.
 
     What ``p2p_map`` gives while the callback runs is not asked back by it: the importer finds that out when it looks
-    again before programming its device, and the rule against stale DMA sees whether it did.
+    again before programming its device. Who is not called back at all must have nothing when the notifier ends.
     """
 
     name = "obedience"
@@ -28,67 +30,85 @@ class Obedience(Rule):
 
     def __init__(self) -> None:
         super().__init__()
-        self.held: dict[str, set[int]] = {}
-        self.translated: dict[str, set[int]] = {}
+        self.held: Pages = frozenset()
+        self.translated: Pages = frozenset()
         self.in_flight: dict[str, int] = {}
-        self.announced: dict[str, list[tuple[int, int]]] = {}
-        self.asked_back: dict[tuple[str, str], set[int]] = {}
+        self.mms: dict[str, str] = {}
+        #: actor -> (range, what was translated when it was announced and was not taken out since)
+        self.announced: dict[str, tuple[tuple[int, int, Pages], ...]] = {}
+        self.asked_back: dict[tuple[str, str], Pages] = {}
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event
         if isinstance(event, P2PMapped):
-            self.held.setdefault(event.importer, set()).update(range(event.start, event.end, PAGE_SIZE))
+            self.mms[event.importer] = event.mm
+            self.held |= _pages(event.importer, event.start, event.end)
         elif isinstance(event, P2PUnmapped):
-            back = range(event.start, event.end, PAGE_SIZE)
-            self.held.setdefault(event.importer, set()).difference_update(back)
-            for (_, importer), pages in self.asked_back.items():
-                if importer == event.importer:
-                    pages.difference_update(back)
+            gone = _pages(event.importer, event.start, event.end)
+            self.held -= gone
+            self.asked_back = {key: pages - gone for key, pages in self.asked_back.items()}
         elif isinstance(event, TranslationSet):
-            pages = {event.start + n * PAGE_SIZE for n in range(len(event.addresses))}
-            self.translated.setdefault(event.importer, set()).update(pages)
+            end = event.start + len(event.addresses) * PAGE_SIZE
+            self.translated |= _pages(event.importer, event.start, end)
         elif isinstance(event, TranslationCleared):
-            gone = {p for p in self.translated.get(event.importer, ()) if event.start <= p < event.end}
-            self.translated.setdefault(event.importer, set()).difference_update(gone)
+            self._cleared(_pages(event.importer, event.start, event.end))
         elif isinstance(event, BeatIssued):
             self.in_flight[event.importer] = event.page
         elif isinstance(event, BeatLanded):
             self.in_flight.pop(event.importer, None)
         elif isinstance(event, NotifierStart):
-            self.announced.setdefault(entry.actor, []).append((event.start, event.end))
-        elif isinstance(event, NotifierEnd) and self.announced.get(entry.actor):
-            self.announced[entry.actor].pop()
-        elif isinstance(event, Called) and event.function == "invalidate_range_start":
-            self.asked_back[entry.actor, event.target] = set(self.held.get(event.target, ()))
-        elif isinstance(event, Returned) and event.function == "invalidate_range_start":
+            before = frozenset(key for key in _within(self.translated, event.start, event.end))
+            self.announced[entry.actor] = (*self.announced.get(entry.actor, ()), (event.start, event.end, before))
+        elif isinstance(event, Called) and event.function in CALLBACKS:
+            self.asked_back[entry.actor, event.target] = self.held
+        elif isinstance(event, Returned) and event.function in CALLBACKS:
             yield from self._callback_returned(entry, event.target)
+        elif isinstance(event, NotifierEnd) and self.announced.get(entry.actor):
+            yield from self._notifier_ended(entry, event)
+
+    def _cleared(self, gone: Pages) -> None:
+        self.translated -= gone
+        for actor, ranges in self.announced.items():
+            self.announced[actor] = tuple((start, end, before - gone) for start, end, before in ranges)
 
     def _callback_returned(self, entry: Entry, importer: str) -> Iterator[Finding]:
-        if importer not in self.held or not self.announced.get(entry.actor):
+        if importer not in self.mms or not self.announced.get(entry.actor):
             return
-        start, end = self.announced[entry.actor][-1]
+        start, end, before = self.announced[entry.actor][-1]
         self.exercised = True
-        held = self.asked_back.pop((entry.actor, importer), set())
+        held = self.asked_back.pop((entry.actor, importer), frozenset())
         left = [
             f"{len(pages)} pages {what}"
-            for what, having in (("still mapped", held), ("still translated", self.translated.get(importer, ())))
-            if (pages := [page for page in having if start <= page < end])
+            for what, having in (("still mapped", held), ("still translated", self.translated))
+            if (pages := _within(having, start, end, importer))
         ]
         page = self.in_flight.get(importer)
         if page is not None and start <= page < end:
             left.append("a beat in flight")
         if left:
             yield self.broken(entry, importer, f"{importer} returned from its callback with {', '.join(left)}")
+        rest = frozenset(key for key in before if key[0] != importer)
+        self.announced[entry.actor] = (*self.announced[entry.actor][:-1], (start, end, rest))
+
+    def _notifier_ended(self, entry: Entry, event: NotifierEnd) -> Iterator[Finding]:
+        _, _, before = self.announced[entry.actor][-1]
+        self.announced[entry.actor] = self.announced[entry.actor][:-1]
+        for importer in sorted({who for who, _ in before if self.mms.get(who) == event.mm and event.mm}):
+            pages = [page for who, page in before if who == importer]
+            self.exercised = True
+            what = f"the {event.event} is over, {importer} heard nothing of it and still translates {len(pages)} pages"
+            yield self.broken(entry, importer, what)
 
 
-@dataclass
-class _Granted:
-    address: int
-    frame: str
-    taken_back: str = ""  #: how and when it ended; empty while it is good
+def _pages(importer: str, start: int, end: int) -> Pages:
+    return frozenset((importer, page) for page in range(start, end, PAGE_SIZE))
 
 
-class NoStaleDma(Rule):
+def _within(pages: Pages, start: int, end: int, importer: str = "") -> list[tuple[str, int]]:
+    return [key for key in pages if start <= key[1] < end and importer in ("", key[0])]
+
+
+class NoStaleDma(GrantRule):
     """Per importer and page: the last grant, and whether it was given or taken back since."""
 
     name = "no-stale-dma"
@@ -97,44 +117,26 @@ class NoStaleDma(Rule):
     source = "20190129174728.6430-4-jglisse@redhat.com"
     stated = True
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.grants: dict[tuple[str, int], _Granted] = {}
-
     def see(self, entry: Entry) -> Iterator[Finding]:
-        event = entry.event
-        if isinstance(event, P2PMapped):
-            for number, (address, frame) in enumerate(zip(event.addresses, event.frames, strict=True)):
-                self.grants[event.importer, event.start + number * PAGE_SIZE] = _Granted(address, frame)
-        elif isinstance(event, P2PUnmapped):
-            self._end(event.start, event.end, f"given back at step {entry.step}", event.importer)
-        elif isinstance(event, NotifierEnd):
-            self._end(event.start, event.end, f"taken back at step {entry.step} ({event.event})")
-        elif isinstance(event, BeatLanded):
+        self.track(entry.event)
+        if isinstance(entry.event, BeatLanded):
             self.exercised = True
-            yield from self._landed(entry, event)
-
-    def _end(self, start: int, end: int, how: str, importer: str = "") -> None:
-        for (who, page), grant in self.grants.items():
-            if start <= page < end and importer in ("", who) and not grant.taken_back:
-                grant.taken_back = how
+            yield from self._landed(entry, entry.event)
 
     def _landed(self, entry: Entry, beat: BeatLanded) -> Iterator[Finding]:
         grant = self.grants.get((beat.importer, beat.page))
-        if grant is not None and not grant.taken_back and (grant.address, grant.frame) == (beat.address, beat.frame):
-            return
         verb = "wrote" if beat.write else "read"
         if grant is None:
             what = f"{beat.importer} {verb} {beat.address:#x}, which it was never given"
+        elif not grant.ended and (grant.address, grant.frame) == (beat.address, beat.frame):
+            return
+        elif not grant.ended and grant.address == beat.address and not beat.frame:
+            return  # nobody answers at a good address: the rule address-works knows whose fault that is
         else:
-            why = grant.taken_back or "moved without a word"
+            why = grant.ended or "moved without a word"
             what = f"{beat.importer} {verb} {beat.address:#x}, granted as {grant.frame} and {why}; "
-            what += "nothing is there now" if not beat.frame else f"it is {_whose(beat)} now"
+            what += "nothing is there now" if not beat.frame else f"it is {beat.frame} of {beat.owner} now"
         yield self.broken(entry, beat.importer, what)
-
-
-def _whose(beat: BeatLanded) -> str:
-    return f"{beat.frame} of {beat.owner}"
 
 
 class BalancedUnmap(Rule):
@@ -149,10 +151,12 @@ class BalancedUnmap(Rule):
     def __init__(self) -> None:
         super().__init__()
         self.count: dict[tuple[str, int], int] = {}
+        self.mms: dict[str, str] = {}
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event
         if isinstance(event, P2PMapped):
+            self.mms[event.importer] = event.mm
             for page in range(event.start, event.end, PAGE_SIZE):
                 self.count[event.importer, page] = self.count.get((event.importer, page), 0) + 1
         elif isinstance(event, P2PUnmapped):
@@ -171,7 +175,7 @@ class BalancedUnmap(Rule):
     def _vma_gone(self, entry: Entry, event: NotifierEnd) -> Iterator[Finding]:
         left: dict[str, int] = {}
         for (importer, page), count in self.count.items():
-            if count and event.start <= page < event.end:
+            if count and event.start <= page < event.end and self.mms.get(importer) in ("", event.mm):
                 left[importer] = left.get(importer, 0) + 1
                 self.count[importer, page] = 0
         for importer, pages in left.items():

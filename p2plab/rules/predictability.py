@@ -8,14 +8,24 @@ from p2plab.core.events import Entry
 from p2plab.mm.log import VmaUnmapped
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import P2PMapFailed, P2PMapped
+from p2plab.p2p.exporter_events import Disaster, ObjectDestroyed, PermissionChanged
 from p2plab.rules.base import Finding, Rule
+
+#: What each excuse has to do with the promise: literal readings that contradict are said, not hidden.
+WHY = {
+    "EACCES": "permission was withdrawn; read literally the promise forbids this refusal, and the promise to ask each "
+    "time demands it: the two contradict (<20190130000805.GS3176@redhat.com> lets the owner win)",
+    "ENXIO": "the object was destroyed while its vma lived on",
+    "EIO": "its content was lost in a disaster",
+    "EPERM": "the vma is read-only now",
+}
 
 
 class Predictability(Rule):
     """Per importer: the pages that were mapped once and whose vma is still there.
 
-    A later refusal is allowed when part of the vma is gone. The disasters that the thread also allows (unplug, PCI
-    error, GPU hang, suspend, a killed thread) do not happen in this model yet.
+    A later refusal is excused when part of the vma is gone, permission was withdrawn, or a listed disaster happened:
+    unplug, PCI error, GPU hang, suspend, reset (<20190130043020.GC30598@mellanox.com>, <20190130154328.GA3177@redhat.com>).
     """
 
     name = "predictability"
@@ -27,21 +37,45 @@ class Predictability(Rule):
 
     def __init__(self) -> None:
         super().__init__()
-        self.once: dict[str, set[int]] = {}
+        self.once: frozenset[tuple[str, int]] = frozenset()
+        self.excuses: dict[tuple[str, str], str] = {}  #: (exporter, errno) -> why it may say so now
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event
         if isinstance(event, P2PMapped):
-            pages = set(range(event.start, event.end, PAGE_SIZE))
-            self.exercised |= pages <= self.once.get(event.importer, set())
-            self.once.setdefault(event.importer, set()).update(pages)
+            pages = _pages(event.importer, event.start, event.end)
+            self.exercised |= pages <= self.once
+            self.once |= pages
         elif isinstance(event, VmaUnmapped):
-            for pages in self.once.values():
-                pages.difference_update([page for page in pages if event.start <= page < event.end])
+            self.once = frozenset(key for key in self.once if not event.start <= key[1] < event.end)
+        elif isinstance(event, PermissionChanged):
+            self._allow(event.exporter, "EACCES", not event.allowed)
+        elif isinstance(event, ObjectDestroyed):
+            self._allow(event.exporter, "ENXIO", True)
+        elif isinstance(event, Disaster):
+            self.excuses[event.exporter, "ENODEV"] = f"{event.why}: on the thread's list of what is really bad"
+            self._allow(event.exporter, "EIO", True)
         elif isinstance(event, P2PMapFailed):
-            pages = set(range(event.start, event.end, PAGE_SIZE))
-            if pages and pages <= self.once.get(event.importer, set()):
-                what = (
-                    f"{event.exporter} answered -{event.errno} to {event.importer}, which had mapped the range before"
-                )
-                yield self.broken(entry, event.exporter, what)
+            yield from self._refused(entry, event)
+
+    def _allow(self, exporter: str, errno: str, allowed: bool) -> None:
+        if allowed:
+            self.excuses[exporter, errno] = WHY[errno]
+        else:
+            self.excuses.pop((exporter, errno), None)
+
+    def _refused(self, entry: Entry, event: P2PMapFailed) -> Iterator[Finding]:
+        pages = _pages(event.importer, event.start, event.end)
+        if not pages or not pages <= self.once:
+            return
+        self.exercised = True
+        why = self.excuses.get((event.exporter, event.errno), WHY["EPERM"] if event.errno == "EPERM" else "")
+        what = f"{event.exporter} answered -{event.errno} to {event.importer}, which had mapped the range before"
+        if why:
+            self.excuse(f"{what}; excused: {why}")
+        else:
+            yield self.broken(entry, event.exporter, what)
+
+
+def _pages(importer: str, start: int, end: int) -> frozenset[tuple[str, int]]:
+    return frozenset((importer, page) for page in range(start, end, PAGE_SIZE))

@@ -1,0 +1,24 @@
+"""A NIC without page faults that can be stopped and restarted: it quiesces its queue for the time of an invalidation."""
+
+from __future__ import annotations
+
+from p2plab.core.actors import step
+from p2plab.drivers.nic import ObedientNic
+from p2plab.mm import MmuNotifierRange
+
+
+class QuiescingNic(ObedientNic):
+    """Stops the whole queue, not only the range: what a device can do that knows no page faults."""
+
+    async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
+        """Stop; what is under way ends; then as any obedient importer."""
+        await step(f"{self.name} stops its queue", self._stop, duration=4)
+        return await super().invalidate_range_start(range)
+
+    async def invalidate_range_end(self, range: MmuNotifierRange) -> None:
+        """Start again."""
+        self.engine.stopped -= 1
+        await super().invalidate_range_end(range)
+
+    def _stop(self) -> None:
+        self.engine.stopped += 1

@@ -1,0 +1,121 @@
+"""What importers of every year have: a device with its engine, a lock of their own, and the grants they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from p2plab.core.events import emit
+from p2plab.core.locks import Mutex
+from p2plab.core.tracked import Tracked
+from p2plab.core.world import World
+from p2plab.mm import AddressSpace, MmuNotifierRange
+from p2plab.p2p.aperture import PAGE_SIZE
+from p2plab.p2p.contract import Grant, Peer, p2p_map, p2p_unmap
+from p2plab.p2p.engine import DmaEngine
+from p2plab.p2p.events import MapRetried
+from p2plab.p2p.fabric import Fabric
+
+
+class Mapper(Tracked):
+    """The part of an importer that talks to the exporter. It belongs to one address space."""
+
+    def __init__(
+        self, world: World, name: str, bdf: str, mm: AddressSpace, fabric: Fabric, beat_ticks: int = 1
+    ) -> None:
+        self.name = name
+        self.peer = Peer(name, bdf)
+        self.mm = mm
+        self.lock = Mutex(f"{name}.lock")
+        self.engine = DmaEngine(world, f"{name}_dma", name, fabric, beat_ticks, self.peer)
+        self.held: dict[int, Grant] = {}
+        self.write = True  #: what it asks for when it maps
+        self.map_again: Callable[[], None] = _nobody
+
+    async def listen(self, start: int, end: int) -> None:
+        """Hook into the address space's notifier, for ``[start, end)`` where one can be told only about a range."""
+        raise NotImplementedError
+
+    async def map(self, start: int, end: int) -> None:
+        """Get addresses for ``[start, end)`` and program the device with them. Raises what ``p2p_map`` raises."""
+        raise NotImplementedError
+
+    async def unmap(self, start: int, end: int) -> None:
+        """Stop using ``[start, end)`` and give it back, because the user asked."""
+        async with self.lock:
+            self.engine.abort()
+            await self.let_go(start, end)
+
+    async def let_go(self, start: int, end: int) -> None:
+        """Under the own lock: translations out, DMA finished, pages given back. In this order, and all three."""
+        await self.engine.clear(start, end)
+        await self.engine.drain(start, end)
+        await self.p2p_unmap(start, end)
+
+    async def p2p_map(self, start: int, end: int) -> tuple[int, ...]:
+        """The DMA addresses of ``[start, end)``, one a page. The exporter is asked only for pages not held already.
+
+        Under mmap_lock, which a driver keeps until it has looked again: so HMM's documentation has it.
+        """
+        pages = range(start, end, PAGE_SIZE)
+        have = {page: self.held[page].address for page in pages if page in self.held}
+        for first, last in _runs([page for page in pages if page not in have]) if pages else [(start, end)]:
+            for grant in await p2p_map(self.mm, self.peer, first, last, self.write):
+                self.held[grant.page] = grant
+                have[grant.page] = grant.address
+        return tuple(have[page] for page in pages)
+
+    async def p2p_unmap(self, start: int, end: int) -> None:
+        """Give back whatever is held of ``[start, end)``; nothing, if nothing is."""
+        mine = [self.held.pop(page) for page in sorted(self.held) if start <= page < end]
+        for grants in _adjacent(mine):
+            await p2p_unmap(self.peer, grants)
+
+    def concerned(self, range: MmuNotifierRange) -> tuple[int, int]:
+        """What to let go of for an invalidation: its range; for UNMAP all that is held of the vmas it takes from.
+
+        The vma pointers of grants outlive the callback only where nothing was unmapped: munmap may have split the vma,
+        and the half that this pointer now means may be freed at any time after the callback. Inferred.
+        """
+        if range.event != "UNMAP":
+            return range.start, range.end
+        vmas = [grant.vma for page, grant in self.held.items() if range.start <= page < range.end]
+        pages = [page for page, grant in self.held.items() if any(grant.vma is vma for vma in vmas)]
+        return min([range.start, *pages]), max([range.end, *(page + PAGE_SIZE for page in pages)])
+
+    def wanted_again(self, range: MmuNotifierRange) -> bool:
+        """Whether an invalidation takes something that can be asked for again: what munmap takes is gone for good."""
+        start, end = self.concerned(range)
+        pages = [page for page in self.held if start <= page < end]
+        return any(range.event != "UNMAP" or not range.start <= page < range.end for page in pages)
+
+    def goes_round(self, times: int) -> int:
+        """Note that a map has to be tried again; how often it was."""
+        emit(MapRetried(self.name, times + 1))
+        return times + 1
+
+
+def _nobody() -> None:
+    """Nobody asks for anything again."""
+
+
+def _runs(pages: Iterable[int]) -> list[tuple[int, int]]:
+    """Pages as ranges ``[start, end)`` without holes."""
+    runs: list[tuple[int, int]] = []
+    for page in pages:
+        if runs and runs[-1][1] == page:
+            runs[-1] = (runs[-1][0], page + PAGE_SIZE)
+        else:
+            runs.append((page, page + PAGE_SIZE))
+    return runs
+
+
+def _adjacent(grants: Iterable[Grant]) -> list[tuple[Grant, ...]]:
+    """Grants in runs of adjacent pages of one vma: what one ``p2p_unmap`` can take."""
+    runs: list[tuple[Grant, ...]] = []
+    for grant in grants:
+        last = runs[-1][-1] if runs else None
+        if last is not None and last.vma is grant.vma and last.page + PAGE_SIZE == grant.page:
+            runs[-1] = (*runs[-1], grant)
+        else:
+            runs.append((grant,))
+    return runs

@@ -1,0 +1,42 @@
+"""Goals: what must be reachable. A driver that never maps anything breaks no promise, and does not comply either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from p2plab.core.events import Entry, Event
+from p2plab.p2p.events import BeatLanded, P2PMapped, P2PUnmapped
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Something that some order of events has to reach: ``reached`` looks at one event."""
+
+    name: str
+    what: str
+    reached: Callable[[Event], bool]
+
+
+GOALS: dict[str, Goal] = {
+    goal.name: goal
+    for goal in (
+        Goal("maps", "some importer gets an address", lambda event: isinstance(event, P2PMapped)),
+        Goal(
+            "moves-data",
+            "some access lands in the memory that was lent",
+            lambda event: isinstance(event, BeatLanded) and bool(event.frame),
+        ),
+        Goal("gives-back", "some page is given back", lambda event: isinstance(event, P2PUnmapped)),
+    )
+}
+
+
+def reached(log: Iterable[Entry], goals: Iterable[str] = tuple(GOALS)) -> dict[str, int | None]:
+    """For each goal the first step at which the log reaches it, or None."""
+    found: dict[str, int | None] = dict.fromkeys(goals)
+    for entry in log:
+        for name in found:
+            if found[name] is None and GOALS[name].reached(entry.event):
+                found[name] = entry.step
+    return found

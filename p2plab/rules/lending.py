@@ -1,0 +1,139 @@
+"""What an exporter promises about its answers: permission, refusals, disasters, and content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from p2plab.core.events import Entry
+from p2plab.p2p.aperture import PAGE_SIZE
+from p2plab.p2p.events import P2PMapFailed, P2PMapped
+from p2plab.p2p.exporter_events import ContentLost, DeviceGone, LendingEnded, Lent, PermissionChanged
+from p2plab.rules.base import Finding, Rule
+from p2plab.rules.watch import GrantRule
+
+
+class AskedEachTime(Rule):
+    """The objects that may not be lent any more."""
+
+    name = "asked-each-time"
+    number = 14
+    promise = "permission is tested at every p2p_map, not only at mmap"
+    source = "20190130000805.GS3176@redhat.com"
+    stated = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forbidden: frozenset[tuple[str, str]] = frozenset()
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event = entry.event
+        if isinstance(event, PermissionChanged):
+            self.exercised = True
+            here = {(event.exporter, event.object)}
+            self.forbidden = self.forbidden - here if event.allowed else self.forbidden | here
+        elif isinstance(event, Lent) and (event.exporter, event.object) in self.forbidden:
+            what = (
+                f"{event.exporter} lends {event.object} to {event.importer} although the permission was withdrawn. "
+                "Predictability, read literally, asks for just that: the two contradict, and the thread lets the owner win"
+            )
+            yield self.broken(entry, event.exporter, what)
+
+
+class RefusalKeepsNothing(Rule):
+    """Per importer: the pages in the exporter's books, when it says no."""
+
+    name = "refusal-keeps-nothing"
+    number = 21
+    promise = "a p2p_map that fails has lent nothing: what it had begun, it takes back"
+    source = "20190129174728.6430-6-jglisse@redhat.com"
+    stated = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lent: frozenset[tuple[str, int]] = frozenset()
+        self.held: frozenset[tuple[str, int]] = frozenset()
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event = entry.event
+        if isinstance(event, Lent):
+            self.lent |= _pages(event.importer, event.start, event.start + len(event.addresses) * PAGE_SIZE)
+        elif isinstance(event, LendingEnded):
+            self.lent -= _pages(event.importer, event.start, event.end)
+            self.held -= _pages(event.importer, event.start, event.end)
+        elif isinstance(event, P2PMapped):
+            self.held |= _pages(event.importer, event.start, event.end)
+        elif isinstance(event, P2PMapFailed):
+            self.exercised = True
+            left = (self.lent - self.held) & _pages(event.importer, event.start, event.end)
+            if left:
+                what = f"{event.exporter} says -{event.errno} and keeps {len(left)} pages lent to {event.importer}"
+                yield self.broken(entry, event.exporter, what)
+
+
+class ReturnsZero(Rule):
+    """What exporters return from p2p_map."""
+
+    name = "returns-zero"
+    number = 50
+    promise = "p2p_map returns 0 or a negative errno; the number of pages is what the other callback, of 4/5, returns"
+    source = "20190129174728.6430-5-jglisse@redhat.com and -6-"
+    stated = False
+    years = "2019"
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event = entry.event
+        self.exercised |= isinstance(event, P2PMapped | P2PMapFailed)
+        if isinstance(event, P2PMapFailed) and event.status > 0:
+            what = f"{event.exporter} returns {event.status}, which its caller reads as failure: success is 0"
+            yield self.broken(entry, event.exporter, what)
+
+
+class GoneMeansNobody(GrantRule):
+    """The grants that are good when a device stops answering."""
+
+    name = "gone-means-nobody"
+    number = 19
+    promise = "before a device goes, every mapping of it is taken back: none is left when it no longer answers"
+    source = "20190129224016.GD4713@mellanox.com"
+    stated = False
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        self.track(entry.event)
+        event = entry.event
+        if isinstance(event, DeviceGone):
+            self.exercised = True
+            left = self.live(exporter=event.exporter)
+            if left:
+                whose = ", ".join(sorted({importer for importer, _ in left}))
+                what = f"{event.exporter} goes ({event.why}) while {whose} has {len(left)} pages of it"
+                yield self.broken(entry, event.exporter, what)
+
+
+class ContentKept(Rule):
+    """The objects whose bytes were lost."""
+
+    name = "content-kept"
+    number = 15
+    promise = "what is mapped again shows the bytes that were there, or the map fails"
+    source = "a question that the thread leaves open (20190130154328.GA3177@redhat.com lists the reset as 'really bad')"
+    stated = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost: frozenset[tuple[str, str]] = frozenset()
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event = entry.event
+        if isinstance(event, ContentLost):
+            self.exercised = True
+            self.lost |= {(event.exporter, event.object)}
+        elif isinstance(event, Lent) and (event.exporter, event.object) in self.lost:
+            what = (
+                f"{event.exporter} lends {event.object} again, and its bytes are gone: predictability is kept to the "
+                "letter and the data is not; a refusal would be excused, for the reset is on the thread's list"
+            )
+            yield self.broken(entry, event.exporter, what)
+
+
+def _pages(importer: str, start: int, end: int) -> frozenset[tuple[str, int]]:
+    return frozenset((importer, page) for page in range(start, end, PAGE_SIZE))

@@ -1,0 +1,87 @@
+"""Prices: what a driver that breaks no promise may still cost. Watched only in the scenes that are about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from p2plab.core.events import Entry
+from p2plab.mm.log import NotifierEnd
+from p2plab.p2p.aperture import PAGE_SIZE
+from p2plab.p2p.events import P2PMapFailed, P2PMapped
+from p2plab.p2p.exporter_events import Lent, MoveBegun
+from p2plab.rules.base import Finding, Rule
+
+
+class NeedlessInvalidation(Rule):
+    """Per importer and page: the last answer, and whether it was taken back without the object having moved."""
+
+    name = "needless-invalidation"
+    promise = "what is taken back is moved: no importer has to map again what is still where it was"
+    source = "20190129234752.GR3176@redhat.com (the usual life of an object)"
+    stated = False
+    kind = "price"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last: dict[tuple[str, int], tuple[int, bool]] = {}  #: address, and whether a CLEAR took it back
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event = entry.event
+        if isinstance(event, NotifierEnd) and event.event == "CLEAR":
+            self.exercised = True
+            for (who, page), (address, _) in self.last.items():
+                if event.start <= page < event.end:
+                    self.last[who, page] = (address, True)
+        elif isinstance(event, MoveBegun):
+            self.last.clear()
+        elif isinstance(event, Lent):
+            keys = [(event.importer, event.start + n * PAGE_SIZE) for n in range(len(event.addresses))]
+            same = [k for k, a in zip(keys, event.addresses, strict=True) if self.last.get(k) == (a, True)]
+            self.last.update({key: (address, False) for key, address in zip(keys, event.addresses, strict=True)})
+            if same:
+                what = f"{event.importer} had to map {len(same)} pages again that are where they were"
+                yield self.broken(entry, event.exporter, what)
+
+
+class PeerToPeer(Rule):
+    """Where the pages that were lent are."""
+
+    name = "peer-to-peer"
+    number = 10
+    promise = "what is lent is reached peer to peer, and not through main memory"
+    source = "20190129204359.GM3176@redhat.com allows main memory; the importer cannot tell"
+    stated = False
+    kind = "price"
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event = entry.event
+        if isinstance(event, Lent):
+            self.exercised = True
+            pages = event.places.count("ram")
+            if pages:
+                what = f"{event.exporter} lends {pages} pages of {event.object} from main memory: kept, and slower"
+                yield self.broken(entry, event.exporter, what)
+
+
+class EverybodyServed(Rule):
+    """Who was refused at the first try, before anything was mapped."""
+
+    name = "everybody-served"
+    number = 15
+    promise = "whoever asks at set-up is served"
+    source = "20190130000805.GS3176@redhat.com (the importer reports a first failure to user space)"
+    stated = False
+    kind = "price"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.served: frozenset[str] = frozenset()
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event = entry.event
+        if isinstance(event, P2PMapped):
+            self.exercised = True
+            self.served |= {event.importer}
+        elif isinstance(event, P2PMapFailed) and event.importer not in self.served:
+            what = f"{event.importer} is refused at set-up (-{event.errno}), where its user can be told: honest, and no service"
+            yield self.broken(entry, event.exporter, what)

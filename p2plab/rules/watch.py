@@ -1,0 +1,85 @@
+"""What several rules have to remember: who holds which grant, and which notifier calls are under way. Plain values."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from p2plab.core.calls import Called, Returned
+from p2plab.core.events import Entry, Event
+from p2plab.mm.log import NotifierEnd, NotifierStart
+from p2plab.p2p.aperture import PAGE_SIZE
+from p2plab.p2p.events import P2PMapped, P2PUnmapped
+from p2plab.rules.base import Rule
+
+#: The notifier's callbacks into an importer before which nothing, and after which everything must have been let go.
+CALLBACKS = ("invalidate_range_start", "invalidate")
+
+
+class Granted(NamedTuple):
+    """One page that ``p2p_map`` gave: where, of what, to whom; ``ended`` says how it ended, empty while it is good."""
+
+    address: int
+    frame: str
+    mm: str
+    exporter: str
+    write: bool
+    ended: str = ""
+
+
+class GrantRule(Rule):
+    """A rule that knows the grants: (importer, page) -> the last one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grants: dict[tuple[str, int], Granted] = {}
+
+    def track(self, event: Event) -> None:
+        """Take an event into account: mapped, given back, or taken back by a notifier that ended."""
+        if isinstance(event, P2PMapped):
+            for number, (address, frame) in enumerate(zip(event.addresses, event.frames, strict=True)):
+                key = (event.importer, event.start + number * PAGE_SIZE)
+                self.grants[key] = Granted(address, frame, event.mm, event.exporter, event.write)
+        elif isinstance(event, P2PUnmapped):
+            self._end(event.start, event.end, "given back", importer=event.importer)
+        elif isinstance(event, NotifierEnd):
+            self._end(event.start, event.end, f"taken back ({event.event})", mm=event.mm)
+
+    def live(self, frame: str = "", exporter: str = "") -> list[tuple[str, int]]:
+        """The (importer, page) of grants that are good, of that frame or that exporter."""
+        return [
+            key
+            for key, grant in self.grants.items()
+            if not grant.ended and frame in ("", grant.frame) and exporter in ("", grant.exporter)
+        ]
+
+    def _end(self, start: int, end: int, how: str, importer: str = "", mm: str = "") -> None:
+        for (who, page), grant in self.grants.items():
+            mine = importer == who if importer else grant.mm in ("", mm)
+            if mine and start <= page < end and not grant.ended:
+                self.grants[who, page] = grant._replace(ended=how)
+
+
+class CallbackRule(Rule):
+    """A rule that knows which notifier calls each actor is in: the ranges announced, and the callbacks it is inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.announced: dict[str, tuple[tuple[int, int, bool], ...]] = {}
+        self.inside: dict[str, tuple[str, ...]] = {}
+
+    def follow(self, entry: Entry) -> None:
+        """Take an entry into account."""
+        event, actor = entry.event, entry.actor
+        if isinstance(event, NotifierStart):
+            self.announced[actor] = (*self.announced.get(actor, ()), (event.start, event.end, event.blockable))
+        elif isinstance(event, NotifierEnd):
+            self.announced[actor] = self.announced.get(actor, ())[:-1]
+        elif isinstance(event, Called) and event.function in CALLBACKS:
+            self.inside[actor] = (*self.inside.get(actor, ()), event.target)
+        elif isinstance(event, Returned) and event.function in CALLBACKS:
+            self.inside[actor] = self.inside.get(actor, ())[:-1]
+
+    def range_of(self, actor: str) -> tuple[int, int, bool] | None:
+        """The innermost range that the actor announced, and whether the call may block."""
+        under_way = self.announced.get(actor, ())
+        return under_way[-1] if under_way else None
