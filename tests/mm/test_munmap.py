@@ -206,3 +206,39 @@ def test_readers_run_while_munmap_zaps_and_writers_wait():
     assert "munmap" in world.why_not("writer")
     follow(world, straight)
     assert world.blocked == []
+
+
+def test_munmap_waits_for_a_fault_under_the_vmas_own_lock():
+    """6.12: a copy-on-write that is being announced holds its VMA; munmap says whom it waits for. 6.1 has one lock."""
+
+    class Slow(MmuNotifier):
+        async def invalidate_range_start(self, range):
+            await step("the listener drains")
+            return 0
+
+    def build(world: World) -> None:
+        mm = AddressSpace()
+        world.things["mm"] = mm
+
+        async def cpu():
+            await mm.mmap(BASE, 2 * PAGE, flags=FIXED)
+            await mm.mmu_notifier_register(Slow())
+            await mm.touch(BASE, BASE + PAGE, False)
+            await mm.touch(BASE, BASE + PAGE, True)
+
+        async def unmaps():
+            await mm.munmap(BASE, 2 * PAGE)
+
+        world.actor("cpu", cpu)
+        world.actor("munmap", unmaps)
+
+    world = World(build)
+    while not any(isinstance(e.event, NotifierStart) for e in world.log):
+        world.take("cpu")
+    while not world.why_not("munmap"):
+        world.take("munmap")
+    assert world.why_not("munmap") == "munmap waits: vma_start_write (for cpu)"
+    follow(world, straight)
+    assert world.blocked == []
+    assert world.things["mm"].vmas == []
+    world.things["mm"]._check()

@@ -188,16 +188,17 @@ def test_a_listeners_refusal_hangs_the_removal_of_interval_notifiers():
     ]
 
 
-def test_the_reaper_leaves_device_memory_alone(alone):
+@pytest.mark.parametrize("shared", [MAP_SHARED, MAP_PRIVATE], ids=["shared", "private"])
+def test_the_reaper_leaves_device_memory_alone(alone, shared):
     """Anonymous memory is reaped without blocking; listeners of device memory are never asked so (C3)."""
     heard = []
 
     async def story():
         mm = AddressSpace()
-        await mm.mmap(BASE, 4 * PAGE, flags=MAP_SHARED | MAP_FIXED, file=PfnFile("bar", 16))
+        await mm.mmap(BASE, 4 * PAGE, flags=shared | MAP_FIXED, file=PfnFile("bar", 16))
         await mm.mmap(BASE + 8 * PAGE, 4 * PAGE, flags=FIXED)
         for start in (0, 8):
-            await mm.touch(BASE + start * PAGE, BASE + (start + 4) * PAGE, True)
+            await mm.touch(BASE + start * PAGE, BASE + (start + 4) * PAGE, start > 0)
         await mm.mmu_notifier_register(Recorder(heard.append, page))
         assert await oom_reap(mm) is True
         assert mm.page_table.get(BASE) is not None

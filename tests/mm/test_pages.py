@@ -17,6 +17,7 @@ from p2plab.mm import (
     get_user_pages,
     put_user_pages,
     task_numa_work,
+    unmap_mapping_range,
 )
 from p2plab.mm.ksm import ksm_scan
 from p2plab.mm.recorder import Recorder
@@ -187,6 +188,9 @@ def test_without_swap_only_freed_pages_go(alone):
         await mm.madvise(BASE, 3 * PAGE, "PAGEOUT")
         assert heard == cleared(0, 1, lock="read")
         assert snapshot(mm).vmas[0].present == ((BASE + PAGE, BASE + 3 * PAGE),)
+        heard.clear()
+        await mm.madvise(BASE, 3 * PAGE, "PAGEOUT")
+        assert heard == []
         mm._check()
 
     alone(story)
@@ -215,8 +219,17 @@ async def huge_process():
             lambda mm: mm.madvise(BASE + 4 * PAGE, 4 * PAGE, "DONTNEED"),
             [("CLEAR", 4, 8, "read"), ("CLEAR", 0, HUGE, "read")],
         ),
+        (
+            lambda mm: mm.mremap(BASE + 4 * PAGE, 4 * PAGE, 4 * PAGE, 3, BASE + 4 * HUGE * PAGE),
+            [
+                ("UNMAP", 4, 8, "write"),
+                ("CLEAR", 0, HUGE, "write"),
+                ("CLEAR", 0, HUGE, "write"),
+                ("UNMAP", 4, 8, "write"),
+            ],
+        ),
     ],
-    ids=["munmap", "mprotect", "dontneed"],
+    ids=["munmap", "mprotect", "dontneed", "mremap"],
 )
 def test_part_of_a_huge_page_costs_an_event_of_the_whole(alone, part, expected):
     """An importer hears of 2 MiB though only 16 KiB were meant: before (munmap) or inside (DONTNEED) the call's own."""
@@ -306,5 +319,21 @@ def test_an_access_that_ends_in_a_signal_leaves_page_tables(alone):
             await mm.touch(BASE, BASE + PAGE, False)
         await mm.mprotect(BASE, 2 * PAGE, 3)
         assert heard == [("PROTECTION_VMA", 0, 1, "write")]
+
+    alone(story)
+
+
+def test_the_exporter_finds_every_mapping_in_the_order_of_offsets_and_of_their_making(alone):
+    """unmap_mapping_range walks the file's VMAs: by offset, and the older first where offsets are equal."""
+
+    async def story():
+        mm = AddressSpace()
+        bar = PfnFile("bar", 16)
+        for start, pgoff in ((32, 4), (64, 0), (0, 4)):
+            await mm.mmap(BASE + start * PAGE, 4 * PAGE, flags=MAP_SHARED | MAP_FIXED, file=bar, pgoff=pgoff)
+        heard = await listening(mm)
+        await unmap_mapping_range(bar.f_mapping, 2, 5)
+        assert heard == [("CLEAR", 66, 68, "none"), ("CLEAR", 32, 34, "none"), ("CLEAR", 0, 2, "none")]
+        mm._check()
 
     alone(story)
