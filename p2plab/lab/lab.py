@@ -104,8 +104,8 @@ class Lab:
         self.verdict, self.damage, self.board = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.token, self.text = widgets.HTML(), widgets.HTML()
         self.paste = widgets.Text(placeholder="paste a token: p2p1.…", layout={"width": "420px"})
-        opener = self._button("open token", "show the run of a token", lambda: session.open(self.paste.value))
-        self.token_row = widgets.VBox([self.token, _row(self.paste, opener)])
+        self.opener = self._button("open token", "show the run of a token", lambda: session.open(self.paste.value))
+        self.token_row = widgets.VBox([self.token, _row(self.paste, self.opener)])
 
     def _button(self, name: str, help: str, handler: Any, icon: str = "") -> widgets.Button:
         button = widgets.Button(description=name, tooltip=help, icon=icon, layout={"width": "auto"})

@@ -44,7 +44,7 @@ def run_all(page: Any) -> None:
 
 def wait_for_pictures(page: Any) -> None:
     """Until all panes have drawn. A cell that raises fails at once, with its traceback."""
-    trouble = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
+    trouble = ", ".join(f"[data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("error", "stderr"))
     for pane in ("address-space", "bar-map", "timeline"):
         page.wait_for_selector(f"[data-pane='{pane}'][data-seq], {trouble}")
         if page.locator(trouble).count():
