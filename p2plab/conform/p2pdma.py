@@ -89,10 +89,19 @@ def _in_state(machine: Machine, state: str, run: Any, changes: Any) -> Machine:
     label = _LISTED.search(state)
     if not label:
         return machine
-    wanted = f"{INTEL:04x}:{label[1]}"
     firsts = [first[0].bdf for bridge in machine.host_bridges if (first := machine.on_root_bus(bridge.name))]
-    told = [c["dev"] for c in changes if isinstance(c, Mapping) and c.get("op") == "spoof" and c.get("to") == wanted]
-    return with_ids(machine, {bdf: (INTEL, int(label[1], 16)) for bdf in told or firsts})
+    return with_ids(machine, _written_ids(changes, label[1]) or dict.fromkeys(firsts, (INTEL, int(label[1], 16))))
+
+
+def _written_ids(changes: Any, device: str) -> dict[str, tuple[int, int]]:
+    """The recorder's own list of ids it wrote over a function's, as far as they have this device id."""
+    found = {}
+    for change in changes if isinstance(changes, list) else []:
+        if isinstance(change, Mapping) and change.get("op") == "spoof":
+            ids = re.fullmatch(r"([0-9a-f]{4}):([0-9a-f]{4})", str(change.get("to")))
+            if ids and ids[2] == device:
+                found[str(_get(change, "dev"))] = int(ids[1], 16), int(ids[2], 16)
+    return found
 
 
 def _pairs(

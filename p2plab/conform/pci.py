@@ -35,6 +35,14 @@ READINGS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("lspci -tv", ("lspci_tv",), _TREE),
     ("all three", ("lspci_vvv", "lspci_xxx", "lspci_tv"), _ALL),
 )
+#: Options of pci= under which the kernel gives addresses in a way that the allocator does not follow.
+OTHER_WAYS = frozenset(
+    {
+        *("realloc", "nocrs", "use_crs", "rom", "norom", "nobar", "assign-busses", "big_root_window"),
+        *("resource_alignment", "hpiosize", "hpmemsize", "hpmmiosize", "hpmmioprefsize", "hpbussize"),
+        *("skip_isa_align", "use_e820", "no_e820"),
+    }
+)
 _IOMEM = re.compile(r"( *)([0-9a-f]+)-([0-9a-f]+) : (PCI Bus [0-9a-f:]+|[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$")
 
 
@@ -50,7 +58,7 @@ def conform(paths: Iterable[Path]) -> Report:
                 _reading(report, path.name, data, machine, *reading)
             _layout(report, path.name, "recorded layout", machine)
             _iomem(report, path.name, machine, _lines(data, "iomem"))
-            _allocator(report, path.name, machine, _lines(data, "dmesg_pci"))
+            _allocator(report, path.name, machine, _lines(data, "dmesg_pci"), _cmdline(data))
         except BadInput as error:
             raise BadInput(f"{path}: {error}") from error
     return report
@@ -76,11 +84,19 @@ def _reading(
         report.differs(Difference(source, name, "read", "text", "printed by lspci", str(error)))
         return
     for device in machine:
-        model = _shown(seen[device.bdf], fields, name) if device.bdf in seen else {"function": "not seen"}
+        shown = _without_shadow(seen[device.bdf], device) if device.bdf in seen else None
+        model = _shown(shown, fields, name) if shown else {"function": "not seen"}
         _compare(report, source, name, device.bdf, _shown(device, fields, name), model)
     for device in seen:
         if device.bdf not in machine:
             report.differs(Difference(source, name, device.bdf, "function", "not there", str(device)))
+
+
+def _without_shadow(device: Device, recorded: Device) -> Device:
+    """A ROM that the kernel shows as a copy in RAM is no range of the device; its register says something else."""
+    if not any(r.shadow for r in recorded.resources):
+        return device
+    return replace(device, resources=tuple(r for r in device.resources if not r.rom))
 
 
 def _shown(device: Device, fields: tuple[str, ...], reading: str) -> dict[str, Any]:
@@ -90,7 +106,7 @@ def _shown(device: Device, fields: tuple[str, ...], reading: str) -> dict[str, A
     if "kind" in values:
         values["kind"] = str(device.kind)
     if "resources" in values:
-        values["resources"] = [_range(r, reading) for r in device.resources if not r.unset]
+        values["resources"] = [_range(r, reading) for r in device.resources if not (r.unset or r.iov or r.shadow)]
     return values
 
 
@@ -138,10 +154,13 @@ def _iomem(report: Report, source: str, machine: Machine, lines: list[str]) -> N
         _compare(report, source, "iomem", one, {"there": one in recorded}, {"there": one in model})
 
 
-def _allocator(report: Report, source: str, machine: Machine, dmesg: list[str]) -> None:
+def _allocator(report: Report, source: str, machine: Machine, dmesg: list[str], cmdline: str) -> None:
     """The kernel's messages one by one, then each function's addresses, then the same from a blank machine."""
     if not dmesg:
         report.not_modelled["no boot messages recorded"] += len(machine)
+        return
+    if option := _changes_addresses(cmdline):
+        report.not_modelled[f"boot option {option}"] += len(machine)
         return
     found = before_assignment(machine, dmesg)
     done = assign_resources(found)
@@ -151,7 +170,8 @@ def _allocator(report: Report, source: str, machine: Machine, dmesg: list[str]) 
         for recorded, model in zip_longest(told(dmesg), done.messages):
             _compare(report, source, "boot messages", recorded or "one more", {"message": recorded}, {"message": model})
     for device in machine:
-        shown = [[str(r) for r in m[device.bdf].resources if not r.unset] for m in (machine, done.machine)]
+        both = (device, _without_shadow(done.machine[device.bdf], device))
+        shown = [[str(r) for r in d.resources if not (r.unset or r.iov or r.shadow)] for d in both]
         _compare(report, source, "boot", device.bdf, {"resources": shown[0]}, {"resources": shown[1]})
     _blank(report, source, machine, found)
 
@@ -162,7 +182,7 @@ def _blank(report: Report, source: str, machine: Machine, found: Machine) -> Non
     wrong = unjust(blank)
     for device in machine:
         both = (machine[device.bdf].resources, blank.machine[device.bdf].resources)
-        had, got = ({r.name for r in resources if not (r.window or r.unset)} for resources in both)
+        had, got = ({r.name for r in rs if not (r.window or r.unset or r.iov or r.shadow)} for rs in both)
         excuse = [str(r) for r in blank.refused if r.bdf in {above.bdf for above in machine.path_up(device.bdf)}]
         if had <= got or not excuse:
             _compare(report, source, "blank", device.bdf, {"missing": []}, {"missing": sorted(had - got)})
@@ -184,6 +204,20 @@ def _compare(
         report.differs(*found)
     else:
         report.agree += 1
+
+
+def _cmdline(data: Mapping[str, Any]) -> str:
+    header = data.get("header")
+    return str(header.get("cmdline", "")) if isinstance(header, Mapping) else ""
+
+
+def _changes_addresses(cmdline: str) -> str | None:
+    """The boot option that makes the kernel give addresses in another way, if there is one."""
+    for word in cmdline.split():
+        for part in word.removeprefix("pci=").split(",") if word.startswith("pci=") else ():
+            if part.partition("=")[0] in OTHER_WAYS:
+                return f"pci={part.partition('=')[0]}"
+    return None
 
 
 def _lines(data: Mapping[str, Any], key: str) -> list[str]:

@@ -51,7 +51,7 @@ def address_map(machine: Machine, io: bool = False) -> tuple[Span, ...]:
     for device in machine.devices:
         bus = f"{device.domain:04x}:{device.secondary:02x}" if device.secondary is not None else ""
         for found in device.resources:
-            if found.io is io and found.sized and not found.unset:
+            if found.io is io and found.sized and not found.unset and not found.shadow:
                 spans.append(Span(found.start, found.end, device.bdf, found, bus if found.window else ""))
     depth = {device.bdf: len(machine.path_up(device.bdf)) for device in machine.devices}
     spans.sort(key=lambda s: (s.start, -s.end, not s.bus, depth.get(s.owner, 0)))

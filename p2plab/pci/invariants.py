@@ -43,8 +43,8 @@ def unjust(allocation: Allocation) -> tuple[str, ...]:
 
 
 def placed(resources: tuple[Resource, ...]) -> tuple[Resource, ...]:
-    """The resources with a known address and size."""
-    return tuple(r for r in resources if r.sized and not r.unset)
+    """The resources with a known address and size that the device itself decodes."""
+    return tuple(r for r in resources if r.sized and not r.unset and not r.shadow)
 
 
 def _aligned(machine: Machine) -> Iterator[str]:
@@ -54,7 +54,7 @@ def _aligned(machine: Machine) -> Iterator[str]:
                 step = IO_STEP if found.io else MEM_STEP
                 if found.start % step or (found.end + 1) % step:
                     yield f"{device.bdf}: {found} does not start and end on a step of {step:#x}"
-            elif not found.fixed and (found.size & (found.size - 1) or found.start % found.size):
+            elif not (found.fixed or found.iov) and (found.size & (found.size - 1) or found.start % found.size):
                 yield f"{device.bdf}: {found.name} {found} is not a power of two aligned to itself"
 
 

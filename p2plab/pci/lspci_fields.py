@@ -22,7 +22,7 @@ from p2plab.pci.resource import (
     Resource,
 )
 
-_REGION = re.compile(r"(?:Region (\d): )?(Memory|I/O ports) at (\S+)( \([^)]*\))?(.*)")
+_REGION = re.compile(r"(?:Region (\d): )?(?:\[[a-z]+\] )*(Memory|I/O ports) at (\S+)( \([^)]*\))?(.*)")
 _ROM = re.compile(r"Expansion ROM at (\S+)(.*)")
 _WINDOW = re.compile(r"(I/O|Memory|Prefetchable memory) behind bridge: (.*)")
 _RANGE = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})(.*)")

@@ -17,6 +17,7 @@ IORESOURCE_DISABLED = 0x1000_0000
 IORESOURCE_UNSET = 0x2000_0000
 IORESOURCE_PCI_FIXED = 0x10
 IORESOURCE_ROM_ENABLE = 0x01
+IORESOURCE_ROM_SHADOW = 0x02
 
 #: Index of the expansion ROM and of a bridge's windows in ``pci_dev->resource`` (kernel with CONFIG_PCI_IOV).
 ROM = 6
@@ -104,13 +105,23 @@ class Resource:
         return self.rom and bool(self.flags & IORESOURCE_ROM_ENABLE)
 
     @property
+    def shadow(self) -> bool:
+        """A ROM of which the firmware keeps a copy in RAM: the device itself does not answer there."""
+        return self.rom and bool(self.flags & IORESOURCE_ROM_SHADOW)
+
+    @property
+    def iov(self) -> bool:
+        """BARs of virtual functions that are not there yet (SR-IOV)."""
+        return IOV_FIRST <= self.index <= IOV_LAST
+
+    @property
     def name(self) -> str:
         """``BAR 2``, ``ROM``, ``pref window``, as a person says it."""
         if self.bar:
             return f"BAR {self.index}"
         if self.rom:
             return "ROM"
-        if IOV_FIRST <= self.index <= IOV_LAST:
+        if self.iov:
             return f"VF BAR {self.index - IOV_FIRST}"
         return _WINDOW_NAMES.get(self.index, "root window")
 

@@ -8,8 +8,20 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from p2plab.core.errors import KernelError
-from p2plab.pci import Machine, Matrix, Verdict, address_map, dma_map, pci_test_p2p, reach_2019, reach_today
+from p2plab.pci import (
+    Allocation,
+    Device,
+    Machine,
+    Matrix,
+    Verdict,
+    address_map,
+    dma_map,
+    pci_test_p2p,
+    reach_2019,
+    reach_today,
+)
 from p2plab.pci.dma import largest_memory_bar
+from p2plab.pci.rebar import MIB
 from p2plab.views.pci_map import human_size
 from p2plab.views.pci_tree import PROVIDER, TreeRow, tree_rows
 
@@ -25,6 +37,8 @@ def machine_text(machine: Machine) -> list[str]:
     for io, title in ((False, "memory"), (True, "I/O ports")):
         found = map_text(machine, io)
         lines += ["", title, *found] if found else []
+    resizable = [line for device in machine for line in _resizable(device)]
+    lines += ["", "resizable BARs", *resizable] if resizable else []
     unplaced = [
         f"  {d.bdf} {r.name}" + (f", {human_size(r.size)}" if r.size else ", size not shown")
         for d in machine
@@ -36,6 +50,15 @@ def machine_text(machine: Machine) -> list[str]:
         f"  {d.bdf} {r.name} at {r.start:#x}" for d in machine for r in d.resources if not r.sized and not r.unset
     ]
     lines += ["", "size not shown", *unsized] if unsized else []
+    return [cut(line) for line in lines]
+
+
+def assignment_text(done: Allocation) -> list[str]:
+    """What Linux would print while giving addresses, and what it would refuse."""
+    lines = ["what Linux would print", *(f"  {message}" for message in done.messages)]
+    lines += (
+        ["", "refused", *(f"  {refusal}" for refusal in done.refused)] if done.refused else ["", "nothing is refused"]
+    )
     return [cut(line) for line in lines]
 
 
@@ -190,6 +213,12 @@ def _numbered(reasons: tuple[str, ...]) -> list[str]:
 
 def _wrap(text: str, first: str, rest: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest)
+
+
+def _resizable(device: Device) -> Iterator[str]:
+    for entry in device.rebar:
+        sizes = ", ".join(human_size(size) for size in entry.bytes_offered)
+        yield f"  {device.bdf} BAR {entry.index}: now {human_size(MIB << entry.current)}; offered {sizes}"
 
 
 def _count(number: int, what: str) -> str:

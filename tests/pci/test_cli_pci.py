@@ -44,6 +44,24 @@ def test_all_ways_in_show_the_same_tree(capsys, lspci, monkeypatch):
     assert len(recording) == 16
 
 
+def test_addresses_can_be_given_anew(capsys, lspci):
+    """As Linux would after a firmware that gave none; the 36-bit machine still cannot place its 8 GiB."""
+    status, out, _ = run(capsys, "machine", "q35_bigbars_phys36", "--assign")
+    assert (status, out.splitlines()[-3:]) == (
+        0,
+        [
+            "refused",
+            "  0000:00:02.0: pref window [mem size 0x200000000 64bit pref]: no space",
+            "  0000:01:00.0: BAR 2 [mem size 0x200000000 64bit pref]: no space",
+        ],
+    )
+    assert "  0000:02:00.0: BAR 2 [mem 0x800000000-0xfffffffff 64bit pref]: assigned" in out.splitlines()
+    assert run(capsys, "machine", "q35_flat", "--assign")[1].endswith("\nnothing is refused\n")
+    assert run(capsys, "machine", str(lspci), "--assign")[2] == (
+        "p2plab: mine.txt does not show the address ranges of its host bridges; a recording does\n"
+    )
+
+
 def test_a_pair_under_both_rule_sets(capsys, lspci):
     """Side by side, and today's verdict follows the CPU."""
     status, out, _ = run(capsys, "reach", str(lspci), "03:00.0", "07:00.0", "--cpu", "zen")

@@ -138,3 +138,29 @@ def test_verdicts_without_one_of_their_parts(key, tmp_path):
             p2pdma.conform([path])
     else:
         assert p2pdma.conform([path]).differ == 0
+
+
+def test_a_graphics_cards_shadowed_rom_is_no_range_of_the_card(tmp_path):
+    """The kernel shows the copy in RAM; the register still says something else, and nothing differs for it."""
+
+    def shadowed(data):
+        card = next(device for device in data["devices"] if any(row["i"] == 6 for row in device["resource"]))
+        row = next(row for row in card["resource"] if row["i"] == 6)
+        moved = int(row["start"], 16)
+        row |= {"start": "0x00000000000c0000", "end": "0x00000000000dffff", "flags": "0x0000000000000212"}
+        at = next(n for n, line in enumerate(data["lspci_vvv"]) if f"Expansion ROM at {moved:08x}" in line)
+        data["lspci_vvv"][at] = "\tExpansion ROM at 000c0000 [virtual] [disabled] [size=128K]"
+        data["iomem"] = [line for line in data["iomem"] if f"{moved:08x}-" not in line]
+
+    report = pci.conform([spoiled(RECORDED / "q35_flat.json", tmp_path, shadowed)])
+    assert list(report.first_differences) == []
+
+
+def test_boot_options_that_change_the_allocation_are_not_modelled(tmp_path):
+    """And counted under their name; readers and layout are compared all the same."""
+
+    def other(data):
+        data["header"]["cmdline"] += " pci=nomsi,realloc=on"
+
+    report = pci.conform([spoiled(RECORDED / "q35_flat.json", tmp_path, other)])
+    assert (report.differ, dict(report.not_modelled)) == (0, {"boot option pci=realloc": 11})

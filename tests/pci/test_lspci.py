@@ -131,6 +131,13 @@ def test_a_graphics_card_with_everything():
     assert (card.acs, card.kind, card.iommu_group, card.ids) == (Acs(0, 0), Kind.LEGACY_ENDPOINT, 17, "1002:73bf")
 
 
+@pytest.mark.parametrize("line", ["Region 0: [virtual] Memory at {}", "Region 0: Memory at {} [virtual]"])
+def test_a_region_that_only_the_kernel_knows_is_read_in_both_spellings(line):
+    """Older and newer lspci put the word in different places."""
+    text = "00:01.0 RAM: x\n\t" + line.format("d0000000 (32-bit, prefetchable)") + " [size=1M]\n"
+    assert read_lspci(text)["00:01.0"].resources == (Resource(0, 0xD000_0000, 0xD00F_FFFF, 0x42208),)
+
+
 def test_registers_alone_show_addresses_without_sizes():
     """-xxx: the kind and place of each BAR, all windows, but how big a BAR is only -v says."""
     data = json.loads((RECORDED / "q35_switch1.json").read_text())

@@ -161,6 +161,13 @@ def test_what_a_source_does_not_show_is_said_in_the_text():
     assert text.endswith("size not shown\n  0000:01:00.0 BAR 0 at 0xfe000000")
 
 
+def test_resizable_bars_are_listed_with_their_sizes():
+    """What the capability offers, in bytes for people."""
+    text = "03:00.0 VGA: x\n\tControl: Mem+\n\tCapabilities: [200 v1] Physical Resizable BAR\n"
+    text += "\t\tBAR 0: current size: 16GB, supported: 256MB 8GB 16GB\n"
+    assert machine_text(read_lspci(text))[-1] == "  0000:03:00.0 BAR 0: now 16 GiB; offered 256 MiB, 8 GiB, 16 GiB"
+
+
 def test_a_big_matrix_is_summed_up():
     """Above 64 functions only the counts are printed."""
     many = Machine("many", tuple(function(f"0000:00:{n >> 3:02x}.{n & 7}") for n in range(80)), switches().host_bridges)
