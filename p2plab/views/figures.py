@@ -18,7 +18,12 @@ FONT = "13px"
 def bar_map_figure(run: Run) -> Any:
     """Feeds on ``slots`` of :func:`~p2plab.views.barmap.bar_map`."""
     aperture = run.world.things["exporters"][0].aperture
-    plot = _figure("BAR aperture", x_range=Range1d(-0.6, len(aperture) - 0.4), y_range=Range1d(-0.6, 2.6), height=190)
+    plot = _figure(
+        "BAR aperture",
+        x_range=Range1d(start=-0.6, end=len(aperture) - 0.4),
+        y_range=Range1d(start=-0.6, end=2.6),
+        height=190,
+    )
     source = _source("slots", "x", "y", "label", "colour", "hatch", "hover")
     drawn = plot.rect(
         "x",
@@ -46,7 +51,7 @@ def address_space_figure(run: Run) -> Any:
     """Feeds on ``pages`` of :func:`~p2plab.views.strip.address_space`."""
     things = run.world.things
     lanes = rows(run)
-    plot = _figure("Address space", x_range=Range1d(-0.1, things["width"] + 0.1), y_range=lanes, height=190)
+    plot = _figure("Address space", x_range=Range1d(start=-0.1, end=things["width"] + 0.1), y_range=lanes, height=190)
     source = _source("pages", "left", "right", "row", "label", "colour", "hatch", "hover")
     drawn = plot.hbar(
         y="row", left="left", right="right", height=0.8, source=source, fill_color="colour", line_color=INK,
@@ -62,7 +67,7 @@ def address_space_figure(run: Run) -> Any:
 def timeline_figure(run: Run) -> Any:
     """Feeds on ``bars``, ``marks`` and ``cursor`` of :func:`~p2plab.views.timeline.timeline`."""
     lanes = lanes_of(run)
-    plot = _figure("Timeline", y_range=Range1d(0, len(lanes)), height=84 + 48 * len(lanes))
+    plot = _figure("Timeline", y_range=Range1d(start=0, end=len(lanes)), height=84 + 48 * len(lanes))
     bars = _source("bars", "left", "right", "bottom", "top", "kind", "colour", "label", "hover")
     drawn = plot.quad(
         left="left", right="right", bottom="bottom", top="top", source=bars, fill_color="colour", line_color=INK,
@@ -108,7 +113,9 @@ def _source(name: str, *columns: str) -> ColumnDataSource:
 
 
 def _figure(title: str, **options: Any) -> Any:
-    plot = figure(title=title, toolbar_location=None, tools="", sizing_mode="stretch_width", min_width=320, **options)
+    plot: Any = figure(
+        title=title, toolbar_location=None, tools="", sizing_mode="stretch_width", min_width=320, **options
+    )
     plot.background_fill_color = plot.border_fill_color = PAPER
     plot.grid.visible = False
     plot.outline_line_color = None

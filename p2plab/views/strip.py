@@ -61,7 +61,8 @@ def open_ranges(run: Run, step: int) -> list[NotifierStart]:
 
 def _translations(pages: Table, importer: Any, base: int) -> str:
     """Each page that the device translates, and whether the address is still what the exporter lent."""
-    good, stale = [], []
+    good: list[str] = []
+    stale: list[str] = []
     for page, address in importer.engine.table.items():
         fresh = page in importer.held and _still_right(importer, page, address)
         (good if fresh else stale).append(f"{address:#x}")

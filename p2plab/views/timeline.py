@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from p2plab.core.calls import Called, Returned
 from p2plab.core.events import Entry
@@ -11,7 +12,7 @@ from p2plab.core.locks import LockAcquired, LockReleased
 from p2plab.core.run import Run
 from p2plab.core.world import PERSON, Pressed, Stepped
 from p2plab.p2p.events import BeatIssued, BeatLanded
-from p2plab.rules.base import Board
+from p2plab.rules.base import Board, Finding
 from p2plab.views.picture import BLUE, GREY, ORANGE, PALE, PINK, RED, SKY, Picture, Table
 
 #: Kinds of bar: colour and height within a lane.
@@ -57,7 +58,7 @@ def timeline(run: Run, step: int, board: Board) -> Picture:
     marks = Table("x", "y", "label", "colour")
     for finding in _firsts(board):
         marks.row(x=finding.step, y=lanes.index(finding.actor) + 0.5, label=finding.rule, colour=RED)
-    cursor = {"x": [step], "label": [f"step {step}"]}
+    cursor: dict[str, list[Any]] = {"x": [step], "label": [f"step {step}"]}
     return Picture(_words(run, step, board), {"bars": bars.columns, "marks": marks.columns, "cursor": cursor})
 
 
@@ -123,7 +124,7 @@ def _beats(log: tuple[Entry, ...], end: int) -> list[_Bar]:
     return bars
 
 
-def _firsts(board: Board):  # type: ignore[no-untyped-def]
+def _firsts(board: Board) -> list[Finding]:
     firsts = (board.first(rule.name) for rule in board.rules)
     return [finding for finding in firsts if finding is not None]
 
