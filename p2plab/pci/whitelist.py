@@ -44,7 +44,7 @@ def listed(machine: Machine, host_bridge: str, same: bool) -> tuple[bool, str, s
     """
     device = host_bridge_device(machine, host_bridge)
     if device is None:
-        return False, f"{host_bridge}: its first function is neither 00.0 nor a root port, so it cannot be listed", None
+        return False, f"{host_bridge}: {_no_device(machine, host_bridge)}, so it cannot be looked up", None
     if device.vendor is None or device.device is None:
         return False, f"{host_bridge}: the ids of {device.bdf} are not shown, so it cannot be looked up", None
     who = f"{host_bridge} is {device.bdf} [{device.ids}]"
@@ -54,3 +54,12 @@ def listed(machine: Machine, host_bridge: str, same: bool) -> tuple[bool, str, s
     if only_same and not same:
         return False, f"{who}: listed, but only for two functions below the same host bridge", None
     return True, f"{who}: listed", None
+
+
+def _no_device(machine: Machine, host_bridge: str) -> str:
+    first = next(iter(machine.on_root_bus(host_bridge)), None)
+    if first is None:
+        return "nothing is on its root bus"
+    if first.kind in (Kind.BRIDGE, Kind.FUNCTION):
+        return f"its first function {first.bdf} is not 00.0, and whether it is a root port is not shown"
+    return f"its first function {first.bdf} is neither 00.0 nor a root port"

@@ -28,7 +28,7 @@ def test_broken_recordings_are_read_or_refused():
 
 
 def test_what_is_read_can_be_shown():
-    """Text, however odd the machine that came out."""
+    """As text, however odd the machine that came out."""
     for text in broken_texts(300, seed=7):
         try:
             machine = read_lspci(text)
