@@ -13,7 +13,7 @@ from p2plab.mm.ksm import ksm_scan
 from p2plab.mm.migrate import mbind, migrate_pages
 from p2plab.mm.procfs import clear_refs, task_numa_work
 from p2plab.mm.sys_exit import oom_reap
-from p2plab.mm.truncate import fallocate_punch_hole, ftruncate
+from p2plab.mm.truncate import FAR, fallocate_punch_hole, ftruncate
 from p2plab.mm.zap import unmap_mapping_range, zap_vma_ptes
 
 Result = dict[str, Any] | None
@@ -24,7 +24,8 @@ async def _unmap_mapping_range(replay: Replay, op: dict[str, Any]) -> Result:
     file = replay.file(replay.kind)
     if file is None:
         raise NotModelled("unmap_mapping_range of anonymous memory")
-    await unmap_mapping_range(file.f_mapping, page_of(op, "start"), page_of(op, "end") - 1)
+    first, last = page_of(op, "start"), page_of(op, "end") - 1
+    await unmap_mapping_range(file.f_mapping, first, last if last >= first else FAR)  # a length of 0 means: to the end
     return None
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2plab.mm.flags import PAGE_SIZE, PMD_SIZE, VM_PFNMAP, VM_SHARED, VM_WRITE
-from p2plab.mm.folio import Folio, HugePmd, Pte, SwapPte
+from p2plab.mm.folio import Folio, Pte, SwapPte
 from p2plab.mm.pagetable import PteTable
-from p2plab.mm.rmap import mappings_of
+from p2plab.mm.rmap import entries_of, mappings_of
 
 if TYPE_CHECKING:
     from p2plab.mm.space import AddressSpace
@@ -62,7 +62,7 @@ def _check_tables(mm: AddressSpace) -> None:
             seen |= dict.fromkeys(vma.vm_file.f_mapping.pages.values())
     for folio in seen:
         if not folio.ksm:
-            found = sum(_entries_of(folio, vma, first) for vma, first in mappings_of(folio))
+            found = sum(entries_of(folio, vma, first) for vma, first in mappings_of(folio))
             assert found == folio.mapcount, f"the reverse map finds {found} of a page's {folio.mapcount} mappings"
 
 
@@ -82,14 +82,3 @@ def _check_entry(vma: Vma, address: int, entry: Pte | SwapPte, seen: dict[Folio,
     if entry.exclusive:
         assert folio.anon, "a file's page is nobody's own"
         assert folio.order or folio.mapcount == 1, "an exclusive page with several mappings"
-
-
-def _entries_of(folio: Folio, vma: Vma, first: int) -> int:
-    """How many entries of one VMA map the folio, whose first page would be at ``first``."""
-    table = vma.vm_mm.page_table
-    huge = table.pmd(max(first, vma.vm_start))
-    if isinstance(huge, HugePmd):
-        return int(huge.folio is folio)
-    addresses = range(max(first, vma.vm_start), min(first + folio.nr_pages * PAGE_SIZE, vma.vm_end), PAGE_SIZE)
-    entries = (table.get(address) for address in addresses)
-    return sum(isinstance(entry, Pte) and entry.folio is folio for entry in entries)

@@ -20,11 +20,15 @@ from p2plab.mm.notifier import (
     mmu_notifier_invalidate_range_start,
 )
 from p2plab.mm.reclaim import try_to_unmap
-from p2plab.mm.rmap import mappings_of
+from p2plab.mm.rmap import entries_of, mappings_of
 from p2plab.mm.vma import Vma
 
 if TYPE_CHECKING:
     from p2plab.mm.space import AddressSpace
+
+
+#: NR_MAX_MIGRATE_ASYNC_RETRY and NR_MAX_MIGRATE_SYNC_RETRY (mm/migrate.c)
+ASYNC_TRIES, SYNC_TRIES = 3, 7
 
 
 async def mbind(
@@ -92,23 +96,34 @@ def movable(vma: Vma, start: int, end: int, node: int, *, shared: bool) -> list[
 
 
 async def migrate_to(pages: list[Folio], node: int | None) -> None:
-    """Move pages to a node, one after the other: CLEAR in every VMA that may map the page."""
-    for folio in pages:
-        await try_to_migrate(folio)
-        if node is not None and not folio.refs and not folio.pins:
-            folio.node = node
+    """Move pages to a node: CLEAR in every VMA that may map the page. A pinned page is tried ten times, and stays."""
+    waiting = pages
+    for _ in range(ASYNC_TRIES):
+        for folio in waiting:
+            await try_to_migrate(folio)
+            if node is not None and not folio.pins:
+                folio.node = node
+        waiting = [folio for folio in waiting if folio.pins]
+    for folio in waiting:
+        for _ in range(SYNC_TRIES):
+            await try_to_migrate(folio)
 
 
 async def try_to_migrate(folio: Folio) -> None:
-    """One page leaves its frame: CLEAR per VMA of the reverse map. The entries point at the new frame afterwards."""
+    """One page leaves its frame: CLEAR per VMA of the reverse map, until all entries that map it were found.
+
+    The entries point at the new frame afterwards.
+    """
     await step("migrate a page")
+    left = folio.mapcount
     for vma, first in mappings_of(folio):
-        start, end = max(first, vma.vm_start), min(first + (folio.nr_pages << PAGE_SHIFT), vma.vm_end)
-        range = MmuNotifierRange(vma.vm_mm, start, end, "CLEAR")
-        await mmu_notifier_invalidate_range_start(range)
-        await mmu_notifier_invalidate_range_end(range)
-        if folio.mapcount == 1:
+        if left <= 0:
             return
+        start, end = max(first, vma.vm_start), min(first + (folio.nr_pages << PAGE_SHIFT), vma.vm_end)
+        event = MmuNotifierRange(vma.vm_mm, start, end, "CLEAR")
+        await mmu_notifier_invalidate_range_start(event)
+        left -= entries_of(folio, vma, first)
+        await mmu_notifier_invalidate_range_end(event)
 
 
 async def migrate_pages(mm: AddressSpace, old_node: int, new_node: int) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2plab.core.tracked import Tracked
-from p2plab.mm.flags import PAGE_SHIFT, VM_ACCESS_FLAGS, VM_SOFTDIRTY
+from p2plab.mm.flags import PAGE_SHIFT, PAGE_SIZE, VM_ACCESS_FLAGS, VM_SOFTDIRTY
+from p2plab.mm.folio import Folio, HugePmd, Pte
 
 if TYPE_CHECKING:
-    from p2plab.mm.folio import Folio
     from p2plab.mm.vma import Vma
 
 
@@ -102,3 +102,14 @@ def mappings_of(folio: Folio) -> list[tuple[Vma, int]]:
         if folio.index < last and vma.vm_pgoff < folio.index + folio.nr_pages:
             found.append((vma, vma.vm_start + ((folio.index - vma.vm_pgoff) << PAGE_SHIFT)))
     return found
+
+
+def entries_of(folio: Folio, vma: Vma, first: int) -> int:
+    """How many entries of one VMA map the folio, whose first page would be at ``first`` (bytes)."""
+    table = vma.vm_mm.page_table
+    huge = table.pmd(max(first, vma.vm_start))
+    if isinstance(huge, HugePmd):
+        return int(huge.folio is folio)
+    addresses = range(max(first, vma.vm_start), min(first + folio.nr_pages * PAGE_SIZE, vma.vm_end), PAGE_SIZE)
+    entries = (table.get(address) for address in addresses)
+    return sum(isinstance(entry, Pte) and entry.folio is folio for entry in entries)

@@ -15,7 +15,7 @@ from p2plab.mm.notifier import (
     mmu_notifier_invalidate_range_end,
     mmu_notifier_invalidate_range_start,
 )
-from p2plab.mm.rmap import mappings_of
+from p2plab.mm.rmap import entries_of, mappings_of
 from p2plab.mm.vma import Vma
 
 
@@ -57,7 +57,11 @@ async def split_folio(folio: Folio) -> bool:
     """Split the page itself (``split_huge_page``): unmapped everywhere for a moment, CLEAR twice. False if in use."""
     if folio.refs or folio.pins:
         return False
+    left = folio.mapcount
     for vma, first in mappings_of(folio):
+        if left <= 0:
+            break
+        left -= entries_of(folio, vma, first)
         start, end = max(first, vma.vm_start), min(first + (folio.nr_pages << PAGE_SHIFT), vma.vm_end)
         await split_huge_pmd_address(vma, start)
         range = MmuNotifierRange(vma.vm_mm, start, end, "CLEAR")
