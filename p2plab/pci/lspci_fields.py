@@ -14,13 +14,18 @@ from p2plab.pci.resource import (
     IORESOURCE_IO,
     IORESOURCE_MEM,
     IORESOURCE_MEM_64,
+    IORESOURCE_PCI_FIXED,
     IORESOURCE_PREFETCH,
+    IORESOURCE_ROM_SHADOW,
     IORESOURCE_UNSET,
     MEM_WINDOW,
     PREF_WINDOW,
     ROM,
     Resource,
 )
+
+#: Where the kernel shows the firmware's copy of a graphics card's ROM (``pci_fixup_video``, arch/x86/pci/fixup.c).
+SHADOW, SHADOW_FLAGS = 0xC_0000, IORESOURCE_MEM | IORESOURCE_ROM_SHADOW | IORESOURCE_PCI_FIXED
 
 _REGION = re.compile(r"(?:Region (\d): )?(?:\[[a-z]+\] )*(Memory|I/O ports) at (\S+)( \([^)]*\))?(.*)")
 _ROM = re.compile(r"Expansion ROM at (\S+)(.*)")
@@ -99,7 +104,9 @@ def rom(text: str) -> Resource | None:
     found = _ROM.fullmatch(text)
     if not found or found[1].startswith("<"):
         return None
-    return _placed(ROM, number(found[1]), size(found[2]), ROM_FLAGS | ("[disabled]" not in found[2]))
+    start = number(found[1])
+    flags = SHADOW_FLAGS if start == SHADOW else ROM_FLAGS | ("[disabled]" not in found[2])
+    return _placed(ROM, start, size(found[2]), flags)
 
 
 def window(text: str) -> tuple[int, Resource | None] | None:

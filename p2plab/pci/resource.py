@@ -120,7 +120,7 @@ class Resource:
         if self.bar:
             return f"BAR {self.index}"
         if self.rom:
-            return "ROM"
+            return "ROM shadow" if self.shadow else "ROM"
         if self.iov:
             return f"VF BAR {self.index - IOV_FIRST}"
         return _WINDOW_NAMES.get(self.index, "root window")

@@ -18,7 +18,11 @@ from p2plab.pci.sysfs import read_sysfs
 def read_machine(source: str, stdin: TextIO | None = None) -> Machine:
     """The machine of ``-`` (standard input), a directory, a file, or a recorded machine's name. Raises BadInput."""
     if source == "-":
-        return read_text((stdin or sys.stdin).read(MAX_CHARACTERS + 1), "standard input")
+        try:
+            text = (stdin or sys.stdin).read(MAX_CHARACTERS + 1)
+        except UnicodeDecodeError as error:
+            raise BadInput(f"standard input: not text at byte {error.start}") from error
+        return read_text(text, "standard input")
     path = Path(source)
     try:
         if path.is_dir():

@@ -142,6 +142,12 @@ def test_a_file_that_is_neither_is_refused_by_name_and_line(capsys, tmp_path):
     assert run(capsys, "machine", str(path))[2].startswith(f"p2plab: {path}: letter.txt: line 1: not JSON")
 
 
+def test_what_is_not_text_is_refused(capsys, monkeypatch):
+    """Bytes piped in by mistake."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"00:00.0 \xff\xfe"), encoding="utf-8"))
+    assert run(capsys, "machine", "-")[2] == "p2plab: standard input: not text at byte 8\n"
+
+
 def test_without_a_tree_nobody_knows_who_reaches_whom(capsys, tmp_path):
     """Plain lspci lists functions only."""
     path = tmp_path / "plain.txt"

@@ -138,6 +138,15 @@ def test_a_region_that_only_the_kernel_knows_is_read_in_both_spellings(line):
     assert read_lspci(text)["00:01.0"].resources == (Resource(0, 0xD000_0000, 0xD00F_FFFF, 0x42208),)
 
 
+def test_a_graphics_cards_rom_in_low_memory_is_a_copy():
+    """The firmware's, at 0xc0000: the card does not answer there."""
+    text = "00:01.0 VGA compatible controller: x\n\tExpansion ROM at 000c0000 [virtual] [disabled] [size=128K]\n"
+    machine = read_lspci(text)
+    assert machine["00:01.0"].resources == (Resource(6, 0xC_0000, 0xD_FFFF, 0x212),)
+    assert machine["00:01.0"].rom.shadow
+    assert machine.device_at(0xC_0000) is None
+
+
 def test_registers_alone_show_addresses_without_sizes():
     """-xxx: the kind and place of each BAR, all windows, but how big a BAR is only -v says."""
     data = json.loads((RECORDED / "q35_switch1.json").read_text())
