@@ -126,7 +126,7 @@ class _Assignment:
         if not failed:
             wishes[:] = [w for w in wishes if id(w.wanted) not in saved]
             return True
-        kept = {id(r) for _, r in head if r.parent is not None and not _must_release(failed, r)}
+        kept = {id(r) for _, r in head if r.parent is not None and not must_release(failed, r)}
         wishes[:] = [w for w in wishes if id(w.wanted) not in kept]
         head[:] = [entry for entry in head if id(entry[1]) not in kept]
         for _, wanted in head:
@@ -243,7 +243,7 @@ def _grow(wish: Wish) -> None:
         holder.request(wanted)
 
 
-def _must_release(failed: int, found: Range) -> bool:
+def must_release(failed: int, found: Range) -> bool:
     """``pci_need_to_release``: whether an assigned range took room that what failed could have had."""
     if found.flags & IORESOURCE_IO:
         return bool(failed & IORESOURCE_IO)

@@ -12,6 +12,7 @@ from typing import Any
 from p2plab.core.errors import BadInput
 from p2plab.pci.acs import Acs
 from p2plab.pci.bootlog import MAX_LINE, given_up, root_windows
+from p2plab.pci.chipset import cpu_kind, iommu_in_use
 from p2plab.pci.device import CLASS_PCI_BRIDGE, PCIE_TYPES, Device, Kind, canonical
 from p2plab.pci.lspci import read_lspci
 from p2plab.pci.machine import HostBridge, Machine
@@ -149,39 +150,6 @@ def _merge(device: Device, shown: Device) -> Device:
         memory_decode=shown.memory_decode,
         kind=shown.kind if device.kind in (Kind.BRIDGE, Kind.FUNCTION) else device.kind,
     )
-
-
-def cpu_kind(text: str) -> str | None:
-    """``intel``, ``zen`` or ``other`` from a CPU's model name or a recording's key; ``None`` for an empty text.
-
-    Only AMD of family 0x17 (Zen) or later counts as ``zen`` (drivers/pci/p2pdma.c, cpu_supports_p2pdma); the model
-    names of that family and its successors are EPYC, Ryzen, and Threadripper (inferred from AMD's naming).
-    """
-    low = text.lower()
-    if not low.strip():
-        return None
-    if "intel" in low:
-        return "intel"
-    return "zen" if any(word in low for word in ("zen", "epyc", "ryzen", "threadripper")) else "other"
-
-
-def iommu_in_use(cmdline: str, devices: tuple[Device, ...] = (), qemu_args: Any = None) -> bool | None:
-    """Whether an IOMMU translates, by boot options, emulated hardware and iommu groups; ``None`` if nothing is shown.
-
-    Intel's must be asked for (``intel_iommu=on``), AMD's is on by default; ``iommu=pt`` maps one to one
-    (Documentation/admin-guide/kernel-parameters.txt).
-    """
-    options = [word.partition("=") for word in cmdline.split()]
-    said = {name: value.split(",") for name, _, value in options}
-    emulated = " ".join(map(str, qemu_args)) if isinstance(qemu_args, list) else None
-    if "pt" in said.get("iommu", []) or "off" in said.get("amd_iommu", []) or "off" in said.get("iommu", []):
-        return False
-    if emulated is not None:
-        asked = "on" in said.get("intel_iommu", []) and "intel-iommu" in emulated
-        return asked or "amd-iommu" in emulated or "virtio-iommu" in emulated
-    if "on" in said.get("intel_iommu", []) or any(device.iommu_group is not None for device in devices):
-        return True
-    return False if cmdline else None
 
 
 def _device(row: Any, where: str, kinds: Mapping[str, str]) -> Device:

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 from p2plab.core.errors import BadInput
+from p2plab.pci.chipset import cpu_of, iommu_in_use
 from p2plab.pci.device import canonical
 from p2plab.pci.draft import Draft, assemble
 from p2plab.pci.dump import decode_header
 from p2plab.pci.machine import MAX_DEVICES, Machine
-from p2plab.pci.recording import iommu_in_use
 from p2plab.pci.resource import IO_WINDOW, Resource
 
 LIVE = Path("/sys/bus/pci/devices")
@@ -48,24 +48,6 @@ def read_sysfs(path: str | Path = LIVE) -> Machine:
         lacks.append("the CPU")
     iommu = iommu_in_use(_text(proc / "cmdline"), machine.devices)
     return Machine(machine.name, machine.devices, machine.host_bridges, cpu, iommu, tuple(lacks), machine.tree_known)
-
-
-def cpu_of(cpuinfo: str) -> str | None:
-    """``intel``, ``zen`` (AMD, family 0x17 or later) or ``other`` from /proc/cpuinfo; ``None`` if it does not say.
-
-    >>> cpu_of("vendor_id : AuthenticAMD\\ncpu family : 25")
-    'zen'
-    """
-    fields: dict[str, str] = {}
-    for line in cpuinfo.splitlines()[:40]:
-        key, _, value = line.partition(":")
-        fields.setdefault(key.strip(), value.strip())
-    vendor, family = fields.get("vendor_id"), fields.get("cpu family", "")
-    if not cpuinfo.strip():
-        return None
-    if vendor == "GenuineIntel":
-        return "intel"
-    return "zen" if vendor == "AuthenticAMD" and family.isdecimal() and int(family[:6]) >= 0x17 else "other"
 
 
 def _functions(root: Path, live: bool) -> dict[str, Path]:

@@ -38,6 +38,7 @@ def test_what_a_port_holds_after_boot(cmdline, iommu, ctrl):
 def test_a_port_switches_on_only_what_it_has():
     """Capability bits bound the control bits."""
     assert acs_at_boot(a_port(cap=0x05), "", True) == 0x05
+    assert acs_at_boot(a_port(cap=0x05), "pci=config_acs=1111111@02:00.0", True) == 0x05
     assert acs_at_boot(replace(a_port(), acs=None), "", True) == 0
 
 

@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2plab.pci import HostBridge, Kind, Machine, Resource, assign_resources, broken, without_addresses
+from p2plab.pci.allocate import must_release
 from p2plab.pci.invariants import unjust
+from p2plab.pci.resource import IORESOURCE_IO, IORESOURCE_MEM, IORESOURCE_PREFETCH
 from p2plab.pci.sizing import memory_sum, window_size
+from p2plab.pci.space import Range
 from tests.pci.build import GIB, HIGH, IO, LOW, MEM32, MEM64, MIB, PORTS, PREF64, bar, function, host_function, port
 
 KIB = 1 << 10
@@ -166,6 +169,23 @@ def test_a_function_that_decodes_goes_before_one_that_does_not():
         0xC000_0000,
         0xD000_0000,
     ]
+
+
+@pytest.mark.parametrize(
+    ("failed", "found", "above", "released"),
+    [
+        (IORESOURCE_MEM, MEM32, LOW.flags, True),
+        (IORESOURCE_MEM, IO, LOW.flags, False),
+        (IORESOURCE_IO, IO, PORTS.flags, True),
+        (IORESOURCE_MEM, PREF64, LOW.flags, True),
+        (IORESOURCE_MEM, PREF64, 0x102201, False),
+        (IORESOURCE_MEM | IORESOURCE_PREFETCH, PREF64, 0x102201, True),
+    ],
+)
+def test_what_is_in_the_way_of_what_failed_is_released(failed, found, above, released):
+    """The same kind of space; prefetchable ranges only where they lie in a window that is not."""
+    window = Range("window", 14, 0, 0xFFFF_FFFF, above)
+    assert must_release(failed, Range("card", 0, 0, 0xFFF, found, window)) is released
 
 
 def test_on_a_root_bus_the_firmwares_address_is_the_last_resort():

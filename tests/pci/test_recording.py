@@ -6,7 +6,7 @@ import pytest
 
 from p2plab.core.errors import BadInput
 from p2plab.pci import Acs, Kind, read_recording
-from p2plab.pci.recording import cpu_kind, iommu_in_use
+from p2plab.pci.chipset import cpu_kind, iommu_in_use
 from tests.pci.build import RECORDED
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from p2plab.core.errors import BadInput
 from p2plab.pci import Kind, read_recording, read_sysfs
-from p2plab.pci.sysfs import LIVE, cpu_of
+from p2plab.pci.chipset import cpu_of
+from p2plab.pci.sysfs import LIVE
 from tests.pci.build import RECORDED
 
 FILES = ("class", "vendor", "device", "revision", "subsystem_vendor", "subsystem_device")
