@@ -171,6 +171,35 @@ def test_a_function_that_decodes_goes_before_one_that_does_not():
     ]
 
 
+def test_room_for_later_is_added_after_what_must_be_has_its_place():
+    """A BAR that fits nowhere spoils the first try with all wishes; the window still grows in the second."""
+    built = machine(
+        port("0000:00:02.0", Kind.ROOT_PORT, 1, hotplug=True),
+        function("0000:01:00.0", "0000:00:02.0", bar(0, MIB, MEM32)),
+        function("0000:00:03.0", None, bar(0, 4 * MIB, MEM32)),
+        windows=(Resource(16, 0xC000_0000, 0xC02F_FFFF, 0x200200), HIGH, PORTS),
+    )
+    done = assign_resources(built)
+    assert [(r.bdf, r.index) for r in done.refused] == [("0000:00:03.0", 0)]
+    assert done.machine["00:02.0"].mem_window == Resource(14, 0xC000_0000, 0xC01F_FFFF, 0x200)
+
+
+def test_ports_keep_clear_of_what_old_cards_decode_too():
+    """ISA cards looked at ten address bits only, so 0x100-0x3ff of every KiB stay free."""
+    built = machine(function("0000:00:01.0", None, bar(0, 256, IO), bar(1, 256, IO)))
+    done = assign_resources(built).machine
+    assert [r.start for r in done["00:01.0"].resources] == [0x1000, 0x1400]
+
+
+def test_memory_starts_above_the_first_mebibyte():
+    """The lowest is kept for ISA cards, although a window is there."""
+    built = machine(
+        function("0000:00:01.0", None, bar(0, 4 * KIB, MEM32)),
+        windows=(Resource(16, 0xA_0000, 0xB_FFFF, 0x200200), LOW),
+    )
+    assert assign_resources(built).machine["00:01.0"].resources[0].start == LOW.start
+
+
 @pytest.mark.parametrize(
     ("failed", "found", "above", "released"),
     [
