@@ -14,12 +14,12 @@ from typing import Any
 from p2plab.core.errors import BadInput
 from p2plab.mm.kernel import LINUX_6_1, LINUX_6_12, Kernel
 
-#: No recorded page number is farther from the first page than this (4 GiB): larger ones are not from a recording.
-FARTHEST = 1 << 20
+#: No recorded page number is farther from the first page than this (256 MiB): larger ones are not from a recording.
+FARTHEST = 1 << 16
 #: The longest line that is read, in characters
 LONGEST = 16 << 20
 KERNELS = {"deb612": LINUX_6_12, "deb61": LINUX_6_1}
-PAGE_FIELDS = ("start", "end", "new_start", "new_end", "pages", "at")
+PAGE_FIELDS = ("start", "end", "new_start", "new_end", "pages", "at", "node", "value")
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,10 @@ def _check_op(op: Any, where: str) -> None:
     for field in PAGE_FIELDS:
         value = op.get(field, 0)
         if type(value) is not int or abs(value) > FARTHEST:
-            raise BadInput(
-                f"{where} ({op['op'][:40]}): {field} must be a page number up to {FARTHEST}, not {value!r:.40}"
-            )
+            raise BadInput(f"{where} ({op['op'][:40]}): {field} must be a number up to {FARTHEST}, not {value!r:.40}")
+    for low, high in (("start", "end"), ("new_start", "new_end")):
+        if op.get(high, FARTHEST) < op.get(low, -FARTHEST):
+            raise BadInput(f"{where} ({op['op'][:40]}): {high} lies before {low}")
     for field in ("advice", "prot", "flags", "kind", "policy"):
         if not isinstance(op.get(field, ""), str):
             raise BadInput(f"{where} ({op['op'][:40]}): {field} must be text, not {op[field]!r:.40}")

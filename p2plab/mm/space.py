@@ -34,7 +34,6 @@ class Memory(Tracked):
         self.swap = swap
         self.thp = thp
         self.max_map_count = max_map_count
-        self.pins: list[object] = []
 
 
 class AddressSpace(Tracked):

@@ -64,10 +64,10 @@ async def split_folio(folio: Folio) -> bool:
         left -= entries_of(folio, vma, first)
         start, end = max(first, vma.vm_start), min(first + (folio.nr_pages << PAGE_SHIFT), vma.vm_end)
         await split_huge_pmd_address(vma, start)
-        range = MmuNotifierRange(vma.vm_mm, start, end, "CLEAR")
-        await mmu_notifier_invalidate_range_start(range)
-        await mmu_notifier_invalidate_range_end(range)
-    small = [Folio(folio.index + number, None, folio.anon_vma) for number in range_of(folio)]
+        event = MmuNotifierRange(vma.vm_mm, start, end, "CLEAR")
+        await mmu_notifier_invalidate_range_start(event)
+        await mmu_notifier_invalidate_range_end(event)
+    small = [Folio(folio.index + number, None, folio.anon_vma) for number in range(folio.nr_pages)]
     for vma, first in mappings_of(folio):
         table = vma.vm_mm.page_table
         for number, page in enumerate(small):
@@ -78,8 +78,3 @@ async def split_folio(folio: Folio) -> bool:
                 page.dirty, page.swapbacked, page.node = folio.dirty, folio.swapbacked, folio.node
     folio.mapcount = 0
     return True
-
-
-def range_of(folio: Folio) -> range:
-    """The numbers of the folio's pages."""
-    return range(folio.nr_pages)

@@ -105,13 +105,18 @@ def test_an_unknown_operation_stops_its_sequence(tmp_path):
         (HEADER + '{"name": "x", "kind": "anon", "pages": 1, "ops": [1]}\n', "operation 1: an object"),
         (
             HEADER + '{"name": "x", "kind": "anon", "pages": 1, "ops": [{"op": "munmap", "start": 1e9}]}\n',
-            "start must be a page number",
+            "start must be a number",
         ),
         (
             HEADER + '{"name": "x", "kind": "anon", "pages": 1, "ops": [{"op": "munmap", "start": 99999999999}]}\n',
-            "start must be a page number",
+            "start must be a number",
         ),
         (HEADER + '{"name": "x", "kind": "anon", "pages": 1, "ops": [{"op": "munmap"}]}\n', "munmap needs start"),
+        (
+            HEADER + '{"name": "x", "kind": "anon", "pages": 1, "ops": [{"op": "munmap", "start": 2, "end": 1}]}\n',
+            "end lies before start",
+        ),
+        (HEADER + '{"name": "x", "kind": "anon", "pages": 1, "ops": [{"op": "mbind", "node": [1]}]}\n', "node must be"),
         (HEADER + '{"name": "x", "kind": "anon", "pages": 1, "ops": [{"op": "mmap", "start": 0, "end": 1}, 7]}\n', "2"),
     ],
 )
