@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from p2plab.core.errors import BadInput
-from p2plab.mm.flags import PMD_SIZE, PUD_SIZE
+from p2plab.mm.flags import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE, PMD_SIZE, PUD_SIZE
 
 #: The v4 series "mmu notifier: provide context informations", 23 January 2019.
 EVENTS_2019 = ("UNMAP", "CLEAR", "PROTECTION_VMA", "PROTECTION_PAGE", "SOFT_DIRTY")
@@ -23,6 +23,10 @@ class Kernel:
 
     name: str
     events: tuple[str, ...] = EVENTS_NOW
+    #: advice for madvise that came later (5.4, 5.14, 5.18, 6.1): EINVAL
+    unknown_advice: tuple[str, ...] = ()
+    #: flags of mremap: MREMAP_DONTUNMAP came with 5.7
+    mremap_flags: int = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP
     #: ``mmu_interval_notifier`` (since 5.5)
     interval_notifiers: bool = True
     #: Page faults under a per-VMA lock instead of mmap_lock (since 6.4)
@@ -33,6 +37,8 @@ class Kernel:
     mbind_holds_mmap_lock: bool = False
     #: munmap splits off what goes, and the old VMA lives on in what stays (6.1; seen only by who keeps a pointer)
     munmap_splits_off_what_goes: bool = False
+    #: mmap over something takes it out of the tree before the notifier (6.1; seen only by who looks it up from within)
+    mmap_unmaps_first: bool = False
     #: NUMA balancing leaves files of tmpfs out: they have a policy callback, which knows of none (6.1)
     numa_skips_tmpfs: bool = False
     #: MADV_POPULATE_* goes on after a hole, and answers ENOMEM in the end (6.1)
@@ -48,11 +54,19 @@ _UNTIL_6_1 = {
     "mprotect_granule": PMD_SIZE,
     "mbind_holds_mmap_lock": True,
     "munmap_splits_off_what_goes": True,
+    "mmap_unmaps_first": True,
     "numa_skips_tmpfs": True,
     "populate_skips_holes": True,
 }
 LINUX_6_1 = Kernel("6.1", **_UNTIL_6_1)  # type: ignore[arg-type]
-RFC2019 = Kernel("rfc2019", events=EVENTS_2019, interval_notifiers=False, **_UNTIL_6_1)  # type: ignore[arg-type]
+RFC2019 = Kernel(
+    "rfc2019",
+    events=EVENTS_2019,
+    unknown_advice=("COLD", "PAGEOUT", "POPULATE_READ", "POPULATE_WRITE", "DONTNEED_LOCKED", "COLLAPSE"),
+    mremap_flags=MREMAP_MAYMOVE | MREMAP_FIXED,
+    interval_notifiers=False,
+    **_UNTIL_6_1,  # type: ignore[arg-type]
+)
 
 KERNELS = {kernel.name: kernel for kernel in (LINUX_6_12, LINUX_6_1, RFC2019)}
 

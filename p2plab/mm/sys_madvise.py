@@ -69,7 +69,8 @@ async def madvise(mm: AddressSpace, start: int, length: int, advice: str) -> Non
 
     VMAs below the one that refuses have been advised by then: the kernel does not undo it.
     """
-    if (advice not in ADVICE and advice not in FLAG_ADVICE and advice not in OTHER_ADVICE) or start % PAGE_SIZE:
+    known = advice in ADVICE or advice in FLAG_ADVICE or advice in OTHER_ADVICE
+    if not known or advice in mm.kernel.unknown_advice or start % PAGE_SIZE:
         raise KernelError("EINVAL", f"madvise({start:#x}, {advice}) is no advice that this kernel takes")
     end = start + page_up(length)
     if end == start:

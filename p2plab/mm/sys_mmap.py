@@ -100,7 +100,9 @@ def unmapped_area(mm: AddressSpace, hint: int | None, length: int) -> int:
 
 async def _mmap_region(mm: AddressSpace, start: int, length: int, vm_flags: int, file: File | None, pgoff: int) -> None:
     end = start + length
-    if mm.find_vma_intersection(start, end) is not None:
+    if mm.kernel.mmap_unmaps_first:
+        await do_munmap(mm, start, length, downgrade=False)
+    elif mm.find_vma_intersection(start, end) is not None:
         await step(f"split at the edges of {span(start, end)}")
         old = await _gather(mm, start, end)
         # The old VMAs are emptied and closed while they are still in the tree (vms_clean_up_area).

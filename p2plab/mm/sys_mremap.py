@@ -34,8 +34,6 @@ from p2plab.mm.vma import Vma
 if TYPE_CHECKING:
     from p2plab.mm.space import AddressSpace
 
-KNOWN = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP
-
 
 async def mremap(mm: AddressSpace, start: int, old: int, new: int, flags: int, new_start: int) -> int:
     """Resize or move [start, start + old); the new address.
@@ -44,7 +42,7 @@ async def mremap(mm: AddressSpace, start: int, old: int, new: int, flags: int, n
     memory. ENOMEM: no room to grow in place.
     """
     invalid = (
-        flags & ~KNOWN
+        flags & ~mm.kernel.mremap_flags
         or (flags & MREMAP_FIXED and not flags & MREMAP_MAYMOVE)
         or (flags & MREMAP_DONTUNMAP and (not flags & MREMAP_MAYMOVE or old != new))
         or start % PAGE_SIZE

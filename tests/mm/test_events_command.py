@@ -79,6 +79,8 @@ def test_versions_and_years_differ_where_they_should():
     for answer in ask_all(RFC2019):
         assert all(row.event in (*RFC2019.events, "release") for row in answer.rows), answer.operation
         assert all("interval" not in row.heard_by for row in answer.rows)
+    for later in ("madvise_pageout", "madvise_populate", "madvise_collapse", "mremap_dontunmap"):
+        assert ask(later, "anon", RFC2019).returned.startswith("-EINVAL"), later
 
 
 def test_every_operation_names_its_source():

@@ -188,6 +188,31 @@ def test_a_listeners_refusal_hangs_the_removal_of_interval_notifiers():
     ]
 
 
+def test_the_hole_also_hangs_who_only_watches_device_memory():
+    """Recorded too: the reaper never touched the device's VMA, but the count leaks, and exit leaves the number odd."""
+
+    def build(world):
+        mm = AddressSpace()
+
+        async def story():
+            await mm.mmap(BASE, 4 * PAGE, flags=MAP_SHARED | MAP_FIXED, file=PfnFile("bar", 16))
+            await mm.mmap(BASE + 64 * PAGE, PAGE, flags=FIXED)
+            node = IntervalRecorder(lambda call: None, page, refuse=False)
+            await mmu_interval_notifier_insert(node, mm, BASE, 4 * PAGE)
+            await mm.mmu_notifier_register(Refuses())
+            assert await oom_reap(mm) is False
+            assert mm.notifier_subscriptions.itree.invalidate_seq == 2
+            await mm.exit()
+            assert mm.notifier_subscriptions.itree.invalidate_seq == 3
+            await mmu_interval_notifier_remove(node)
+
+        world.actor("process", story)
+
+    world = World(build)
+    follow(world, straight)
+    assert world.why_not("process") == "process waits: mmu_interval_notifier_remove"
+
+
 @pytest.mark.parametrize("shared", [MAP_SHARED, MAP_PRIVATE], ids=["shared", "private"])
 def test_the_reaper_leaves_device_memory_alone(alone, shared):
     """Anonymous memory is reaped without blocking; listeners of device memory are never asked so (C3)."""
