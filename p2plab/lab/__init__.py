@@ -1,5 +1,11 @@
-"""The explorer for a notebook: ``from p2plab.lab import Lab; Lab("workbench")``. The only room with widget callbacks."""
+"""The explorers for a notebook, and the only room with widget callbacks.
+
+``Lab("workbench")`` runs a scene step by step, ``MachineLab("q35_switch2")`` shows a machine, ``MemoryLab("munmap")`` who is
+told when memory changes.
+"""
 
 from p2plab.lab.lab import Lab
+from p2plab.lab.machine import MachineLab
+from p2plab.lab.memory import MemoryLab
 
-__all__ = ["Lab"]
+__all__ = ["Lab", "MachineLab", "MemoryLab"]

@@ -8,7 +8,7 @@ import ipywidgets as widgets
 
 from p2plab.core.scenario import Knob
 from p2plab.lab.board import board_html, damage_html, text_html, token_html, verdict_html
-from p2plab.lab.guard import Guard
+from p2plab.lab.frame import SNUG, Frame, row
 from p2plab.lab.pane import BokehPane
 from p2plab.lab.session import RUN_ON, Session
 from p2plab.views import figures
@@ -24,44 +24,35 @@ ANYBODY = "whoever is next"
 FIRST_KNOBS = ("importer", "nic", "dma")
 
 
-_SNUG: dict[str, Any] = {"style": {"description_width": "initial"}}
-
-
-class Lab:
+class Lab(Frame):
     """``Lab("workbench")`` as the last line of a cell shows the explorer. Knobs are keywords: ``importer="ignorant"``."""
 
     def __init__(self, scene: str = "workbench", token: str = "", **knobs: int | str) -> None:
         """BadInput for an unknown scene, knob or token, shown by the notebook as any error is."""
+        super().__init__()
         self.session = Session(scene, knobs)
         if token:
             self.session.open(token)
-        self.guard = Guard()
-        self._updating = False
         self._make_controls()
         self._make_panes()
-        self.box = widgets.VBox(
-            [
-                self.title,
-                self.knob_row,
-                self.action_row,
-                self.step_row,
-                self.guard.strip,
-                self.verdict,
-                *self.panes.values(),
-                self.damage,
-                self.board,
-                self.token_row,
-                self.text,
-            ]
+        self.box.children = (
+            self.title,
+            self.knob_row,
+            self.action_row,
+            self.step_row,
+            self.guard.strip,
+            self.verdict,
+            *self.panes.values(),
+            self.damage,
+            self.board,
+            self.token_row,
+            self.text,
         )
-        self.box.add_class("p2plab-lab")
         self.refresh()
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        """The widget; and where no kernel runs (a saved notebook, a page on the web) the run as plain text."""
-        bundle = self.box._repr_mimebundle_(**options)
-        bundle["text/plain"] = story(self.session.run)
-        return bundle
+    def as_text(self) -> str:
+        """The run as columns of text."""
+        return story(self.session.run)
 
     # -- what a person can do ---------------------------------------------------------------------------------------
 
@@ -84,57 +75,39 @@ class Lab:
         self.title = widgets.HTML()
         self.knobs = {knob.name: self._knob(knob) for knob in session.run.scenario.knobs}
         first = [self.knobs[name] for name in FIRST_KNOBS if name in self.knobs]
-        more = widgets.Accordion([_row(*(self.knobs[name] for name in self.knobs if name not in FIRST_KNOBS))])
+        more = widgets.Accordion([row(*(self.knobs[name] for name in self.knobs if name not in FIRST_KNOBS))])
         more.titles = ("more knobs (each change begins again)",)
-        self.knob_row = widgets.VBox([_row(*first), more])
+        self.knob_row = widgets.VBox([row(*first), more])
         self.buttons = {
-            name: self._button(action.label, action.help, lambda name=name: self.press(name))
+            name: self.button(action.label, action.help, lambda name=name: self.press(name))
             for name, action in session.run.world.actions.items()
         }
-        self.run_on = widgets.Dropdown(options=RUN_ON, description="then runs", layout={"width": "200px"}, **_SNUG)
-        self.action_row = _row(*self.buttons.values(), self.run_on)
-        self.reset = self._button("reset", "begin again", session.reset, "undo")
-        self.backward = self._button("back", "look at the step before", self.back, "step-backward")
-        self.forward = self._button("step", "let one actor take one step", self.take, "step-forward")
-        self.rest = self._button("run on", "everybody, until nobody can go on", session.run_to_rest, "fast-forward")
-        self.who = widgets.Dropdown(options=[ANYBODY], description="who", layout={"width": "190px"}, **_SNUG)
-        self.slider = widgets.IntSlider(description="step", min=0, max=1, layout={"width": "360px"}, **_SNUG)
-        self.slider.observe(self._guarded(lambda change: session.look_at(change["new"])), "value")
-        self.step_row = _row(self.reset, self.backward, self.forward, self.who, self.rest, self.slider)
+        self.run_on = widgets.Dropdown(options=RUN_ON, description="then runs", layout={"width": "200px"}, **SNUG)
+        self.action_row = row(*self.buttons.values(), self.run_on)
+        self.reset = self.button("reset", "begin again", session.reset, "undo")
+        self.backward = self.button("back", "look at the step before", self.back, "step-backward")
+        self.forward = self.button("step", "let one actor take one step", self.take, "step-forward")
+        self.rest = self.button("run on", "everybody, until nobody can go on", session.run_to_rest, "fast-forward")
+        self.who = widgets.Dropdown(options=[ANYBODY], description="who", layout={"width": "190px"}, **SNUG)
+        self.slider = widgets.IntSlider(description="step", min=0, max=1, layout={"width": "360px"}, **SNUG)
+        self.slider.observe(self.handler(lambda change: session.look_at(change["new"])), "value")
+        self.step_row = row(self.reset, self.backward, self.forward, self.who, self.rest, self.slider)
         self.verdict, self.damage, self.board = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.token, self.text = widgets.HTML(), widgets.HTML()
         self.paste = widgets.Text(placeholder="paste a token: p2p1.…", layout={"width": "420px"})
-        self.opener = self._button("open token", "show the run of a token", lambda: session.open(self.paste.value))
-        self.token_row = widgets.VBox([self.token, _row(self.paste, self.opener)])
-
-    def _button(self, name: str, help: str, handler: Any, icon: str = "") -> widgets.Button:
-        button = widgets.Button(description=name, tooltip=help, icon=icon, layout={"width": "auto"})
-        button.on_click(self._guarded(lambda _button: handler()))
-        return button
+        self.opener = self.button("open token", "show the run of a token", lambda: session.open(self.paste.value))
+        self.token_row = widgets.VBox([self.token, row(self.paste, self.opener)])
 
     def _knob(self, knob: Knob) -> widgets.Widget:
         value = self.session.run.settings[knob.name]
         if knob.choices:
-            made: widgets.Widget = widgets.Dropdown(options=knob.choices, value=value, description=knob.name, **_SNUG)
+            made: widgets.Widget = widgets.Dropdown(options=knob.choices, value=value, description=knob.name, **SNUG)
         else:
-            made = widgets.BoundedIntText(value=value, min=knob.low, max=knob.high, description=knob.name, **_SNUG)
+            made = widgets.BoundedIntText(value=value, min=knob.low, max=knob.high, description=knob.name, **SNUG)
         made.tooltip = knob.help
         made.layout.width = "190px"
-        made.observe(self._guarded(lambda change: self.session.reset({knob.name: change["new"]})), "value")
+        made.observe(self.handler(lambda change: self.session.reset({knob.name: change["new"]})), "value")
         return made
-
-    def _guarded(self, handler: Any) -> Any:
-        """Every callback: nothing while the lab itself sets a control, then the handler, then the views."""
-
-        def handle(*arguments: Any) -> None:
-            if self._updating:
-                return
-            try:
-                handler(*arguments)
-            finally:
-                self.refresh()  # also after a refusal: the controls must say what is true
-
-        return self.guard(handle)
 
     # -- views ------------------------------------------------------------------------------------------------------
 
@@ -164,14 +137,10 @@ class Lab:
         settings = self.session.run.settings
         return settings.get("pages"), settings.get("slots")
 
-    def refresh(self) -> None:
+    def refresh_all(self) -> None:
         """Show the session as it is."""
-        self._updating = True
-        try:
-            self._refresh_views()
-            self._refresh_controls()
-        finally:
-            self._updating = False
+        self._refresh_views()
+        self._refresh_controls()
 
     def _refresh_views(self) -> None:
         run, step = self.session.run, self.session.step
@@ -208,7 +177,3 @@ class Lab:
         self.slider.value = session.step
         for name, control in self.knobs.items():
             control.value = session.run.settings[name]
-
-
-def _row(*controls: widgets.Widget) -> widgets.HBox:
-    return widgets.HBox(list(controls), layout={"flex_flow": "row wrap", "align_items": "center"})

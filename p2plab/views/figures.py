@@ -18,13 +18,13 @@ FONT = "13px"
 def bar_map_figure(run: Run) -> Any:
     """Feeds on ``slots`` of :func:`~p2plab.views.barmap.bar_map`."""
     aperture = run.world.things["exporters"][0].aperture
-    plot = _figure(
+    plot = new_figure(
         "BAR aperture",
         x_range=Range1d(start=-0.6, end=len(aperture) - 0.4),
         y_range=Range1d(start=-0.6, end=2.6),
         height=190,
     )
-    source = _source("slots", "x", "y", "label", "colour", "hatch", "hover")
+    source = new_source("slots", "x", "y", "label", "colour", "hatch", "hover")
     drawn = plot.rect(
         "x",
         "y",
@@ -38,7 +38,7 @@ def bar_map_figure(run: Run) -> Any:
         hatch_alpha=0.4,
         hatch_scale=16,
     )
-    plot.text("x", "y", text="label", source=source, **_LABEL)
+    plot.text("x", "y", text="label", source=source, **LABEL)
     plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
     plot.yaxis.ticker = [0, 1, 2]
     plot.yaxis.major_label_overrides = {0: "slot shows", 1: "lent to", 2: "DMA now"}
@@ -51,13 +51,15 @@ def address_space_figure(run: Run) -> Any:
     """Feeds on ``pages`` of :func:`~p2plab.views.strip.address_space`."""
     things = run.world.things
     lanes = rows(run)
-    plot = _figure("Address space", x_range=Range1d(start=-0.1, end=things["width"] + 0.1), y_range=lanes, height=190)
-    source = _source("pages", "left", "right", "row", "label", "colour", "hatch", "hover")
+    plot = new_figure(
+        "Address space", x_range=Range1d(start=-0.1, end=things["width"] + 0.1), y_range=lanes, height=190
+    )
+    source = new_source("pages", "left", "right", "row", "label", "colour", "hatch", "hover")
     drawn = plot.hbar(
         y="row", left="left", right="right", height=0.8, source=source, fill_color="colour", line_color=INK,
         hatch_pattern="hatch", hatch_color=GREY, hatch_alpha=0.4, hatch_scale=16,
     )  # fmt: skip
-    plot.text("left", "row", text="label", source=source, x_offset=6, **(_LABEL | {"text_align": "left"}))
+    plot.text("left", "row", text="label", source=source, x_offset=6, **(LABEL | {"text_align": "left"}))
     plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
     plot.xaxis.ticker = list(range(things["width"] + 1))
     plot.xaxis.axis_label = f"page, from {things['base']:#x}"
@@ -67,20 +69,20 @@ def address_space_figure(run: Run) -> Any:
 def timeline_figure(run: Run) -> Any:
     """Feeds on ``bars``, ``marks`` and ``cursor`` of :func:`~p2plab.views.timeline.timeline`."""
     lanes = lanes_of(run)
-    plot = _figure("Timeline", y_range=Range1d(start=0, end=len(lanes)), height=84 + 48 * len(lanes))
-    bars = _source("bars", "left", "right", "bottom", "top", "kind", "colour", "label", "hover")
+    plot = new_figure("Timeline", y_range=Range1d(start=0, end=len(lanes)), height=84 + 48 * len(lanes))
+    bars = new_source("bars", "left", "right", "bottom", "top", "kind", "colour", "label", "hover")
     drawn = plot.quad(
         left="left", right="right", bottom="bottom", top="top", source=bars, fill_color="colour", line_color=INK,
         line_width=0.5, legend_field="kind",
     )  # fmt: skip
-    _legend_above(plot)
-    marks = _source("marks", "x", "y", "label", "colour")
+    legend_above(plot)
+    marks = new_source("marks", "x", "y", "label", "colour")
     plot.scatter("x", "y", source=marks, marker="x", size=18, line_width=4, color="colour")
     plot.text(
         "x", "y", text="label", source=marks, x_offset=12, y_offset=-10, text_font_size=FONT, text_color=RED,
         text_font_style="bold", background_fill_color=PAPER, background_fill_alpha=0.85,
     )  # fmt: skip
-    cursor = _source("cursor", "x", "label")
+    cursor = new_source("cursor", "x", "label")
     plot.ray("x", 0, angle=90, angle_units="deg", length=0, source=cursor, line_color=INK, line_dash="dashed")
     plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
     plot.yaxis.ticker = [number + 0.5 for number in range(len(lanes))]
@@ -89,7 +91,7 @@ def timeline_figure(run: Run) -> Any:
     return plot
 
 
-def _legend_above(plot: Any) -> None:
+def legend_above(plot: Any) -> None:
     """The legend of a figure as one row above it, out of the way of what is drawn."""
     legend = plot.legend[0]
     plot.add_layout(legend, "above")
@@ -100,7 +102,8 @@ def _legend_above(plot: Any) -> None:
     legend.label_text_font_size, legend.label_text_color = FONT, INK
 
 
-_LABEL = {
+#: How a label inside a box is written.
+LABEL = {
     "text_align": "center",
     "text_baseline": "middle",
     "text_font_size": FONT,
@@ -108,11 +111,13 @@ _LABEL = {
 }
 
 
-def _source(name: str, *columns: str) -> ColumnDataSource:
+def new_source(name: str, *columns: str) -> ColumnDataSource:
+    """An empty source that the browser finds by its name."""
     return ColumnDataSource({column: [] for column in columns}, name=name)
 
 
-def _figure(title: str, **options: Any) -> Any:
+def new_figure(title: str, **options: Any) -> Any:
+    """A figure on white paper, readable in either theme, without a toolbar that takes the focus."""
     plot: Any = figure(
         title=title, toolbar_location=None, tools="", sizing_mode="stretch_width", min_width=320, **options
     )

@@ -42,10 +42,10 @@ def run_all(page: Any) -> None:
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
 
-def wait_for_pictures(page: Any) -> None:
+def wait_for_pictures(page: Any, *panes: str) -> None:
     """Until all panes have drawn. A cell that raises fails at once, with its traceback."""
     trouble = ", ".join(f"[data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("error", "stderr"))
-    for pane in ("address-space", "bar-map", "timeline"):
+    for pane in panes or ("address-space", "bar-map", "timeline"):
         page.wait_for_selector(f"[data-pane='{pane}'][data-seq], {trouble}")
         if page.locator(trouble).count():
             raise AssertionError(page.locator(trouble).first.inner_text())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Server, Watched
-from tests.browser.notebook import open_notebook, press, run_all, wait_for_pictures
+from tests.browser.notebook import open_notebook, press, run_all, wait_for_pictures, write_notebook
 
 ASSETS = Path(__file__).parents[2] / "assets" / "pictures"
 
@@ -26,6 +26,22 @@ def test_take_pictures(lab_server: Server, watched: Watched) -> None:
     page.wait_for_timeout(500)
     ASSETS.mkdir(exist_ok=True)
     page.locator(".p2plab-lab").first.screenshot(path=ASSETS / "lab-defrag-ignorant.png")
+
+
+def test_take_explorers(lab_server: Server, watched: Watched) -> None:
+    """A machine with the way between two functions, and memory before and after."""
+    page: Any = watched.page
+    page.set_viewport_size({"width": 1280, "height": 2600})
+    for name, cell, panes in (
+        ("machine", "from p2plab.lab import MachineLab\nMachineLab('q35_switch2')", ("pci-tree", "address-map")),
+        ("memory", "from p2plab.lab import MemoryLab\nMemoryLab('mremap_move', 'device')", ("before-after",)),
+    ):
+        write_notebook(lab_server, f"pictures-{name}.ipynb", cell)
+        open_notebook(page, lab_server, f"pictures-{name}.ipynb")
+        run_all(page)
+        wait_for_pictures(page, *panes)
+        page.wait_for_timeout(500)
+        page.locator(".p2plab-lab").first.screenshot(path=ASSETS / f"{name}-lab.png")
 
 
 if __name__ == "__main__":

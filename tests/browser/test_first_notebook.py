@@ -72,7 +72,7 @@ def test_a_handler_that_is_broken_on_purpose_shows_its_message(lab_server: Serve
         "    raise RuntimeError('the <b>fuse</b> is gone')\n"
         "lab.back = explode\n"
         "lab.backward._click_handlers.callbacks.clear()\n"
-        "lab.backward.on_click(lab._guarded(lambda _: lab.back()))\n"
+        "lab.backward.on_click(lab.handler(lambda _: lab.back()))\n"
         "lab",
     )
     open_notebook(page, lab_server, "broken.ipynb")

@@ -1,0 +1,113 @@
+"""A machine to look at: its tree, its address map, and whether two of its functions can talk, then and now."""
+
+from __future__ import annotations
+
+import itertools
+from html import escape
+from typing import Any
+
+import ipywidgets as widgets
+
+from p2plab.core.errors import BadInput
+from p2plab.lab.frame import Frame, row
+from p2plab.lab.pane import BokehPane
+from p2plab.pci import Machine, read_machine, with_cpu
+from p2plab.pci.source import read_text
+from p2plab.pci.whitelist import CPUS
+from p2plab.views.figures_more import address_map_figure, tree_figure
+from p2plab.views.pci_map import zoom
+from p2plab.views.pci_pictures import address_map_picture, tree_picture
+from p2plab.views.pci_text import headline, machine_text, reach_text
+
+WHOLE = "the whole machine"
+MEMORY, PORTS = "memory", "I/O ports"
+
+
+class MachineLab(Frame):
+    """``MachineLab("q35_switch2")``, a file, a sysfs folder, or the text that ``lspci -vvv`` printed."""
+
+    def __init__(self, source: str | Machine = "q35_switch2") -> None:
+        """BadInput, naming the line, for a source that cannot be read."""
+        super().__init__()
+        self.machine = source if isinstance(source, Machine) else _read(source)
+        names = [device.bdf for device in self.machine.devices]
+        self.pair = _first_pair(self.machine)
+        self.where, self.io, self.cpu = WHOLE, False, self.machine.cpu or CPUS[0]
+        self.title, self.words = widgets.HTML(), widgets.HTML()
+        self.provider = self.choice("provider", names, self.pair[0], lambda bdf: self._pick(0, bdf))
+        self.client = self.choice("client", names, self.pair[1], lambda bdf: self._pick(1, bdf))
+        self.cpu_choice = self.choice("CPU", list(CPUS), self.cpu, self._set_cpu, "150px")
+        self.zoomed = self.choice("zoom to", [WHOLE, *names], WHOLE, self._zoom, "250px")
+        self.space = self.choice("of", [MEMORY, PORTS], MEMORY, self._set_space, "150px")
+        self.tree = BokehPane("pci-tree", tree_figure(self.machine), self._tree())
+        self.map = BokehPane("address-map", address_map_figure(self.machine), self._map())
+        self.box.children = (
+            self.title,
+            row(self.provider, self.client, self.cpu_choice),
+            self.guard.strip,
+            self.tree,
+            self.words,
+            row(self.zoomed, self.space),
+            self.map,
+        )
+        self.refresh()
+
+    def as_text(self) -> str:
+        """The machine and the verdict, as text."""
+        return "\n".join([*machine_text(self.machine), "", *reach_text(self._asked(), *self.pair)]) + "\n"
+
+    def refresh_all(self) -> None:
+        """Show machine, pair and range as they are."""
+        self.title.value = f"<b>{escape(headline(self._asked()))}</b>"
+        self.provider.value, self.client.value = self.pair
+        self.zoomed.value = self.where
+        self.space.value = PORTS if self.io else MEMORY
+        _show(self.tree, self._tree())
+        _show(self.map, self._map())
+        text = escape("\n".join(reach_text(self._asked(), *self.pair)))
+        self.words.value = f'<pre class="p2plab-text" data-view="reach">{text}</pre>'
+
+    def _asked(self) -> Machine:
+        return with_cpu(self.machine, self.cpu)
+
+    def _tree(self) -> Any:
+        return tree_picture(self._asked(), *self.pair)
+
+    def _map(self) -> Any:
+        low, high = (0, (1 << 64) - 1) if self.where == WHOLE else zoom(self.machine, self.where, self.io)
+        return address_map_picture(self.machine, low, high, self.io)
+
+    def _pick(self, which: int, bdf: str) -> None:
+        self.pair[which] = bdf
+
+    def _set_cpu(self, cpu: str) -> None:
+        self.cpu = cpu
+
+    def _zoom(self, where: str) -> None:
+        if where != WHOLE:
+            zoom(self.machine, where, self.io)  # BadInput if there is nothing of it to see
+        self.where = where
+
+    def _set_space(self, space: str) -> None:
+        io = space == PORTS
+        if self.where != WHOLE:
+            zoom(self.machine, self.where, io)
+        self.io = io
+
+
+def _read(source: str) -> Machine:
+    return read_text(source, "the text given") if "\n" in source.strip() else read_machine(source)
+
+
+def _first_pair(machine: Machine) -> list[str]:
+    """Two endpoints to begin with: the first that share a bridge, else the first and the last."""
+    ends = [device.bdf for device in machine.endpoints] or [device.bdf for device in machine.devices]
+    if not ends:
+        raise BadInput(f"{machine.name} has no functions")
+    pairs = ([a, b] for a, b in itertools.combinations(ends[:50], 2) if machine.common_bridge(a, b))
+    return next(pairs, [ends[0], ends[-1]])
+
+
+def _show(pane: BokehPane, picture: Any) -> None:
+    if pane.data != picture.data or pane.alt != picture.alt:
+        pane.show(picture)

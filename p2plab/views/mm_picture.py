@@ -1,0 +1,73 @@
+"""An address space before and after an operation, with the range of each notifier call between them."""
+
+from __future__ import annotations
+
+from p2plab.mm.ask import Answer
+from p2plab.mm.snapshot import SpaceShot
+from p2plab.views.mm_text import page_of, pages_text
+from p2plab.views.picture import MINT, ORANGE, PALE, SKY, YELLOW, Picture, Table
+
+#: What a stretch of pages is drawn as: colour and word.
+WRITABLE, READ_ONLY, SWAPPED, NOTHING = (MINT, "writable"), (SKY, "read only"), (YELLOW, "swapped"), (PALE, "no page")
+CALL = (ORANGE, "notifier call")
+#: At most so many notifier calls are drawn; the words count all.
+MOST = 12
+
+
+def before_and_after(answer: Answer) -> Picture:
+    """Rows from top to bottom: before, each call's range, after; x counts pages from the start of the mapping."""
+    bars = Table("left", "right", "row", "kind", "colour", "hatch", "hover")
+    labels = Table("x", "row", "label")
+    _shot(bars, labels, "before", answer.before)
+    for number, row in enumerate(answer.rows[:MOST], 1):
+        low, high = extent(answer)
+        part = (low, high) if row.start is None or row.end is None else (row.start, row.end)
+        hover = f"{row.event} {pages_text(row)}, mmap_lock {row.mmap_lock}" + (
+            "" if row.blockable else ", non-blocking"
+        )
+        _bar(bars, _call(number), part, CALL, hover, "diagonal_line")
+        labels.row(x=part[0], row=_call(number), label=row.event)
+    _shot(bars, labels, "after", answer.after)
+    return Picture(_words(answer), {"bars": bars.columns, "labels": labels.columns})
+
+
+def rows(answer: Answer) -> list[str]:
+    """The rows from bottom to top."""
+    return ["after", *(_call(number) for number in range(min(len(answer.rows), MOST), 0, -1)), "before"]
+
+
+def extent(answer: Answer) -> tuple[int, int]:
+    """First and last page to show."""
+    edges = [0, 16]
+    for vma in (*answer.before.vmas, *answer.after.vmas):
+        edges += [page_of(vma.start), page_of(vma.end)]
+    return min(edges), max(edges)
+
+
+def _call(number: int) -> str:
+    return f"call {number}"
+
+
+def _shot(bars: Table, labels: Table, row: str, shot: SpaceShot) -> None:
+    for vma in shot.vmas:
+        where = f"VMA [{page_of(vma.start)}, {page_of(vma.end)}) {vma.perms} {vma.name}"
+        _bar(bars, row, _pages((vma.start, vma.end)), NOTHING, where)
+        for ranges, look in ((vma.present, READ_ONLY), (vma.writable, WRITABLE), (vma.swapped, SWAPPED)):
+            for part in ranges:
+                _bar(bars, row, _pages(part), look, f"{where}: {look[1]}")
+        labels.row(x=page_of(vma.start), row=row, label=vma.perms)
+
+
+def _pages(part: tuple[int, int]) -> tuple[int, int]:
+    return page_of(part[0]), page_of(part[1])
+
+
+def _bar(bars: Table, row: str, part: tuple[int, int], look: tuple[str, str], hover: str, hatch: str = " ") -> None:
+    bars.row(left=part[0], right=part[1], row=row, kind=look[1], colour=look[0], hatch=hatch, hover=hover)
+
+
+def _words(answer: Answer) -> str:
+    calls = [f"{row.event} {pages_text(row)} (mmap_lock {row.mmap_lock})" for row in answer.rows[:4]]
+    more = f" and {len(answer.rows) - 4} more" if len(answer.rows) > 4 else ""
+    told = "; ".join(calls) + more if calls else "no listener is told"
+    return f"{answer.operation} of {answer.kind} memory, Linux {answer.kernel}: {told}. Returned {answer.returned}."

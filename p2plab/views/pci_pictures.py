@@ -1,0 +1,103 @@
+"""A machine as pictures: the address map as nested boxes, and the tree with the way between two functions."""
+
+from __future__ import annotations
+
+from p2plab.pci import Machine
+from p2plab.views.pci_map import MapView, map_view
+from p2plab.views.pci_tree import BETWEEN, BOTH, CLIENT, COMMON, PROVIDER, TreeRow, tree_rows
+from p2plab.views.picture import AMBER, MINT, PALE, SKY, YELLOW, Picture, Table
+
+#: The map is drawn this wide, whatever it shows; a label is left out where its box is too narrow for it.
+WIDTH = 100.0
+_CHARACTER = 0.82
+#: At most so many edges get a label on the axis, spread evenly.
+TICKS = 10
+
+ROLES = {PROVIDER: (MINT, "provider"), CLIENT: (SKY, "client"), BOTH: (MINT, "both")}
+ROLES |= {COMMON: (YELLOW, "they meet here"), BETWEEN: (AMBER, "on the way")}
+
+
+def address_map_picture(machine: Machine, low: int = 0, high: int = (1 << 64) - 1, io: bool = False) -> Picture:
+    """Windows around BARs, from the outside in; widths grow with the logarithm of the size. BadInput: empty range."""
+    view = map_view(machine, low, high, io)
+    across = WIDTH / max([box.right for box in view.boxes], default=1.0)
+    boxes = Table("left", "right", "bottom", "top", "label", "colour", "hover")
+    for box in view.boxes:
+        left, right = box.left * across, box.right * across
+        where = f"{box.owner} {box.name}: {box.start} to {box.end}, {box.size}"
+        label = next((t for t in (f"{box.owner} {box.name}", box.owner[-7:]) if len(t) * _CHARACTER < right - left), "")
+        colour = PALE if box.window else MINT
+        boxes.row(
+            left=left, right=right, bottom=box.depth, top=box.depth + 0.92, label=label, colour=colour, hover=where
+        )  # fmt: skip
+    ticks = Table("x", "label")
+    for place, address in _few(view.ticks):
+        ticks.row(x=place * across, label=address)
+    return Picture(_map_words(machine, view, io), {"boxes": boxes.columns, "ticks": ticks.columns})
+
+
+def tree_picture(machine: Machine, provider: str | None = None, client: str | None = None) -> Picture:
+    """One line a function; those on the way between the two are marked with colour and word."""
+    rows = tree_rows(machine, provider, client)
+    lines = Table("x", "y", "label", "colour", "role")
+    links = Table("x0", "y0", "x1", "y1")
+    above: dict[int, int] = {}
+    for number, row in enumerate(rows):
+        colour, role = ROLES.get(row.role, (PALE, ""))
+        lines.row(x=row.depth, y=-number, label=_line(row), colour=colour, role=role)
+        above[row.depth] = number
+        if row.depth:
+            parent = above[row.depth - 1]
+            links.row(x0=row.depth - 1, y0=-parent, x1=row.depth - 1, y1=-number)
+            links.row(x0=row.depth - 1, y0=-number, x1=row.depth, y1=-number)
+    words = f"{machine.name}: {len(machine)} functions."
+    if provider is not None and client is not None:
+        words += f" {_way(rows)}"
+    return Picture(words, {"lines": lines.columns, "links": links.columns})
+
+
+def map_depth(machine: Machine) -> int:
+    """How deep windows and BARs are nested, of memory or of ports."""
+    return 1 + max((box.depth for io in (False, True) for box in map_view(machine, io=io).boxes), default=0)
+
+
+def tree_height(machine: Machine) -> int:
+    """How many lines the tree has."""
+    return len(tree_rows(machine))
+
+
+def _line(row: TreeRow) -> str:
+    acs = f" · ACS {row.acs}{' redirects' if row.redirects else ''}" if row.acs else ""
+    text = row.text if row.text.startswith(row.bdf) else f"{row.bdf} {row.text}"
+    return f"{text[:84]}{acs}"
+
+
+def _way(rows: tuple[TreeRow, ...]) -> str:
+    named = {role: next((row.bdf for row in rows if row.role == role), "") for role in ROLES}
+    between = [row.bdf for row in rows if row.role == BETWEEN]
+    meet = f"they meet at {named[COMMON]}" if named[COMMON] else "no bridge joins them"
+    redirects = [row.bdf for row in rows if row.looked_at and row.redirects]
+    said = f"Way from {named[PROVIDER] or named[BOTH]} to {named[CLIENT] or named[BOTH]}: {meet}"
+    said += f", by {', '.join(between)}" if between else ""
+    return said + (f". ACS redirects at {', '.join(redirects)}." if redirects else ".")
+
+
+def _few(ticks: tuple[tuple[float, str], ...]) -> list[tuple[float, str]]:
+    """The first, the last, and some between that do not crowd."""
+    if not ticks:
+        return []
+    room = (ticks[-1][0] - ticks[0][0]) / TICKS
+    kept = [ticks[0]]
+    for tick in ticks[1:-1]:
+        if tick[0] - kept[-1][0] >= room and ticks[-1][0] - tick[0] >= room:
+            kept.append(tick)
+    return [*kept, ticks[-1]] if len(ticks) > 1 else kept
+
+
+def _map_words(machine: Machine, view: MapView, io: bool) -> str:
+    bars = [box for box in view.boxes if not box.window]
+    what = "I/O ports" if io else "memory"
+    if not view.boxes:
+        return f"{machine.name}, {what}: nothing between {view.low:#x} and {view.high:#x}."
+    ends = f"{view.ticks[0][1]} to {view.ticks[-1][1]}"
+    return f"{machine.name}, {what} {ends}: {len(bars)} BARs in {len(view.boxes) - len(bars)} windows."

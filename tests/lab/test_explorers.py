@@ -1,0 +1,73 @@
+"""The explorers of a machine and of memory, clicked in Python."""
+
+import pytest
+
+from p2plab.core.errors import BadInput
+from p2plab.core.places import recorded_machines
+from p2plab.lab import MachineLab, MemoryLab
+
+
+def test_a_pair_is_chosen_and_its_verdict_follows():
+    """Below one switch; then below two, where no bridge joins them."""
+    lab = MachineLab("q35_switch2")
+    assert lab.pair == ["0000:03:00.0", "0000:04:00.0"]
+    assert "they meet at 0000:01:00.0" in lab.tree.alt
+    assert "BUS_ADDR, distance 4" in lab.words.value
+    lab.client.value = "0000:07:00.0"
+    assert lab.guard.last is None
+    assert "no bridge joins them" in lab.tree.alt
+    assert "NOT_SUPPORTED" in lab.words.value
+    lab.cpu_choice.value = "zen"
+    assert "THRU_HOST_BRIDGE" in lab.words.value
+
+
+def test_zooming_names_exact_addresses_and_refuses_what_is_not_there():
+    """4 KiB beside 32 GiB: labels are the model's own hex."""
+    lab = MachineLab("q35_switch2")
+    assert lab.map.data["ticks"]["label"][0] == "0x000a0000"
+    lab.zoomed.value = "0000:03:00.0"
+    assert "0xe8000000" in lab.map.data["ticks"]["label"]
+    lab.zoomed.value = "0000:00:06.0"
+    lab.space.value = "I/O ports"
+    assert "has nothing in I/O ports" in lab.guard.strip.value
+    assert lab.space.value == "memory"
+
+
+@pytest.mark.parametrize("name", recorded_machines())
+def test_every_recorded_machine_can_be_shown(name):
+    """All boxes inside the picture, every function a line."""
+    lab = MachineLab(name)
+    boxes = lab.map.data["boxes"]
+    assert all(0 <= left < right <= 100.001 for left, right in zip(boxes["left"], boxes["right"], strict=True))
+    assert len(lab.tree.data["lines"]["label"]) == len(lab.machine) + len(lab.machine.host_bridges)
+    assert lab.as_text().startswith(f"{name}: ")
+
+
+def test_pasted_lspci_text_is_a_machine():
+    """A reviewer's own, as printed."""
+    text = "00:00.0 Host bridge [0600]: Intel Corporation X [8086:1234]\n"
+    text += "00:1f.0 ISA bridge [0601]: Intel Corporation Y [8086:5678]\n"
+    lab = MachineLab(text)
+    assert [device.bdf for device in lab.machine.devices] == ["0000:00:00.0", "0000:00:1f.0"]
+    with pytest.raises(BadInput):
+        MachineLab("this is\nno lspci\n")
+
+
+def test_an_answer_shows_before_calls_and_after():
+    """munmap of device memory: one UNMAP over the range, under the read lock."""
+    lab = MemoryLab("munmap", "device")
+    assert lab.pane.alt == "munmap of device memory, Linux 6.12: UNMAP [0, 16) (mmap_lock read). Returned 0."
+    assert list(dict.fromkeys(lab.pane.data["bars"]["row"])) == ["before", "call 1"]
+    lab.operation.value = "fork"
+    assert lab.guard.last is None
+    assert "no listener is told" in lab.pane.alt
+    assert "none: no listener is told" in lab.rows.value
+    lab.kernel.value = "rfc2019"
+    assert "Linux rfc2019" in lab.pane.alt
+    assert "fork" in lab.as_text()
+
+
+def test_an_unknown_operation_is_an_error_of_the_cell():
+    """With the list of what there is."""
+    with pytest.raises(BadInput, match="no operation 'fly'"):
+        MemoryLab("fly")
