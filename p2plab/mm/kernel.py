@@ -39,6 +39,8 @@ class Kernel:
     munmap_splits_off_what_goes: bool = False
     #: mmap over something takes it out of the tree before the notifier (6.1; seen only by who looks it up from within)
     mmap_unmaps_first: bool = False
+    #: a moving mremap, and its event, may begin at the 2 MiB edge below (since 6.7)
+    mremap_realigns: bool = True
     #: NUMA balancing leaves files of tmpfs out: they have a policy callback, which knows of none (6.1)
     numa_skips_tmpfs: bool = False
     #: MADV_POPULATE_* goes on after a hole, and answers ENOMEM in the end (6.1)
@@ -55,6 +57,7 @@ _UNTIL_6_1 = {
     "mbind_holds_mmap_lock": True,
     "munmap_splits_off_what_goes": True,
     "mmap_unmaps_first": True,
+    "mremap_realigns": False,
     "numa_skips_tmpfs": True,
     "populate_skips_holes": True,
 }

@@ -26,7 +26,7 @@ async def move_page_tables(vma: Vma, old: int, new_vma: Vma, new: int, length: i
         return
     mm = vma.vm_mm
     end = old + length
-    if mm.kernel.per_vma_lock and length >= PMD_SIZE - old % PMD_SIZE:
+    if mm.kernel.mremap_realigns and length >= PMD_SIZE - old % PMD_SIZE:
         old, new = _realigned(vma, old, new_vma, new)
     range = MmuNotifierRange(mm, old, end, "UNMAP")
     await mmu_notifier_invalidate_range_start(range)

@@ -4,6 +4,8 @@ import pytest
 
 from p2plab.core.errors import KernelError
 from p2plab.mm import (
+    LINUX_6_1,
+    LINUX_6_12,
     MAP_FIXED,
     MAP_PRIVATE,
     MAP_SHARED,
@@ -334,6 +336,26 @@ def test_the_exporter_finds_every_mapping_in_the_order_of_offsets_and_of_their_m
         heard = await listening(mm)
         await unmap_mapping_range(bar.f_mapping, 2, 5)
         assert heard == [("CLEAR", 66, 68, "none"), ("CLEAR", 32, 34, "none"), ("CLEAR", 0, 2, "none")]
+        mm._check()
+
+    alone(story)
+
+
+@pytest.mark.parametrize(("kernel", "first"), [(LINUX_6_12, -4), (LINUX_6_1, 0)], ids=["6.12", "6.1"])
+def test_a_move_between_alike_places_is_announced_from_the_edge_below(alone, kernel, first):
+    """Old and new place alike within 2 MiB, nothing else there: 6.12 moves whole tables, and its event starts lower."""
+
+    async def story():
+        mm = AddressSpace(kernel=kernel)
+        start, length = BASE + 4 * PAGE, 2 * HUGE * PAGE
+        await mm.mmap(start, length, flags=FIXED)
+        await mm.touch(start, start + PAGE, True)
+        heard = []
+        note = lambda call: call["cb"] == "start" and heard.append((call["event"], call["start"], call["end"]))  # noqa: E731
+        await mm.mmu_notifier_register(Recorder(note, lambda address: (address - start) // PAGE))
+        await mm.mremap(start, length, length, 3, start + 16 * HUGE * PAGE)
+        assert heard == [("UNMAP", first, 2 * HUGE), ("UNMAP", 0, 2 * HUGE)]
+        assert snapshot(mm).vmas[0].present == ((start + 16 * HUGE * PAGE, start + 16 * HUGE * PAGE + PAGE),)
         mm._check()
 
     alone(story)
