@@ -52,14 +52,14 @@ def _topology(report: Report, source: str, data: Mapping[str, Any]) -> None:
     machine = read_recording(data)
     offered: dict[str, int] = {}
     for row in _list(data, "register"):
-        offered[_get(row, "dev")] = _get(row, "bar")
+        offered[_text(row, "dev")] = _number(row, "bar")
         report.cases += 1
         _compare(report, source, "register", f"{row['dev']} BAR {row['bar']}", row, _register(machine, row))
-    for line in data.get("p2pmem", []):
+    for line in _list(data, "p2pmem") if "p2pmem" in data else []:
         bdf = str(line).split(" ")[0]
         _compare(report, source, "p2pmem", bdf, {"line": line}, {"line": _p2pmem(machine, bdf, offered)})
     _boot(report, source, machine, data)
-    fields = data.get("pair_fields", list(FIELDS))
+    fields = [str(name) for name in _list(data, "pair_fields")] if "pair_fields" in data else list(FIELDS)
     runs = data["runs"]
     if not isinstance(runs, Mapping):
         raise BadInput("`runs` is no object")
@@ -100,7 +100,7 @@ def _written_ids(changes: Any, device: str) -> dict[str, tuple[int, int]]:
         if isinstance(change, Mapping) and change.get("op") == "spoof":
             ids = re.fullmatch(r"([0-9a-f]{4}):([0-9a-f]{4})", str(change.get("to")))
             if ids and ids[2] == device:
-                found[str(_get(change, "dev"))] = int(ids[1], 16), int(ids[2], 16)
+                found[_text(change, "dev")] = int(ids[1], 16), int(ids[2], 16)
     return found
 
 
@@ -117,7 +117,9 @@ def _pairs(
             raise BadInput(f"{case}: a pair has not {len(fields)} values")
         recorded = dict(zip(fields, values, strict=True))
         pair = f"{recorded.get('provider')}>{recorded.get('client')}"
-        recorded["messages"] = sorted(_without_driver(text) for text in unread.pop(pair, []))  # the recorder sorted
+        texts = _list(unread, pair) if pair in unread else []
+        unread.pop(pair, None)
+        recorded["messages"] = sorted(_without_driver(text) for text in texts)  # the recorder sorted
         model = _pair(machine, str(recorded.get("provider")), str(recorded.get("client")), offered)
         _compare(report, source, state, pair, recorded, model)
     for pair, texts in unread.items():
@@ -157,8 +159,8 @@ def _error_and_address(got: DmaAddress | KernelError) -> tuple[int, str | None]:
 
 
 def _register(machine: Machine, row: Mapping[str, Any]) -> dict[str, Any]:
-    device = machine[_get(row, "dev")]
-    bar = device.resource(_get(row, "bar")) or Resource(0, 0, -1, 0)
+    device = machine[_text(row, "dev")]
+    bar = device.resource(_number(row, "bar")) or Resource(0, 0, -1, 0)
     model = {"dev": device.bdf, "bar": bar.index, "start": f"{bar.start:#x}", "size": bar.size, "err": 0}
     try:
         pci_p2pdma_add_resource(device, bar.index)
@@ -215,7 +217,15 @@ def _list(holder: Any, key: str) -> list[Any]:
     return value
 
 
-def _get(row: Any, key: str) -> Any:
-    if not isinstance(row, Mapping) or row.get(key) is None:
-        raise BadInput(f"{str(row)[:60]} has no `{key}`")
-    return row[key]
+def _text(row: Any, key: str) -> str:
+    value = row.get(key) if isinstance(row, Mapping) else None
+    if not isinstance(value, str):
+        raise BadInput(f"{str(row)[:60]} has no text `{key}`")
+    return value
+
+
+def _number(row: Any, key: str) -> int:
+    value = row.get(key) if isinstance(row, Mapping) else None
+    if not isinstance(value, int):
+        raise BadInput(f"{str(row)[:60]} has no number `{key}`")
+    return value

@@ -83,7 +83,7 @@ def broken_recordings(count: int, seed: int) -> Iterator[str]:
     for _ in range(count):
         data = json.loads(json.dumps(rng.choice(whole)))
         for _ in range(rng.randint(1, 3)):
-            _spoil(rng, data)
+            spoil(rng, data)
         text = json.dumps(data)
         if rng.random() < 0.2:
             text = _overwrite(rng, text)
@@ -148,7 +148,7 @@ def _insert(rng: random.Random, lines: list[str]) -> list[str]:
 _LINES: tuple[Callable[[random.Random, list[str]], list[str]], ...] = (_drop, _double, _swap, _insert)
 
 
-def _spoil(rng: random.Random, value: object) -> None:
+def spoil(rng: random.Random, value: object) -> None:
     """Walk down to some place in a JSON value and put something else there, or take it away."""
     while True:
         keys: list[object] = list(value) if isinstance(value, dict) else list(range(len(value)))  # type: ignore[arg-type]

@@ -191,6 +191,43 @@ def test_ports_keep_clear_of_what_old_cards_decode_too():
     assert [r.start for r in done["00:01.0"].resources] == [0x1000, 0x1400]
 
 
+def test_small_ports_count_four_times_in_a_window():
+    """Five times 256 ports, each of which may have to dodge the aliases, need 8 KiB."""
+    cards = [function(f"0000:01:{slot:02x}.0", "0000:00:02.0", bar(0, 256, IO)) for slot in range(5)]
+    done = assign_resources(machine(port("0000:00:02.0", Kind.ROOT_PORT, 1), *cards)).machine
+    assert done["00:02.0"].io_window == Resource(13, 0x1000, 0x2FFF, 0x100)
+    assert [done[card.bdf].resources[0].start for card in cards] == [0x1000, 0x1400, 0x1800, 0x1C00, 0x2000]
+
+
+def test_the_host_bridges_own_function_is_left_alone():
+    """Its BAR may be what memory itself hangs from (``__dev_sort_resources``)."""
+    host = replace(host_function(), resources=(bar(0, MIB, MEM32),))
+    done = assign_resources(Machine("host", (host,), (HostBridge("pci0000:00", (LOW,)),)))
+    assert (done.machine["00:00.0"].resources, done.refused, done.messages) == ((), (), ())
+
+
+def test_a_wish_from_below_keeps_its_alignment_on_the_way_up():
+    """The root port's window can do with 64 MiB; the wish passed up to it is aligned to 128 MiB."""
+    cards = [
+        function(f"0000:02:{slot:02x}.0", "0000:01:00.0", bar(2, size * MIB))
+        for slot, size in enumerate((256, 64, 32, 16, 8, 4, 2))
+    ]
+    built = machine(
+        port("0000:00:02.0", Kind.ROOT_PORT, 1, 3),
+        port("0000:01:00.0", Kind.UPSTREAM, 2, 3, "0000:00:02.0"),
+        *cards,
+        port("0000:02:1f.0", Kind.DOWNSTREAM, 3, None, "0000:01:00.0", hotplug=True),
+        function("0000:01:01.0", "0000:00:02.0", bar(2, 16 * MIB)),
+    )
+    said = [m for m in assign_resources(built).messages if "pref] to" in m]
+    assert said[1:] == [
+        "0000:01:00.0: bridge window [mem 0x08000000-0x1fffffff 64bit pref] to [bus 02-03] "
+        "add_size 8000000 add_align 8000000",
+        "0000:00:02.0: bridge window [mem 0x04000000-0x1fffffff 64bit pref] to [bus 01-03] "
+        "add_size c000000 add_align 8000000",
+    ]
+
+
 def test_memory_starts_above_the_first_mebibyte():
     """The lowest is kept for ISA cards, although a window is there."""
     built = machine(

@@ -1,5 +1,8 @@
 """Whatever is pasted, the readers read it or refuse it by line: nothing else comes out, and none of it takes long."""
 
+import contextlib
+import json
+import random
 import subprocess
 import sys
 import time
@@ -7,10 +10,11 @@ from collections import Counter
 
 import pytest
 
+from p2plab.conform import p2pdma, pci
 from p2plab.core.errors import BadInput
 from p2plab.pci import read_lspci, read_recording
 from p2plab.views.pci_text import machine_text
-from tests.pci.fuzz import broken_recordings, broken_texts, try_recording, try_text
+from tests.pci.fuzz import RECORDINGS, broken_recordings, broken_texts, spoil, try_recording, try_text
 
 
 def test_broken_text_is_read_or_refused_by_line():
@@ -25,6 +29,22 @@ def test_broken_recordings_are_read_or_refused():
     seen = Counter(map(try_recording, broken_recordings(3000, seed=2019)))
     assert set(seen) == {"read", "refused"}
     assert min(seen.values()) > 300
+
+
+@pytest.mark.parametrize(
+    ("compare", "name"),
+    [(pci.conform, "pci/pc_bridges"), (p2pdma.conform, "p2pdma/pc_bridges.intel"), (p2pdma.conform, "p2pdma/nvme_cmb")],
+)
+def test_spoiled_recordings_are_compared_or_refused(compare, name, tmp_path):
+    """400 each: a difference, or BadInput."""
+    rng, path = random.Random(2019), tmp_path / "spoiled.json"
+    whole = (RECORDINGS / f"{name}.json").read_text()
+    for _ in range(400):
+        data = json.loads(whole)
+        spoil(rng, data)
+        path.write_text(json.dumps(data))
+        with contextlib.suppress(BadInput):
+            assert compare([path]).cases <= 200
 
 
 def test_what_is_read_can_be_shown():

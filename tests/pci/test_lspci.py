@@ -208,6 +208,29 @@ def test_virtual_functions_hang_from_the_bridge_whose_buses_cover_theirs():
     assert read_lspci(text)["04:10.0"].parent == "0000:00:01.0"
 
 
+def test_of_several_bridges_that_cover_a_bus_the_innermost_is_above_it():
+    """A virtual function behind a switch."""
+    text = (
+        "00:01.0 PCI bridge: Root\n\tBus: primary=00, secondary=01, subordinate=05, sec-latency=0\n\n"
+        "01:00.0 PCI bridge: Switch\n\tBus: primary=01, secondary=02, subordinate=05, sec-latency=0\n\n"
+        "05:10.0 Ethernet controller: VF\n\tControl: Mem-\n"
+    )
+    assert [d.bdf for d in read_lspci(text).path_up("05:10.0")] == ["0000:05:10.0", "0000:01:00.0", "0000:00:01.0"]
+
+
+def test_a_bar_that_v_shows_keeps_its_address_wherever_it_lies():
+    """Beside registers that say the bridge above passes nothing on: then the layout is broken, not the text."""
+    config = bytearray(64)
+    config[0:4], config[9:12], config[14] = bytes.fromhex("36 1b 0c 00"), bytes.fromhex("00 04 06"), 1
+    config[0x19], config[0x1A], config[0x1C], config[0x20], config[0x24] = 1, 1, 0xF0, 0xF0, 0xF0
+    rows = [f"{at:02x}: {config[at : at + 16].hex(' ')}" for at in range(0, 64, 16)]
+    text = "\n".join(
+        ["00:01.0 PCI bridge: Port", *rows, "", "01:00.0 RAM: x", "\tRegion 0: Memory at d0000000 (32-bit)"]
+    )
+    assert read_lspci(text)["01:00.0"].resources[0].unset
+    assert not read_lspci(text + " [size=1M]")["01:00.0"].resources[0].unset
+
+
 def test_domains_are_kept_apart():
     """The same bus number in two domains is two buses."""
     text = (

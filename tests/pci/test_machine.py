@@ -37,6 +37,14 @@ def test_an_unknown_function_is_refused_with_those_there_are():
         switches()["gpu"]
 
 
+def test_a_range_without_address_or_size_answers_nowhere():
+    """Its numbers say how big it is, or where it starts, not what it decodes."""
+    unset, unsized = Resource(0, 0, 0xFFF, 0x20040200), Resource(0, 0xD000_0000, 0xD000_0000, 0x40200, sized=False)
+    assert not unset.holds(0)
+    assert not unsized.holds(0xD000_0000)
+    assert Resource(0, 0, 0xFFF, 0x40200).holds(0)
+
+
 def test_equal_machines_are_equal_and_hash_alike():
     """Nothing in a machine can change, so it can be a key."""
     assert switches() == switches()
