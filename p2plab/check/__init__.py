@@ -1,0 +1,1 @@
+"""Every order of events: the search over schedules, shrinking, and the answer as a value."""

@@ -1,0 +1,79 @@
+"""A budget for one step: driver code that never gets to its next ``await`` is stopped, with the line that it was on."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+#: Seconds that one step may take. The longest honest step of the catalogue takes some thousandths of one.
+STEP_SECONDS = 1.0
+_POLL = 0.05
+_OURS = tuple(str(Path(__file__).parent.parent / room) for room in ("core", "check"))
+
+
+class StepTooLong(BaseException):
+    """Raised into a step that goes on and on. Not an ``Exception``, so that a driver's own handlers let it pass."""
+
+
+class Watchdog:
+    """Watches the thread that entered it, while ``with watchdog:`` lasts."""
+
+    def __init__(self, seconds: float = STEP_SECONDS) -> None:
+        self.seconds = seconds
+        self._deadline: float | None = None
+        self._thread_id = threading.get_ident()
+        self._stop = threading.Event()
+        self._fired = False
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Watchdog:
+        self._thread_id = threading.get_ident()
+        self._stop = threading.Event()
+        threading.Thread(target=self._watch, args=(self._stop,), daemon=True).start()
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
+        self._stop.set()
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """:exc:`StepTooLong` comes out of a body that takes longer than the budget."""
+        self._deadline = time.monotonic() + self.seconds
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._deadline = None
+                if self._fired:  # take one back that was raised but has not arrived
+                    self._fired = False
+                    self._raise(None)
+
+    def _watch(self, stop: threading.Event) -> None:
+        while not stop.wait(_POLL):
+            with self._lock:
+                if self._deadline is not None and time.monotonic() > self._deadline:
+                    self._fired = True  # and again at the next poll: a bare `except:` may have swallowed it
+                    self._raise(StepTooLong)
+
+    def _raise(self, error: type[BaseException] | None) -> None:
+        target = ctypes.py_object(error) if error is not None else None
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread_id), target)
+
+
+def where(error: BaseException) -> str:
+    """``function, line N of file`` where the driver's own code was when this was raised."""
+    frames = [
+        (frame.f_code, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if not frame.f_code.co_filename.startswith(_OURS)
+    ]
+    if not frames:
+        return "an unknown place"
+    code, line = frames[-1]
+    return f"{code.co_qualname}, line {line} of {code.co_filename.rpartition('/')[2]}"
