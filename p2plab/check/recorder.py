@@ -1,0 +1,234 @@
+"""Running driver code for the step table: a miss is answered by a real world, at that state, taking that step.
+
+Three checks keep it honest. A world rebuilt by replay must be in the state that the table predicts. A step may change
+its own actor's configuration and the cells that it was seen to write, and nothing else. And equal reads must lead to
+equal steps (the table's own check).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from p2plab.check.folds import Broken
+from p2plab.check.freeze import CellName, Freezer, Unfreezable
+from p2plab.check.quiet import QuietWorld
+from p2plab.check.steps import ABSENT, Columns, Leaf, NotDeterministic, Reading, Row, StepTable
+from p2plab.check.watchdog import StepTooLong, Watchdog, where
+from p2plab.core.containers import TRACKED_CONTAINERS
+from p2plab.core.tracked import Footprint, Tracked, name_of
+
+#: How many worlds are kept at the states they are in, so that the next miss there need not replay.
+KEPT = 200
+
+Cells = Mapping[CellName, Any]
+_SHALLOW = (int, str, bytes, bool, float, type(None), range, Tracked, type)
+_NOTHING = object()
+
+
+class Recorder:
+    """Answers misses. ``make`` builds the scene's world."""
+
+    def __init__(self, make: Callable[[], QuietWorld], dog: Watchdog) -> None:
+        self.make = make
+        self.dog = dog
+        with dog.step():
+            first = make()
+        self.setup_events = tuple(first.events)
+        locals_ = [first.frozen_actor(name)[0] for name in first.actors]
+        self.columns = Columns(tuple(first.actors), locals_, first.frozen_cells())
+        self.table = StepTable(self.columns)
+        self.misses = self.replayed = 0
+        self._worlds: dict[Row, QuietWorld] = {}
+        self._held: set[CellName] = set()  #: cells whose container some actor kept across an await
+        self._bound_anew: set[CellName] = set()  #: cells to which some step assigned another container
+        for actor, frozen in enumerate(locals_):
+            self._note_if_gone(actor, frozen, 0)
+        self._keep(first, (0,) * len(self.columns))
+
+    def record(self, row: Row, actor: int, path: Callable[[], Sequence[str]]) -> bool:
+        """Let the actor step (or find it blocked) in that state, for the table. Whether columns were added.
+
+        ``path`` gives the choices that lead to the state, if it takes a replay.
+        """
+        self.misses += 1
+        world = self._worlds.pop(self._key(row), None) or self._replay(row, path())
+        before = len(self.columns)
+        try:
+            with self.dog.step():
+                enabled, waits, looked = world.probe(self.columns.actors[actor])
+                if enabled:
+                    self._record_step(world, row, actor)
+                else:
+                    self._record_blocked(world, row, actor, waits, looked)
+        except StepTooLong as error:
+            self._record_endless(world, row, actor, error)
+        return len(self.columns) > before
+
+    def audit(self, row: Row, path: Sequence[str]) -> None:
+        """Replay from scratch and compare. :exc:`NotDeterministic` names the first thing that differs."""
+        self._keep(self._replay(row, path), row)
+
+    # -- worlds -----------------------------------------------------------------------------------------------------
+
+    def _key(self, row: Row) -> Row:
+        """A row as far as a world is concerned: without the rules' memory, and without zeros at its end."""
+        cells = row[self.columns.rules + 1 :]
+        end = len(cells)
+        while end and not cells[end - 1]:
+            end -= 1
+        return row[: self.columns.rules] + cells[:end]
+
+    def _keep(self, world: QuietWorld, row: Row) -> None:
+        while len(self._worlds) >= KEPT:
+            del self._worlds[next(iter(self._worlds))]
+        self._worlds[self._key(row)] = world
+
+    def _replay(self, row: Row, path: Sequence[str]) -> QuietWorld:
+        self.replayed += len(path)
+        with self.dog.step():
+            world = self.make()
+        for number, choice in enumerate(path, 1):
+            if choice not in world.actors or not world.actors[choice].enabled:
+                raise NotDeterministic(f"step {number} could be taken by {choice} once, and cannot in a replay")
+            with self.dog.step():
+                world.go(choice)
+        self._compare(world, row, len(path))
+        return world
+
+    def _compare(self, world: QuietWorld, row: Row, steps: int) -> None:
+        def differs(what: str) -> NotDeterministic:
+            return NotDeterministic(f"the same {steps} steps, taken twice, did not end in the same state: {what} differs")
+
+        for actor, name in enumerate(self.columns.actors):
+            if self.columns.values[actor].get(world.frozen_actor(name)[0]) != row[actor]:
+                raise differs(f"what {name} is about to do, or a local variable of it,")
+        cells = world.frozen_cells()
+        for cell in {*cells, *self.columns.at_setup, *self.columns.of}:
+            if self.columns.known(cell, cells.get(cell, ABSENT)) != self.columns.of_row(row, cell):
+                raise differs(".".join(cell))
+
+    # -- one step ---------------------------------------------------------------------------------------------------
+
+    def _record_blocked(
+        self, world: QuietWorld, row: Row, actor: int, waits: tuple[str, ...], looked: Footprint
+    ) -> None:
+        op = world.actors[self.columns.actors[actor]].op
+        assert op is not None
+        if looked.writes:
+            raise Unfreezable(f"the condition of {op.label!r} changes {looked.names()[1][0]}: a condition may only look")
+        leaf = Leaf(False, waits=waits, idle=op.idle, label=op.label)
+        self.table.add(actor, row[actor], Reading(self._reads(looked, row), leaf))
+        self._keep(world, row)
+
+    def _record_step(self, world: QuietWorld, row: Row, actor: int) -> None:
+        name = self.columns.actors[actor]
+        op = world.actors[name].op
+        assert op is not None
+        before = world.cells_as_they_are()
+        footprint = world.go(name)
+        after = world.cells_as_they_are()
+        written = {(name_of(thing), attribute) for thing, attribute in footprint.writes}
+        self._check_cells(name, row, before, after, written, op.label)
+        self._check_others(world, row, actor, op.label)
+        self._note_bindings(before, after, written)
+        frozen, held = world.frozen_actor(name)
+        self._note_held(held)
+        local = self.columns.number(actor, frozen)
+        self._note_if_gone(actor, frozen, local)
+        reads = self._reads(footprint, row)
+        writes = ((actor, local), *self._writes(after, written))
+        leaf = Leaf(True, writes, self.table.number_of(tuple(world.events)), label=op.label)
+        self.table.add(actor, row[actor], Reading(reads, leaf, tuple(sorted(written))))
+        self._keep(world, _applied(row, leaf, len(self.columns)))
+
+    def _record_endless(self, world: QuietWorld, row: Row, actor: int, error: StepTooLong) -> None:
+        name = self.columns.actors[actor]
+        op = world.actors[name].op
+        broken = Broken("endless-step", name, f"a step of {name} never comes to its next await: {where(error)}")
+        reads = self._reads(world.footprint, row)  # going round in circles, it read whatever it will ever read
+        leaf = Leaf(True, broken=(broken,), label=op.label if op is not None else "")
+        self.table.add(actor, row[actor], Reading(reads, leaf))
+
+    def _reads(self, footprint: Footprint, row: Row) -> tuple[tuple[CellName, int], ...]:
+        names = ((name_of(thing), attribute) for thing, attribute in footprint.reads)
+        return tuple((cell, self.columns.of_row(row, cell)) for cell in names)
+
+    def _writes(self, after: Cells, written: set[CellName]) -> list[tuple[int, int]]:
+        """The new values of the cells written; a cell becomes a column when it first changes."""
+        writes: list[tuple[int, int]] = []
+        added: set[CellName] = set()
+        for cell in sorted(written):
+            frozen = Freezer(cell).whole(after[cell]) if cell in after else ABSENT
+            column = self.columns.of.get(cell)
+            if column is None:
+                if self.columns.at_setup.get(cell, ABSENT) == frozen:
+                    continue
+                column = self.columns.add(cell)
+                added.add(cell)
+            writes.append((column, self.columns.number(column, frozen)))
+        if added:
+            self.table.ask_for(added)
+        return writes
+
+    # -- nothing else may change ------------------------------------------------------------------------------------
+
+    def _check_cells(
+        self, name: str, row: Row, before: Cells, after: Cells, written: set[CellName], label: str
+    ) -> None:
+        for cell, value in after.items():
+            if cell in written:
+                continue
+            if before.get(cell, _NOTHING) is not value or (
+                not isinstance(value, _SHALLOW)
+                and self.columns.known(cell, Freezer(cell).whole(value)) != self.columns.of_row(row, cell)
+            ):
+                raise _unseen(name, label, ".".join(cell))
+
+    def _check_others(self, world: QuietWorld, row: Row, actor: int, label: str) -> None:
+        name = self.columns.actors[actor]
+        if len(world.actors) != len(self.columns.actors):
+            raise Unfreezable(f"the step {label!r} starts an actor; all actors must be there when the scene is built")
+        for other, other_name in enumerate(self.columns.actors):
+            if other != actor:
+                frozen, held = world.frozen_actor(other_name)
+                self._note_held(held)
+                if self.columns.values[other].get(frozen) != row[other]:
+                    raise _unseen(name, label, f"what {other_name} has in its local variables")
+
+    def _note_bindings(self, before: Cells, after: Cells, written: set[CellName]) -> None:
+        for cell in written:
+            was = before.get(cell)
+            if isinstance(was, TRACKED_CONTAINERS) and after.get(cell) is not was:
+                self._bound_anew.add(cell)
+        self._refuse_old_containers()
+
+    def _note_held(self, held: set[CellName]) -> None:
+        if held - self._held:
+            self._held |= held
+            self._refuse_old_containers()
+
+    def _refuse_old_containers(self) -> None:
+        # Whoever kept the old container would go on with it, which a look-up by the cell's content cannot tell.
+        for cell in sorted(self._held & self._bound_anew):
+            raise Unfreezable(
+                f"one step keeps the list, dict or set of {'.'.join(cell)} across an await and another assigns a new one"
+            )
+
+    def _note_if_gone(self, actor: int, frozen: Any, local: int) -> None:
+        if frozen is None or frozen[0] == "crashed":
+            self.table.gone(actor, local)
+
+
+def _unseen(name: str, label: str, what: str) -> Unfreezable:
+    return Unfreezable(
+        f"the step {label!r} of {name} changed {what} unseen: state that actors share must live in attributes of their "
+        "drivers, not in a closure, a global or a plain object"
+    )
+
+
+def _applied(row: Row, leaf: Leaf, width: int) -> Row:
+    new = [*row, *(0,) * (width - len(row))]
+    for column, value in leaf.writes:
+        new[column] = value
+    return tuple(new)

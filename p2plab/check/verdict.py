@@ -1,0 +1,73 @@
+"""The answer of a search, as a value: everything holds, something breaks, or it could not be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from p2plab.core.run import Run
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a search did: states, steps between them, seconds, and how often driver code really ran (misses)."""
+
+    states: int = 0
+    transitions: int = 0
+    seconds: float = 0.0
+    misses: int = 0
+
+
+@dataclass(frozen=True)
+class Pass:
+    """No order breaks a promise: of all orders if ``complete``, else of those with at most ``bound`` switches.
+
+    ``orders`` is how many orders there are (None: not counted, or endless because of loops).
+    """
+
+    scene: str
+    bound: int | None
+    complete: bool
+    orders: int | None
+    not_tested: tuple[str, ...]
+    effort: Effort = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A promise breaks in ``run``, which was executed again from its start before it is shown.
+
+    It has the fewest switches possible and, of those, the fewest steps. ``then`` names the actor whose next step, after
+    the run, never ends.
+    """
+
+    scene: str
+    rule: str
+    culprit: str
+    what: str
+    run: Run
+    switches: int
+    then: str = ""
+    effort: Effort = field(default_factory=Effort, compare=False)
+
+    @property
+    def steps(self) -> int:
+        """How many steps the story has."""
+        return len(self.run) + bool(self.then)
+
+
+@dataclass(frozen=True)
+class Incomplete:
+    """Nothing broke as far as the search came: ``why`` it ended, and up to how many switches all orders were tried."""
+
+    scene: str
+    why: str
+    switches: int | None
+    effort: Effort = field(compare=False)
+
+
+Verdict = Pass | Violation | Incomplete
+
+
+def switches_of(schedule: tuple[str, ...]) -> int:
+    """How often another actor takes over."""
+    return sum(1 for before, after in zip(schedule, schedule[1:], strict=False) if before != after)
