@@ -29,7 +29,9 @@ class Explored:
 class _Here:
     """One place of the search: a world run from its start along a path, with the rules that watched it."""
 
-    def __init__(self, make: Callable[[], QuietWorld], rules: Sequence[Callable[[], Rule]], path: Sequence[str]) -> None:
+    def __init__(
+        self, make: Callable[[], QuietWorld], rules: Sequence[Callable[[], Rule]], path: Sequence[str]
+    ) -> None:
         self.world = make()
         self.rules = [rule() for rule in rules]
         self.broken = self._watch()

@@ -120,9 +120,7 @@ class QuietWorld(World):
     def cells_as_they_are(self) -> dict[CellName, Any]:
         """Every cell's own value, not frozen: to see which were bound anew."""
         return {
-            (name_of(thing), attribute): value
-            for thing in self.objects
-            for attribute, value in cells_of(thing).items()
+            (name_of(thing), attribute): value for thing in self.objects for attribute, value in cells_of(thing).items()
         }
 
 

@@ -98,7 +98,9 @@ class Recorder:
 
     def _compare(self, world: QuietWorld, row: Row, steps: int) -> None:
         def differs(what: str) -> NotDeterministic:
-            return NotDeterministic(f"the same {steps} steps, taken twice, did not end in the same state: {what} differs")
+            return NotDeterministic(
+                f"the same {steps} steps, taken twice, did not end in the same state: {what} differs"
+            )
 
         for actor, name in enumerate(self.columns.actors):
             if self.columns.values[actor].get(world.frozen_actor(name)[0]) != row[actor]:
@@ -116,7 +118,9 @@ class Recorder:
         op = world.actors[self.columns.actors[actor]].op
         assert op is not None
         if looked.writes:
-            raise Unfreezable(f"the condition of {op.label!r} changes {looked.names()[1][0]}: a condition may only look")
+            raise Unfreezable(
+                f"the condition of {op.label!r} changes {looked.names()[1][0]}: a condition may only look"
+            )
         leaf = Leaf(False, waits=waits, idle=op.idle, label=op.label)
         self.table.add(actor, row[actor], Reading(self._reads(looked, row), leaf))
         self._keep(world, row)
