@@ -233,7 +233,7 @@ def _method(freezer: Freezer, value: types.MethodType) -> Any:
 _HEAP_TYPE = 1 << 9
 _ATOMS = frozenset({bytes, bool, float, complex, range, slice, type(...)})
 _SOME_ITERATORS = (
-    *map(iter, ([], (), range(1), {}, {}.values(), {}.items(), set(), "", b"")),  # type: ignore[call-overload]
+    *map(iter, ([], (), range(1), {}, {}.values(), {}.items(), set(), "", b"")),
     reversed([]), reversed({}), iter(range(1 << 70)), enumerate([]), zip(), map(len, []), filter(None, []),
 )  # fmt: skip
 _ITERATORS = frozenset({type(iterator).__name__ for iterator in _SOME_ITERATORS} | {"reversed"})

@@ -68,7 +68,7 @@ class StateGraph:
             choices.append(self.actors[actor])
         return choices[::-1]
 
-    def keys(self) -> list[Key]:
+    def in_full(self) -> list[Key]:
         """Every state in full: locals, cells and rules' memory, frozen. For comparing with another search."""
         values = [list(numbers) for numbers in self.columns.values]
         rules, cells = self.columns.rules, self.columns.of

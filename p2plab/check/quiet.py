@@ -46,7 +46,7 @@ class Unseen(int):
         raise TypeError("a step's number or a time decides something: the order of events alone may do that")
 
     __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = __sub__ = __rsub__ = __bool__ = __index__ = _refuse
-    __mul__ = __rmul__ = __mod__ = __floordiv__ = __eq__ = __ne__ = _refuse  # type: ignore[assignment]
+    __mul__ = __rmul__ = __mod__ = __floordiv__ = __eq__ = __ne__ = _refuse
     __hash__ = int.__hash__
 
     def __repr__(self) -> str:

@@ -133,7 +133,7 @@ class StepTable:
         """What the actor does in that state; None if nobody has seen it do so yet."""
         node = self.roots[actor].get(row[actor])
         while node.__class__ is Node:
-            node = node.branches.get(row[node.column])  # type: ignore[union-attr]
+            node = node.branches.get(row[node.column])
         return node  # type: ignore[return-value]
 
     def add(self, actor: int, local: int, reading: Reading) -> None:

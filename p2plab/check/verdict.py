@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 from p2plab.core.run import Run
@@ -70,4 +71,4 @@ Verdict = Pass | Violation | Incomplete
 
 def switches_of(schedule: tuple[str, ...]) -> int:
     """How often another actor takes over."""
-    return sum(1 for before, after in zip(schedule, schedule[1:], strict=False) if before != after)
+    return sum(1 for before, after in itertools.pairwise(schedule) if before != after)

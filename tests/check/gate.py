@@ -25,7 +25,7 @@ def memoised(build, rules=RULES, limit=5_000) -> Explored:
 
 def explored(graph: StateGraph, complete: bool) -> Explored:
     """A graph in the reference's terms."""
-    keys = [(a, frozenset((cell, value) for cell, value in b if value != ABSENT), c) for a, b, c in graph.keys()]
+    keys = [(a, frozenset((cell, value) for cell, value in b if value != ABSENT), c) for a, b, c in graph.in_full()]
     result = Explored(set(keys), complete=complete, transitions=graph.transitions)
     assert len(result.states) == len(keys), "two numbers for one state"
     for goal in graph.goals:
