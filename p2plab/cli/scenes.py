@@ -6,7 +6,8 @@ import argparse
 import json
 import textwrap
 
-from p2plab.catalog import SCENES
+from p2plab.catalog import CASES, SCENES
+from p2plab.catalog.verdict import verdict
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,12 +29,13 @@ def run(arguments: argparse.Namespace) -> int:
                 "breaks": scene.breaks or None,
                 "rules": list(scene.rules),
                 "story": scene.story,
+                **_case_of(scene.name),
                 "knobs": [
                     {
                         "name": k.name,
                         "default": k.default,
                         "help": k.help,
-                        "allowed": list(k.choices) or [k.low, k.high],
+                        "allowed": k.choices or (k.low, k.high),
                     }
                     for k in scene.knobs
                 ],
@@ -49,3 +51,13 @@ def run(arguments: argparse.Namespace) -> int:
             allowed = " | ".join(k.choices) or f"{k.low} to {k.high}"
             print(f"    {k.name}={k.default}  ({allowed}) {k.help}")
     return 0
+
+
+def _case_of(name: str) -> dict[str, object]:
+    """What the catalogue says of a scene: its code, what the learner sees, and the verdict of its story."""
+    case = next((case for case in CASES.values() if case.scenario.name == name), None)
+    if case is None:
+        return {"code": None, "sees": None, "unmodelled": None, "verdict": None}
+    result = verdict(case, seeds=0)
+    said = {"caught": result.caught, "by": case.rule if result.caught else None, "twin_accused": bool(result.accused)}
+    return {"code": case.code, "sees": case.sees, "unmodelled": case.unmodelled or None, "verdict": said}

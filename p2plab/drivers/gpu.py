@@ -10,7 +10,7 @@ from p2plab.core.events import emit
 from p2plab.mm import Vma
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.contract import Peer
-from p2plab.p2p.exporter_events import MoveBegun, MoveEnded
+from p2plab.p2p.exporter_events import MoveBegun
 from p2plab.p2p.memory import BufferObject
 from p2plab.p2p.placing import Placing
 
@@ -75,5 +75,4 @@ class Gpu(Placing):
         try:
             (self.move_to_ram if to_ram else self.take_out)(thing)
         finally:
-            thing.moving = False
-            emit(MoveEnded(self.name, thing.name))
+            self.finish_move(thing)

@@ -12,7 +12,7 @@ from p2plab.p2p.exporter_events import LendingEnded, Lent, ObjectDestroyed, Perm
 from p2plab.p2p.fabric import Fabric
 from p2plab.p2p.memory import BufferObject, DeviceMemory
 from p2plab.p2p.wiring import set_ops
-from p2plab.pci import Machine, reach_2019, reach_today
+from p2plab.pci import Machine, pci_test_p2p, reach_2019, reach_today
 
 
 class Exporter(VmOperations):
@@ -22,7 +22,7 @@ class Exporter(VmOperations):
     """
 
     wiring = "as-intended"  #: who sets and who calls the callbacks
-    rules = "today"  #: whose reachability counts: ``rfc2019`` or ``today``
+    rules = "today"  #: whose reachability counts: ``rfc2019``, ``as-posted`` (patch 1/5) or ``today``
     gone = ""  #: the disaster after which nothing is lent any more
 
     def __init__(
@@ -59,6 +59,8 @@ class Exporter(VmOperations):
     def reaches(self, peer: Peer) -> bool:
         """Whether the peer's accesses would arrive at our BAR, by the rules of the year."""
         machine = self.machine if self.fabric is None else self.fabric.machine
+        if self.rules == "as-posted":
+            return pci_test_p2p(machine, self.bdf, peer.bdf, "as posted")
         reach = reach_2019 if self.rules == "rfc2019" else reach_today
         return reach(machine, self.bdf, peer.bdf).reachable
 
@@ -127,7 +129,9 @@ class Exporter(VmOperations):
         emit(ObjectDestroyed(self.name, thing.name))
 
     def open_file(self, name: str) -> BufferFile:
-        """The file of an object, to be mapped by a process."""
+        """The file of an object, to be mapped by a process; -ENOENT if there is no such object."""
+        if name not in self.memory.objects:
+            raise KernelError("ENOENT", f"{self.name} has no object {name}; it has {', '.join(self.memory.objects)}")
         if name not in self.files:
             self.files[name] = BufferFile(self, self.memory.objects[name])
         return self.files[name]

@@ -109,5 +109,9 @@ class Placing(Exporter):
         for slot, frame in zip(mine, frames, strict=True):
             if frame is not None:
                 self.aperture.take(plan[slot], frame)
+        self.finish_move(thing)
+
+    def finish_move(self, thing: BufferObject) -> None:
+        """The object is where it will stay: ``p2p_map`` may answer again."""
         thing.moving = False
         emit(MoveEnded(self.name, thing.name))

@@ -79,21 +79,23 @@ class GivesUpForCause(Rule):
 
     def __init__(self) -> None:
         super().__init__()
-        self.under_way = 0
+        self.under_way: dict[str, tuple[bool, ...]] = {}  #: actor -> its calls, each with whether it may block
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event
         if isinstance(event, NotifierStart):
-            self.under_way += 1
+            self.under_way[entry.actor] = (*without_refused(self.under_way.get(entry.actor, ())), event.blockable)
         elif isinstance(event, NotifierEnd):
             self.exercised = True
-            self.under_way -= 1
-        elif isinstance(event, WaitTimedOut) and self._refused_and_idle():
+            self.under_way[entry.actor] = self.under_way.get(entry.actor, ())[:-1]
+        elif isinstance(event, WaitTimedOut) and not any(True in calls for calls in self.under_way.values()):
             what = f"{event.importer} waited 1000 ms for the end of an invalidation, and none is under way"
             yield self.broken(entry, event.importer, what)
 
-    def _refused_and_idle(self) -> bool:
-        return self.under_way <= 0
+
+def without_refused(calls: tuple[bool, ...]) -> tuple[bool, ...]:
+    """An actor's calls without the last one, if that was refused: a refused call has no end of its own in the log."""
+    return calls[:-1] if calls and not calls[-1] else calls
 
 
 class VmaAlive(Rule):

@@ -71,7 +71,10 @@ class CallbackRule(Rule):
         """Take an entry into account."""
         event, actor = entry.event, entry.actor
         if isinstance(event, NotifierStart):
-            self.announced[actor] = (*self.announced.get(actor, ()), (event.start, event.end, event.blockable))
+            under_way = self.announced.get(actor, ())
+            if under_way and not under_way[-1][2]:
+                under_way = under_way[:-1]  # it was refused: a refused call has no end
+            self.announced[actor] = (*under_way, (event.start, event.end, event.blockable))
         elif isinstance(event, NotifierEnd):
             self.announced[actor] = self.announced.get(actor, ())[:-1]
         elif isinstance(event, Called) and event.function in CALLBACKS:

@@ -1,0 +1,89 @@
+"""A case of the catalogue: a broken driver or platform, the rule that must catch it, and its good twin.
+
+Broken and good are one scenario with the knob ``driver``, so that both run, replay and are looked at in the same way.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from p2plab.catalog.bench import Bench, Plan
+from p2plab.core.scenario import Knob, Scenario
+from p2plab.core.world import World
+from p2plab.rules import PROMISES
+
+BROKEN, GOOD = "broken", "good"
+DRIVER = Knob("driver", BROKEN, "the broken one, or its good twin", choices=(BROKEN, GOOD))
+PAGES = Knob("pages", 2, "pages of object A", low=2, high=8)
+DMA = Knob("dma", "write", "what the transfer does", choices=("write", "read"))
+IOMMU = Knob("iommu", "off", "on: a stale access faults and is logged; off: it damages", choices=("off", "on"))
+USUAL = (PAGES, DMA, IOMMU)
+
+
+@dataclass(frozen=True)
+class Case:
+    """``code`` is the scene's number in the documentation; ``sees`` what the learner sees; ``goals`` what must happen.
+
+    ``unmodelled`` is the reason why it cannot be shown honestly, or empty.
+    """
+
+    code: str
+    scenario: Scenario
+    sees: str
+    goals: tuple[str, ...] = ("maps",)
+    unmodelled: str = ""
+
+    @property
+    def rule(self) -> str:
+        """The name of the rule that must catch it."""
+        return self.scenario.breaks
+
+
+def case(
+    code: str,
+    slug: str,
+    title: str,
+    *,
+    rule: str,
+    about: str,
+    sees: str,
+    broken: Plan,
+    good: Plan | None = None,
+    story: str = "app nic nic_dma*3 gpu nic_dma ...",
+    bench: type[Bench] = Bench,
+    good_bench: type[Bench] | None = None,
+    knobs: tuple[Knob, ...] = USUAL,
+    goals: tuple[str, ...] = ("maps",),
+    version: int = 1,
+) -> Case:
+    """A case: ``broken`` and ``good`` (the plain plan if None) stand on a ``bench`` (the good one
+    on ``good_bench`` if given); ``story`` shows the break."""
+    plans = {BROKEN: (bench, broken), GOOD: (good_bench or bench, good or Plan())}
+    watched = PROMISES if rule in PROMISES else (*PROMISES, rule)
+    scenario = Scenario(
+        name=f"{code.lower()}-{slug}",
+        title=title,
+        build=functools.partial(_build, plans),
+        version=version,
+        knobs=(DRIVER, *knobs),
+        story=story,
+        rules=watched,
+        breaks=rule,
+        about=" ".join(about.split()),
+    )
+    return Case(code, scenario, " ".join(sees.split()), goals)
+
+
+def _build(plans: Mapping[str, tuple[type[Bench], Plan]], world: World, settings: Mapping[str, Any]) -> None:
+    bench, plan = plans[str(settings["driver"])]
+    if "pages" in settings:
+        more = int(settings["pages"]) - PAGES.default  # type: ignore[operator]
+        plan = replace(plan, pages=plan.pages + more, slots=plan.slots + more)
+    if settings.get("dma") == "read":
+        plan = replace(plan, write=False)
+    if settings.get("iommu") == "on":
+        plan = replace(plan, iommu=True)
+    bench(world, plan, settings).show(world)

@@ -1,0 +1,46 @@
+"""C4: an ACS redirect bit is set on one port while a mapping is in use."""
+
+from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.case import DMA, PAGES, case
+from p2plab.core.actors import step
+from p2plab.pci import Machine, with_acs, with_cpu
+
+#: The downstream port above the NIC, and the ACS control bits P2P Request and Completion Redirect.
+PORT, REDIRECT = "0000:02:01.0", 0x0C
+
+
+class BehindTheBack(Bench):
+    """Somebody sets the bits with a tool while devices talk; nobody is told."""
+
+    async def gpu_redirect(self) -> None:
+        """ACS redirect on, at the port above the NIC."""
+        await step(f"sets ACS redirect at {PORT}", self._redirect)
+
+    def _redirect(self) -> None:
+        self.fabric.machine = with_acs(self.fabric.machine, {PORT: REDIRECT})
+
+
+class OnZen(BehindTheBack):
+    """The same on a machine whose host bridge carries peer-to-peer traffic."""
+
+    def make_machine(self) -> Machine:
+        """The recorded machine with another CPU."""
+        return with_cpu(super().make_machine(), "zen")
+
+
+CASE = case(
+    "C4",
+    "acs-behind-the-back",
+    "ACS redirect is set while two devices talk",
+    rule="address-works",
+    about="""Two devices below one switch talk directly. Somebody sets an ACS redirect bit at one port: the distance stays
+    the same and the route now goes up to the host bridge. That bridge is not on the list, and the packets are lost.""",
+    sees="An address that was good an instant ago. In 2019 the distance becomes -2, today the pair is NOT_SUPPORTED; "
+    "in the twin the CPU is an AMD Zen, the route through the host bridge is allowed, and nothing is lost.",
+    broken=Plan(gpu_does=("redirect",)),
+    good=Plan(gpu_does=("redirect",)),
+    story="app nic nic_dma*2 gpu ...",
+    bench=BehindTheBack,
+    good_bench=OnZen,
+    knobs=(PAGES, DMA),
+)

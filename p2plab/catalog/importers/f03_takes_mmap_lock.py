@@ -1,0 +1,30 @@
+"""F3: the NIC's callback takes mmap_lock, which munmap holds."""
+
+from p2plab.catalog.bench import Plan
+from p2plab.catalog.case import case
+from p2plab.drivers.nic import ObedientNic
+from p2plab.mm import MmuNotifierRange
+
+
+class TakesMmapLock(ObedientNic):
+    """Wants to be sure of the vmas before it lets go."""
+
+    async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
+        """Takes mmap_lock for writing inside the callback."""
+        async with self.mm.mmap_lock.write():
+            pass
+        return await super().invalidate_range_start(range)
+
+
+CASE = case(
+    "F3",
+    "takes-mmap-lock",
+    "the callback takes mmap_lock",
+    rule="no-deadlock",
+    about="""The process unmaps the memory and holds mmap_lock for it. The kernel calls the NIC back, inside munmap. The
+    callback wants mmap_lock too, and waits for the thread that it is running in.""",
+    sees="The process hangs in munmap for ever, waiting for itself.",
+    broken=Plan(nic=TakesMmapLock, app=("mmap", "munmap"), gpu_does=()),
+    good=Plan(app=("mmap", "munmap"), gpu_does=()),
+    story="app*7 nic app ...",
+)

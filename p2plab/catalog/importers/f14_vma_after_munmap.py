@@ -1,0 +1,44 @@
+"""F14: the NIC keeps the vma pointer after the callback, and follows it later."""
+
+from p2plab.catalog.bench import Plan
+from p2plab.catalog.case import case
+from p2plab.drivers.nic import ObedientNic
+from p2plab.mm import MmuNotifierRange
+from p2plab.p2p.contract import p2p_unmap
+
+
+class GivesBackLater(ObedientNic):
+    """Leaves p2p_unmap to its worker, so that the callback is short."""
+
+    async def let_go(self, start: int, end: int) -> None:
+        """Stops the device at once; the pages stay on the list."""
+        await self.engine.clear(start, end)
+        await self.engine.drain(start, end)
+
+    async def invalidate_range_end(self, range: MmuNotifierRange) -> None:
+        """Asks its worker to do the rest."""
+        self.invalidation_ends(range)
+        self.map_again()
+
+    async def map(self, start: int, end: int) -> None:
+        """Unreached by the worker once the vma is gone."""
+        await super().map(start, end)
+
+    async def unmap(self, start: int, end: int) -> None:
+        """The worker's part: give back, through the pointers of before."""
+        for page in [page for page in sorted(self.held) if start <= page < end]:
+            await p2p_unmap(self.peer, (self.held.pop(page),))
+
+
+CASE = case(
+    "F14",
+    "vma-after-munmap",
+    "the NIC follows the vma pointer after munmap",
+    rule="vma-alive",
+    about="""The NIC stops its device in the callback, and leaves p2p_unmap to its worker. Meanwhile munmap ends and the
+    vma is freed. The worker follows the pointer that it kept.""",
+    sees="A use after free: in a kernel with KASAN a report, without it an oops or worse.",
+    broken=Plan(nic=GivesBackLater, app=("mmap", "munmap"), gpu_does=(), then=("unmap",)),
+    good=Plan(app=("mmap", "munmap"), gpu_does=(), then=("unmap",)),
+    story="app*7 nic*11 app nic ...",
+)

@@ -1,0 +1,56 @@
+"""F20: the NIC's interval notifier is a page too small, or shifted by one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.case import USUAL, case
+from p2plab.catalog.defrag import BASE
+from p2plab.core.scenario import Knob
+from p2plab.drivers.odp import OdpNic
+from p2plab.mm import LINUX_6_12
+from p2plab.p2p.aperture import PAGE_SIZE
+
+
+class WrongInterval(OdpNic):
+    """Registers for another range than it maps; ``wrong`` says how."""
+
+    wrong = "small"
+
+    async def listen(self, start: int, end: int) -> None:
+        """An off-by-one in the arguments."""
+        shift = PAGE_SIZE if self.wrong == "shifted" else 0
+        await super().listen(start + shift, end + shift if shift else end - PAGE_SIZE)
+
+
+class OffByOne(Bench):
+    """With the mistake that the knob says."""
+
+    def set_up(self, settings: Mapping[str, Any]) -> None:
+        """Tell the broken driver how it is wrong."""
+        nic = self.stations[0].importer
+        if isinstance(nic, WrongInterval):
+            nic.wrong = str(settings["wrong"])
+
+    async def app_munmap_rim(self) -> None:
+        """The process unmaps just the page that the interval misses."""
+        nic = self.stations[0].importer
+        first = isinstance(nic, WrongInterval) and nic.wrong == "shifted"
+        await self.mm.munmap(BASE if first else BASE + (self.plan.pages - 1) * PAGE_SIZE, PAGE_SIZE)
+
+
+WRONG = Knob("wrong", "small", "how the interval is wrong", choices=("small", "shifted"))
+CASE = case(
+    "F20",
+    "interval-too-small",
+    "the NIC tracks an interval one page too small",
+    rule="obedience",
+    about="""The NIC listens to one page less than it maps. The process unmaps just that page,
+    and the kernel sees no listener for it. The page stays in the device.""",
+    sees="F1, but on the rim only.",
+    broken=Plan(nic=WrongInterval, kernel=LINUX_6_12, app=("mmap", "munmap_rim"), gpu_does=()),
+    good=Plan(nic=OdpNic, kernel=LINUX_6_12, app=("mmap", "munmap_rim"), gpu_does=()),
+    story="app*7 nic nic_dma*3 app ...",
+    bench=OffByOne,
+    knobs=(WRONG, *USUAL),
+)
