@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from p2plab.check.drivers import cast
 from p2plab.check.folds import OpenCalls
-from p2plab.check.watchdog import StepTooLong, Watchdog
-from p2plab.core.errors import P2PError
+from p2plab.check.watchdog import StepTooLong, Watchdog, where
+from p2plab.core.errors import BadInput, P2PError
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
+from p2plab.core.schedule import by_text
 from p2plab.rules import RULES, judge
 from p2plab.rules.base import Finding
 
@@ -61,3 +63,41 @@ def _rests_in_a_call(run: Run) -> Finding | None:
     actor, calls = next(iter(watcher.open.items()))
     what = f"{actor} rests for ever inside {calls[-1]}"
     return Finding("calls-return", len(run), actor, calls[-1].partition(".")[0], what)
+
+
+def breaks(
+    rule: str, scene: Scenario, order: str, *, knobs: Mapping[str, object] | None = None, **roles: type
+) -> Finding | None:
+    """What an order of events (``"app*6 nic gpu*2"``) breaks of a rule, or None; steps that cannot be taken are left out.
+
+    For a regression test: ``importer`` and ``exporter`` put your own classes into the scene.
+    """
+    with Watchdog() as dog:
+        run = Run(cast(scene, **roles), knobs)
+        schedule: list[str] = []
+        try:
+            for choice in by_text(order, strict=False)(run.world):
+                schedule.append(choice)
+                with dog.step():
+                    run.world.take(choice)
+        except StepTooLong as error:
+            return Finding(rule, len(schedule), schedule[-1], schedule[-1], str(where(error)))
+        if rule == "retry-for-ever":
+            return _comes_back(run.scenario, run.settings, schedule)
+        if rule == "must-reach":
+            raise BadInput("must-reach is about all orders: use check(…, must_reach=…) in a test of it")
+        return finding_of(Run(run.scenario, run.settings, schedule), rule)
+
+
+def _comes_back(scene: Scenario, knobs: Mapping[str, object], schedule: Sequence[str]) -> Finding | None:
+    """Whether the end of a run is a state in which it was before: those steps can go round for ever."""
+    world = scene.world(**dict(knobs))  # type: ignore[arg-type]
+    states = [world.state()]
+    for choice in schedule:
+        world.take(choice)
+        states.append(world.state())
+    before = next((step for step, state in enumerate(states[:-1]) if state == states[-1]), None)
+    if before is None:
+        return None
+    what = f"the {len(schedule) - before} steps after step {before} go round for ever"
+    return Finding("retry-for-ever", len(schedule), schedule[-1], schedule[-1], what)

@@ -89,7 +89,8 @@ class StateGraph:
             return known
         leaves = [self._leaf(state, actor) for actor in range(len(self.actors))]
         self.expanded += 1
-        self._look_for_deadlock(state, leaves)
+        if state not in self.goals_of:  # set-up itself may have broken something
+            self._look_for_deadlock(state, leaves)
         if state in self.goals_of:  # the story ends here, whoever else could go on
             leaves = [GONE] * len(leaves)
         row = self.rows[state]

@@ -21,6 +21,7 @@ COMMANDS = {
     "scenes": "scenes",
     "run": "run",
     "replay": "run",
+    "check": "check",
     "catalog": "catalog",
     "machine": "machine",
     "reach": "reach",

@@ -1,0 +1,166 @@
+"""A verdict for people and for programs: text of at most 72 columns, a pytest to paste, one JSON object."""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from p2plab.check.confirm import ONLY_HERE
+from p2plab.check.verdict import Effort, Incomplete, Pass, Verdict, Violation
+from p2plab.core.events import to_json
+from p2plab.core.run import Run
+from p2plab.core.token import token_of
+from p2plab.views.text import WIDTH, columns, verdict
+
+#: The exit status of ``p2plab check`` for each answer.
+EXIT_PASS, EXIT_VIOLATION, EXIT_INCOMPLETE = 0, 1, 3
+
+
+def exit_status(answer: Verdict) -> int:
+    """0: all orders hold. 1: one breaks. 3: not all orders were tried."""
+    if isinstance(answer, Violation):
+        return EXIT_VIOLATION
+    return EXIT_PASS if isinstance(answer, Pass) and answer.complete else EXIT_INCOMPLETE
+
+
+def text(answer: Verdict) -> str:
+    """The whole report."""
+    lines = list(_wrap(headline(answer)))
+    if isinstance(answer, Violation):
+        lines += _violation(answer)
+    elif isinstance(answer, Pass) and answer.not_tested:
+        lines += _wrap(f"not put to the test in any order: {', '.join(answer.not_tested)}")
+    return "\n".join(lines) + "\n"
+
+
+def headline(answer: Verdict) -> str:
+    """The answer in one sentence, with what it took."""
+    what = effort(answer.effort)
+    if isinstance(answer, Violation):
+        switches = _count(answer.switches, "switch", "switches")
+        return f"{answer.scene} BREAKS {answer.rule}: {switches}, {_count(answer.steps, 'step', 'steps')} ({what})"
+    if isinstance(answer, Incomplete):
+        tried = "" if answer.switches is None else f"; all orders with up to {answer.switches} switches hold"
+        return f"{answer.scene}: NOT DECIDED, {answer.why}{tried} ({what})"
+    if not answer.complete:
+        return f"{answer.scene} holds in every order with at most {answer.bound} switches; others not tried ({what})"
+    orders = f"{answer.orders:,} orders" if answer.orders is not None else "endless loops included"
+    return f"{answer.scene} HOLDS in every order of events: {orders} ({what})"
+
+
+def effort(done: Effort) -> str:
+    """``1,632 states, 2,902 steps``."""
+    return f"{_count(done.states, 'state', 'states')}, {_count(done.transitions, 'step', 'steps')}"
+
+
+def _violation(answer: Violation) -> Iterator[str]:
+    run = answer.run
+    yield from _wrap(answer.what, "  ")
+    knobs = changed_knobs(run)
+    if knobs:
+        yield from _wrap("knobs: " + ", ".join(f"{name}={value}" for name, value in knobs.items()))
+    yield ""
+    yield from columns(run)
+    if answer.then:
+        yield from _wrap(f"and then {answer.then} begins a step that never ends")
+    yield ""
+    if answer.rule in ONLY_HERE:
+        yield from _wrap(f"BROKEN: {answer.rule}, by {answer.culprit}")
+        yield from _wrap(f"promised: {ONLY_HERE[answer.rule]}", "  ")
+        yield from _wrap(f"happened: {answer.what}", "  ")
+    else:
+        yield from verdict(run)
+    yield ""
+    if run.scenario.cast:
+        yield from _wrap("A token cannot carry a driver of your own. This test can; put it beside your file:")
+        yield ""
+        yield pytest_of(answer).rstrip()
+    else:
+        yield "token:"
+        token = token_of(run)
+        yield from (token[at : at + WIDTH] for at in range(0, len(token), WIDTH))
+
+
+def changed_knobs(run: Run) -> dict[str, Any]:
+    """The knobs that are not at their default."""
+    return {
+        knob.name: run.settings[knob.name] for knob in run.scenario.knobs if run.settings[knob.name] != knob.default
+    }
+
+
+def schedule_text(schedule: tuple[str, ...]) -> str:
+    """``app*6 nic*7 gpu``: the schedule as a person would write it."""
+    groups = [(choice, len(list(group))) for choice, group in itertools.groupby(schedule)]
+    return " ".join(
+        choice if count == 1 and choice.startswith("!") else f"{choice}*{count}" for choice, count in groups
+    )
+
+
+def pytest_of(answer: Violation) -> str:
+    """A test to paste: it fails as long as the same order of events breaks the same promise."""
+    run, rule = answer.run, answer.rule
+    name = f"test_{rule}_in_{run.scenario.name}".replace("-", "_")
+    imports = ["from p2plab.catalog import find", "from p2plab.check import breaks"]
+    roles = ""
+    for role, given in run.scenario.cast.items():
+        imports.append(f"from {given.__module__} import {given.__name__}")
+        roles += f", {role}={given.__name__}"
+    knobs = f", knobs={changed_knobs(run)!r}" if changed_knobs(run) else ""
+    order = schedule_text((*run.schedule, answer.then) if answer.then else run.schedule)
+    chunks = textwrap.wrap(order, 60)
+    lines = [f'        "{chunk}{" " if at < len(chunks) - 1 else ""}"' for at, chunk in enumerate(chunks)]
+    return "\n".join(
+        [
+            *imports,
+            "",
+            "",
+            f"def {name}():",
+            f'    """{answer.what.replace(chr(34), chr(39)).replace(chr(92), "/")}"""',
+            "    order = (",
+            *(lines or ['        ""']),
+            "    )",
+            f'    assert not breaks("{rule}", find("{run.scenario.name}"), order{roles}{knobs})',
+            "",
+        ]
+    )
+
+
+def as_json(answer: Verdict) -> dict[str, Any]:
+    """The answer as one JSON object."""
+    common: dict[str, Any] = {
+        "scene": answer.scene,
+        "verdict": {Pass: "pass", Violation: "violation", Incomplete: "incomplete"}[type(answer)],
+        "states": answer.effort.states,
+        "transitions": answer.effort.transitions,
+        "seconds": round(answer.effort.seconds, 3),
+    }
+    if isinstance(answer, Pass):
+        orders = None if answer.orders is None else str(answer.orders)  # too large for a reader's double
+        more = {"complete": answer.complete, "bound": answer.bound, "orders": orders}
+        return common | more | {"not_tested": list(answer.not_tested)}
+    if isinstance(answer, Incomplete):
+        return common | {"why": answer.why, "switches_tried": answer.switches}
+    run = answer.run
+    return common | {
+        "rule": answer.rule,
+        "culprit": answer.culprit,
+        "what": answer.what,
+        "switches": answer.switches,
+        "steps": answer.steps,
+        "settings": run.settings,
+        "schedule": list(run.schedule),
+        "then": answer.then or None,
+        "token": None if run.scenario.cast else token_of(run),
+        "pytest": pytest_of(answer),
+        "log": [to_json(entry) for entry in run.log],
+    }
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _wrap(line: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(line, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=True)

@@ -1,0 +1,98 @@
+"""``p2plab check SCENE``: every order of events of a scene, with your own driver in it if you like."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+from p2plab.catalog import find
+from p2plab.check.drivers import load
+from p2plab.check.report import as_json, exit_status, text
+from p2plab.check.search import Search
+from p2plab.check.verdict import Verdict, Violation
+from p2plab.check.watchdog import Watchdog
+from p2plab.core.errors import BadInput
+
+_SECONDS = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)(ms|s|m|h)?")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+
+#: How often the terminal is told how far the search is (seconds).
+_SLICE = 0.5
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    command = commands.add_parser("check", help="search every order of a scene's events for a broken promise")
+    command.add_argument("scene", help="its name (see: p2plab scenes)")
+    command.add_argument("--importer", metavar="FILE.py:CLASS", help="your importer's class")
+    command.add_argument("--exporter", metavar="FILE.py:CLASS", help="your exporter's class")
+    command.add_argument(
+        "--knob", action="append", default=[], metavar="NAME=VALUE", help="set a knob; may be repeated"
+    )
+    command.add_argument("--rule", action="append", metavar="NAME", help="watch only this rule; may be repeated")
+    command.add_argument("--bound", metavar="N", help="only orders with at most N switches")
+    command.add_argument("--budget", default="10s", metavar="TIME", help="stop after that long: 10s, 2m (default 10s)")
+    command.add_argument("--must-reach", action="append", default=[], metavar="EVENT", help="must happen in some order")
+    command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    command.add_argument("--trace", type=Path, metavar="FILE", help="write the counterexample as a Perfetto trace")
+    command.set_defaults(handler=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit 0: every order holds. 1: one breaks. 3: not all were tried. 2: bad input."""
+    answer = _search(arguments)
+    if arguments.trace and isinstance(answer, Violation):
+        from p2plab.views.trace import chrome_trace
+
+        try:
+            arguments.trace.write_text(json.dumps(chrome_trace(answer.run)), encoding="utf-8")
+        except OSError as error:
+            raise BadInput(f"{arguments.trace} cannot be written: {error.strerror}") from None
+    print(json.dumps(as_json(answer), indent=1) if arguments.json else text(answer), end="\n" if arguments.json else "")
+    return exit_status(answer)
+
+
+def _search(arguments: argparse.Namespace) -> Verdict:
+    scene = find(arguments.scene)
+    pairs = [word.partition("=") for word in arguments.knob]
+    if bad := next((name for name, equals, _ in pairs if not equals), ""):
+        raise BadInput(f"--knob {bad[:40]}: write NAME=VALUE")
+    with Watchdog(5.0) as dog:
+        classes = {
+            role: load(given, dog) if given else None
+            for role, given in (("importer", arguments.importer), ("exporter", arguments.exporter))
+        }
+    search = Search(
+        scene,
+        **classes,
+        knobs={name: value for name, _, value in pairs},
+        rules=arguments.rule,
+        bound=_bound(arguments.bound),
+        budget=_seconds(arguments.budget),
+        must_reach=arguments.must_reach,
+    )
+    while (answer := search.advance(_SLICE)) is None:
+        if sys.stderr.isatty():
+            now = search.progress
+            print(f"\r{now.states:,} states, {now.rate:,.0f}/s, {now.switches} switches", end="", file=sys.stderr)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+    return answer
+
+
+def _bound(word: str | None) -> int | None:
+    if word is None:
+        return None
+    if not re.fullmatch(r"\d{1,6}", word):
+        raise BadInput(f"--bound {word[:40]}: write a number of switches, 0 to 999999")
+    return int(word)
+
+
+def _seconds(word: str) -> float:
+    match = _SECONDS.fullmatch(word)
+    if match is None or not float(match[1]):
+        raise BadInput(f"--budget {word[:40]}: write a time such as 10s, 500ms or 2m")
+    return float(match[1]) * _UNITS[match[2]]
