@@ -5,7 +5,6 @@ from __future__ import annotations
 from html import escape
 
 from p2plab.core.run import Run
-from p2plab.core.token import token_of
 from p2plab.rules import Board
 from p2plab.rules.damage import damage
 from p2plab.views.leaves_out import LEAVES_OUT
@@ -49,11 +48,6 @@ def damage_html(run: Run, step: int) -> str:
         return '<div data-view="damage">No byte of anybody was damaged.</div>'
     lines = "".join(f"<li>{escape(str(hit))}</li>" for hit in hits)
     return f'<div data-view="damage"><b>Damage</b><ul>{lines}</ul></div>'
-
-
-def token_html(run: Run) -> str:
-    """The token, selected whole by one click."""
-    return f'<div>Token of this run: <span class="p2plab-token" data-view="token">{escape(token_of(run))}</span></div>'
 
 
 def text_html(run: Run) -> str:

@@ -7,10 +7,12 @@ from typing import Any
 import ipywidgets as widgets
 
 from p2plab.core.scenario import Knob
-from p2plab.lab.board import board_html, damage_html, text_html, token_html, verdict_html
+from p2plab.core.schedule import Schedule, by_clock, by_seed, straight
+from p2plab.lab.board import board_html, damage_html, text_html, verdict_html
 from p2plab.lab.frame import SNUG, Frame, row
 from p2plab.lab.pane import BokehPane
 from p2plab.lab.session import RUN_ON, Session
+from p2plab.lab.share import Share
 from p2plab.views import figures
 from p2plab.views.barmap import bar_map
 from p2plab.views.picture import Picture
@@ -19,6 +21,10 @@ from p2plab.views.text import board_of, story
 from p2plab.views.timeline import timeline
 
 ANYBODY = "whoever is next"
+
+#: In which order everybody runs on.
+FEWEST, RANDOM, CLOCK = "few switches", "random, by seed", "by clock"
+ORDERS = (FEWEST, RANDOM, CLOCK)
 
 #: The knobs that a first look needs; the others are folded away.
 FIRST_KNOBS = ("importer", "nic", "dma")
@@ -40,12 +46,13 @@ class Lab(Frame):
             self.knob_row,
             self.action_row,
             self.step_row,
+            self.look_row,
             self.guard.strip,
             self.verdict,
             *self.panes.values(),
             self.damage,
             self.board,
-            self.token_row,
+            self.share.box,
             self.text,
         )
         self.refresh()
@@ -63,6 +70,11 @@ class Lab(Frame):
     def take(self) -> None:
         """As *step*."""
         self.session.take("" if self.who.value == ANYBODY else self.who.value)
+
+    def run_to_rest(self) -> None:
+        """As *run on*: in the order that is chosen."""
+        orders: dict[str, Schedule] = {FEWEST: straight, RANDOM: by_seed(self.seed.value), CLOCK: by_clock}
+        self.session.run_to_rest(orders[self.order.value])
 
     def back(self) -> None:
         """As *back*."""
@@ -87,16 +99,22 @@ class Lab(Frame):
         self.reset = self.button("reset", "begin again", session.reset, "undo")
         self.backward = self.button("back", "look at the step before", self.back, "step-backward")
         self.forward = self.button("step", "let one actor take one step", self.take, "step-forward")
-        self.rest = self.button("run on", "everybody, until nobody can go on", session.run_to_rest, "fast-forward")
+        self.rest = self.button("run on", "everybody, until nobody can go on", self.run_to_rest, "fast-forward")
+        self.order = widgets.Dropdown(options=ORDERS, description="in order", layout={"width": "230px"}, **SNUG)
+        self.order.observe(self.handler(lambda _change: None), "value")  # the seed shows where it matters
+        self.seed = widgets.BoundedIntText(
+            value=1, min=0, max=10**9, description="seed", layout={"width": "130px"}, **SNUG
+        )
+        nobody = [("no page", None)]
+        self.follow = self.choice("follow", nobody, None, session.follow, "190px")
         self.who = widgets.Dropdown(options=[ANYBODY], description="who", layout={"width": "190px"}, **SNUG)
         self.slider = widgets.IntSlider(description="step", min=0, max=1, layout={"width": "360px"}, **SNUG)
         self.slider.observe(self.handler(lambda change: session.look_at(change["new"])), "value")
-        self.step_row = row(self.reset, self.backward, self.forward, self.who, self.rest, self.slider)
+        self.step_row = row(self.reset, self.backward, self.forward, self.who, self.rest, self.order, self.seed)
+        self.look_row = row(self.slider, self.follow)
         self.verdict, self.damage, self.board = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.token, self.text = widgets.HTML(), widgets.HTML()
-        self.paste = widgets.Text(placeholder="paste a token: p2p1.…", layout={"width": "420px"})
-        self.opener = self.button("open token", "show the run of a token", lambda: session.open(self.paste.value))
-        self.token_row = widgets.VBox([self.token, row(self.paste, self.opener)])
+        self.text = widgets.HTML()
+        self.share = Share(self, session)
 
     def _knob(self, knob: Knob) -> widgets.Widget:
         value = self.session.run.settings[knob.name]
@@ -114,8 +132,8 @@ class Lab(Frame):
     def _pictures(self) -> dict[str, Picture]:
         run, step = self.session.run, self.session.step
         return {
-            "address-space": address_space(run, step),
-            "bar-map": bar_map(run, step),
+            "address-space": address_space(run, step, self.session.page),
+            "bar-map": bar_map(run, step, self.session.page),
             "timeline": timeline(run, step, self.session.board),
         }
 
@@ -129,7 +147,12 @@ class Lab(Frame):
 
     def _make_panes(self) -> None:
         drawn, pictures = self._figures(), self._pictures()
-        self.panes = {name: BokehPane(name, drawn[name], pictures[name]) for name in drawn}
+        taps = {
+            "address-space": lambda x, _y: self.session.follow(int(x // 1)),
+            "bar-map": lambda x, _y: self.session.follow_slot(round(x)),
+            "timeline": lambda x, _y: self.session.look_at(round(x)),
+        }
+        self.panes = {name: BokehPane(name, drawn[name], pictures[name], self.handler(taps[name])) for name in drawn}
         self._drawn_for = self._shape()
 
     def _shape(self) -> tuple[Any, ...]:
@@ -154,7 +177,7 @@ class Lab(Frame):
         self.verdict.value = verdict_html(board)
         self.board.value = board_html(board)
         self.damage.value = damage_html(run, step)
-        self.token.value = token_html(run)
+        self.share.refresh()
         self.text.value = text_html(run)
 
     def _refresh_controls(self) -> None:
@@ -173,6 +196,10 @@ class Lab(Frame):
         self.who.value = chosen if chosen in self.who.options else ANYBODY
         self.forward.disabled = self.rest.disabled = not enabled
         self.backward.disabled = session.step == 0
+        self.seed.layout.display = "" if self.order.value == RANDOM else "none"
+        width = session.run.world.things["width"]
+        self.follow.options = [("no page", None), *((f"page {number}", number) for number in range(width))]
+        self.follow.value = session.page
         self.slider.max = max(1, len(session.run))
         self.slider.value = session.step
         for name, control in self.knobs.items():

@@ -48,6 +48,21 @@ function keepKeys(event) {
   }
 }
 
+// What the model leaves out, one click away from every picture.
+function leavesOut(items) {
+  const details = document.createElement("details");
+  const summary = document.createElement("summary");
+  summary.textContent = "what this model leaves out";
+  const list = document.createElement("ul");
+  for (const [name, what] of items) {
+    const item = document.createElement("li");
+    item.textContent = `${name}: ${what}`;
+    list.append(item);
+  }
+  details.append(summary, list);
+  return details;
+}
+
 function render({ model, el }) {
   const host = document.createElement("div");
   const words = document.createElement("p");
@@ -56,7 +71,10 @@ function render({ model, el }) {
   host.dataset.pane = model.get("name");
   words.className = "p2plab-words";
   words.setAttribute("role", "status");
-  el.append(host, words);
+  const below = document.createElement("div");
+  below.className = "p2plab-below";
+  below.append(saveButton("PNG"), saveButton("SVG"), leavesOut(model.get("leaves_out")));
+  el.append(host, words, below);
 
   const say = () => {
     words.textContent = model.get("alt");
@@ -73,6 +91,29 @@ function render({ model, el }) {
     guarded.addEventListener("keydown", keepKeys);
   });
 
+  // A click in the picture comes here from BokehJS (pane.py, TAP) and goes to Python; the views of other labs ignore it.
+  const tapped = (event) => {
+    if (event.detail.key === model.get("key")) model.send({ kind: "tap", x: event.detail.x, y: event.detail.y });
+  };
+  window.addEventListener("p2plab-tap", tapped);
+
+  function saveButton(kind) {
+    const button = document.createElement("button");
+    button.textContent = kind;
+    button.title = `save this picture as ${kind}`;
+    button.setAttribute("aria-label", `save ${model.get("name")} as ${kind}`);
+    button.addEventListener("click", async () => {
+      const blob = await view.export(kind.toLowerCase(), false).to_blob();
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(blob);
+      link.download = `p2plab-${model.get("name")}.${kind.toLowerCase()}`;
+      link.click();
+      URL.revokeObjectURL(link.href);
+    });
+    return button;
+  }
+
+  let view = null;
   let bokehDocument = null;
   let due = false;
   let gone = false;
@@ -98,7 +139,8 @@ function render({ model, el }) {
       bokehDocument?.clear();
       host.replaceChildren();
       const views = await Bokeh.embed.embed_item(structuredClone(model.get("item")), host);
-      bokehDocument = [...(views.roots ?? Object.values(views))][0].model.document;
+      view = [...(views.roots ?? Object.values(views))][0];
+      bokehDocument = view.model.document;
       put();
     } catch (error) {
       host.setAttribute("role", "alert");
@@ -113,6 +155,7 @@ function render({ model, el }) {
     model.off("change:item", draw);
     model.off("change:seq", soon);
     model.off("change:alt", say);
+    window.removeEventListener("p2plab-tap", tapped);
     bokehDocument?.clear();
   };
 }

@@ -6,6 +6,8 @@ Measured against jupyter_bokeh's widget, whose second view and whose view after 
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,21 @@ import anywidget
 import bokeh
 import traitlets
 from bokeh.embed import json_item
+from bokeh.models import CustomJS
 
+from p2plab.views.leaves_out import LEAVES_OUT
 from p2plab.views.picture import Picture
 
 _HERE = Path(__file__).parent
 _BOKEHJS = Path(bokeh.__file__).parent / "server" / "static" / "js" / "bokeh.min.js"
 
 
+#: Runs in the browser when a picture is clicked; pane.js hears it. There is one window for all labs, hence the key.
+_TAP = 'window.dispatchEvent(new CustomEvent("p2plab-tap", {detail: {key, x: cb_obj.x, y: cb_obj.y}}))'
+
+
 class BokehPane(anywidget.AnyWidget):  # type: ignore[misc]
-    """Shows a figure made once; :meth:`show` is the only way in, and nothing comes back from the browser."""
+    """Shows a figure made once. :meth:`show` is the only way in; all that comes back are clicks into the picture."""
 
     _esm = _HERE / "pane.js"
     _css = _HERE / "pane.css"
@@ -31,17 +39,33 @@ class BokehPane(anywidget.AnyWidget):  # type: ignore[misc]
     alt = traitlets.Unicode().tag(sync=True)
     data = traitlets.Dict().tag(sync=True)
     seq = traitlets.Int().tag(sync=True)
+    key = traitlets.Unicode().tag(sync=True)
+    leaves_out = traitlets.List().tag(sync=True)
 
-    def __init__(self, name: str, figure: Any, picture: Picture) -> None:
-        item = json_item(figure)
-        super().__init__(item=item, version=item["version"], name=name, alt=picture.alt, data=picture.data, seq=1)
+    def __init__(
+        self, name: str, figure: Any, picture: Picture, tapped: Callable[[float, float], None] | None = None
+    ) -> None:
+        """``tapped(x, y)`` hears of clicks into the picture, in the figure's own units."""
+        self._tapped = tapped
+        key = secrets.token_hex(8)
+        item = self._item_of(figure, key)
+        super().__init__(
+            item=item,
+            version=item["version"],
+            name=name,
+            alt=picture.alt,
+            data=picture.data,
+            seq=1,
+            key=key,
+            leaves_out=LEAVES_OUT,
+        )
         self.on_msg(self._asked)
 
     def show(self, picture: Picture, figure: Any = None) -> None:
         """Show another state; with ``figure``, in another figure (the scene changed)."""
         with self.hold_sync():
             if figure is not None:
-                self.item = json_item(figure)
+                self.item = self._item_of(figure, self.key)
             self.alt = picture.alt
             self.data = picture.data
             self.seq += 1
@@ -49,3 +73,10 @@ class BokehPane(anywidget.AnyWidget):  # type: ignore[misc]
     def _asked(self, _widget: Any, message: dict[str, Any], _buffers: Any) -> None:
         if message.get("kind") == "need-bokehjs":
             self.send({"kind": "bokehjs"}, [_BOKEHJS.read_bytes()])
+        elif message.get("kind") == "tap" and self._tapped is not None:
+            self._tapped(float(message["x"]), float(message["y"]))
+
+    def _item_of(self, figure: Any, key: str) -> Any:
+        if self._tapped is not None:
+            figure.js_on_event("tap", CustomJS(args={"key": key}, code=_TAP))
+        return json_item(figure)

@@ -16,6 +16,7 @@ from p2plab.core.schedule import Schedule, by_text, straight
 from p2plab.core.token import open_token, token_of
 from p2plab.core.world import World
 from p2plab.rules import Board
+from p2plab.views.follow import follow_page
 from p2plab.views.text import board_of
 
 #: Who runs on after a press: nobody, the driver that was asked, or everybody until nothing is left to do.
@@ -42,6 +43,8 @@ class Session:
         self.run = _told(Run(find(scene), knobs))
         self.step = len(self.run)
         self.forked: Forked | None = None
+        self.touched = False  #: whether a person did anything to the run yet
+        self.page: int | None = None  #: the page of the first process that is followed through all views
 
     @property
     def board(self) -> Board:
@@ -82,27 +85,40 @@ class Session:
             actor = last if last in enabled else enabled[0]
         self._go_on(lambda _world: iter([actor]), 1)
 
-    def run_to_rest(self) -> None:
-        """Everybody, until nobody can go on."""
+    def run_to_rest(self, order: Schedule = straight) -> None:
+        """Everybody, until nobody can go on, in the order of a schedule."""
         if not self.enabled():
             raise NotEnabled("nobody can take a step now: press an action")
-        self._go_on(straight, LIMIT)
+        self._go_on(order, LIMIT)
 
     def look_at(self, step: int) -> None:
         """Look at another step of the same run."""
         self.step = max(0, min(step, len(self.run)))
 
+    def follow(self, page: int | None) -> None:
+        """Follow a page, counted from the views' base, through all views; None follows nothing."""
+        width = self.run.at(self.step).things["width"]
+        self.page = page if page is not None and 0 <= page < width else None
+
+    def follow_slot(self, slot: int) -> None:
+        """Follow the page that a slot of the aperture shows, or that an importer believes to be there."""
+        gpu = self.run.at(self.step).things["exporters"][0]
+        ways = [follow_page(self.run, self.step, page) for page in range(self.run.at(self.step).things["width"])]
+        shown = [way.page for way in ways if way.slot == slot]
+        used = [way.page for way in ways if any(gpu.aperture.slot_at(address) == slot for _, address in way.uses)]
+        self.follow(next(iter(shown + used), None))
+
     def reset(self, knobs: Mapping[str, object] | None = None) -> None:
         """Begin the scene again, with other knobs if given; the run so far can be had back by its token."""
         run = _told(Run(self.run.scenario, {**self.run.settings, **(knobs or {})}))
         self._keep_token(0)
-        self.run, self.step = run, len(run)
+        self.run, self.step, self.touched = run, len(run), True
 
     def open(self, token: str) -> None:
         """Show the run of a token. BadInput, and nothing changed, if it cannot be replayed."""
         run = open_token(token, find)
         self._keep_token(0)
-        self.run, self.step = run, len(run)
+        self.run, self.step, self.touched = run, len(run), True
 
     def _go_on(self, schedule: Schedule, limit: int) -> None:
         if self.step < len(self.run):
@@ -111,7 +127,7 @@ class Session:
             self.run = forked
         else:
             self.run = self.run.driven(schedule, limit)
-        self.step = len(self.run)
+        self.step, self.touched = len(self.run), True
 
     def _keep_token(self, step: int) -> None:
         if len(self.run) > step:

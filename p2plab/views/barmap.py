@@ -2,58 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from p2plab.core.run import Run
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.views.picture import AMBER, PALE, Picture, Table, object_colour
+from p2plab.views.follow import Way, follow_page
+from p2plab.views.picture import AMBER, PALE, PAPER, Picture, Table, object_colour
 
 #: Rows of the map, from bottom to top.
-SHOWS, LENT, DMA = 0, 1, 2
+MEMORY, SHOWS, LENT, DMA = 0, 1, 2, 3
+ROWS = ("in memory", "slot shows", "lent to", "DMA now")
+
+#: Width of a box's edge, and of one that belongs to the page being followed.
+THIN, THICK = 1.0, 4.0
 
 
-def bar_map(run: Run, step: int) -> Picture:
-    """The first exporter's aperture after ``step`` steps."""
+def bar_map(run: Run, step: int, page: int | None = None) -> Picture:
+    """The first exporter's aperture after ``step`` steps; the way of ``page``, if given, has thick edges."""
     world = run.at(step)
     gpu = world.things["exporters"][0]
-    importers = world.things["importers"]
     aperture, memory = gpu.aperture, gpu.memory
+    way = follow_page(run, step, page) if page is not None else None
+    chosen = {slot for address in _addresses(way) if (slot := aperture.slot_at(address)) is not None}
+    slots = Table("x", "y", "label", "colour", "hatch", "edge", "hover")
     objects = list(memory.objects)
-    slots = Table("x", "y", "label", "colour", "hatch", "hover")
+
+    def box(slot: int, row: int, label: str, colour: str, hatch: str, hover: str) -> None:
+        edge = THICK if slot in chosen else THIN
+        slots.row(x=slot, y=row, label=label, colour=colour, hatch=hatch, edge=edge, hover=hover)
+
     for slot, frame in enumerate(aperture.shows):
         name, owner = memory.who(frame) if frame is not None else ("", "")
         moving = bool(name) and memory.objects[name.partition("[")[0]].moving
-        slots.row(
-            x=slot,
-            y=SHOWS,
-            label=name or "free",
-            colour=object_colour(name, objects),
-            hatch="diagonal_cross" if moving else (" " if name else "diagonal_line"),
-            hover=f"slot {slot} at {aperture.address(slot):#x}: {_of(name, owner)}{', about to move' if moving else ''}",
-        )
-    for importer in importers:
-        for grant in importer.held.values():
-            _mark(slots, aperture.slot_at(grant.address), LENT, importer.name, f"lent to {importer.name}", PALE)
+        hatch = "diagonal_cross" if moving else (" " if name else "diagonal_line")
+        hover = f"slot {slot} at {aperture.address(slot):#x}: {_of(name, owner)}{', about to move' if moving else ''}"
+        box(slot, SHOWS, name or "free", object_colour(name, objects), hatch, hover)
+        if frame is not None:
+            box(slot, MEMORY, f"frame {frame}", PAPER, " ", f"slot {slot} reaches frame {frame} of device memory")
+    for importer in world.things["importers"]:
+        for slot in _slots(aperture, (grant.address for grant in importer.held.values())):
+            box(slot, LENT, importer.name, PALE, " ", f"slot {slot}: lent to {importer.name}")
         flight = importer.engine.in_flight
-        if flight is not None:
-            where = aperture.slot_at(flight[1])
-            _mark(slots, where, DMA, "DMA", f"{importer.name}: a beat is on its way to {flight[1]:#x}", AMBER)
+        for slot in _slots(aperture, () if flight is None else (flight[1],)):
+            box(slot, DMA, "DMA", AMBER, " ", f"{importer.name}: a beat is on its way to {aperture.address(slot):#x}")
     return Picture(_words(gpu), {"slots": slots.columns})
 
 
-def _mark(slots: Table, slot: int | None, row: int, label: str, hover: str, colour: str) -> None:
-    if slot is not None:
-        slots.row(x=slot, y=row, label=label, colour=colour, hatch=" ", hover=f"slot {slot}: {hover}")
+def _addresses(way: Way | None) -> list[int]:
+    """Where the followed page is on the bus, and where importers believe it to be."""
+    if way is None:
+        return []
+    return [*([way.bus] if way.bus is not None else []), *(address for _, address in way.uses)]
+
+
+def _slots(aperture: Any, addresses: Iterable[int]) -> list[int]:
+    return [slot for address in addresses if (slot := aperture.slot_at(address)) is not None]
 
 
 def _of(name: str, owner: str) -> str:
     return f"{name} of {owner}" if name else "free"
 
 
-def _words(gpu: object) -> str:
-    aperture, memory = gpu.aperture, gpu.memory  # type: ignore[attr-defined]
+def _words(gpu: Any) -> str:
+    aperture, memory = gpu.aperture, gpu.memory
     shown = [memory.who(frame)[0] if frame is not None else "-" for frame in aperture.shows]
     runs = [length for _, length in aperture.free_runs()]
+    free, longest = sum(runs), max(runs, default=0)
     size = len(aperture) * PAGE_SIZE // 1024
+    broken = f", fragmentation {1 - longest / free:.0%}" if free else ""
     return (
-        f"BAR aperture of {gpu.name}, {len(aperture)} slots ({size} KiB) from {aperture.address(0):#x}: "  # type: ignore[attr-defined]
-        f"{' '.join(shown)}. Free: {sum(runs)}, longest run {max(runs, default=0)}."
+        f"BAR aperture of {gpu.name}, {len(aperture)} slots ({size} KiB) from {aperture.address(0):#x}: "
+        f"{' '.join(shown)}. Free: {free}, longest run {longest}{broken}."
     )

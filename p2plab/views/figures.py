@@ -8,6 +8,7 @@ from bokeh.models import ColumnDataSource, HoverTool, Range1d
 from bokeh.plotting import figure
 
 from p2plab.core.run import Run
+from p2plab.views.barmap import ROWS
 from p2plab.views.picture import GREY, INK, PAPER, RED
 from p2plab.views.strip import rows
 from p2plab.views.timeline import lanes_of
@@ -21,10 +22,10 @@ def bar_map_figure(run: Run) -> Any:
     plot = new_figure(
         "BAR aperture",
         x_range=Range1d(start=-0.6, end=len(aperture) - 0.4),
-        y_range=Range1d(start=-0.6, end=2.6),
-        height=190,
+        y_range=Range1d(start=-0.6, end=3.6),
+        height=236,
     )
-    source = new_source("slots", "x", "y", "label", "colour", "hatch", "hover")
+    source = new_source("slots", "x", "y", "label", "colour", "hatch", "edge", "hover")
     drawn = plot.rect(
         "x",
         "y",
@@ -33,6 +34,7 @@ def bar_map_figure(run: Run) -> Any:
         source=source,
         fill_color="colour",
         line_color=INK,
+        line_width="edge",
         hatch_pattern="hatch",
         hatch_color=GREY,
         hatch_alpha=0.4,
@@ -40,8 +42,8 @@ def bar_map_figure(run: Run) -> Any:
     )
     plot.text("x", "y", text="label", source=source, **LABEL)
     plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
-    plot.yaxis.ticker = [0, 1, 2]
-    plot.yaxis.major_label_overrides = {0: "slot shows", 1: "lent to", 2: "DMA now"}
+    plot.yaxis.ticker = list(range(len(ROWS)))
+    plot.yaxis.major_label_overrides = dict(enumerate(ROWS))
     plot.xaxis.ticker = list(range(len(aperture)))
     plot.xaxis.axis_label = f"slot of 4 KiB, from {aperture.address(0):#x}"
     return plot
@@ -59,6 +61,17 @@ def address_space_figure(run: Run) -> Any:
         y="row", left="left", right="right", height=0.8, source=source, fill_color="colour", line_color=INK,
         hatch_pattern="hatch", hatch_color=GREY, hatch_alpha=0.4, hatch_scale=16,
     )  # fmt: skip
+    followed = new_source("followed", "left", "right")
+    plot.quad(
+        left="left",
+        right="right",
+        bottom=0,
+        top=len(lanes),
+        source=followed,
+        fill_alpha=0,
+        line_color=INK,
+        line_width=4,
+    )
     plot.text("left", "row", text="label", source=source, x_offset=6, **(LABEL | {"text_align": "left"}))
     plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
     plot.xaxis.ticker = list(range(things["width"] + 1))

@@ -7,11 +7,15 @@ from typing import Any
 from p2plab.core.run import Run
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
+from p2plab.views.follow import follow_page
 from p2plab.views.picture import AMBER, MINT, ORANGE, PALE, Picture, Table
 
 
-def address_space(run: Run, step: int) -> Picture:
-    """The first process's address space after ``step`` steps; x counts pages from the base that the words name."""
+def address_space(run: Run, step: int, page: int | None = None) -> Picture:
+    """The first process's address space after ``step`` steps; x counts pages from the base that the words name.
+
+    ``page`` is followed: its column is marked.
+    """
     world = run.at(step)
     mm = world.things["spaces"][0]
     base = world.things["base"]
@@ -35,7 +39,12 @@ def address_space(run: Run, step: int) -> Picture:
         words.append(_translations(pages, importer, base))
     if not under_way:
         words.append("no invalidation under way")
-    return Picture(f"Address space of {mm.name}: {'; '.join(words) or 'empty'}.", {"pages": pages.columns})
+    column: dict[str, list[Any]] = {"left": [], "right": []}
+    if page is not None:
+        column = {"left": [page], "right": [page + 1]}
+        words.append(f"followed: {follow_page(run, step, page)}")
+    data = {"pages": pages.columns, "followed": column}
+    return Picture(f"Address space of {mm.name}: {'; '.join(words) or 'empty'}.", data)
 
 
 def rows(run: Run) -> list[str]:

@@ -76,6 +76,7 @@ def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     options = ["--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1", "--IdentityProvider.token="]
     settings = tmp_path_factory.mktemp("jupyter")
     environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(settings), "JUPYTER_RUNTIME_DIR": str(settings / "run")}
+    environment["P2PLAB_JOURNAL"] = str(settings / "journal.jsonl")
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", *options], cwd=folder, stdout=log, stderr=log, env=environment
     )

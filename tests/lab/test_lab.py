@@ -4,6 +4,7 @@ import pytest
 
 from p2plab.core.errors import BadInput
 from p2plab.lab import Lab
+from p2plab.views.barmap import SHOWS, THICK
 
 
 def test_a_click_changes_all_views_and_no_error_stays():
@@ -16,18 +17,11 @@ def test_a_click_changes_all_views_and_no_error_stays():
     assert "Broken: <b>obedience</b> at step" in lab.verdict.value
     assert "overwrote C[0] of app2" in lab.damage.value
     assert "4 stale" in lab.panes["address-space"].alt
-    assert lab.panes["bar-map"].data["slots"]["label"][:8] == [
-        "B[0]",
-        "A[0]",
-        "A[1]",
-        "A[2]",
-        "A[3]",
-        "C[0]",
-        "C[1]",
-        "C[2]",
-    ]
+    slots = lab.panes["bar-map"].data["slots"]
+    shown = [label for label, y in zip(slots["label"], slots["y"], strict=True) if y == SHOWS]
+    assert shown == ["B[0]", "A[0]", "A[1]", "A[2]", "A[3]", "C[0]", "C[1]", "C[2]"]
     assert lab.panes["timeline"].data["marks"]["label"] == ["obedience", "no-stale-dma"]
-    assert lab.session.token in lab.token.value
+    assert lab.session.token in lab.share.token.value
 
 
 def test_a_handler_that_raises_is_shown_and_the_next_success_clears_it():
@@ -48,8 +42,8 @@ def test_a_handler_that_raises_is_shown_and_the_next_success_clears_it():
 def test_refusals_are_sentences_in_the_page():
     """A bad token, an impossible pair of knobs: said, and the controls show what is true."""
     lab = Lab("workbench")
-    lab.paste.value = "p2p1.nonsense"
-    lab.opener.click()
+    lab.share.paste.value = "p2p1.nonsense"
+    lab.share.opener.click()
     assert "the token is damaged" in lab.guard.strip.value
     lab.knobs["pages"].value = 12
     assert "slots=8 is not possible with pages=12" in lab.guard.strip.value
@@ -85,7 +79,7 @@ def test_more_pages_make_another_figure():
     lab.knobs["slots"].value = 12
     assert lab.guard.last is None
     assert lab.panes["bar-map"].item != before
-    assert len(lab.panes["bar-map"].data["slots"]["x"]) == 12
+    assert lab.panes["bar-map"].data["slots"]["y"].count(SHOWS) == 12
 
 
 def test_only_what_changed_is_sent():
@@ -137,3 +131,107 @@ def test_everything_from_a_run_is_escaped():
     html = board_html(board)
     assert "<script>" not in html
     assert "<img" not in html
+
+
+def test_a_page_is_followed_through_all_views():
+    """Virtual page, slot, device memory, the importer's address, in words and with thick edges; a tap does the same."""
+    lab = Lab("defrag-ignorant")
+    lab.follow.value = 1
+    assert lab.guard.last is None
+    words = lab.panes["address-space"].alt
+    assert "A[1], frame 2 of device memory -> slot 2 at 0xe8002000 -> nic uses 0xe8004000, which is STALE" in words
+    slots = lab.panes["bar-map"].data["slots"]
+    thick = {x for x, edge in zip(slots["x"], slots["edge"], strict=True) if edge == THICK}
+    assert thick == {2, 4}
+    lab.panes["address-space"]._asked(None, {"kind": "tap", "x": 3.4, "y": 0}, None)
+    assert lab.session.page == 3
+    lab.panes["bar-map"]._asked(None, {"kind": "tap", "x": 1.2, "y": 1}, None)
+    assert lab.session.page == 0
+    assert lab.follow.value == 0
+    lab.panes["address-space"]._asked(None, {"kind": "tap", "x": 99, "y": 0}, None)
+    assert lab.session.page is None
+
+
+def test_a_tap_on_the_timeline_goes_to_that_step():
+    """And the slider follows."""
+    lab = Lab("defrag-ignorant")
+    lab.panes["timeline"]._asked(None, {"kind": "tap", "x": 12.3, "y": 2}, None)
+    assert lab.guard.last is None
+    assert (lab.session.step, lab.slider.value) == (12, 12)
+
+
+def test_the_last_run_can_be_resumed(journal):
+    """After a restart of the kernel: the journal offers it, and nothing is offered to who has done nothing yet."""
+    first = Lab("workbench")
+    assert first.share.resume.layout.display == "none"
+    assert not journal.exists()
+    first.buttons["map"].click()
+    first.buttons["dma"].click()
+    again = Lab("workbench")
+    assert again.share.resume.layout.display == ""
+    again.share.resume.click()
+    assert again.guard.last is None
+    assert again.session.token == first.session.token
+    assert again.share.resume.layout.display == "none"
+    assert Lab("defrag-obedient").share.resume.layout.display == "none"
+
+
+def test_a_journal_that_cannot_be_written_is_said(tmp_path, monkeypatch):
+    """The lab works all the same."""
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    monkeypatch.setenv("P2PLAB_JOURNAL", str(blocked / "journal.jsonl"))
+    lab = Lab("workbench")
+    lab.buttons["map"].click()
+    assert lab.guard.last is None
+    assert "This run is not kept for later" in lab.share.trouble.value
+
+
+def test_a_spoiled_journal_offers_nothing(journal):
+    """Lines that are no runs of ours are passed over."""
+    journal.write_text('nonsense\n{"key": 3}\n[]\n{"key": "|workbench", "token": 5}\n')
+    assert Lab("workbench").share.left == ""
+
+
+def test_the_journal_stays_small(journal):
+    """It is cut back when it has grown."""
+    from p2plab.lab.journal import LINES, Journal
+
+    kept = Journal("workbench")
+    for number in range(2 * LINES + 50):
+        kept.keep(f"p2p1.{number}")
+    assert len(journal.read_text().splitlines()) <= 2 * LINES
+    assert kept.last() == f"p2p1.{2 * LINES + 49}"
+
+
+@pytest.mark.parametrize("name", ["text", "trace", "log"])
+def test_a_run_can_be_saved_as_a_file(name):
+    """What the browser is handed reads back."""
+    import json
+
+    lab = Lab("defrag-ignorant")
+    sent = []
+    lab.share.saver.send = lambda message, buffers: sent.append((message["name"], buffers[0].decode()))
+    lab.share.save[name].click()
+    assert lab.guard.last is None
+    ((file, text),) = sent
+    assert file.startswith("defrag-ignorant.")
+    assert {"text": "BROKEN: obedience", "trace": "traceEvents", "log": "p2plab_log"}[name] in text
+    if name == "trace":
+        json.loads(text)
+
+
+def test_running_on_can_be_random_or_by_the_clock():
+    """The order is a choice, and the seed shows only where it matters."""
+    tokens = set()
+    for order in ("few switches", "random, by seed", "by clock"):
+        lab = Lab("workbench")
+        lab.order.value = order
+        lab.run_on.value = "nobody"
+        lab.buttons["map"].click()
+        lab.buttons["defrag"].click()
+        assert (lab.seed.layout.display == "") == (order == "random, by seed")
+        lab.rest.click()
+        assert lab.guard.last is None
+        tokens.add(lab.session.token)
+    assert len(tokens) == 3

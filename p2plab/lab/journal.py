@@ -1,0 +1,67 @@
+"""The journal: the token of each lab's run, one line a change, so that a restart or a closed laptop loses nothing.
+
+The file is ``journal.jsonl`` in the person's data folder, or what ``P2PLAB_JOURNAL`` names (empty: no journal). A served app
+keeps none: its visitors share one account, and nobody shall see another's run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from p2plab.core.token import LONGEST_TOKEN
+
+#: The journal is cut back to this many lines when it has grown to twice as many.
+LINES = 200
+
+
+class Journal:
+    """The runs of one lab: ``key`` tells it from others (its notebook and its scene)."""
+
+    def __init__(self, scene: str) -> None:
+        self.key = f"{os.environ.get('JPY_SESSION_NAME', '')}|{scene}"
+        self.path = _path()
+        self._last = ""
+
+    def last(self) -> str:
+        """The newest token of this lab, or empty. An unreadable line is passed over: it is no run of ours."""
+        if self.path is None or not self.path.is_file():
+            return ""
+        for line in reversed(self._lines()):
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(entry, dict) and entry.get("key") == self.key and isinstance(entry.get("token"), str):
+                return str(entry["token"])
+        return ""
+
+    def keep(self, token: str) -> None:
+        """Write a token down, if it is not the one written last. Raises OSError where the folder cannot be written."""
+        if self.path is None or token == self._last:
+            return
+        self._last = token
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"key": self.key, "token": token}) + "\n")
+        lines = self._lines()
+        if len(lines) > 2 * LINES:
+            rest = self.path.with_suffix(".new")
+            rest.write_text("\n".join(lines[-LINES:]) + "\n", encoding="utf-8")
+            rest.replace(self.path)
+
+    def _lines(self) -> list[str]:
+        assert self.path is not None
+        text = self.path.read_text(encoding="utf-8", errors="replace")
+        return [line for line in text.splitlines() if len(line) < LONGEST_TOKEN + 1000]
+
+
+def _path() -> Path | None:
+    named = os.environ.get("P2PLAB_JOURNAL")
+    if named is not None:
+        return Path(named) if named else None
+    if "voila" in os.environ.get("SERVER_SOFTWARE", ""):
+        return None
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "p2plab" / "journal.jsonl"

@@ -1,0 +1,85 @@
+"""Sharing a run: its token to copy, a token to open, files to save, and the last run to resume."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from html import escape
+
+import ipywidgets as widgets
+
+from p2plab.core.errors import BadInput
+from p2plab.core.logfile import dump
+from p2plab.core.run import Run
+from p2plab.core.token import token_of
+from p2plab.lab.frame import Frame, row
+from p2plab.lab.journal import Journal
+from p2plab.lab.saver import Saver
+from p2plab.lab.session import Session
+from p2plab.views.text import story
+from p2plab.views.trace import chrome_trace
+
+#: What a run can be saved as: the button's word, the file's ending, its type, and how it is made.
+FORMATS: dict[str, tuple[str, str, Callable[[Run], str]]] = {
+    "text": ("txt", "text/plain", story),
+    "trace": ("trace.json", "application/json", lambda run: json.dumps(chrome_trace(run))),
+    "log": ("jsonl", "application/x-ndjson", lambda run: "\n".join(dump(run)) + "\n"),
+}
+_HELP = {
+    "text": "72 columns of text, for a mail",
+    "trace": "a trace for Perfetto or chrome://tracing",
+    "log": "the event log, one JSON object a line",
+}
+
+
+class Share:
+    """The part of a lab below its pictures. ``frame`` guards its buttons."""
+
+    def __init__(self, frame: Frame, session: Session) -> None:
+        self.session = session
+        self.journal = Journal(session.run.scenario.name)
+        self.token = widgets.HTML()
+        self.paste = widgets.Text(placeholder="paste a token: p2p1.…", layout={"width": "420px"})
+        self.paste.tooltip = "a token of any scene's run"
+        self.opener = frame.button("open token", "show the run of a token", lambda: session.open(self.paste.value))
+        self.saver = Saver()
+        self.save = {name: frame.button(name, _HELP[name], lambda name=name: self.save_as(name)) for name in FORMATS}
+        self.left = self.journal.last()
+        self.resume = frame.button("resume the last run", "as it was when it was last changed", self._resume, "history")
+        self.trouble = widgets.HTML()
+        words = widgets.Label("save as")
+        self.box = widgets.VBox(
+            [
+                self.token,
+                row(self.paste, self.opener, self.resume),
+                row(words, *self.save.values(), self.saver),
+                self.trouble,
+            ]
+        )
+
+    def save_as(self, name: str) -> None:
+        """Let the browser save the run in one of the formats."""
+        ending, kind, make = FORMATS[name]
+        self.saver.save(f"{self.session.run.scenario.name}.{ending}", make(self.session.run), kind)
+
+    def refresh(self) -> None:
+        """Show the token, and write it down; a journal that cannot be written is said and does not stop the lab."""
+        token = token_of(self.session.run)
+        self.token.value = (
+            f'<div>Token of this run: <span class="p2plab-token" data-view="token">{escape(token)}</span></div>'
+        )
+        self.resume.layout.display = "" if self.left and self.left != token else "none"
+        if not self.session.touched:
+            return
+        try:
+            self.journal.keep(token)
+            self.trouble.value = ""
+        except OSError as error:
+            said = escape(f"{error.strerror}: {error.filename}")
+            self.trouble.value = f'<div role="alert">This run is not kept for later: {said}. Copy its token.</div>'
+
+    def _resume(self) -> None:
+        if not self.left:
+            raise BadInput("there is no earlier run of this lab")
+        self.session.open(self.left)
+        self.left = ""
