@@ -9,7 +9,7 @@ import difflib
 import importlib
 import pkgutil
 
-from p2plab.catalog import core, defrag, exporters, importers
+from p2plab.catalog import core, defrag, exporters, importers, wirings
 from p2plab.catalog.case import BROKEN, GOOD, Case
 from p2plab.core.errors import BadInput
 from p2plab.core.scenario import Scenario
@@ -29,7 +29,7 @@ CASES: dict[str, Case] = _cases()
 
 #: Every scene by its name.
 SCENES: dict[str, Scenario] = {
-    scene.name: scene for scene in (*defrag.SCENES, *(case.scenario for case in CASES.values()))
+    scene.name: scene for scene in (*defrag.SCENES, *wirings.SCENES, *(case.scenario for case in CASES.values()))
 }
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from p2plab.core.calls import called
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
-from p2plab.mm import AddressSpace, Vma
+from p2plab.mm import VM_DEVICE, AddressSpace, Vma
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import MapAsked, P2PMapFailed, P2PMapped, P2PUnmapped, UseAfterFree, pages
 from p2plab.p2p.wiring import call_chain
@@ -63,10 +64,11 @@ async def ask(vma: Vma, peer: Peer, start: int, end: int, write: bool) -> tuple[
     """
     exporter = vma.vm_ops
     if exporter is None or not exporter.has("p2p_map"):
-        raise KernelError("EFAULT", f"the vma at {vma.vm_start:#x} has no p2p_map")
+        with called("hmm", "hmm_range_dma_map", f"{(end - start) // PAGE_SIZE} pages", caller=peer.name):
+            raise KernelError("EFAULT", f"the vma at {vma.vm_start:#x} has no p2p_map")
     name = str(getattr(exporter, "name", "exporter"))
     addresses: list[int] = [0] * ((end - start) // PAGE_SIZE)
-    emit(MapAsked(peer.name, name, start, end, vma.vm_start, vma.vm_end))
+    emit(MapAsked(peer.name, name, start, end, vma.vm_start, vma.vm_end, vma.vm_mm.name))
     with call_chain(exporter, peer.name, "p2p_map", f"{peer.name}, {len(addresses)} pages") as call:
         status = 0
         try:
@@ -105,11 +107,11 @@ async def p2p_unmap(peer: Peer, grants: tuple[Grant, ...]) -> None:
 
 
 def device_parts(mm: AddressSpace, start: int, end: int) -> list[tuple[int, int]]:
-    """``[start, end)`` as the caller of ``p2p_map`` splits it: one part a vma that offers it, holes left out."""
+    """``[start, end)`` as the caller of ``p2p_map`` splits it: one part a device vma, holes left out."""
     return [
         (max(start, vma.vm_start), min(end, vma.vm_end))
         for vma in mm.vmas
-        if vma.vm_start < end and start < vma.vm_end and vma.has_op("p2p_map")
+        if vma.vm_start < end and start < vma.vm_end and vma.vm_flags & VM_DEVICE
     ]
 
 

@@ -25,6 +25,7 @@ class MapAsked(Event):
     end: Addr
     vm_start: Addr
     vm_end: Addr
+    mm: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,19 @@ FAULTS: dict[int, str] = {
     9: "5/5: find_vma may answer with the vma above a hole, which is then asked for pages that it does not have",
     10: "5/5: PAGE_SHIFT and range->page_shift are mixed",
 }
+#: The shortest input that shows each fault: letters as above, ``_`` for a hole, or words where no range shows it.
+SHORTEST: dict[int, str] = {
+    1: "any two devices below one switch",
+    2: "RD",
+    3: "DR",
+    4: "P_",
+    5: "RPR",
+    6: "P",
+    7: "P",
+    8: "P, mapped read-only by the process and asked for writing",
+    9: "_P",
+    10: "P, asked for in one entry of 8 KiB",
+}
 #: What stands in a variable that was never set: any number; the model takes one that is easy to recognise.
 UNSET = 0x5A5A5A5A
 

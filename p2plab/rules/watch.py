@@ -8,7 +8,8 @@ from p2plab.core.calls import Called, Returned
 from p2plab.core.events import Entry, Event
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.events import P2PMapped, P2PUnmapped
+from p2plab.p2p.events import MapAsked, P2PMapped, P2PUnmapped
+from p2plab.p2p.exporter_events import Lent
 from p2plab.rules.base import Rule
 
 #: The notifier's callbacks into an importer before which nothing, and after which everything must have been let go.
@@ -27,22 +28,42 @@ class Granted(NamedTuple):
 
 
 class GrantRule(Rule):
-    """A rule that knows the grants: (importer, page) -> the last one."""
+    """A rule that knows the grants: (importer, page) -> the last one.
+
+    A grant dates from the exporter's answer and not from its arrival: what is invalidated in between arrives stale, and
+    it is for the importer to see that when it looks again.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.grants: dict[tuple[str, int], Granted] = {}
+        #: (importer, process, page) -> how an answer ended that is still on its way; empty while it is good
+        self.on_the_way: dict[tuple[str, str, int], str] = {}
+        self.asking: dict[str, str] = {}  #: importer -> the process whose vma it is asking about
 
     def track(self, event: Event) -> None:
         """Take an event into account: mapped, given back, or taken back by a notifier that ended."""
-        if isinstance(event, P2PMapped):
+        if isinstance(event, MapAsked):
+            self.asking[event.importer] = event.mm
+        elif isinstance(event, Lent):
+            mm = self.asking.get(event.importer, "")
+            for number in range(len(event.addresses)):
+                self.on_the_way[event.importer, mm, event.start + number * PAGE_SIZE] = ""
+        elif isinstance(event, P2PMapped):
             for number, (address, frame) in enumerate(zip(event.addresses, event.frames, strict=True)):
-                key = (event.importer, event.start + number * PAGE_SIZE)
-                self.grants[key] = Granted(address, frame, event.mm, event.exporter, event.write)
+                page = event.start + number * PAGE_SIZE
+                ended = self.on_the_way.pop((event.importer, event.mm, page), "")
+                self.grants[event.importer, page] = Granted(
+                    address, frame, event.mm, event.exporter, event.write, ended
+                )
         elif isinstance(event, P2PUnmapped):
             self._end(event.start, event.end, "given back", importer=event.importer)
         elif isinstance(event, NotifierEnd):
-            self._end(event.start, event.end, f"taken back ({event.event})", mm=event.mm)
+            how = f"taken back ({event.event})"
+            self._end(event.start, event.end, how, mm=event.mm)
+            for who, mm, page in self.on_the_way:
+                if mm == event.mm and event.start <= page < event.end:
+                    self.on_the_way[who, mm, page] = how
 
     def live(self, frame: str = "", exporter: str = "") -> list[tuple[str, int]]:
         """The (importer, page) of grants that are good, of that frame or that exporter."""

@@ -13,10 +13,10 @@ from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.devmem import HmmDevmem
 from p2plab.p2p.hmm import Hmm, HmmRange
 from p2plab.p2p.memory import MainMemory
-from p2plab.p2p.posted_loops import FAULTS
+from p2plab.p2p.posted_loops import FAULTS, SHORTEST
 
-#: The shortest range that shows each fault; ``_`` is a hole.
-SHORTEST = {"2": "RD", "3": "DR", "4": "P_", "5": "RPR", "6": "P", "7": "P"}
+#: The faults of the two loops: the others are about whom they ask (C2, ``wirings``) and with what.
+LOOPS = {str(fault): SHORTEST[fault] for fault in range(2, 8)}
 
 
 class Hmms(Bench):
@@ -27,7 +27,7 @@ class Hmms(Bench):
     def set_up(self, settings: Mapping[str, Any]) -> None:
         """The range's letters, and the faults that are on."""
         fault = str(settings.get("fault", "all"))
-        self.word = str(settings.get("range", "")).replace("shortest", "") or SHORTEST.get(fault, "RRDDRR")
+        self.word = str(settings.get("range", "")).replace("shortest", "") or LOOPS.get(fault, "RRDDRR")
         on = frozenset(FAULTS) - {1, 8, 9, 10} if fault == "all" else frozenset({int(fault)})
         ram = MainMemory(12)
         self.fabric.ram = ram
@@ -74,7 +74,7 @@ class Hmms(Bench):
             await self.hmm.hmm_range_dma_unmap(self.range, self.stations[0].importer.peer, self.daddrs)
 
 
-FAULT = Knob("fault", "all", "which of the posted loops' faults is on", choices=("all", *SHORTEST))
+FAULT = Knob("fault", "all", "which of the posted loops' faults is on", choices=("all", *LOOPS))
 RANGE = Knob(
     "range",
     "shortest",
