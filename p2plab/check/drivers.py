@@ -88,6 +88,11 @@ def suspects(*classes: type) -> list[str]:
                     found.append(f"line {line} of {given.__name__} uses {node.id}")
                 elif isinstance(node, ast.Global):
                     found.append(f"line {line} of {given.__name__} writes the global {', '.join(node.names)}")
+        for function in (value for value in vars(given).values() if isinstance(value, types.FunctionType)):
+            for name in function.__code__.co_names:
+                kept = function.__globals__.get(name)
+                if isinstance(kept, (list, dict, set)):
+                    found.append(f"{given.__name__}.{function.__name__} uses the global {type(kept).__name__} {name}")
     return list(dict.fromkeys(found))
 
 

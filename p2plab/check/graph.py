@@ -68,6 +68,14 @@ class StateGraph:
             choices.append(self.actors[actor])
         return choices[::-1]
 
+    def rows_of_path(self, state: int) -> list[Row]:
+        """The states that :meth:`path` passes, the first and the last included."""
+        rows = [self.rows[state]]
+        while state:
+            state, _ = self.came_from[state]
+            rows.append(self.rows[state])
+        return rows[::-1]
+
     def in_full(self) -> list[Key]:
         """Every state in full: locals, cells and rules' memory, frozen. For comparing with another search."""
         values = [list(numbers) for numbers in self.columns.values]

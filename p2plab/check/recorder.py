@@ -65,9 +65,12 @@ class Recorder:
             self._record_endless(world, row, actor, error)
         return len(self.columns) > before
 
-    def audit(self, row: Row, path: Sequence[str]) -> None:
-        """Replay from scratch and compare. :exc:`NotDeterministic` names the first thing that differs."""
-        self._keep(self._replay(row, path), row)
+    def audit(self, rows: Sequence[Row], path: Sequence[str]) -> None:
+        """Replay from scratch, comparing each step's actor on the way (``rows`` are the states passed) and all at the end.
+
+        :exc:`NotDeterministic` names the first thing that differs.
+        """
+        self._keep(self._replay(rows[-1], path, rows), rows[-1])
 
     # -- worlds -----------------------------------------------------------------------------------------------------
 
@@ -84,7 +87,7 @@ class Recorder:
             del self._worlds[next(iter(self._worlds))]
         self._worlds[self._key(row)] = world
 
-    def _replay(self, row: Row, path: Sequence[str]) -> QuietWorld:
+    def _replay(self, row: Row, path: Sequence[str], rows: Sequence[Row] = ()) -> QuietWorld:
         self.replayed += len(path)
         with self.dog.step():
             world = self.make()
@@ -93,22 +96,23 @@ class Recorder:
                 raise NotDeterministic(f"step {number} could be taken by {choice} once, and cannot in a replay")
             with self.dog.step():
                 world.go(choice)
+            if rows:
+                self._compare_actor(world, rows[number], choice, number)
         self._compare(world, row, len(path))
         return world
 
-    def _compare(self, world: QuietWorld, row: Row, steps: int) -> None:
-        def differs(what: str) -> NotDeterministic:
-            return NotDeterministic(
-                f"the same {steps} steps, taken twice, did not end in the same state: {what} differs"
-            )
+    def _compare_actor(self, world: QuietWorld, row: Row, name: str, steps: int) -> None:
+        actor = self.columns.actors.index(name)
+        if self.columns.values[actor].get(world.frozen_actor(name)[0]) != row[actor]:
+            raise _differs(steps, f"what {name} is about to do, or a local variable of it,")
 
-        for actor, name in enumerate(self.columns.actors):
-            if self.columns.values[actor].get(world.frozen_actor(name)[0]) != row[actor]:
-                raise differs(f"what {name} is about to do, or a local variable of it,")
+    def _compare(self, world: QuietWorld, row: Row, steps: int) -> None:
+        for name in self.columns.actors:
+            self._compare_actor(world, row, name, steps)
         cells = world.frozen_cells()
         for cell in {*cells, *self.columns.at_setup, *self.columns.of}:
             if self.columns.known(cell, cells.get(cell, ABSENT)) != self.columns.of_row(row, cell):
-                raise differs(".".join(cell))
+                raise _differs(steps, ".".join(cell))
 
     # -- one step ---------------------------------------------------------------------------------------------------
 
@@ -222,6 +226,10 @@ class Recorder:
     def _note_if_gone(self, actor: int, frozen: Any, local: int) -> None:
         if frozen is None or frozen[0] == "crashed":
             self.table.gone(actor, local)
+
+
+def _differs(steps: int, what: str) -> NotDeterministic:
+    return NotDeterministic(f"the same {steps} steps, taken twice, did not end in the same state: {what} differs")
 
 
 def _unseen(name: str, label: str, what: str) -> Unfreezable:

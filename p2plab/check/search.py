@@ -30,7 +30,7 @@ from p2plab.core.scenario import Scenario
 from p2plab.rules import RULES
 from p2plab.rules.health import NoDeadlock
 
-#: States replayed from scratch at the end, to find out drivers that do not always do the same; more under suspicion.
+#: Paths replayed from scratch at the end, to find out drivers that do not always do the same; more under suspicion.
 AUDITS, AUDITS_UNDER_SUSPICION = 12, 60
 
 
@@ -229,12 +229,13 @@ class Search:
             raise BadInput(f"budget={str(self.budget)[:20]} is not possible; allowed: more than 0 s, up to 1000000 s")
 
     def _audit(self, graph: StateGraph) -> None:
-        """Replay some states from scratch: what differs each time would otherwise be taken for what always happens."""
+        """Replay some paths from scratch: what differs each time would otherwise be taken for what always happens."""
         count = AUDITS_UNDER_SUSPICION if suspects(*self._classes) else AUDITS
         pick = random.Random(len(graph.rows))
-        for _ in range(min(count, len(graph.rows))):
-            state = int(pick.random() * len(graph.rows))
-            graph.recorder.audit(graph.rows[state], graph.path(state))
+        for number in range(count):
+            among: Sequence[int] = graph.at_rest if number % 2 and graph.at_rest else range(len(graph.rows))
+            state = among[int(pick.random() * len(among))]
+            graph.recorder.audit(graph.rows_of_path(state), graph.path(state))
 
     def _named(self, error: NotDeterministic) -> str:
         guesses = suspects(*self._classes)

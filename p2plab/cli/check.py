@@ -22,6 +22,9 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 #: How often the terminal is told how far the search is (seconds).
 _SLICE = 0.5
 
+#: How long a file of somebody's own may take to define its classes (seconds).
+LOADING = 5.0
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
@@ -60,14 +63,10 @@ def _search(arguments: argparse.Namespace) -> Verdict:
     pairs = [word.partition("=") for word in arguments.knob]
     if bad := next((name for name, equals, _ in pairs if not equals), ""):
         raise BadInput(f"--knob {bad[:40]}: write NAME=VALUE")
-    with Watchdog(5.0) as dog:
-        classes = {
-            role: load(given, dog) if given else None
-            for role, given in (("importer", arguments.importer), ("exporter", arguments.exporter))
-        }
     search = Search(
         scene,
-        **classes,
+        importer=_class(arguments.importer),
+        exporter=_class(arguments.exporter),
         knobs={name: value for name, _, value in pairs},
         rules=arguments.rule,
         bound=_bound(arguments.bound),
@@ -81,6 +80,13 @@ def _search(arguments: argparse.Namespace) -> Verdict:
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
     return answer
+
+
+def _class(text: str | None) -> type | None:
+    if text is None:
+        return None
+    with Watchdog(LOADING) as dog:
+        return load(text, dog)
 
 
 def _bound(word: str | None) -> int | None:

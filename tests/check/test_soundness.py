@@ -1,0 +1,129 @@
+"""The memoised search finds what plain searches find: states, transitions, broken promises, deadlocks, rest."""
+
+import pytest
+
+from p2plab.catalog import find
+from p2plab.check.folds import Folds
+from p2plab.check.freeze import Freezer, Unfreezable
+from p2plab.check.graph import StateGraph
+from p2plab.check.layers import Layers
+from p2plab.check.quiet import maker
+from p2plab.check.recorder import Recorder
+from p2plab.check.steps import NotDeterministic
+from p2plab.check.watchdog import Watchdog
+from p2plab.core.tracked import Footprint
+from p2plab.core.world import World
+from p2plab.rules import RULES as ALL_RULES
+from tests.check.every_order import outcome_of, outcomes
+from tests.check.gate import RULES, difference, memoised, reference
+from tests.check.programs import program, source
+
+#: A program with more states than this is left to the benchmark.
+SMALL = 300
+
+
+@pytest.mark.parametrize("block", range(15))
+def test_random_programs_have_the_same_states_in_both_searches(block):
+    """Ten programs each; the text of the one that differs is in the message."""
+    for seed in range(10 * block, 10 * block + 10):
+        found = memoised(program(seed), limit=SMALL)
+        if found.complete:
+            # The number of a code object is the same for both: one program, one build function.
+            build = program(seed)
+            assert difference(memoised(build), reference(build)) == "", source(seed)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_programs_have_the_same_outcomes_as_every_order_run_one_by_one(seed):
+    """Against a reference that freezes nothing: each promise broken in some order, and each state at rest."""
+    build = program(seed)
+    expected = outcomes(build, limit=4_000)
+    if expected is None:
+        return
+    with Watchdog() as dog:
+        graph = StateGraph(Recorder(maker(build, {}), dog), Folds(RULES))
+        Layers(graph, stop_at_first=False).advance(60)
+    ends = [(graph.path(state), None) for state in graph.at_rest]
+    ends += [(graph.path(goal.state), goal.actor) for goal in graph.goals if goal.broken.rule != "calls-return"]
+    found = set()
+    for path, last in ends:
+        world = World(build)
+        for choice in [*path, *([] if last is None else [graph.actors[last]])]:
+            world.take(choice)
+        found.add(outcome_of(world))
+    assert found == expected, source(seed)
+
+
+@pytest.mark.parametrize(
+    ("scene", "knobs"),
+    [("defrag-ignorant", {"pages": 1}), ("defrag-obedient", {"pages": 1, "dma": "read"})],
+)
+def test_scenes_have_the_same_states_in_both_searches(scene, knobs):
+    """Real drivers, real rules, small knobs."""
+    found = find(scene)
+    rules = [ALL_RULES[name] for name in found.rules]
+
+    def build(world):
+        found.build(world, found.settings(knobs))
+
+    assert difference(memoised(build, rules), reference(build, rules)) == ""
+
+
+def caught(seeds=range(60)) -> bool:
+    """Whether the gate notices that something is wrong, in some of the programs."""
+    for seed in seeds:
+        build = program(seed)
+        try:
+            if difference(memoised(build, limit=SMALL), reference(build, limit=SMALL)):
+                return True
+        except (NotDeterministic, Unfreezable):
+            return True
+    return False
+
+
+def test_the_gate_is_quiet_when_nothing_is_wrong():
+    """What the following tests break is whole before they do."""
+    assert not caught(range(10))
+
+
+def test_a_read_that_is_not_recorded_is_caught(monkeypatch):
+    """Break the recording on purpose: reads of one attribute go unseen."""
+    honest = Footprint.read
+    monkeypatch.setattr(Footprint, "read", lambda self, cell: None if cell[1] == "x" else honest(self, cell))
+    assert caught()
+
+
+def test_a_write_that_is_not_recorded_is_caught(monkeypatch):
+    """The recorder compares the cells before and after."""
+    honest = Footprint.write
+    monkeypatch.setattr(Footprint, "write", lambda self, cell: None if cell[1] == "list" else honest(self, cell))
+    assert caught()
+
+
+def test_a_change_in_place_that_counts_as_no_read_is_caught(monkeypatch):
+    """A list that is appended to depends on what was in it."""
+    honest = Footprint.read
+    monkeypatch.setattr(Footprint, "read", lambda self, cell: None if cell[1] == "list" else honest(self, cell))
+    assert caught()
+
+
+def test_a_local_configuration_without_its_value_stack_is_caught(monkeypatch):
+    """The iterator of a ``for`` loop lives only there."""
+    honest = Freezer._frame_of
+
+    def locals_only(self, value):
+        frozen = honest(self, value)
+        return frozen if frozen[0] == "finished" else frozen[: 4 + len(frozen[3])]
+
+    monkeypatch.setattr(Freezer, "_frame_of", locals_only)
+    for seed in range(60):
+        build = program(seed)
+        expected = outcomes(build, limit=4_000)
+        try:
+            found = memoised(build, limit=SMALL)
+        except (NotDeterministic, Unfreezable):
+            return
+        told = {rule for _, _, rule, _ in found.broken} | ({"rest"} if found.at_rest else set())
+        if expected is not None and {kind for kind, _ in expected} != told:
+            return
+    pytest.fail("nothing was noticed")
