@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import ipywidgets as widgets
 
 from p2plab.core.scenario import Knob
 from p2plab.core.schedule import Schedule, by_clock, by_seed, straight
 from p2plab.lab.board import board_html, damage_html, text_html, verdict_html
 from p2plab.lab.frame import SNUG, Frame, row
-from p2plab.lab.pane import BokehPane
+from p2plab.lab.panes import Panes
 from p2plab.lab.session import RUN_ON, Session
 from p2plab.lab.share import Share
-from p2plab.views import figures
-from p2plab.views.barmap import bar_map
-from p2plab.views.picture import Picture
-from p2plab.views.strip import address_space
 from p2plab.views.text import board_of, story
-from p2plab.views.timeline import timeline
 
 ANYBODY = "whoever is next"
+
+#: A dropdown cannot hold None.
+NO_PAGE = ("no page", -1)
 
 #: In which order everybody runs on.
 FEWEST, RANDOM, CLOCK = "few switches", "random, by seed", "by clock"
@@ -40,7 +36,8 @@ class Lab(Frame):
         if token:
             self.session.open(token)
         self._make_controls()
-        self._make_panes()
+        self.views = Panes(self, self.session)
+        self.panes = self.views.panes
         self.box.children = (
             self.title,
             self.knob_row,
@@ -105,8 +102,7 @@ class Lab(Frame):
         self.seed = widgets.BoundedIntText(
             value=1, min=0, max=10**9, description="seed", layout={"width": "130px"}, **SNUG
         )
-        nobody = [("no page", None)]
-        self.follow = self.choice("follow", nobody, None, session.follow, "190px")
+        self.follow = self.choice("follow", [NO_PAGE], NO_PAGE[1], session.follow, "190px")
         self.who = widgets.Dropdown(options=[ANYBODY], description="who", layout={"width": "190px"}, **SNUG)
         self.slider = widgets.IntSlider(description="step", min=0, max=1, layout={"width": "360px"}, **SNUG)
         self.slider.observe(self.handler(lambda change: session.look_at(change["new"])), "value")
@@ -129,37 +125,6 @@ class Lab(Frame):
 
     # -- views ------------------------------------------------------------------------------------------------------
 
-    def _pictures(self) -> dict[str, Picture]:
-        run, step = self.session.run, self.session.step
-        return {
-            "address-space": address_space(run, step, self.session.page),
-            "bar-map": bar_map(run, step, self.session.page),
-            "timeline": timeline(run, step, self.session.board),
-        }
-
-    def _figures(self) -> dict[str, Any]:
-        run = self.session.run
-        return {
-            "address-space": figures.address_space_figure(run),
-            "bar-map": figures.bar_map_figure(run),
-            "timeline": figures.timeline_figure(run),
-        }
-
-    def _make_panes(self) -> None:
-        drawn, pictures = self._figures(), self._pictures()
-        taps = {
-            "address-space": lambda x, _y: self.session.follow(int(x // 1)),
-            "bar-map": lambda x, _y: self.session.follow_slot(round(x)),
-            "timeline": lambda x, _y: self.session.look_at(round(x)),
-        }
-        self.panes = {name: BokehPane(name, drawn[name], pictures[name], self.handler(taps[name])) for name in drawn}
-        self._drawn_for = self._shape()
-
-    def _shape(self) -> tuple[Any, ...]:
-        """What a figure itself depends on, apart from its columns."""
-        settings = self.session.run.settings
-        return settings.get("pages"), settings.get("slots")
-
     def refresh_all(self) -> None:
         """Show the session as it is."""
         self._refresh_views()
@@ -167,12 +132,7 @@ class Lab(Frame):
 
     def _refresh_views(self) -> None:
         run, step = self.session.run, self.session.step
-        new = self._figures() if self._shape() != self._drawn_for else {}
-        self._drawn_for = self._shape()
-        for name, picture in self._pictures().items():
-            pane = self.panes[name]
-            if new or pane.data != picture.data or pane.alt != picture.alt:
-                pane.show(picture, new.get(name))
+        self.views.refresh()
         board = board_of(run, step)
         self.verdict.value = verdict_html(board)
         self.board.value = board_html(board)
@@ -198,8 +158,8 @@ class Lab(Frame):
         self.backward.disabled = session.step == 0
         self.seed.layout.display = "" if self.order.value == RANDOM else "none"
         width = session.run.world.things["width"]
-        self.follow.options = [("no page", None), *((f"page {number}", number) for number in range(width))]
-        self.follow.value = session.page
+        self.follow.options = [NO_PAGE, *((f"page {number}", number) for number in range(width))]
+        self.follow.value = NO_PAGE[1] if session.page is None else session.page
         self.slider.max = max(1, len(session.run))
         self.slider.value = session.step
         for name, control in self.knobs.items():

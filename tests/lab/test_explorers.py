@@ -4,7 +4,7 @@ import pytest
 
 from p2plab.core.errors import BadInput
 from p2plab.core.places import recorded_machines
-from p2plab.lab import MachineLab, MemoryLab
+from p2plab.lab import CompareLab, MachineLab, MemoryLab
 
 
 def test_a_pair_is_chosen_and_its_verdict_follows():
@@ -71,3 +71,31 @@ def test_an_unknown_operation_is_an_error_of_the_cell():
     """With the list of what there is."""
     with pytest.raises(BadInput, match="no operation 'fly'"):
         MemoryLab("fly")
+
+
+def test_two_runs_side_by_side_take_the_same_presses():
+    """Obedient beside ignorant: one keeps every rule, the other breaks two."""
+    lab = CompareLab("workbench")
+    for button in (lab.buttons["map"], lab.buttons["dma"], *[lab.forward] * 3, lab.buttons["defrag"], lab.rest):
+        button.click()
+        assert lab.guard.last is None, lab.guard.strip.value
+    obedient, ignorant = lab.sides
+    assert "No rule is broken so far." in obedient.verdict.value
+    assert "<b>obedience</b>" in ignorant.verdict.value
+    lab.slider.value = 20
+    assert obedient.session.step == ignorant.session.step == 20
+    assert lab.as_text().count("token:") == 2
+
+
+def test_what_one_side_cannot_do_is_said_there():
+    """The other goes on; only when both refuse is it an error."""
+    lab = CompareLab("workbench", left={"nic": "same-switch"}, right={"nic": "other-switch"})
+    lab.buttons["map"].click()
+    lab.buttons["dma"].click()
+    assert lab.guard.last is None
+    assert lab.sides[0].said == ""
+    assert lab.sides[1].said == "the NIC has mapped nothing"
+    lab.slider.value = 0
+    lab.both_refuse = lab.handler(lambda: lab.both(lambda session: session.press("dma")))
+    lab.both_refuse()
+    assert "the NIC has mapped nothing" in lab.guard.strip.value
