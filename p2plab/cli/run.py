@@ -23,6 +23,17 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare both commands."""
     command = commands.add_parser("run", help="run a scene and print what happened")
     command.add_argument("scene", help="its name (see: p2plab scenes)")
+    order_options(command)
+    _output(command)
+    command.set_defaults(handler=run)
+    replay = commands.add_parser("replay", help="run a token again")
+    replay.add_argument("token", help="p2p1.…; '-' reads it from standard input")
+    _output(replay)
+    replay.set_defaults(handler=run_token)
+
+
+def order_options(command: argparse.ArgumentParser) -> None:
+    """What :func:`run_of` reads besides the scene: its knobs, and who goes next."""
     command.add_argument(
         "--knob", action="append", default=[], metavar="NAME=VALUE", help="set a knob; may be repeated"
     )
@@ -32,12 +43,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     order.add_argument(
         "--schedule", metavar="TEXT", help="'gpu nic*3 !defrag ...': as far as it can, 3 steps, press, rest"
     )
-    _output(command)
-    command.set_defaults(handler=run)
-    replay = commands.add_parser("replay", help="run a token again")
-    replay.add_argument("token", help="p2p1.…; '-' reads it from standard input")
-    _output(replay)
-    replay.set_defaults(handler=run_token)
 
 
 def _output(command: argparse.ArgumentParser) -> None:
@@ -48,6 +53,11 @@ def _output(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit 0 where all rules held, 1 where one broke."""
+    return _show(run_of(arguments), arguments)
+
+
+def run_of(arguments: argparse.Namespace) -> Run:
+    """The run that scene, knobs and order describe: the scene's own story unless an order is given."""
     scene = find(arguments.scene)
     pairs = [text.partition("=") for text in arguments.knob]
     if bad := next((name for name, equals, _ in pairs if not equals), ""):
@@ -59,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         order = by_clock
     elif arguments.schedule is not None:
         order = by_text(arguments.schedule)
-    return _show(Run(scene, {name: value for name, _, value in pairs}).driven(order), arguments)
+    return Run(scene, {name: value for name, _, value in pairs}).driven(order)
 
 
 def run_token(arguments: argparse.Namespace) -> int:
@@ -76,9 +86,9 @@ def run_token(arguments: argparse.Namespace) -> int:
 def _show(run: Run, arguments: argparse.Namespace) -> int:
     board = board_of(run)
     if arguments.trace:
-        _write(arguments.trace, json.dumps(chrome_trace(run)))
+        write(arguments.trace, json.dumps(chrome_trace(run)))
     if arguments.log:
-        _write(arguments.log, "\n".join(dump(run)) + "\n")
+        write(arguments.log, "\n".join(dump(run)) + "\n")
     if arguments.json:
         print(json.dumps(as_json(run), indent=1))
     else:
@@ -107,7 +117,8 @@ def as_json(run: Run) -> dict[str, object]:
     }
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """Write a file; :exc:`BadInput` says why it cannot be."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

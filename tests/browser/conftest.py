@@ -51,7 +51,7 @@ class Watched:
     @property
     def abroad(self) -> list[str]:
         """Requests that would leave the machine."""
-        home = ("http://127.0.0.1", "ws://127.0.0.1", "blob:", "data:", "about:")
+        home = ("http://127.0.0.1", "ws://127.0.0.1", "file:", "blob:", "data:", "about:")
         return [url for url in self.requests if not url.startswith(home)]
 
 
