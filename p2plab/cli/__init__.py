@@ -21,6 +21,7 @@ COMMANDS = {
     "scenes": "scenes",
     "run": "run",
     "replay": "run",
+    "export": "export",
     "check": "check",
     "catalog": "catalog",
     "machine": "machine",
