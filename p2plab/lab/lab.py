@@ -7,6 +7,7 @@ import ipywidgets as widgets
 from p2plab.core.scenario import Knob
 from p2plab.core.schedule import Schedule, by_clock, by_seed, straight
 from p2plab.lab.board import board_html, damage_html, text_html, verdict_html
+from p2plab.lab.checker import Checker
 from p2plab.lab.frame import SNUG, Frame, row
 from p2plab.lab.panes import Panes
 from p2plab.lab.session import RUN_ON, Session
@@ -35,23 +36,9 @@ class Lab(Frame):
         self.session = Session(scene, knobs)
         if token:
             self.session.open(token)
-        self._make_controls()
         self.views = Panes(self, self.session)
         self.panes = self.views.panes
-        self.box.children = (
-            self.title,
-            self.knob_row,
-            self.action_row,
-            self.step_row,
-            self.look_row,
-            self.guard.strip,
-            self.verdict,
-            *self.panes.values(),
-            self.damage,
-            self.board,
-            self.share.box,
-            self.text,
-        )
+        self._set_up()
         self.refresh()
 
     def as_text(self) -> str:
@@ -78,6 +65,26 @@ class Lab(Frame):
         self.session.look_at(self.session.step - 1)
 
     # -- controls ---------------------------------------------------------------------------------------------------
+
+    def _set_up(self) -> None:
+        """Make the controls of the scene that is shown, and put everything into its place."""
+        self._scene = self.session.run.scenario.name
+        self._make_controls()
+        self.box.children = (
+            self.title,
+            self.knob_row,
+            self.action_row,
+            self.step_row,
+            self.look_row,
+            self.checker.box,
+            self.guard.strip,
+            self.verdict,
+            *self.panes.values(),
+            self.damage,
+            self.board,
+            self.share.box,
+            self.text,
+        )
 
     def _make_controls(self) -> None:
         session = self.session
@@ -111,6 +118,7 @@ class Lab(Frame):
         self.verdict, self.damage, self.board = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.text = widgets.HTML()
         self.share = Share(self, session)
+        self.checker = Checker(self, session)
 
     def _knob(self, knob: Knob) -> widgets.Widget:
         value = self.session.run.settings[knob.name]
@@ -126,7 +134,9 @@ class Lab(Frame):
     # -- views ------------------------------------------------------------------------------------------------------
 
     def refresh_all(self) -> None:
-        """Show the session as it is."""
+        """Show the session as it is; another scene (its token was opened) has other buttons and knobs."""
+        if self.session.run.scenario.name != self._scene:
+            self._set_up()
         self._refresh_views()
         self._refresh_controls()
 

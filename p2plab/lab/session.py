@@ -116,7 +116,10 @@ class Session:
 
     def open(self, token: str) -> None:
         """Show the run of a token. BadInput, and nothing changed, if it cannot be replayed."""
-        run = open_token(token, find)
+        self.show(open_token(token, find))
+
+    def show(self, run: Run) -> None:
+        """Show another run, at its end; the one that was there is kept as a token."""
         self._keep_token(0)
         self.run, self.step, self.touched = run, len(run), True
 

@@ -235,3 +235,48 @@ def test_running_on_can_be_random_or_by_the_clock():
         assert lab.guard.last is None
         tokens.add(lab.session.token)
     assert len(tokens) == 3
+
+
+def test_check_finds_the_smallest_story_and_opens_it():
+    """The ignorant importer: two switches; the obedient one holds in every order."""
+    lab = Lab("workbench", importer="ignorant")
+    lab.checker.start.click()
+    assert lab.guard.last is None, lab.guard.strip.value
+    assert "workbench BREAKS obedience: 2 switches" in lab.checker.words.value
+    assert "<b>obedience</b>" in lab.verdict.value
+    assert not lab.checker.start.disabled
+    good = Lab("defrag-obedient")
+    good.checker.start.click()
+    assert "HOLDS in every order of events" in good.checker.words.value
+
+
+def test_a_search_leaves_the_page_alive_and_can_be_cancelled():
+    """With a loop running it goes a slice at a time."""
+    import asyncio
+
+    async def story() -> str:
+        lab = Lab("defrag-obedient")
+        lab.checker.start.click()
+        assert lab.checker.start.disabled
+        await asyncio.sleep(0.02)
+        assert "states" in lab.checker.words.value
+        lab.checker.stop.click()
+        await asyncio.wait_for(lab.checker.task, 10)
+        assert lab.guard.last is None
+        return lab.checker.words.value
+
+    assert "it was cancelled" in asyncio.run(story())
+
+
+def test_a_token_of_another_scene_brings_its_own_buttons_and_knobs():
+    """Opened in a lab of any scene."""
+    other = Lab("e7-holds-its-lock")
+    lab = Lab("workbench")
+    lab.share.paste.value = other.session.token
+    lab.share.opener.click()
+    assert lab.guard.last is None, lab.guard.strip.value
+    assert lab.session.token == other.session.token
+    assert lab.buttons.keys() == other.buttons.keys()
+    assert lab.knobs.keys() == other.knobs.keys()
+    assert lab.panes["timeline"].alt == other.panes["timeline"].alt
+    assert lab.verdict.value == other.verdict.value
