@@ -24,6 +24,7 @@ COMMANDS = {
     "export": "export",
     "check": "check",
     "catalog": "catalog",
+    "sweep": "sweeps",
     "machine": "machine",
     "reach": "reach",
     "conform": "conform",

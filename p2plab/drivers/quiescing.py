@@ -10,9 +10,11 @@ from p2plab.mm import MmuNotifierRange
 class QuiescingNic(ObedientNic):
     """Stops the whole queue, not only the range: what a device can do that knows no page faults."""
 
+    quiesce_ticks = 4  #: how long stopping takes (illustrative)
+
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
         """Stop; what is under way ends; then as any obedient importer."""
-        await step(f"{self.name} stops its queue", self._stop, duration=4)
+        await step(f"{self.name} stops its queue", self._stop, duration=self.quiesce_ticks)
         return await super().invalidate_range_start(range)
 
     async def invalidate_range_end(self, range: MmuNotifierRange) -> None:
