@@ -60,6 +60,13 @@ class StateGraph:
         for breach in broken:
             self._add_goal(state, None, breach)
 
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def resting(self) -> list[int]:
+        """The states at rest."""
+        return self.at_rest
+
     def path(self, state: int) -> list[str]:
         """Some choices that lead to a state."""
         choices = []
@@ -105,6 +112,10 @@ class StateGraph:
         successors = tuple(self._successor(state, row, actor, leaf) for actor, leaf in enumerate(leaves))
         self.successors[state] = successors
         return successors
+
+    def followers(self, state: int) -> tuple[int, ...]:
+        """As :meth:`expand`: the successors of a state, one an actor."""
+        return self.expand(state)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from p2plab.check.graph import NOWHERE, StateGraph
 
 
@@ -34,17 +37,26 @@ def restless(graph: StateGraph) -> int | None:
     return next((state for state, good in enumerate(calm) if not good), None)
 
 
-def lap(graph: StateGraph, state: int) -> tuple[list[str], list[str]]:
+class Graph(Protocol):
+    """What the small graph and the wide one have in common."""
+
+    actors: tuple[str, ...]
+
+    def followers(self, state: int) -> Sequence[int]:
+        """The successors of a state, one an actor."""
+
+
+def lap(graph: Graph, state: int) -> tuple[list[str], list[str]]:
     """From a state that never rests: the choices to a loop, and those once around it."""
     seen: dict[int, int] = {}
     choices: list[str] = []
     while state not in seen:
         seen[state] = len(choices)
         # Everybody in turn, so that the loop shows that nobody's step helps.
-        able = [actor for actor, successor in enumerate(graph.expand(state)) if successor >= 0]
+        able = [actor for actor, successor in enumerate(graph.followers(state)) if successor >= 0]
         actor = able[len(choices) % len(able)]
         choices.append(graph.actors[actor])
-        state = graph.expand(state)[actor]
+        state = graph.followers(state)[actor]
     return choices[: seen[state]], choices[seen[state] :]
 
 

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from p2plab.check.confirm import confirm
 from p2plab.check.drivers import cast, suspects
@@ -29,6 +29,13 @@ from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.rules import RULES
 from p2plab.rules.health import NoDeadlock
+
+if TYPE_CHECKING:
+    from p2plab.check.wide import WideGraph
+    from p2plab.check.widesearch import WideSearch
+
+#: States after which a search is one for arrays: numpy is imported only then.
+SMALL = 4_000
 
 #: Paths replayed from scratch at the end, to find out drivers that do not always do the same; more under suspicion.
 AUDITS, AUDITS_UNDER_SUSPICION = 12, 60
@@ -77,6 +84,7 @@ class Search:
         self._before = 0.0  #: seconds of earlier slices
         self._began: float | None = None  #: when the slice that runs began
         self._layers: Layers | None = None
+        self._wide: WideSearch | None = None
         self._plain: Plain | None = None
         self._why_plain = ""
         self._classes = tuple(given for given in (importer, exporter) if given is not None)
@@ -112,7 +120,7 @@ class Search:
     def progress(self) -> Progress:
         """How far it is."""
         effort = self._effort()
-        search = self._plain or self._layers
+        search = self._plain or self._wide or self._layers
         rate = effort.states / effort.seconds if effort.seconds else 0.0
         frontier, switches = (search.frontier, search.switches) if search is not None else (0, 0)
         return Progress(effort.states, rate, frontier, switches, effort.seconds)
@@ -129,18 +137,34 @@ class Search:
             self._plain_slice(self._plain, seconds)
             return
         if self._layers is None:
-            graph = StateGraph(Recorder(self._maker(), self._dog), Folds([RULES[name] for name in self.rules]))
+            self._folds = Folds([RULES[name] for name in self.rules])
+            graph = StateGraph(Recorder(self._maker(), self._dog), self._folds)
             self._layers = Layers(graph, self.bound)
-        layers = self._layers
-        layers.advance(seconds, states=self.most_states)
-        if layers.found:
-            switches, goal, schedule = layers.found[0]
-            broken = layers.graph.goals[goal].broken
-            self._show(broken.rule, broken.what, switches, schedule)
-        elif layers.done:
-            self._nothing_broke(layers)
-        elif layers.graph.expanded >= self.most_states:
+        if self._wide is None:
+            self._layers.advance(seconds, states=min(SMALL, self.most_states))
+            self._judge(self._layers, self._layers.found[0] if self._layers.found else None)
+        else:
+            self._wide.advance(seconds, self.most_states)
+            self._judge(self._wide, self._wide.found)
+        if self.verdict is None and self._effort().states > self.most_states:
             self.verdict = self._incomplete(f"there are more than {self.most_states} states")
+        elif self.verdict is None and self._wide is None and self._layers.graph.expanded >= SMALL:
+            self._grow(self._layers.graph)
+
+    def _judge(self, search: Layers | WideSearch, found: tuple[int, int, tuple[str, ...]] | None) -> None:
+        if found is not None:
+            switches, goal, schedule = found
+            broken = search.graph.goals[goal].broken
+            self._show(broken.rule, broken.what, switches, schedule)
+        elif search.done:
+            self._nothing_broke(search.graph, search.complete, search.switches)
+
+    def _grow(self, graph: StateGraph) -> None:
+        try:
+            from p2plab.check.widesearch import WideSearch
+        except ImportError:  # in a browser there may be no numpy: the small search goes on by itself
+            return
+        self._wide = WideSearch(graph, self.bound)
 
     def _maker(self) -> Callable[[], QuietWorld]:
         scene, knobs = self.scene, self.knobs
@@ -157,19 +181,18 @@ class Search:
         said = what if rule == "endless-step" else finding.what
         self.verdict = Violation(self.scene.name, rule, finding.culprit, said, run, switches, then, self._effort())
 
-    def _nothing_broke(self, layers: Layers) -> None:
-        graph = layers.graph
+    def _nothing_broke(self, graph: StateGraph | WideGraph, complete: bool, switches: int) -> None:
         self._audit(graph)
         never = [kind for kind in self.must_reach if not _told(graph, kind)]
-        if never and not layers.complete:
-            self.verdict = self._incomplete(f"no order with at most {layers.switches} switches reaches {never[0]}")
+        if never and not complete:
+            self.verdict = self._incomplete(f"no order with at most {switches} switches reaches {never[0]}")
         elif never:
             self._never_reached(never[0])
-        elif not layers.complete or not self._never_rests(graph):
-            orders = count_orders(graph) if layers.complete else None
-            tested = {*graph.folds.exercised, NoDeadlock.name}
+        elif not complete or not self._never_rests(graph):
+            orders = count_orders(graph) if complete and isinstance(graph, StateGraph) else None
+            tested = {*self._folds.exercised, NoDeadlock.name}
             idle = tuple(name for name in self.rules if name not in tested)
-            self.verdict = Pass(self.scene.name, self.bound, layers.complete, orders, idle, self._effort())
+            self.verdict = Pass(self.scene.name, self.bound, complete, orders, idle, self._effort())
 
     def _never_reached(self, kind: str) -> None:
         run = Run(self.scene, self.knobs)
@@ -177,8 +200,8 @@ class Search:
             run = run.then(enabled[0])
         self._violation("must-reach", kind, f"no order of events ever reaches {kind}", run)
 
-    def _never_rests(self, graph: StateGraph) -> bool:
-        state = restless(graph)
+    def _never_rests(self, graph: StateGraph | WideGraph) -> bool:
+        state = restless(graph) if isinstance(graph, StateGraph) else graph.restless()
         if state is None:
             return False
         there, around = lap(graph, state)
@@ -228,12 +251,13 @@ class Search:
         if self.budget is not None and not 0 < self.budget <= 1e6:
             raise BadInput(f"budget={str(self.budget)[:20]} is not possible; allowed: more than 0 s, up to 1000000 s")
 
-    def _audit(self, graph: StateGraph) -> None:
+    def _audit(self, graph: StateGraph | WideGraph) -> None:
         """Replay some paths from scratch: what differs each time would otherwise be taken for what always happens."""
         count = AUDITS_UNDER_SUSPICION if suspects(*self._classes) else AUDITS
-        pick = random.Random(len(graph.rows))
+        resting = [int(state) for state in graph.resting()]
+        pick = random.Random(len(graph))
         for number in range(count):
-            among: Sequence[int] = graph.at_rest if number % 2 and graph.at_rest else range(len(graph.rows))
+            among: Sequence[int] = resting if number % 2 and resting else range(len(graph))
             state = among[int(pick.random() * len(among))]
             graph.recorder.audit(graph.rows_of_path(state), graph.path(state))
 
@@ -247,7 +271,7 @@ class Search:
     def _incomplete(self, why: str) -> Incomplete:
         if self._why_plain:
             why = f"{why} (every run was replayed, because {self._why_plain})"
-        search = self._plain or self._layers
+        search = self._plain or self._wide or self._layers
         tried = search.switches - 1 if search is not None else -1
         return Incomplete(self.scene.name, why, tried if tried >= 0 else None, self._effort())
 
@@ -261,7 +285,10 @@ class Search:
         graph = self.graph
         if graph is None:
             return Effort(seconds=self._seconds)
-        return Effort(len(graph.rows), graph.transitions, self._seconds, graph.recorder.misses)
+        if self._wide is not None:
+            wide = self._wide.graph
+            return Effort(len(wide), wide.transitions, self._seconds, wide.recorder.misses)
+        return Effort(len(graph), graph.transitions, self._seconds, graph.recorder.misses)
 
 
 def check(scene: Scenario, **options: Any) -> Verdict:
@@ -273,7 +300,7 @@ def check(scene: Scenario, **options: Any) -> Verdict:
     return search.verdict
 
 
-def _told(graph: StateGraph, kind: str) -> bool:
+def _told(graph: StateGraph | WideGraph, kind: str) -> bool:
     return any(event.kind == kind for events in graph.table.events for _, event in events)
 
 
