@@ -9,6 +9,7 @@ from p2plab.core.schedule import Schedule, by_clock, by_seed, straight
 from p2plab.lab.board import board_html, damage_html, text_html, verdict_html
 from p2plab.lab.checker import Checker
 from p2plab.lab.frame import SNUG, Frame, row
+from p2plab.lab.more import More
 from p2plab.lab.panes import Panes
 from p2plab.lab.session import RUN_ON, Session
 from p2plab.lab.share import Share
@@ -82,6 +83,7 @@ class Lab(Frame):
             *self.panes.values(),
             self.damage,
             self.board,
+            self.more.box,
             self.share.box,
             self.text,
         )
@@ -119,6 +121,7 @@ class Lab(Frame):
         self.text = widgets.HTML()
         self.share = Share(self, session)
         self.checker = Checker(self, session)
+        self.more = More(session)
 
     def _knob(self, knob: Knob) -> widgets.Widget:
         value = self.session.run.settings[knob.name]
@@ -143,6 +146,7 @@ class Lab(Frame):
     def _refresh_views(self) -> None:
         run, step = self.session.run, self.session.step
         self.views.refresh()
+        self.more.refresh()
         board = board_of(run, step)
         self.verdict.value = verdict_html(board)
         self.board.value = board_html(board)

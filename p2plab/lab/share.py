@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from html import escape
 
 import ipywidgets as widgets
 
 from p2plab.core.errors import BadInput
-from p2plab.core.logfile import dump
-from p2plab.core.run import Run
 from p2plab.core.token import token_of
 from p2plab.lab.frame import Frame, row
 from p2plab.lab.journal import Journal
 from p2plab.lab.saver import Saver
 from p2plab.lab.session import Session
-from p2plab.views.text import story
-from p2plab.views.trace import chrome_trace
-
-#: What a run can be saved as: the button's word, the file's ending, its type, and how it is made.
-FORMATS: dict[str, tuple[str, str, Callable[[Run], str]]] = {
-    "text": ("txt", "text/plain", story),
-    "trace": ("trace.json", "application/json", lambda run: json.dumps(chrome_trace(run))),
-    "log": ("jsonl", "application/x-ndjson", lambda run: "\n".join(dump(run)) + "\n"),
-}
-_HELP = {
-    "text": "72 columns of text, for a mail",
-    "trace": "a trace for Perfetto or chrome://tracing",
-    "log": "the event log, one JSON object a line",
-}
+from p2plab.views.formats import FORMATS
 
 
 class Share:
@@ -43,7 +26,9 @@ class Share:
         self.paste.tooltip = "a token of any scene's run"
         self.opener = frame.button("open token", "show the run of a token", lambda: session.open(self.paste.value))
         self.saver = Saver()
-        self.save = {name: frame.button(name, _HELP[name], lambda name=name: self.save_as(name)) for name in FORMATS}
+        self.save = {
+            name: frame.button(name, kind.help, lambda name=name: self.save_as(name)) for name, kind in FORMATS.items()
+        }
         self.left = self.journal.last()
         self.resume = frame.button("resume the last run", "as it was when it was last changed", self._resume, "history")
         self.trouble = widgets.HTML()
@@ -59,8 +44,10 @@ class Share:
 
     def save_as(self, name: str) -> None:
         """Let the browser save the run in one of the formats."""
-        ending, kind, make = FORMATS[name]
-        self.saver.save(f"{self.session.run.scenario.name}.{ending}", make(self.session.run), kind)
+        kind = FORMATS[name]
+        self.saver.save(
+            f"{self.session.run.scenario.name}.{kind.ending}", kind.write(self.session.run), kind.media_type
+        )
 
     def refresh(self) -> None:
         """Show the token, and write it down; a journal that cannot be written is said and does not stop the lab."""

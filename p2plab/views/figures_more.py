@@ -1,4 +1,4 @@
-"""The Bokeh figures of a machine and of an address space before and after: made once, then only fed columns."""
+"""More Bokeh figures (a machine, memory before and after, a call graph): made once, then only fed columns; exact hex labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from p2plab.pci import Machine
 from p2plab.views import mm_picture
 from p2plab.views.figures import LABEL, legend_above, new_figure, new_source
 from p2plab.views.pci_pictures import WIDTH, map_depth, tree_height
-from p2plab.views.picture import GREY, INK
+from p2plab.views.picture import GREY, INK, PAPER
 
 #: How far to the right a line of the tree may begin and still be read.
 TREE_WIDTH = 16
@@ -72,4 +72,19 @@ def before_and_after_figure(answer: Answer) -> Any:
     plot.text("x", "row", text="label", source=labels, x_offset=5, **(LABEL | {"text_align": "left"}))
     plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
     plot.xaxis.axis_label = "page, from the start of the mapping"
+    return plot
+
+
+def call_graph_figure() -> Any:
+    """Feeds on ``parties`` and ``calls`` of :func:`~p2plab.views.callgraph_picture.call_graph_picture`."""
+    across, down = Range1d(start=-0.5, end=4.5), Range1d(start=-2.2, end=2.2)
+    plot = new_figure("Who sets and who calls the callbacks", x_range=across, y_range=down, height=280)
+    calls = new_source("calls", "x0", "y0", "x1", "y1", "x", "y", "label")
+    plot.segment("x0", "y0", "x1", "y1", source=calls, line_color=INK, line_width=1.5)
+    paper = {"background_fill_color": PAPER, "background_fill_alpha": 0.9, "text_line_height": 1.1}
+    plot.text("x", "y", text="label", source=calls, **(LABEL | paper | {"text_font_size": "12px"}))
+    parties = new_source("parties", "x", "y", "label", "colour")
+    plot.rect("x", "y", 0.42, 0.5, source=parties, fill_color="colour", line_color=INK)
+    plot.text("x", "y", text="label", source=parties, **LABEL)
+    plot.axis.visible = False
     return plot

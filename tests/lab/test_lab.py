@@ -204,7 +204,7 @@ def test_the_journal_stays_small(journal):
     assert kept.last() == f"p2p1.{2 * LINES + 49}"
 
 
-@pytest.mark.parametrize("name", ["text", "trace", "log"])
+@pytest.mark.parametrize("name", ["html", "text", "trace", "test", "log"])
 def test_a_run_can_be_saved_as_a_file(name):
     """What the browser is handed reads back."""
     import json
@@ -216,7 +216,8 @@ def test_a_run_can_be_saved_as_a_file(name):
     assert lab.guard.last is None
     ((file, text),) = sent
     assert file.startswith("defrag-ignorant.")
-    assert {"text": "BROKEN: obedience", "trace": "traceEvents", "log": "p2plab_log"}[name] in text
+    known = {"text": "BROKEN: obedience", "trace": "traceEvents", "log": "p2plab_log", "test": "def test_"}
+    assert (known | {"html": "<!DOCTYPE html>"})[name] in text
     if name == "trace":
         json.loads(text)
 
@@ -280,3 +281,21 @@ def test_a_token_of_another_scene_brings_its_own_buttons_and_knobs():
     assert lab.knobs.keys() == other.knobs.keys()
     assert lab.panes["timeline"].alt == other.panes["timeline"].alt
     assert lab.verdict.value == other.verdict.value
+
+
+def test_the_call_graph_shows_who_sets_who_calls_and_nobody():
+    """Drawn from what ran: before the process maps anything, nobody has."""
+    lab = Lab("defrag-ignorant")
+    assert "p2p_map set by gpu" in lab.more.graph.alt
+    assert "hmm calls gpu.p2p_map" in lab.more.graph.alt
+    lab.slider.value = 0
+    assert "p2p_map set by nobody" in lab.more.graph.alt
+    assert "nobody" in lab.more.graph.data["parties"]["label"]
+
+
+def test_device_memory_shows_whose_bytes_are_damaged():
+    """One row a frame, with owner and content."""
+    lab = Lab("defrag-ignorant")
+    assert lab.more.memory.value.count("DAMAGED") == 3
+    assert "DMA page 2" in lab.more.memory.value
+    assert "they meet at 0000:01:00.0" in lab.more.tree.alt

@@ -1,0 +1,60 @@
+"""The call graph as a picture: parties in columns from caller to called, what nobody sets or calls drawn as well."""
+
+from __future__ import annotations
+
+from p2plab.core.run import Run
+from p2plab.views.callgraph import NOBODY, CallGraph, call_graph, call_graph_text
+from p2plab.views.picture import AMBER, MINT, PALE, Picture, Table
+
+#: The place where the two callbacks are set.
+VM_OPS = "vm_ops"
+
+
+def call_graph_picture(run: Run, step: int) -> Picture:
+    """Who set and who called the callbacks in the first ``step`` steps."""
+    graph = call_graph(entry for entry in run.log if entry.step <= step)
+    links = _links(graph)
+    places = _places([(caller, target) for caller, target, _ in links])
+    parties = Table("x", "y", "label", "colour")
+    for name, (x, y) in places.items():
+        colour = AMBER if name == NOBODY else MINT if name == VM_OPS else PALE
+        parties.row(x=x, y=y, label=name, colour=colour)
+    calls = Table("x0", "y0", "x1", "y1", "x", "y", "label")
+    for (caller, target), words in _joined(links).items():
+        (x0, y0), (x1, y1) = places[caller], places[target]
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        calls.row(x0=x0, y0=y0, x1=x1, y1=y1, x=x, y=y, label=words)
+    words = call_graph_text(graph).replace("\n", "; ")
+    return Picture(f"In this run: {words}.", {"parties": parties.columns, "calls": calls.columns})
+
+
+def _links(graph: CallGraph) -> list[tuple[str, str, str]]:
+    """(from, to, words) of everything to draw."""
+    links = [(who, VM_OPS, f"sets {name}") for name, setters in graph.setters.items() for who in setters]
+    links += [(e.caller, e.target, f"{e.function} ×{e.times}") for e in graph.edges]
+    links += [(NOBODY, VM_OPS, f"calls {name}") for name in graph.uncalled]
+    return links
+
+
+def _joined(links: list[tuple[str, str, str]]) -> dict[tuple[str, str], str]:
+    """One line between two parties, whatever it carries."""
+    joined: dict[tuple[str, str], list[str]] = {}
+    for caller, target, words in links:
+        joined.setdefault((caller, target), []).append(words)
+    return {pair: "\n".join(words) for pair, words in joined.items()}
+
+
+def _places(pairs: list[tuple[str, str]]) -> dict[str, tuple[float, float]]:
+    """A column for each party, right of everybody who calls it; centred in its column."""
+    names = list(dict.fromkeys(name for pair in pairs for name in pair))
+    column = dict.fromkeys(names, 0)
+    for _ in names:  # enough rounds for any chain; a circle of calls stops growing here
+        for caller, target in pairs:
+            if caller != target and column[target] <= column[caller] < len(names) - 1:
+                column[target] = column[caller] + 1
+    places = {}
+    for number in sorted(set(column.values())):
+        here = [name for name in names if column[name] == number]
+        for row, name in enumerate(here):
+            places[name] = (float(number), (len(here) - 1) / 2 - row)
+    return places
