@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from p2plab.core.run import Run
-from p2plab.rules import Board
+from p2plab.rules import Board, Rule
 from p2plab.rules.damage import damage
 from p2plab.views.leaves_out import LEAVES_OUT
 from p2plab.views.text import story
@@ -15,9 +16,19 @@ _MARKS = {"broken": ("broken", "✗"), "kept": ("kept", "✓"), "not": ("idle", 
 
 
 def board_html(board: Board) -> str:
-    """A table: promise, where it comes from, and how it stands; the findings below their rule."""
+    """Broken promises first, then those that were kept; what had no occasion is folded away below."""
+    states = {rule.name: board.state(rule).partition(" ")[0] for rule in board.rules}
+    tested = [rule for word in ("broken", "kept") for rule in board.rules if states[rule.name] == word]
+    idle = [rule for rule in board.rules if states[rule.name] == "not"]
+    html = f'<div data-view="board">{_table(board, tested)}'
+    if idle:
+        html += f"<details><summary>{len(idle)} rules had no occasion to break</summary>{_table(board, idle)}</details>"
+    return f"{html}</div>"
+
+
+def _table(board: Board, rules: list[Rule]) -> str:
     rows = []
-    for rule in board.rules:
+    for rule in rules:
         state = board.state(rule)
         mark, sign = _MARKS[state.partition(" ")[0]]
         finding = board.first(rule.name)
@@ -28,7 +39,7 @@ def board_html(board: Board) -> str:
             f"<td>{_source(rule.source)}, {'stated' if rule.stated else 'inferred'}</td></tr>"
         )
     head = "<tr><th>rule</th><th>in this run</th><th>promise</th><th>source</th></tr>"
-    return f'<table class="p2plab-board" data-view="board">{head}{"".join(rows)}</table>'
+    return f'<table class="p2plab-board">{head}{"".join(rows)}</table>'
 
 
 def verdict_html(board: Board) -> str:
@@ -63,4 +74,6 @@ def text_html(run: Run) -> str:
 def _source(source: str) -> str:
     if "@" not in source:
         return f"<code>{escape(source)}</code>"
-    return f'<a href="{_ARCHIVE}{escape(source)}/" target="_blank" rel="noopener">mail of 2019</a>'
+    date = re.match(r"(20\d\d)(\d\d)(\d\d)", source)
+    words = f"mail of {date[1]}-{date[2]}-{date[3]}" if date else "mail of January 2019"
+    return f'<a href="{_ARCHIVE}{escape(source)}/" target="_blank" rel="noopener">{words}</a>'

@@ -6,6 +6,8 @@ from p2plab.core.run import Run
 from p2plab.views.callgraph import NOBODY, CallGraph, call_graph, call_graph_text
 from p2plab.views.picture import AMBER, MINT, PALE, Picture, Table
 
+#: The columns stand from 0 to this.
+WIDTH = 3.0
 #: The place where the two callbacks are set.
 VM_OPS = "vm_ops"
 
@@ -53,8 +55,9 @@ def _places(pairs: list[tuple[str, str]]) -> dict[str, tuple[float, float]]:
             if caller != target and column[target] <= column[caller] < len(names) - 1:
                 column[target] = column[caller] + 1
     places = {}
+    last = max(column.values(), default=0)
     for number in sorted(set(column.values())):
         here = [name for name in names if column[name] == number]
         for row, name in enumerate(here):
-            places[name] = (float(number), (len(here) - 1) / 2 - row)
+            places[name] = (WIDTH * number / max(last, 1), (len(here) - 1) / 2 - row)
     return places

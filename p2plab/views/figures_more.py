@@ -77,14 +77,14 @@ def before_and_after_figure(answer: Answer) -> Any:
 
 def call_graph_figure() -> Any:
     """Feeds on ``parties`` and ``calls`` of :func:`~p2plab.views.callgraph_picture.call_graph_picture`."""
-    across, down = Range1d(start=-0.5, end=4.5), Range1d(start=-2.2, end=2.2)
+    across, down = Range1d(start=-0.25, end=3.25), Range1d(start=-2.2, end=2.2)
     plot = new_figure("Who sets and who calls the callbacks", x_range=across, y_range=down, height=280)
     calls = new_source("calls", "x0", "y0", "x1", "y1", "x", "y", "label")
     plot.segment("x0", "y0", "x1", "y1", source=calls, line_color=INK, line_width=1.5)
     paper = {"background_fill_color": PAPER, "background_fill_alpha": 0.9, "text_line_height": 1.1}
     plot.text("x", "y", text="label", source=calls, **(LABEL | paper | {"text_font_size": "12px"}))
     parties = new_source("parties", "x", "y", "label", "colour")
-    plot.rect("x", "y", 0.42, 0.5, source=parties, fill_color="colour", line_color=INK)
+    plot.rect("x", "y", 0.32, 0.5, source=parties, fill_color="colour", line_color=INK)
     plot.text("x", "y", text="label", source=parties, **LABEL)
     plot.axis.visible = False
     return plot
