@@ -1,0 +1,158 @@
+"""The catalogue: every scene is caught by the rule named for it, and no good twin is accused."""
+
+import json
+
+import pytest
+
+from p2plab.catalog import CASES, SCENES, find
+from p2plab.catalog.case import GOOD, Case
+from p2plab.catalog.verdict import Verdict, board, seed_run, story_run, verdict
+from p2plab.cli import main
+from p2plab.core.errors import BadInput
+from p2plab.core.run import Run
+from p2plab.core.schedule import by_text
+from p2plab.core.token import open_token, token_of
+from p2plab.rules import PRICES, RULES
+from p2plab.rules.damage import damage
+
+EVERY = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+CODES = [f"F{n}" for n in range(1, 24)] + [f"E{n}" for n in range(1, 19)] + [f"C{n}" for n in range(1, 8)]
+
+
+def test_all_48_are_there_in_order():
+    """F1 to F23, E1 to E18, C1 to C7, none of them left out, each with a name of its own."""
+    assert list(CASES) == CODES
+    assert not [case.code for case in CASES.values() if case.unmodelled]
+    assert len({case.scenario.name for case in CASES.values()}) == 48
+
+
+@EVERY
+def test_a_scene_is_caught_and_its_twin_is_left_in_peace(case: Case):
+    """By the rule named for it, in its own story; the twin in that story and in a few random orders."""
+    result = verdict(case, seeds=4)
+    assert (result.caught, result.accused, result.unmet) == (True, {}, ())
+
+
+@EVERY
+def test_a_scene_says_what_it_is_about(case: Case):
+    """Three or four sentences, what the learner sees, and a rule that exists."""
+    sentences = [part for part in case.scenario.about.replace("?", ".").split(". ") if part]
+    assert 3 <= len(sentences) <= 4
+    assert case.sees
+    assert case.rule in RULES
+
+
+@EVERY
+def test_a_story_replays_from_its_token(case: Case):
+    """The same log, entry by entry."""
+    told = story_run(case)
+    assert open_token(token_of(told), find).log == told.log
+
+
+@EVERY
+def test_whoever_is_accused_is_named(case: Case):
+    """The finding of the named rule says who, at which step of the run, and what happened."""
+    told = story_run(case)
+    first = board(told).first(case.rule)
+    assert first is not None
+    assert 0 < first.step <= len(told)
+    assert first.what
+
+
+@pytest.mark.parametrize("code", ["F1", "F2", "F6", "E1", "E2"])
+def test_what_a_stale_write_hits_is_told_byte_by_byte(code):
+    """Without an IOMMU somebody's frame changes; with one nothing but the importer's own work is lost."""
+    case = CASES[code]
+    hits = [hit for hit in damage(story_run(case).log) if hit.frame]
+    assert hits
+    assert all(hit.before != hit.after for hit in hits)
+    run = Run(case.scenario, {"iommu": "on"}).driven(by_text(case.scenario.story, strict=False))
+    assert not [hit for hit in damage(run.log) if hit.frame and hit.owner != "app"]
+
+
+def test_with_an_iommu_the_stale_access_faults_and_is_logged():
+    """F1 with iommu=on: no damage, and a line for each access."""
+    case = CASES["F1"]
+    run = Run(case.scenario, {"iommu": "on"}).driven(by_text(case.scenario.story, strict=False))
+    assert [str(e.event) for e in run.log if e.event.kind == "IommuFault"] == ["IOMMU fault: nic writes 0xffbfe000"]
+    assert board(run).first("obedience") is not None
+
+
+def test_a_price_is_no_broken_promise():
+    """E5, E6, E13 and C6 cost something; no promise breaks in their stories."""
+    for code in ("E5", "E6", "E13", "C6"):
+        fired = {finding.rule for finding in board(story_run(CASES[code])).findings}
+        assert fired == {CASES[code].rule}
+        assert fired <= set(PRICES)
+
+
+def test_a_contradiction_of_two_promises_is_said():
+    """E11: the finding names predictability; in the twin predictability notes why the refusal is excused."""
+    said = board(story_run(CASES["E11"])).first("asked-each-time")
+    assert said is not None
+    assert "Predictability, read literally, asks for just that: the two contradict" in said.what
+    twin = story_run(CASES["E11"], GOOD)
+    assert board(twin).findings == ()
+    assert [note.split(";")[0] for note in board(twin).notes] == [
+        "predictability: gpu answered -EACCES to nic, which had mapped the range before"
+    ]
+
+
+def test_odd_seeds_begin_where_the_importer_has_mapped():
+    """A random order alone often begins with the disaster."""
+    run = seed_run(CASES["E12"], 1)
+    assert next(e.step for e in run.log if e.event.kind == "P2PMapped") < next(
+        e.step for e in run.log if e.event.kind == "Disaster"
+    )
+
+
+def test_a_case_that_is_not_modelled_is_not_caught():
+    """Whatever fired."""
+    case = Case("X1", CASES["F1"].scenario, "", (), "no honest way")
+    assert not Verdict(case, ("obedience",), {}, (), 0, "").caught
+
+
+def test_a_scene_is_found_by_name_and_by_code():
+    """And an unknown one is refused with a hint."""
+    assert find("f1") is find("f1-ignores-clear") is SCENES["f1-ignores-clear"]
+    with pytest.raises(BadInput, match="did you mean e7-holds-its-lock"):
+        find("e7-holds-its-look")
+
+
+def test_the_command_prints_the_table_and_exits_0(capsys):
+    """One row a scene; exit 0 because all is as it should be."""
+    assert main(["catalog", "F1", "e5", "--seeds", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[0] == "f1-ignores-clear"
+    assert lines[1].split()[1].startswith("#+")
+    assert "2 of 2 caught by the rule named for them; 0 good twins accused" in lines
+    assert max(map(len, lines)) <= 72
+
+
+def test_the_command_s_json_has_what_others_rely_on(capsys):
+    """name, caught, by, twin_accused and token of each scene."""
+    assert main(["catalog", "C2", "--seeds", "0", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["scenes"]
+    assert [(s["name"], s["caught"], s["by"], s["twin_accused"]) for s in found] == [
+        ("c2-vma-above-a-hole", True, "inside-one-vma", False)
+    ]
+    assert board(open_token(found[0]["token"], find)).first("inside-one-vma")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["Z9"], "there is no case 'Z9'"), (["--seeds", "-1"], "--seeds -1: allowed are 0 to 100000")],
+)
+def test_bad_arguments_exit_2(capsys, words, said):
+    """One sentence on stderr."""
+    assert main(["catalog", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_scenes_are_listed_with_their_verdicts(capsys):
+    """p2plab scenes --json: code, what the learner sees, the verdict of the story."""
+    assert main(["scenes", "--json"]) == 0
+    scenes = {scene["name"]: scene for scene in json.loads(capsys.readouterr().out)["scenes"]}
+    assert scenes["workbench"]["verdict"] is None
+    assert scenes["f1-ignores-clear"]["verdict"] == {"caught": True, "by": "obedience", "twin_accused": False}
+    assert sum(scene["code"] is not None for scene in scenes.values()) == 48
