@@ -1,0 +1,28 @@
+"""An importer of one's own, and a question: does it obey in every order of events?
+
+It forgets to wait for the beat that is in flight. Checked here, or in a terminal:
+p2plab check defrag-obedient --importer examples/my_nic.py:MyNic
+"""
+
+from p2plab.catalog import find
+from p2plab.check import check
+from p2plab.check.report import headline
+from p2plab.drivers.nic import ObedientNic
+
+
+class MyNic(ObedientNic):
+    """Clears its translations, gives the pages back, and is done: too early."""
+
+    async def invalidate_range_start(self, range):
+        async with self.lock:
+            self.invalidation_begins(range)
+            await self.engine.clear(range.start, range.end)
+            # await self.engine.drain(range.start, range.end)
+            await self.p2p_unmap(range.start, range.end)
+        return 0
+
+
+if __name__ == "__main__":
+    answer = check(find("defrag-obedient"), importer=MyNic)
+    print(headline(answer).partition(" (")[0])
+    print(answer.what)
