@@ -13,7 +13,7 @@ from p2plab.core.world import Crashed, World
 
 
 @dataclass(frozen=True, slots=True)
-class Said(Event):
+class Remarked(Event):
     text: str
 
     def __str__(self):
@@ -108,7 +108,7 @@ def test_an_effect_that_refuses_raises_at_the_await():
             try:
                 await step("asks", refuse)
             except KernelError as error:
-                emit(Said(f"got {error} ({error.errno})"))
+                emit(Remarked(f"got {error} ({error.errno})"))
 
         world.actor("driver", driver)
 
