@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import dis
 import enum
 import gc
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from p2plab.core.containers import TRACKED_CONTAINERS
@@ -42,6 +43,18 @@ class Freezer:
             return self.freeze(value)
         except RecursionError:
             raise Unfreezable("calls inside calls inside calls: they nest too deep to be looked at") from None
+
+    @property
+    def sealed(self) -> bool:
+        """Whether no other actor's step could change what was frozen, as far as can be told from its parts.
+
+        It could through a mutable object that both reach: a list, a dict, a plain object. Frames and the operations of
+        ``core`` belong to one actor alone; for a closure's cell, ask :func:`rebinding` as well.
+        """
+        return all(
+            isinstance(value, _OF_ONE_ACTOR) or type(value).__module__.startswith("p2plab.core.")
+            for _, value in self._seen.values()
+        )
 
     def freeze(self, value: Any) -> Any:
         """As :meth:`whole`, for a part of a value."""
@@ -204,7 +217,28 @@ def _content(freezer: Freezer, value: Any) -> Any:
 
 def _code(code: types.CodeType) -> int:
     """A number for a code object, the same as long as this process lives: hashing the code itself would be slow."""
-    return _CODES.setdefault(id(code), (code, len(_CODES)))[1]
+    known = _CODES.get(id(code))
+    if known is None:
+        known = _CODES[id(code)] = (code, len(_CODES))
+        if _assigns_outer_variable(code):
+            _REBINDING.add(code)
+    return known[1]
+
+
+def rebinding() -> bool:
+    """Whether any code met so far assigns variables of an enclosing function: then nothing is out of reach."""
+    return bool(_REBINDING)
+
+
+def _assigns_outer_variable(code: types.CodeType) -> bool:
+    """Whether a function, or one inside it, has a ``nonlocal`` variable that it assigns."""
+    if any(op.opname in ("STORE_DEREF", "DELETE_DEREF") and op.argval in code.co_freevars for op in _operations(code)):
+        return True
+    return any(_assigns_outer_variable(part) for part in code.co_consts if isinstance(part, types.CodeType))
+
+
+def _operations(code: types.CodeType) -> Iterator[dis.Instruction]:
+    return dis.get_instructions(code) if code.co_freevars else iter(())
 
 
 def _runs(part: Any, code: types.CodeType) -> bool:
@@ -231,6 +265,9 @@ def _method(freezer: Freezer, value: types.MethodType) -> Any:
 
 
 _HEAP_TYPE = 1 << 9
+_OF_ONE_ACTOR = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType, types.CellType)
+#: Code met so far that assigns variables of an enclosing function.
+_REBINDING: set[types.CodeType] = set()
 _ATOMS = frozenset({bytes, bool, float, complex, range, slice, type(...)})
 _SOME_ITERATORS = (
     *map(iter, ([], (), range(1), {}, {}.values(), {}.items(), set(), "", b"")),

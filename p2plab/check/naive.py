@@ -49,7 +49,7 @@ class _Here:
 
     def key(self) -> Key:
         world = self.world
-        locals_ = tuple(world.frozen_actor(name)[0] for name in world.actors)
+        locals_ = tuple(world.frozen_actor(name).value for name in world.actors)
         return locals_, frozenset(world.frozen_cells().items()), tuple(frozen(rule) for rule in self.rules)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from p2plab.check.freeze import CellName, Freezer
 from p2plab.core.events import Entry, Event
@@ -61,6 +61,15 @@ class Unseen(int):
 NEVER = Unseen(0)
 
 
+class FrozenActor(NamedTuple):
+    """A local configuration: None once the actor has returned, the cells whose container it keeps, and whether it is
+    out of the others' reach (:attr:`~p2plab.check.freeze.Freezer.sealed`)."""
+
+    value: Any
+    held: frozenset[CellName] = frozenset()
+    sealed: bool = True
+
+
 class QuietWorld(World):
     """A world without a past: ``events`` are those of the last step only."""
 
@@ -104,14 +113,15 @@ class QuietWorld(World):
 
     # -- frozen -----------------------------------------------------------------------------------------------------
 
-    def frozen_actor(self, name: str) -> tuple[Any, set[CellName]]:
-        """An actor's local configuration (None once it has returned), and the cells whose container it keeps."""
+    def frozen_actor(self, name: str) -> FrozenActor:
+        """An actor's local configuration."""
         actor = self.actors[name]
         if actor.op is None:
-            return (None if actor.crash is None else ("crashed", type(actor.crash).__qualname__)), set()
+            return FrozenActor(None if actor.crash is None else ("crashed", type(actor.crash).__qualname__))
         freezer = Freezer()
         made = tuple(sorted((kind, count) for (maker, kind), count in self._names.items() if maker == name))
-        return (made, actor.op.label, freezer.whole(actor.coroutine)), freezer.held
+        value = (made, actor.op.label, freezer.whole(actor.coroutine))
+        return FrozenActor(value, frozenset(freezer.held), freezer.sealed)
 
     def frozen_cells(self) -> dict[CellName, Any]:
         """The frozen value of every cell there is."""

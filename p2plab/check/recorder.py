@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from p2plab.check.folds import Broken
-from p2plab.check.freeze import CellName, Freezer, Unfreezable
-from p2plab.check.quiet import QuietWorld
+from p2plab.check.freeze import CellName, Freezer, Unfreezable, rebinding
+from p2plab.check.quiet import FrozenActor, QuietWorld
 from p2plab.check.steps import ABSENT, Columns, Leaf, NotDeterministic, Reading, Row, StepTable
 from p2plab.check.watchdog import StepTooLong, Watchdog, where
 from p2plab.core.containers import TRACKED_CONTAINERS
@@ -35,15 +35,16 @@ class Recorder:
         with dog.step():
             first = make()
         self.setup_events = tuple(first.events)
-        locals_ = [first.frozen_actor(name)[0] for name in first.actors]
-        self.columns = Columns(tuple(first.actors), locals_, first.frozen_cells())
+        locals_ = [first.frozen_actor(name) for name in first.actors]
+        self.columns = Columns(tuple(first.actors), [local.value for local in locals_], first.frozen_cells())
         self.table = StepTable(self.columns)
         self.misses = self.replayed = 0
         self._worlds: dict[Row, QuietWorld] = {}
         self._held: set[CellName] = set()  #: cells whose container some actor kept across an await
         self._bound_anew: set[CellName] = set()  #: cells to which some step assigned another container
-        for actor, frozen in enumerate(locals_):
-            self._note_if_gone(actor, frozen, 0)
+        self._sealed: list[set[int]] = [set() for _ in locals_]  #: local configurations out of the others' reach
+        for actor, local in enumerate(locals_):
+            self._note_local(actor, local, 0)
         self._keep(first, (0,) * len(self.columns))
 
     def record(self, row: Row, actor: int, path: Callable[[], Sequence[str]]) -> bool:
@@ -52,7 +53,8 @@ class Recorder:
         ``path`` gives the choices that lead to the state, if it takes a replay.
         """
         self.misses += 1
-        world = self._worlds.pop(self._key(row), None) or self._replay(row, path())
+        # What the step depends on is compared: this actor, and all cells. What others are about to do is not.
+        world = self._worlds.pop(self._key(row), None) or self._replay(row, path(), self.columns.actors[actor])
         before = len(self.columns)
         try:
             with self.dog.step():
@@ -70,7 +72,7 @@ class Recorder:
 
         :exc:`NotDeterministic` names the first thing that differs.
         """
-        self._keep(self._replay(rows[-1], path, rows), rows[-1])
+        self._keep(self._replay(rows[-1], path, rows=rows), rows[-1])
 
     # -- worlds -----------------------------------------------------------------------------------------------------
 
@@ -87,7 +89,7 @@ class Recorder:
             del self._worlds[next(iter(self._worlds))]
         self._worlds[self._key(row)] = world
 
-    def _replay(self, row: Row, path: Sequence[str], rows: Sequence[Row] = ()) -> QuietWorld:
+    def _replay(self, row: Row, path: Sequence[str], only: str = "", rows: Sequence[Row] = ()) -> QuietWorld:
         self.replayed += len(path)
         with self.dog.step():
             world = self.make()
@@ -98,16 +100,16 @@ class Recorder:
                 world.go(choice)
             if rows:
                 self._compare_actor(world, rows[number], choice, number)
-        self._compare(world, row, len(path))
+        self._compare(world, row, len(path), only)
         return world
 
     def _compare_actor(self, world: QuietWorld, row: Row, name: str, steps: int) -> None:
         actor = self.columns.actors.index(name)
-        if self.columns.values[actor].get(world.frozen_actor(name)[0]) != row[actor]:
+        if self.columns.values[actor].get(world.frozen_actor(name).value) != row[actor]:
             raise _differs(steps, f"what {name} is about to do, or a local variable of it,")
 
-    def _compare(self, world: QuietWorld, row: Row, steps: int) -> None:
-        for name in self.columns.actors:
+    def _compare(self, world: QuietWorld, row: Row, steps: int, only: str) -> None:
+        for name in (only,) if only else self.columns.actors:
             self._compare_actor(world, row, name, steps)
         cells = world.frozen_cells()
         for cell in {*cells, *self.columns.at_setup, *self.columns.of}:
@@ -140,10 +142,9 @@ class Recorder:
         self._check_cells(name, row, before, after, written, op.label)
         self._check_others(world, row, actor, op.label)
         self._note_bindings(before, after, written)
-        frozen, held = world.frozen_actor(name)
-        self._note_held(held)
-        local = self.columns.number(actor, frozen)
-        self._note_if_gone(actor, frozen, local)
+        frozen = world.frozen_actor(name)
+        local = self.columns.number(actor, frozen.value)
+        self._note_local(actor, frozen, local)
         reads = self._reads(footprint, row)
         writes = ((actor, local), *self._writes(after, written))
         leaf = Leaf(True, writes, self.table.number_of(tuple(world.events)), label=op.label)
@@ -198,11 +199,12 @@ class Recorder:
         if len(world.actors) != len(self.columns.actors):
             raise Unfreezable(f"the step {label!r} starts an actor; all actors must be there when the scene is built")
         for other, other_name in enumerate(self.columns.actors):
-            if other != actor:
-                frozen, held = world.frozen_actor(other_name)
-                self._note_held(held)
-                if self.columns.values[other].get(frozen) != row[other]:
-                    raise _unseen(name, label, f"what {other_name} has in its local variables")
+            if other == actor or (row[other] in self._sealed[other] and not rebinding()):
+                continue
+            frozen = world.frozen_actor(other_name)
+            self._note_held(frozen.held)
+            if self.columns.values[other].get(frozen.value) != row[other]:
+                raise _unseen(name, label, f"what {other_name} has in its local variables")
 
     def _note_bindings(self, before: Cells, after: Cells, written: set[CellName]) -> None:
         for cell in written:
@@ -211,7 +213,7 @@ class Recorder:
                 self._bound_anew.add(cell)
         self._refuse_old_containers()
 
-    def _note_held(self, held: set[CellName]) -> None:
+    def _note_held(self, held: frozenset[CellName]) -> None:
         if held - self._held:
             self._held |= held
             self._refuse_old_containers()
@@ -223,8 +225,11 @@ class Recorder:
                 f"one step keeps the list, dict or set of {'.'.join(cell)} across an await and another assigns a new one"
             )
 
-    def _note_if_gone(self, actor: int, frozen: Any, local: int) -> None:
-        if frozen is None or frozen[0] == "crashed":
+    def _note_local(self, actor: int, frozen: FrozenActor, local: int) -> None:
+        self._note_held(frozen.held)
+        if frozen.sealed:
+            self._sealed[actor].add(local)
+        if frozen.value is None or frozen.value[0] == "crashed":
             self.table.gone(actor, local)
 
 
