@@ -6,8 +6,9 @@ jobs as methods named ``app_…``, ``gpu_…`` and ``nic_…``. All figures (pag
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from p2plab.catalog.defrag import BAR, BASE, GPU, NICS, recorded_machine
@@ -26,11 +27,20 @@ from p2plab.p2p.fabric import Fabric
 from p2plab.p2p.iommu import Iommu
 from p2plab.p2p.mapper import Mapper
 from p2plab.p2p.memory import DeviceMemory, MainMemory
-from p2plab.pci import Machine, with_acs
+from p2plab.pci import Machine
 
 #: Where a second process maps: elsewhere, so that pictures with both can be read.
 BASE2 = BASE + 0x100_0000
-MORE_NIC = "0000:08:00.0"
+#: A second function of the NIC, which the recorded machine does not have: for scenes with two importers.
+SECOND_NIC = "0000:04:00.1"
+
+
+@functools.cache
+def machine() -> Machine:
+    """The recorded machine, with the second NIC added. It never changes."""
+    recorded = recorded_machine()
+    second = replace(recorded[NICS["same-switch"]], bdf=SECOND_NIC, resources=())
+    return replace(recorded, devices=(*recorded.devices, second))
 
 
 @dataclass(frozen=True)
@@ -57,8 +67,7 @@ class Plan:
     timed: bool = False
     write: bool = True
     nic_at: str = "same-switch"
-    nic2_at: str = "0000:03:00.0"  #: beside the GPU unless said otherwise
-    acs: tuple[tuple[str, int], ...] = ()
+    nic2_at: str = SECOND_NIC
     app: tuple[str, ...] = ("mmap",)
     gpu_does: tuple[str, ...] = ("defrag",)
     then: tuple[str, ...] = ("dma",)  #: what the NIC's user does after the first map
@@ -131,8 +140,8 @@ class Bench(Tracked):
         self.set_up(settings)
 
     def make_machine(self) -> Machine:
-        """The machine: the recorded one, with the ACS control registers of the plan."""
-        return with_acs(recorded_machine(), dict(self.plan.acs)) if self.plan.acs else recorded_machine()
+        """The machine of the scene; one that never changes, since scenes are built again and again."""
+        return machine()
 
     def fill(self, settings: Mapping[str, Any]) -> None:
         """The objects: B in slot 0, A behind the hole, C without a place yet."""

@@ -156,3 +156,15 @@ def test_scenes_are_listed_with_their_verdicts(capsys):
     assert scenes["workbench"]["verdict"] is None
     assert scenes["f1-ignores-clear"]["verdict"] == {"caught": True, "by": "obedience", "twin_accused": False}
     assert sum(scene["code"] is not None for scene in scenes.values()) == 48
+
+
+@EVERY
+def test_every_knob_of_a_scene_can_be_turned(case: Case):
+    """The lowest, the highest and every choice: it is built, told as far as it goes, and accuses no good twin."""
+    for knob in case.scenario.knobs[1:]:
+        for value in knob.choices or (knob.low, knob.high):
+            for driver in ("broken", GOOD):
+                run = Run(case.scenario, {"driver": driver, knob.name: value})
+                run = run.driven(by_text(case.scenario.story, strict=False), 5000)
+                if driver == GOOD:
+                    assert board(run).findings == (), (knob.name, value)

@@ -5,33 +5,33 @@ from p2plab.catalog.case import case
 from p2plab.core.actors import step
 from p2plab.core.events import emit
 from p2plab.drivers.disasters import come_back, go_away
-from p2plab.drivers.gpu import Gpu
 from p2plab.p2p.exporter_events import DeviceGone, Disaster
 
 
-class SleepsWhenIdle(Gpu):
-    """Goes to D3 when its own queues are empty, whoever else uses its memory."""
-
-
-class Suspends(Bench):
-    """The GPU's power management."""
+class SleepsWhenIdle(Bench):
+    """The GPU goes to D3 when its own queues are empty, whoever else uses its memory."""
 
     async def gpu_suspend(self) -> None:
         """To D3: memory decode is off from here on."""
-        if isinstance(self.gpu, SleepsWhenIdle):
-            await step("to D3", self._off)
-        else:
-            await go_away(self.gpu, "suspend")
-
-    async def gpu_resume(self) -> None:
-        """Back to D0."""
-        await come_back(self.gpu)
+        await step("to D3", self._off)
 
     def _off(self) -> None:
         self.gpu.gone = "suspend"
         self.aperture.powered = False
         emit(Disaster(self.gpu.name, "suspend"))
         emit(DeviceGone(self.gpu.name, "suspend"))
+
+
+class RevokesFirst(Bench):
+    """As VFIO does for its exports: take everything back, then go to D3."""
+
+    async def gpu_suspend(self) -> None:
+        """To D3, once nobody has anything."""
+        await go_away(self.gpu, "suspend")
+
+    async def gpu_resume(self) -> None:
+        """Back to D0."""
+        await come_back(self.gpu)
 
 
 CASE = case(
@@ -43,7 +43,8 @@ CASE = case(
     the middle of a transfer and was told nothing.""",
     sees="DMA into nothing. VFIO revokes its exports before D3, under its memory_lock; the twin does the same, and a map "
     "during the suspend fails with -ENODEV, which the list of disasters excuses.",
-    broken=Plan(gpu=SleepsWhenIdle, gpu_does=("suspend",)),
+    broken=Plan(gpu_does=("suspend",)),
     good=Plan(gpu_does=("suspend", "resume")),
-    bench=Suspends,
+    bench=SleepsWhenIdle,
+    good_bench=RevokesFirst,
 )

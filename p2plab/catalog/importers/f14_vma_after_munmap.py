@@ -3,7 +3,6 @@
 from p2plab.catalog.bench import Plan
 from p2plab.catalog.case import case
 from p2plab.drivers.nic import ObedientNic
-from p2plab.mm import MmuNotifierRange
 from p2plab.p2p.contract import p2p_unmap
 
 
@@ -14,15 +13,6 @@ class GivesBackLater(ObedientNic):
         """Stops the device at once; the pages stay on the list."""
         await self.engine.clear(start, end)
         await self.engine.drain(start, end)
-
-    async def invalidate_range_end(self, range: MmuNotifierRange) -> None:
-        """Asks its worker to do the rest."""
-        self.invalidation_ends(range)
-        self.map_again()
-
-    async def map(self, start: int, end: int) -> None:
-        """Unreached by the worker once the vma is gone."""
-        await super().map(start, end)
 
     async def unmap(self, start: int, end: int) -> None:
         """The worker's part: give back, through the pointers of before."""

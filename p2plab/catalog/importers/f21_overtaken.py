@@ -20,7 +20,7 @@ CASE = case(
     rule="comes-to-an-end",
     about="""The NIC maps, looks again, finds that the range was invalidated meanwhile, and goes round. The exporter
     invalidates once more, each time just before the second look. Both keep to the rules, and nothing gets done.""",
-    sees="A live-lock: a retry counter that rises, and after 1000 ms -EBUSY for the user.",
+    sees="A live-lock: a retry counter that rises. The kernel's example, lib/test_hmm.c, gives up with -EBUSY after 1000 ms.",
     broken=Plan(gpu_does=("restless",), timed=True),
     good=Plan(timed=True),
     story="app nic*6 gpu*9 nic*8 gpu*8 nic*8 gpu*8 nic*8 ...",
