@@ -96,6 +96,8 @@ class Search:
         if self.verdict is not None:
             return self.verdict
         self._began = time.perf_counter()
+        if self.budget is not None:
+            seconds = min(seconds, self.budget - self._before)
         with self._dog, _silence():
             try:
                 self._slice(seconds)
