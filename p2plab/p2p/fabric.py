@@ -62,40 +62,54 @@ class Fabric(Tracked):
 
     def access(self, address: int, data: bytes | None, peer: Peer | None = None) -> Landing:
         """Write ``data`` (or read, if None) as ``peer``; what nobody decodes, or no bridge carries, is lost."""
-        linked = self.links.get((peer.name, address)) if peer is not None else None
-        if linked is not None:
-            return _touch(*linked, data)
-        if self.iommu is not None and peer is not None:
-            bus = self.iommu.translate(peer.name, address)
-            if bus is None:
-                emit(IommuFault(peer.name, address, data is not None))
-                return NOBODY
-            address = bus
-        frame = self.ram.frame_at(address) if self.ram is not None else None
-        if frame is not None and self.ram is not None:
-            return _touch(self.ram, frame, data)
-        return self._through_a_bar(address, data, peer)
+        bus = self.bus_address(address, peer)
+        if bus is None and peer is not None:
+            emit(IommuFault(peer.name, address, data is not None))
+        place = self._place(address, bus, peer)
+        if place is None:
+            return NOBODY
+        memory, frame = place
+        before = memory.content[frame]
+        if data is not None:
+            memory.content[frame] = data
+        return Landing(*memory.who(frame), before, memory.content[frame], memory.generation[frame])
+
+    def look(self, address: int, peer: Peer | None = None) -> str:
+        """The frame (``A[2]``) that an access of ``peer`` would reach now; empty if none. Nothing is accessed."""
+        place = self._place(address, self.bus_address(address, peer), peer)
+        return place[0].who(place[1])[0] if place is not None else ""
+
+    def bus_address(self, address: int, peer: Peer | None = None) -> int | None:
+        """The bus address behind what ``peer`` sends: itself without an IOMMU; None where the IOMMU would fault."""
+        if self.iommu is None or peer is None or (peer.name, address) in self.links:
+            return address
+        return self.iommu.translate(peer.name, address)
 
     def carries(self, peer: Peer, bdf: str) -> bool:
         """Whether what ``peer`` sends to a function arrives: by a bridge they share, or a host bridge that is trusted."""
         return reach_today(self.machine, bdf, peer.bdf).reachable
 
-    def _through_a_bar(self, address: int, data: bytes | None, peer: Peer | None) -> Landing:
+    def _place(self, address: int, bus: int | None, peer: Peer | None) -> tuple[DeviceMemory, int] | None:
+        """The memory and the frame that an access ends in: over a link, in main memory, or through a BAR."""
+        linked = self.links.get((peer.name, address)) if peer is not None else None
+        if linked is not None:
+            return linked
+        if bus is None:
+            return None
+        frame = self.ram.frame_at(bus) if self.ram is not None else None
+        if frame is not None and self.ram is not None:
+            return self.ram, frame
+        return self._through_a_bar(bus, peer)
+
+    def _through_a_bar(self, address: int, peer: Peer | None) -> tuple[DeviceMemory, int] | None:
         decoded = self.machine.decode(address)
         if decoded.device is None or decoded.resource is None:
-            return NOBODY
+            return None
         aperture = self.targets.get((decoded.device.bdf, decoded.resource.index))
         slot = aperture.slot_at(address) if aperture is not None else None
         frame = aperture.shows[slot] if aperture is not None and slot is not None else None
         if aperture is None or frame is None or not aperture.powered:
-            return NOBODY
+            return None
         if peer is not None and not self.carries(peer, decoded.device.bdf):
-            return NOBODY
-        return _touch(aperture.memory, frame, data)
-
-
-def _touch(memory: DeviceMemory, frame: int, data: bytes | None) -> Landing:
-    before = memory.content[frame]
-    if data is not None:
-        memory.content[frame] = data
-    return Landing(*memory.who(frame), before, memory.content[frame], memory.generation[frame])
+            return None
+        return aperture.memory, frame
