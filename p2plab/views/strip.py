@@ -88,12 +88,9 @@ def _translations(pages: Table, importer: Any, base: int) -> str:
 
 
 def _still_right(importer: Any, page: int, address: int) -> bool:
-    grant = importer.held[page]
-    exporter = grant.vma.vm_ops
-    thing = exporter.object_behind(grant.vma)
-    slots = exporter.aperture.slots_of(thing)
-    slot = slots[grant.vma.pgoff_of(page)]
-    return slot is not None and exporter.aperture.address(slot) == address
+    """Whether the address leads to the page that the vma shows: through a BAR, an IOMMU, a link, or main memory."""
+    vma = importer.held[page].vma
+    return bool(importer.engine.fabric.look(address, importer.peer) == vma.vm_ops.frame_behind(vma, page))
 
 
 def _width(world: Any) -> int:
