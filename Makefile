@@ -7,7 +7,9 @@ READY  := $(VENV)/.ready
 NOTEBOOK ?= notebooks/00-start-here.ipynb
 ROOT_OK  := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help setup lab test quick bench pictures clean
+APP_OPTIONS ?=
+
+.PHONY: help setup lab app test quick bench pictures clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +18,9 @@ setup: $(READY) ## an environment in .venv with everything pinned
 
 lab: $(READY) ## open the first notebook in JupyterLab
 	$(BIN)/jupyter lab $(ROOT_OK) $(NOTEBOOK)
+
+app: $(READY) ## the lab alone as a web page, without a notebook around it
+	JUPYTER_PATH=$(CURDIR)/share/jupyter JUPYTER_CONFIG_PATH=$(CURDIR)/share/jupyter/config $(BIN)/voila $(APP_OPTIONS) notebooks/app.ipynb
 
 test: $(READY) ## all checks and all tests; browser tests where there is a Chromium
 	$(BIN)/ruff check .

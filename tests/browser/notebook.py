@@ -20,11 +20,11 @@ def open_notebook(page: Any, server: Server, name: str, *, copy_as: str = "", si
     mode = "doc" if simple else "lab"
     page.goto(f"{server.url}/{mode}/tree/{fresh}?reset")
     page.wait_for_selector(".jp-Notebook .jp-Cell")
-    _wait_for_kernel(server, fresh)
+    wait_for_kernel(server, fresh)
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
 
 
-def _wait_for_kernel(server: Server, name: str) -> None:
+def wait_for_kernel(server: Server, name: str) -> None:
     """Until the notebook has its kernel; running a cell earlier makes JupyterLab ask for one."""
     deadline = time.time() + 60
     while time.time() < deadline:
@@ -63,6 +63,15 @@ def press(page: Any, name: str) -> None:
     page.wait_for_function(
         "before => Number(document.querySelector(\"[data-pane='timeline']\").dataset.seq) > before", arg=before
     )
+
+
+def set_theme(page: Any, name: str) -> None:
+    """Choose one of JupyterLab's themes: ``JupyterLab Light`` or ``JupyterLab Dark``."""
+    page.get_by_role("menuitem", name="Settings", exact=True).first.click()
+    page.get_by_text("Theme", exact=True).hover()
+    page.get_by_text(name, exact=True).first.click()
+    dark = "true" if name.endswith("Light") else "false"
+    page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=dark)
 
 
 def said(page: Any, view: str) -> str:

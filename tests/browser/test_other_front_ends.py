@@ -1,0 +1,103 @@
+"""The lab in Notebook 7 and as an app in Voila; JupyterLab is in the files beside this one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from p2plab.core.token import token_of
+from p2plab.lab.session import Session
+from p2plab.views.barmap import bar_map
+from tests.browser.conftest import Server, Watched
+from tests.browser.notebook import colours, press, said, wait_for_kernel, wait_for_pictures, write_notebook
+
+PANES = ("address-space", "bar-map", "timeline")
+
+
+def words(page: Any, pane: str) -> str:
+    return str(page.get_attribute(f"[data-pane='{pane}']", "aria-label"))
+
+
+def drawn(page: Any) -> None:
+    """All pictures are there, and none is empty."""
+    wait_for_pictures(page)
+    for pane in PANES:
+        assert colours(page, pane) > 3, f"{pane} is empty"
+
+
+def walk() -> Session:
+    """What the presses below lead to, in the model."""
+    session = Session("workbench", {"importer": "ignorant"})
+    session.press("map")
+    session.press("dma")
+    return session
+
+
+def test_notebook_7_draws_obeys_and_shows_the_current_state_again(lab_server: Server, watched: Watched):
+    """Pictures, a click's effect in both views, the same after a reload."""
+    page = watched.page
+    write_notebook(
+        lab_server, "seven.ipynb", "from p2plab.lab import Lab\nlab = Lab('workbench', importer='ignorant')\nlab", "lab"
+    )
+    page.goto(f"{lab_server.url}/notebooks/seven.ipynb")
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    wait_for_kernel(lab_server, "seven.ipynb")
+    page.get_by_text("Run", exact=True).first.click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    page.wait_for_function("document.querySelectorAll(\"[data-pane='timeline'][data-seq]\").length === 2")
+    drawn(page)
+    press(page, "map")
+    press(page, "start DMA")
+    expected = walk()
+    assert said(page, "token").strip() == expected.token
+    both = page.eval_on_selector_all("[data-pane='timeline']", "all => all.map(e => e.getAttribute('aria-label'))")
+    assert both[0] == both[1]
+    assert both[0].startswith(f"Step {expected.step} of {expected.step}, nic: begins dma.")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+s")
+    page.wait_for_function("!document.title.startsWith('*')")
+    page.reload()
+    page.wait_for_function("document.querySelectorAll(\"[data-pane='timeline'][data-seq]\").length === 2")
+    assert words(page, "timeline") == both[0]
+    drawn(page)
+    assert watched.abroad == []
+    assert watched.ours == []
+
+
+def test_the_app_is_the_lab_alone(app_server: Server, watched: Watched):
+    """No code, no request to anywhere, a title; a press shows, with the model's own hex labels."""
+    page = watched.page
+    page.goto(app_server.url)
+    drawn(page)
+    assert page.title() == "p2plab: the lab"
+    assert page.locator(".highlight").count() == 0
+    assert "from p2plab" not in page.inner_text("body")
+    page.locator(".p2plab-lab select").first.select_option("ignorant")
+    page.wait_for_selector("[data-view='token'] >> text=importer=ignorant")
+    press(page, "map")
+    press(page, "start DMA")
+    assert said(page, "token").strip() == walk().token
+    assert words(page, "bar-map") == bar_map(walk().run, walk().step).alt
+    assert watched.abroad == []
+    assert watched.ours == []
+
+
+def test_a_link_with_a_token_opens_that_run(app_server: Server, watched: Watched):
+    """The reviewer sees the break at once."""
+    run = Session("defrag-ignorant").run
+    watched.page.goto(f"{app_server.url}/?token={token_of(run)}")
+    drawn(watched.page)
+    assert said(watched.page, "verdict").startswith("Broken: obedience at step")
+    assert said(watched.page, "token").strip() == token_of(run)
+    assert watched.ours == []
+
+
+def test_a_link_with_a_bad_token_says_so_and_offers_a_workbench(app_server: Server, watched: Watched):
+    """The sentence in the page, escaped, and a lab that works."""
+    page = watched.page
+    page.goto(f"{app_server.url}/?token=p2p1.<img src=x>")
+    wait_for_pictures(page)
+    assert "the token is damaged" in page.inner_text(".p2plab-alert")
+    press(page, "map")
+    assert page.locator(".p2plab-alert").count() == 0
+    assert watched.abroad == []
+    assert watched.ours == []
