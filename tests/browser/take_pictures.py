@@ -9,23 +9,27 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Server, Watched
-from tests.browser.notebook import open_notebook, press, run_all, wait_for_pictures, write_notebook
+from tests.browser.notebook import open_notebook, press, run_all, set_theme, wait_for_pictures, write_notebook
 
 ASSETS = Path(__file__).parents[2] / "assets" / "pictures"
 
 
 def test_take_pictures(lab_server: Server, watched: Watched) -> None:
-    """The lab after the break, light, 1280 px wide."""
+    """The lab after the break, in both themes, at the width of a laptop and of a projector."""
     page: Any = watched.page
+    ASSETS.mkdir(exist_ok=True)
     page.set_viewport_size({"width": 1280, "height": 2400})
     open_notebook(page, lab_server, "00-start-here.ipynb", copy_as="pictures.ipynb")
     run_all(page)
     wait_for_pictures(page)
     for name in ("map", "start DMA", "step", "step", "step", "defrag", "run on"):
         press(page, name)
-    page.wait_for_timeout(500)
-    ASSETS.mkdir(exist_ok=True)
-    page.locator(".p2plab-lab").first.screenshot(path=ASSETS / "lab-defrag-ignorant.png")
+    for theme in ("Light", "Dark"):
+        set_theme(page, f"JupyterLab {theme}")
+        for width in (1280, 1920):
+            page.set_viewport_size({"width": width, "height": 2400})
+            page.wait_for_timeout(1200)  # figures follow the width of the page
+            page.locator(".p2plab-lab").first.screenshot(path=ASSETS / f"lab-{theme.lower()}-{width}.png")
 
 
 def test_take_explorers(lab_server: Server, watched: Watched) -> None:
@@ -34,6 +38,11 @@ def test_take_explorers(lab_server: Server, watched: Watched) -> None:
     page.set_viewport_size({"width": 1280, "height": 2600})
     for name, cell, panes in (
         ("machine", "from p2plab.lab import MachineLab\nMachineLab('q35_switch2')", ("pci-tree", "address-map")),
+        (
+            "compare",
+            "from p2plab.lab import CompareLab\nCompareLab(('defrag-obedient', 'defrag-ignorant'))",
+            ("timeline",),
+        ),
         ("memory", "from p2plab.lab import MemoryLab\nMemoryLab('mremap_move', 'device')", ("before-after",)),
     ):
         write_notebook(lab_server, f"pictures-{name}.ipynb", cell)
