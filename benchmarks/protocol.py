@@ -164,9 +164,9 @@ class Importer(Tracked):
             bar = self.bar
             while True:
                 await wait_event(
-                    lambda: self.state == 0
-                    and getattr(bar, f"alive{buffer}")
-                    and not (bar.doing and bar.buffer == buffer),
+                    lambda: (
+                        self.state == 0 and getattr(bar, f"alive{buffer}") and not (bar.doing and bar.buffer == buffer)
+                    ),
                     "p2p_map",
                 )
                 self.state, self.buffer, self.slot = 1, buffer, getattr(bar, f"place{buffer}")

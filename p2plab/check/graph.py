@@ -57,6 +57,7 @@ class StateGraph:
         events = self.recorder.setup_events
         row[self.columns.rules], broken = self.folds.after(0, self.table.number_of(events), events)
         state = self._number(tuple(row), -1, -1)
+        self.setup_broke = bool(broken)
         for breach in broken:
             self._add_goal(state, None, breach)
 

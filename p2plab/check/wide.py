@@ -33,6 +33,7 @@ class WideGraph:
         self.visited = Visited(len(self.columns) + 8, seed)
         many = len(self.visited.hashes)
         self.successors: Ints = np.full((many, len(self.actors)), NOWHERE, np.int32)
+        self.expanded: Ints = np.zeros(many, bool)
         self.came_from: Ints = np.full(many, -1, np.int32)
         self.came_by: Ints = np.zeros(many, np.int8)
         self.goals: list[Goal] = []
@@ -74,16 +75,22 @@ class WideGraph:
             rows.append(self.row(state))
         return rows[::-1]
 
-    def expand(self, first: int, last: int) -> None:
-        """Work out the successors of the states ``first`` to ``last - 1``."""
-        leaves = np.stack([self._look_up(first, last, actor) for actor in range(len(self.actors))], axis=1)
+    def expand(self, states: Ints) -> None:
+        """Work out the successors of some states, those among them that are not expanded yet."""
+        states = states[~self.expanded[states]]
+        for first in range(0, len(states), CHUNK):
+            self._expand(states[first : first + CHUNK])
+
+    def _expand(self, states: Ints) -> None:
+        self.expanded[states] = True
+        leaves = np.stack([self._look_up(states, actor) for actor in range(len(self.actors))], axis=1)
         self._leaves.refresh()
         enabled = self._leaves.enabled[leaves]
-        ended = self._look_for_ends(first, leaves, enabled)
+        ended = self._look_for_ends(states, leaves, enabled)
         for actor in range(len(self.actors)):
             able = np.flatnonzero(enabled[:, actor] & ~ended)
             if able.size:
-                self._step(first + able, actor, leaves[able, actor])
+                self._step(states[able], actor, leaves[able, actor])
 
     def followers(self, state: int) -> list[int]:
         """The successors of a state that is expanded, one an actor."""
@@ -108,17 +115,17 @@ class WideGraph:
 
     # -- looking steps up -------------------------------------------------------------------------------------------
 
-    def _look_up(self, first: int, last: int, actor: int) -> Ints:
-        found = np.full(last - first, -1, np.int64)
-        todo = np.arange(last - first)
+    def _look_up(self, states: Ints, actor: int) -> Ints:
+        found = np.full(len(states), -1, np.int64)
+        todo = np.arange(len(states))
         while todo.size:
-            numbers, misses = self._tree(actor).walk(self.visited.rows[first + todo], actor)
+            numbers, misses = self._tree(actor).walk(self.visited.rows[states[todo]], actor)
             found[todo] = numbers
             missing = np.flatnonzero(numbers < 0)
             if missing.size:
                 _, representatives = np.unique(misses[missing], return_index=True)
                 for index in missing[representatives]:
-                    self._record(int(first + todo[index]), actor)
+                    self._record(int(states[todo[index]]), actor)
             todo = todo[missing]
         return found
 
@@ -173,6 +180,7 @@ class WideGraph:
         if size > len(self.came_from):
             more = size - len(self.came_from)
             self.successors = np.concatenate([self.successors, np.full((more, len(self.actors)), NOWHERE, np.int32)])
+            self.expanded = np.concatenate([self.expanded, np.zeros(more, bool)])
             self.came_from = np.concatenate([self.came_from, np.full(more, -1, np.int32)])
             self.came_by = np.concatenate([self.came_by, np.zeros(more, np.int8)])
 
@@ -209,16 +217,16 @@ class WideGraph:
 
     # -- ends -------------------------------------------------------------------------------------------------------
 
-    def _look_for_ends(self, first: int, leaves: Ints, enabled: Ints) -> Ints:
+    def _look_for_ends(self, states: Ints, leaves: Ints, enabled: Ints) -> Ints:
         """Which states the story ends in: deadlocks become goals, rest is noted."""
         waiting: Ints = self._leaves.waiting[leaves]
         able: Ints = np.any(enabled, axis=1)
         ended: Ints = np.zeros(len(able), bool)
-        if not first and self.small.goals_of:  # set-up itself broke something
-            ended[0] = True
-            self._end(
-                0, [self.small.goals[goal] for goal in self.small.goals_of[0] if self.small.goals[goal].state == 0]
-            )
+        setup = [goal for goal in self.small.goals if goal.actor is None and goal.state == 0]
+        if setup and self.small.setup_broke:
+            ended |= states == 0
+            for goal in setup if ended.any() else ():
+                self._end(0, goal)
         some = np.flatnonzero(waiting.any(axis=1) & ~ended)
         if some.size:
             kinds = np.where(waiting[some], leaves[some], -1)
@@ -231,11 +239,11 @@ class WideGraph:
                 if broken is not None:
                     stuck = some[np.ravel(inverse) == kind]
                     ended[stuck] = True
-                    for state in stuck:
-                        self._end(int(first + state), [Goal(int(first + state), None, broken)])
+                    for state in states[stuck].tolist():
+                        self._end(state, Goal(state, None, broken))
         rest = np.flatnonzero(~able & ~waiting.any(axis=1) & ~ended)
         if rest.size:
-            self._rest(first + rest)
+            self._rest(states[rest])
         return ended
 
     def _waiting(self, leaves: Sequence[int], waiting: Sequence[bool]) -> list[tuple[str, Leaf]]:
@@ -245,15 +253,14 @@ class WideGraph:
             if wait
         ]
 
-    def _end(self, state: int, goals: list[Goal]) -> None:
-        for goal in goals:
-            self.goals.append(goal)
-            self.goals_of.setdefault(state, []).append(len(self.goals) - 1)
+    def _end(self, state: int, goal: Goal) -> None:
+        self.goals.append(goal)
+        self.goals_of.setdefault(state, []).append(len(self.goals) - 1)
 
     def _rest(self, states: Ints) -> None:
         self.at_rest.append(states)
         memories = self.visited.rows[states, self.columns.rules]
         for memory in np.unique(memories):
             for broken in self.small.left_open(int(memory)):
-                for state in states[memories == memory]:
-                    self._end(int(state), [Goal(int(state), None, broken)])
+                for state in states[memories == memory].tolist():
+                    self._end(state, Goal(state, None, broken))

@@ -36,7 +36,7 @@ class Breadth:
         deadline = time.perf_counter() + seconds
         while not self.complete and not self.graph.goals and len(self.graph) <= states:
             last = min(len(self.graph), self.expanded + CHUNK)
-            self.graph.expand(self.expanded, last)
+            self.graph.expand(np.arange(self.expanded, last))
             self.expanded = last
             if time.perf_counter() > deadline:
                 return
@@ -45,8 +45,8 @@ class Breadth:
 class WideLayers:
     """Fewest switches first, then fewest steps, on nodes (state, who stepped last). States are expanded when needed."""
 
-    def __init__(self, breadth: Breadth, bound: int | None = None) -> None:
-        self.breadth, self.graph, self.bound = breadth, breadth.graph, bound
+    def __init__(self, graph: WideGraph, bound: int | None = None) -> None:
+        self.graph, self.bound = graph, bound
         self.switches = 0
         self.found: tuple[int, int, tuple[str, ...]] | None = None
         self.done = False
@@ -75,7 +75,7 @@ class WideLayers:
             self._visit(length, self._here.pop(length))
 
     def _begin(self) -> None:
-        self._expand(np.zeros(1, np.int64))
+        self.graph.expand(np.zeros(1, np.int64))
         if 0 in self.graph.goals_of:
             self.found, self.done = (0, self.graph.goals_of[0][0], ()), True
             return
@@ -83,14 +83,6 @@ class WideLayers:
             if self.graph.successors[0, actor] != NOWHERE:
                 node = np.array([int(self.graph.successors[0, actor]) * self._actors + actor], np.int64)
                 self._here.setdefault(1, []).append((node, np.full(1, -1, np.int64)))
-
-    def _expand(self, states: Ints) -> None:
-        """States are expanded in the order of their numbers: all up to the last one wanted."""
-        wanted = int(states.max()) + 1
-        while self.breadth.expanded < wanted:
-            last = min(len(self.graph), self.breadth.expanded + CHUNK)
-            self.graph.expand(self.breadth.expanded, last)
-            self.breadth.expanded = last
 
     def _visit(self, length: int, many: list[tuple[Ints, Ints]]) -> None:
         nodes = np.concatenate([nodes for nodes, _ in many])
@@ -109,7 +101,7 @@ class WideLayers:
             return
         self._came[nodes] = came
         states, last = nodes // self._actors, nodes % self._actors
-        self._expand(states)
+        self.graph.expand(states)
         for index in np.flatnonzero(np.isin(states, list(self.graph.goals_of))):
             self._meet(self.graph.goals_of[int(states[index])][0], int(came[index]), int(last[index]))
             return

@@ -52,7 +52,7 @@ class WideSearch:
             if self.layers is None and self.bound is None and not self.graph.goals:
                 self.breadth.advance(seconds, states)
             if self.layers is None and (self.bound is not None or self.graph.goals):
-                self.layers = WideLayers(self.breadth, self.bound)
+                self.layers = WideLayers(self.graph, self.bound)
             if self.layers is not None:
                 self.layers.advance(seconds)
         except Collision:  # two states with one hash: once in a very long while; other random numbers tell them apart
