@@ -8,9 +8,13 @@ from html import escape
 import ipywidgets as widgets
 
 from p2plab.check import Search, Violation
+from p2plab.check.picture import MOST, picture_of
 from p2plab.check.report import headline
 from p2plab.lab.frame import Frame, row
+from p2plab.lab.pane import BokehPane
 from p2plab.lab.session import Session
+from p2plab.views.figures_more import state_graph_figure
+from p2plab.views.graph_picture import depth_of, state_graph
 
 #: The kernel is busy for at most about this long (seconds) before it listens to the page again.
 SLICE = 0.05
@@ -31,7 +35,8 @@ class Checker:
         self.stop = frame.button("cancel", "stop the search and say how far it came", self._cancel)
         self.stop.layout.display = "none"
         self.words = widgets.HTML()
-        self.box = row(self.start, self.stop, self.words)
+        self.graph = widgets.VBox()
+        self.box = widgets.VBox([row(self.start, self.stop, self.words), self.graph])
 
     def _begin(self) -> None:
         settings = dict(self.session.run.settings)
@@ -76,8 +81,22 @@ class Checker:
             self.session.show(verdict.run)
             said = f'<span role="alert">{said}. It is open here: {escape(verdict.what)}.</span>'
         self.words.value = f'<span data-view="check">{said}</span>'
+        self._draw()
         self.frame.refresh()
         return False
+
+    def _draw(self) -> None:
+        """The explored states, where they are few enough to be told apart."""
+        assert self.search is not None
+        graph = self.search.graph
+        if graph is None or len(graph) > MOST:
+            self.graph.children = ()
+            return
+        seen = picture_of(graph)
+        pane = BokehPane("state-graph", state_graph_figure(depth_of(seen)), state_graph(seen))
+        folded = widgets.Accordion([pane])
+        folded.titles = (f"the {len(seen.nodes)} states of this search",)
+        self.graph.children = (folded,)
 
     def _show(self, running: bool) -> None:
         assert self.search is not None

@@ -89,11 +89,11 @@ def timeline_figure(run: Run) -> Any:
         line_width=0.5, legend_field="kind",
     )  # fmt: skip
     legend_above(plot)
-    marks = new_source("marks", "x", "y", "label", "colour")
+    marks = new_source("marks", "x", "y", "label", "colour", "align", "dx")
     plot.scatter("x", "y", source=marks, marker="x", size=18, line_width=4, color="colour")
     plot.text(
-        "x", "y", text="label", source=marks, x_offset=12, y_offset=-10, text_font_size=FONT, text_color=RED,
-        text_font_style="bold", background_fill_color=PAPER, background_fill_alpha=0.85,
+        "x", "y", text="label", source=marks, x_offset="dx", y_offset=-10, text_align="align", text_font_size=FONT,
+        text_color=RED, text_font_style="bold", background_fill_color=PAPER, background_fill_alpha=0.85,
     )  # fmt: skip
     cursor = new_source("cursor", "x", "label")
     plot.ray("x", 0, angle=90, angle_units="deg", length=0, source=cursor, line_color=INK, line_dash="dashed")

@@ -88,3 +88,19 @@ def call_graph_figure() -> Any:
     plot.text("x", "y", text="label", source=parties, **LABEL)
     plot.axis.visible = False
     return plot
+
+
+def state_graph_figure(depth: int) -> Any:
+    """Feeds on ``nodes`` and ``steps`` of :func:`~p2plab.views.graph_picture.state_graph`."""
+    across, down = Range1d(start=-0.6, end=depth + 1.2), Range1d(start=0, end=1)
+    plot = new_figure("Every state that the search met", x_range=across, y_range=down, height=360)
+    steps = new_source("steps", "x0", "y0", "x1", "y1", "actor", "colour")
+    plot.segment("x0", "y0", "x1", "y1", source=steps, line_color="colour", line_width=1.3, legend_field="actor")
+    nodes = new_source("nodes", "x", "y", "label", "colour", "size", "hover")
+    drawn = plot.scatter("x", "y", size="size", source=nodes, fill_color="colour", line_color=INK)
+    plot.text("x", "y", text="label", source=nodes, x_offset=9, **(LABEL | {"text_align": "left"}))
+    plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
+    legend_above(plot)
+    plot.yaxis.visible = False
+    plot.xaxis.axis_label = "steps from the start"
+    return plot

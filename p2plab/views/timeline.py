@@ -55,9 +55,12 @@ def timeline(run: Run, step: int, board: Board) -> Picture:
             + (f" to {bar.last}" if bar.last > bar.first else "")
             + f": {bar.label}",
         )
-    marks = Table("x", "y", "label", "colour")
+    marks = Table("x", "y", "label", "colour", "align", "dx")
     for finding in _firsts(board):
-        marks.row(x=finding.step, y=lanes.index(finding.actor) + 0.5, label=finding.rule, colour=RED)
+        # A word at the right end is written to the left of its mark, or the page would cut it off.
+        align, dx = ("right", -12) if finding.step > 0.7 * len(run) else ("left", 12)
+        y = lanes.index(finding.actor) + 0.5
+        marks.row(x=finding.step, y=y, label=finding.rule, colour=RED, align=align, dx=dx)
     cursor: dict[str, list[Any]] = {"x": [step], "label": [f"step {step}"]}
     return Picture(_words(run, step, board), {"bars": bars.columns, "marks": marks.columns, "cursor": cursor})
 

@@ -246,6 +246,8 @@ def test_check_finds_the_smallest_story_and_opens_it():
     assert "workbench BREAKS obedience: 2 switches" in lab.checker.words.value
     assert "<b>obedience</b>" in lab.verdict.value
     assert not lab.checker.start.disabled
+    assert lab.checker.graph.children[0].children[0].alt.startswith("State graph of the search:")
+    assert "Broken: obedience." in lab.checker.graph.children[0].children[0].alt
     good = Lab("defrag-obedient")
     good.checker.start.click()
     assert "HOLDS in every order of events" in good.checker.words.value
