@@ -9,7 +9,7 @@ import difflib
 import importlib
 import pkgutil
 
-from p2plab.catalog import core, defrag, exporters, importers, wirings
+from p2plab.catalog import core, defrag, exporters, fate, importers, wirings
 from p2plab.catalog.case import BROKEN, GOOD, Case
 from p2plab.core.errors import BadInput
 from p2plab.core.scenario import Scenario
@@ -29,8 +29,13 @@ CASES: dict[str, Case] = _cases()
 
 #: Every scene by its name.
 SCENES: dict[str, Scenario] = {
-    scene.name: scene for scene in (*defrag.SCENES, *wirings.SCENES, *(case.scenario for case in CASES.values()))
+    scene.name: scene
+    for scene in (*defrag.SCENES, *wirings.SCENES, *fate.SCENES, *(case.scenario for case in CASES.values()))
 }
+
+
+#: Rooms above this one that bring scenes of their own: asked, by name only, for what is not found here.
+ROOMS_ABOVE = ("p2plab.designs",)
 
 
 def find(name: str) -> Scenario:
@@ -39,6 +44,10 @@ def find(name: str) -> Scenario:
         return SCENES[name]
     if name.upper() in CASES:
         return CASES[name.upper()].scenario
+    for room in ROOMS_ABOVE:
+        more: dict[str, Scenario] = importlib.import_module(room).SCENES
+        if name in more:
+            return more[name]
     near = difflib.get_close_matches(name, SCENES, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise BadInput(f"there is no scene {name[:60]!r}; there are {', '.join(SCENES)}{hint}")

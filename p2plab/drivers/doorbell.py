@@ -31,6 +31,4 @@ class Doorbell(Exporter):
 
     async def p2p_unmap(self, vma: Vma, peer: Peer, start: int, end: int, pa: list[int]) -> int:
         """Note that the addresses are back."""
-        async with self.lock:
-            self.strike(peer, start, end)
-        return 0
+        return await self.take_back(peer, start, end)

@@ -6,11 +6,9 @@ import errno
 
 from p2plab.core.actors import step, wait_event
 from p2plab.core.errors import KernelError
-from p2plab.core.events import emit
 from p2plab.mm import Vma
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.contract import Peer
-from p2plab.p2p.exporter_events import MoveBegun
 from p2plab.p2p.memory import BufferObject
 from p2plab.p2p.placing import Placing
 
@@ -38,9 +36,7 @@ class Gpu(Placing):
 
     async def p2p_unmap(self, vma: Vma, peer: Peer, start: int, end: int, pa: list[int]) -> int:
         """Note that the addresses are back."""
-        async with self.lock:
-            self.strike(peer, start, end)
-        return 0
+        return await self.take_back(peer, start, end)
 
     async def defrag(self) -> None:
         """Close the holes of the aperture: each object in the way is taken back first, then moved."""
@@ -51,10 +47,12 @@ class Gpu(Placing):
 
     async def evict(self) -> None:
         """Take the least recently used object out of the aperture, to make room. -ENOSPC if nothing may go."""
-        thing = self.least_recent()
-        if thing is None:
-            raise KernelError("ENOSPC", "every object in the aperture is reserved")
-        await self.begin_move(thing)
+        async with self.lock:
+            thing = self.least_recent()
+            if thing is None:
+                raise KernelError("ENOSPC", "every object in the aperture is reserved")
+            self.mark_moving(thing)
+        await self.invalidate(thing)
         async with self.lock:
             await step(f"evicts {thing.name}", lambda: self._finish(thing, to_ram=False))
 
@@ -67,8 +65,7 @@ class Gpu(Placing):
     async def begin_move(self, thing: BufferObject) -> None:
         """From here on ``p2p_map`` waits; then everybody who mapped the object gives it back."""
         async with self.lock:
-            thing.moving = True
-            emit(MoveBegun(self.name, thing.name))
+            self.mark_moving(thing)
         await self.invalidate(thing)
 
     def _finish(self, thing: BufferObject, to_ram: bool) -> None:

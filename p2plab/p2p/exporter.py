@@ -59,6 +59,8 @@ class Exporter(VmOperations):
     def reaches(self, peer: Peer) -> bool:
         """Whether the peer's accesses would arrive at our BAR, by the rules of the year."""
         machine = self.machine if self.fabric is None else self.fabric.machine
+        if peer.bdf not in machine:
+            return False  # not a PCI function of this machine: the kernel refuses such a client
         if self.rules == "as-posted":
             return pci_test_p2p(machine, self.bdf, peer.bdf, "as posted")
         reach = reach_2019 if self.rules == "rfc2019" else reach_today
@@ -90,13 +92,29 @@ class Exporter(VmOperations):
         emit(Lent(self.name, peer.name, self.object_behind(vma).name, start, tuple(pa), kinds))
 
     def strike(self, peer: Peer, start: int, end: int) -> None:
-        """Take ``[start, end)`` of a peer out of the books, and out of the IOMMU."""
+        """Take ``[start, end)`` of a peer out of the books, and out of the IOMMU.
+
+        -EINVAL, with nothing changed, if a page of it is not lent to that peer: given back twice, or another's.
+        """
+        keys = [(peer.name, page) for page in range(start, end, PAGE_SIZE)]
+        strange = [key for key in keys if key not in self.lent]
+        if strange:
+            raise KernelError("EINVAL", f"{len(strange)} pages from {strange[0][1]:#x} are not lent to {peer.name}")
         iommu = self.fabric.iommu if self.fabric is not None else None
-        for page in range(start, end, PAGE_SIZE):
-            address = self.lent.pop((peer.name, page), None)
-            if iommu is not None and address is not None and iommu.translate(peer.name, address) is not None:
+        for key in keys:
+            address = self.lent.pop(key)
+            if iommu is not None and iommu.translate(peer.name, address) is not None:
                 iommu.unmap(peer.name, address)
         emit(LendingEnded(self.name, peer.name, start, end))
+
+    async def take_back(self, peer: Peer, start: int, end: int) -> int:
+        """What ``p2p_unmap`` does in most drivers: under the lock, out of the books; 0 or -EINVAL."""
+        async with self.lock:
+            try:
+                self.strike(peer, start, end)
+            except KernelError as error:
+                return -error.errno
+            return 0
 
     def revoke(self, thing: BufferObject) -> None:
         """After everybody was told: where an IOMMU is on, no address that was lent for the object leads to it."""

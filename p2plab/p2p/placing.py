@@ -6,7 +6,7 @@ from p2plab.core.actors import step
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.p2p.exporter import Exporter
-from p2plab.p2p.exporter_events import MoveEnded
+from p2plab.p2p.exporter_events import MoveBegun, MoveEnded
 from p2plab.p2p.memory import BufferObject
 
 #: What to do where the aperture has no room: the predictability policies of the thread.
@@ -99,17 +99,26 @@ class Placing(Exporter):
         return [self.memory.objects[name] for name in dict.fromkeys(owner[0] for owner in names if owner)]
 
     def pull_down(self, thing: BufferObject) -> None:
-        """Move an object to its place in the compacted aperture; nothing if it left the aperture meanwhile."""
-        plan = self.aperture.compacted()
+        """Move an object to the first hole that holds it, its own place counted as free.
+
+        The hole is looked for now and not when the defragmentation began: ``p2p_map`` may have placed something since.
+        """
         self.revoke(thing)
         mine = [slot for slot in self.aperture.slots_of(thing) if slot is not None]
         frames = [self.aperture.shows[slot] for slot in mine]
         for slot in mine:
             self.aperture.free(slot)
-        for slot, frame in zip(mine, frames, strict=True):
+        first = next((first for first, length in self.aperture.free_runs() if length >= len(mine)), None)
+        places = mine if first is None else range(first, first + len(mine))
+        for slot, frame in zip(places, frames, strict=True):
             if frame is not None:
-                self.aperture.take(plan[slot], frame)
+                self.aperture.take(slot, frame)
         self.finish_move(thing)
+
+    def mark_moving(self, thing: BufferObject) -> None:
+        """From here on ``p2p_map`` waits for the end of the move. Under the BAR lock."""
+        thing.moving = True
+        emit(MoveBegun(self.name, thing.name))
 
     def finish_move(self, thing: BufferObject) -> None:
         """The object is where it will stay: ``p2p_map`` may answer again."""

@@ -298,3 +298,31 @@ def test_a_kernel_user_has_no_vma_to_ask_through(kit):
             KernelUser("nvmet", k.nic.bdf).map(k.gpu, "A")
 
     kit().run(story)
+
+
+def test_giving_back_twice_is_refused_and_changes_nothing(kit):
+    """-EINVAL the second time, and for pages that another importer was lent."""
+
+    async def story(k: Kit) -> None:
+        await k.mmap()
+        mine, other = await k.map(0, 2), await k.map(0, 2, peer=Peer("nic2", k.nic.bdf))
+        await k.unmap(mine)
+        before = dict(k.gpu.lent)
+        assert await k.gpu.p2p_unmap(mine[0].vma, k.nic, k.base, k.base + 2 * PAGE_SIZE, addresses(mine)) == -22
+        assert await k.gpu.p2p_unmap(mine[0].vma, k.nic, k.base, k.base + PAGE_SIZE, addresses(other)) == -22
+        assert dict(k.gpu.lent) == before
+        await k.unmap(mine)
+
+    said = [event.result for event in kinds(kit().run(story), "Returned") if event.function == "p2p_unmap"]
+    assert said == ["", "-22"]
+
+
+def test_a_device_that_the_machine_does_not_have_is_refused(kit):
+    """As the kernel refuses a client that is no PCI function."""
+
+    async def story(k: Kit) -> None:
+        await k.mmap()
+        assert (await k.refused(peer=Peer("ghost", "0000:ff:1f.7"))).startswith("-EREMOTEIO")
+        assert (await k.refused(peer=Peer("ghost", "usb1"))).startswith("-EREMOTEIO")
+
+    kit().run(story)

@@ -19,8 +19,7 @@ class MixesUpPlaces(Gpu):
             if self.object_behind(vma).ram_frames:
                 for page in range(len(pa)):
                     self.aperture.free(1 + page)
-            self.strike(peer, start, end)
-        return 0
+        return await self.take_back(peer, start, end)
 
 
 class SecondUnmaps(Oversubscribed):
