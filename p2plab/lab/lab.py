@@ -25,7 +25,7 @@ FEWEST, RANDOM, CLOCK = "few switches", "random, by seed", "by clock"
 ORDERS = (FEWEST, RANDOM, CLOCK)
 
 #: The knobs that a first look needs; the others are folded away.
-FIRST_KNOBS = ("importer", "nic", "dma")
+FIRST_KNOBS = ("driver", "importer", "exporter", "wiring", "policy", "nic", "dma", "iommu")
 
 
 class Lab(Frame):
