@@ -90,7 +90,7 @@ class Importer(Tracked):
             sequence = self.exporter.sequence
             address = await step("p2p_map", lambda: self.exporter.place)
             await self.lock()
-            if await step("looks again", lambda: self._programmed(sequence, address)):
+            if await step("looks again", lambda s=sequence, a=address: self._programmed(s, a)):  # type: ignore[misc]
                 await self.unlock()
                 return
             await self.unlock()

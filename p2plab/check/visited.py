@@ -87,10 +87,7 @@ class Visited:
         wanted = self.count + more
         if wanted > len(self.hashes):
             size = max(wanted, len(self.hashes) + len(self.hashes) // 2)
-            self.rows = np.concatenate(
-                [self.rows[: self.count], np.zeros((size - self.count, self.rows.shape[1]), self.rows.dtype)]
-            )
-            self.hashes = np.concatenate([self.hashes[: self.count], np.zeros(size - self.count, np.uint64)])
+            self.rows, self.hashes = _longer(self.rows, self.count, size), _longer(self.hashes, self.count, size)
         while wanted * 3 > len(self._slots) * 2:
             self._rehash()
 
@@ -106,3 +103,10 @@ class Visited:
             self._slots[at[empty]] = todo[empty]
             todo = todo[self._slots[at] != todo]
             slots[todo] = (slots[todo] + 1) & (size - 1)
+
+
+def _longer(array: Ints, used: int, size: int) -> Ints:
+    """The used part of an array in one with more room; what is beyond is not set."""
+    longer: Ints = np.empty((size, *array.shape[1:]), array.dtype)
+    longer[:used] = array[:used]
+    return longer

@@ -20,7 +20,7 @@ from p2plab.check.visited import Visited
 Ints = npt.NDArray[Any]
 
 #: States expanded together: large enough for arrays to pay, small enough to stay in the cache.
-CHUNK = 1 << 14
+CHUNK = 1 << 15
 
 
 class WideGraph:
@@ -154,7 +154,9 @@ class WideGraph:
             states, leaves, memories = states[~broken], leaves[~broken], memories[~broken]
             if not states.size:
                 return
-        order = np.argsort(leaves, kind="stable")
+        # Numpy sorts 16-bit numbers by counting, several times faster.
+        keys = leaves.astype(np.int16) if len(self._leaves.all) < 1 << 15 else leaves
+        order = np.argsort(keys, kind="stable")
         states, leaves, memories = states[order], leaves[order], memories[order]
         rows = self.visited.rows[states]
         hashes = self.visited.hashes[states]

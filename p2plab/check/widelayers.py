@@ -35,11 +35,15 @@ class Breadth:
         """Go on for about that long, or until there are that many states; stops after the chunk that breaks something."""
         deadline = time.perf_counter() + seconds
         while not self.complete and not self.graph.goals and len(self.graph) <= states:
-            last = min(len(self.graph), self.expanded + CHUNK)
-            self.graph.expand(np.arange(self.expanded, last))
-            self.expanded = last
+            self.one_chunk()
             if time.perf_counter() > deadline:
                 return
+
+    def one_chunk(self) -> None:
+        """Expand the next states, whether or not something breaks."""
+        last = min(len(self.graph), self.expanded + CHUNK)
+        self.graph.expand(np.arange(self.expanded, last))
+        self.expanded = last
 
 
 class WideLayers:

@@ -8,6 +8,7 @@ from p2plab.check.quiet import maker
 from p2plab.check.recorder import Recorder
 from p2plab.check.steps import ABSENT
 from p2plab.check.watchdog import Watchdog
+from p2plab.check.wide import WideGraph
 from p2plab.rules.health import LockOrderKept, NoCrash
 from tests.check.programs import NeverTwice
 
@@ -37,6 +38,15 @@ def explored(graph: StateGraph, complete: bool) -> Explored:
             result.broken.add((keys[goal.state], actor, goal.broken.rule, what))
     result.at_rest = {keys[state] for state in graph.at_rest}
     return result
+
+
+def explored_wide(graph: WideGraph) -> Explored:
+    """A wide graph in the reference's terms."""
+    small = graph.small
+    small.rows = [graph.row(state) for state in range(len(graph))]
+    small.goals, small.transitions = graph.goals, graph.transitions
+    small.at_rest = graph.resting().tolist()
+    return explored(small, True)
 
 
 def reference(build, rules=RULES, limit=5_000) -> Explored:

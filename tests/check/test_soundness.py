@@ -3,6 +3,7 @@
 import pytest
 
 from p2plab.catalog import find
+from p2plab.check import wide, widelayers
 from p2plab.check.folds import Folds
 from p2plab.check.freeze import Freezer, Unfreezable
 from p2plab.check.graph import StateGraph
@@ -15,7 +16,7 @@ from p2plab.core.tracked import Footprint
 from p2plab.core.world import World
 from p2plab.rules import RULES as ALL_RULES
 from tests.check.every_order import outcome_of, outcomes
-from tests.check.gate import RULES, difference, memoised, reference
+from tests.check.gate import RULES, difference, explored_wide, memoised, reference
 from tests.check.programs import program, source
 
 #: A program with more states than this is left to the benchmark.
@@ -127,3 +128,27 @@ def test_a_local_configuration_without_its_value_stack_is_caught(monkeypatch):
         if expected is not None and {kind for kind, _ in expected} != told:
             return
     pytest.fail("nothing was noticed")
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_the_search_in_arrays_finds_what_the_small_one_finds(block, monkeypatch):
+    """The same states, and the same smallest story, cut into chunks of any size."""
+    monkeypatch.setattr(wide, "CHUNK", 1 + 3 * block)
+    monkeypatch.setattr(widelayers, "CHUNK", 1 + 3 * block)
+    for seed in range(6 * block, 6 * block + 6):
+        build = program(seed)
+        small = memoised(build, limit=SMALL)
+        if not small.complete:
+            continue
+        with Watchdog() as dog:
+            graph = wide.WideGraph(StateGraph(Recorder(maker(build, {}), dog), Folds(RULES)))
+            breadth = widelayers.Breadth(graph)
+            while not breadth.complete:
+                breadth.one_chunk()
+            assert difference(small, explored_wide(graph)) == "", source(seed)
+            layered = widelayers.WideLayers(wide.WideGraph(StateGraph(Recorder(maker(build, {}), dog), Folds(RULES))))
+            layered.advance(60)
+            layers = Layers(StateGraph(Recorder(maker(build, {}), dog), Folds(RULES)))
+            layers.advance(60)
+        found = [(switches, len(choices)) for switches, _, choices in layers.found]
+        assert ([(layered.found[0], len(layered.found[2]))] if layered.found else []) == found, source(seed)
