@@ -6,12 +6,14 @@ import pytest
 
 from p2plab.catalog import CASES, SCENES, find
 from p2plab.catalog.case import GOOD, Case
+from p2plab.catalog.defrag import BASE
 from p2plab.catalog.verdict import Verdict, board, seed_run, story_run, verdict
 from p2plab.cli import main
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.core.token import open_token, token_of
+from p2plab.pci import reach_2019, reach_today
 from p2plab.rules import PRICES, RULES
 from p2plab.rules.damage import damage
 
@@ -168,3 +170,43 @@ def test_every_knob_of_a_scene_can_be_turned(case: Case):
                 run = run.driven(by_text(case.scenario.story, strict=False), 5000)
                 if driver == GOOD:
                     assert board(run).findings == (), (knob.name, value)
+
+
+def test_an_acs_bit_changes_the_route_and_not_the_distance():
+    """C4: 2019 answers -2; today NOT_SUPPORTED with the same four steps inside, and through the host bridge on a Zen."""
+    before, after = (story_run(CASES["C4"]).at(step).things["exporters"][0].fabric.machine for step in (0, 23))
+    gpu, nic = "0000:03:00.0", "0000:04:00.0"
+    assert (reach_2019(before, gpu, nic).distance, reach_today(before, gpu, nic).distance) == (4, 4)
+    assert (reach_2019(after, gpu, nic).distance, reach_today(after, gpu, nic).distance) == (-2, -1)
+    assert reach_today(after, gpu, nic).steps == 4
+    zen = story_run(CASES["C4"], GOOD).world.things["exporters"][0].fabric.machine
+    assert (reach_today(zen, gpu, nic).map_type, reach_today(zen, gpu, nic).distance) == ("THRU_HOST_BRIDGE", 4)
+
+
+def test_a_bar_that_cannot_grow_has_its_old_size_back():
+    """C5: the kernel's -ENOSPC; only the driver that does not look lends addresses beyond its BAR."""
+    for driver in ("broken", GOOD):
+        world = story_run(CASES["C5"], driver).world
+        refused = [thing.refused for thing in world.objects if hasattr(thing, "refused")]
+        assert refused == ["ENOSPC"]
+        bar = next(r for r in world.things["machine"]["0000:03:00.0"].bars if r.index == 2)
+        assert bar.size == 128 << 20
+
+
+def test_the_reaper_s_call_is_refused_by_nobody_s_fault():
+    """C3: in the real kernel no listener is asked about a device vma without waiting."""
+    asked = [
+        (e.event.start, e.event.blockable)
+        for e in story_run(CASES["C3"], GOOD).log
+        if e.event.kind == "NotifierStart" and not e.event.blockable
+    ]
+    assert asked
+    assert all(start < BASE for start, _ in asked)
+
+
+def test_a_moving_mremap_raises_two_unmaps_over_the_old_range():
+    """F9: the second callback of the good twin finds nothing left and gives nothing back (invariant 32)."""
+    run = story_run(CASES["F9"], GOOD)
+    events = [(e.event.event, e.event.start) for e in run.log if e.event.kind == "NotifierStart"]
+    assert events == [("UNMAP", BASE), ("UNMAP", BASE)]
+    assert sum(e.event.kind == "P2PUnmapped" for e in run.log) == 1

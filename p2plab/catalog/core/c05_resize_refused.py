@@ -31,7 +31,7 @@ class TrustsTheResize(Gpu):
 
 
 class Resizes(Bench):
-    """The GPU's BAR 2 offers 128 MiB (as it is) and 512 MiB; the window above it holds 128 MiB and neighbours."""
+    """The GPU's BAR 2 offers 128 MiB, as it is, and 512 GiB, for which no window above has room."""
 
     def make_machine(self) -> Machine:
         """The recorded machine, with a Resizable BAR capability added to the GPU."""
