@@ -22,12 +22,13 @@ BELOW = {
     "drivers": {"core", "mm", "pci", "p2p"},
     "rules": {"core", "mm", "p2p"},
     "catalog": {"core", "mm", "pci", "p2p", "drivers", "rules"},
+    "designs": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog"},
     "conform": {"core", "mm", "pci"},
     "check": {"core", "mm", "p2p", "drivers", "rules", "catalog", "views"},
     "sweeps": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog"},
-    "views": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "conform", "check", "sweeps"},
-    "lab": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "check", "sweeps", "views"},
-    "cli": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "conform", "check", "sweeps", "views"},
+    "views": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "check", "sweeps"},
+    "lab": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "check", "sweeps", "views"},
+    "cli": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "check", "sweeps", "views"},
 }
 #: What a room may import from outside of the standard library.
 OUTSIDE = {

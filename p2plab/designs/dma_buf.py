@@ -1,0 +1,134 @@
+"""dma-buf: what the dynamic, the pinned and the revocable design share. Buffer, reservation lock, fences, attachments.
+
+Source: drivers/dma-buf/dma-buf.c and include/linux/dma-buf.h of Linux 6.12. One buffer only: the order of several
+reservation locks (ww_mutex, its acquire context and back-off) is left out, and so is the fence of the move itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from p2plab.core.actors import wait_event
+from p2plab.core.calls import called
+from p2plab.core.errors import KernelError
+from p2plab.core.events import emit
+from p2plab.core.locks import Mutex
+from p2plab.core.tracked import Tracked
+from p2plab.designs.events import FenceAdded
+
+if TYPE_CHECKING:
+    from p2plab.designs.importers import DmaBufImporter
+
+
+class DmaResv(Tracked):
+    """``struct dma_resv``: a lock, and the fences of those who use the buffer. A fence is a device with work to do."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lock = Mutex(f"{name}.resv")
+        self.fences: list[DmaBufImporter] = []
+
+    def add_fence(self, who: DmaBufImporter) -> None:
+        """``dma_resv_add_fence``, with the lock held: it signals when ``who`` has finished its transfer."""
+        self.fences.append(who)
+        emit(FenceAdded(who.name, self.name))
+
+    def unsignalled(self) -> tuple[str, ...]:
+        """Whose fences have not signalled."""
+        return tuple(who.name for who in self.fences if who.engine.queue)
+
+    async def wait(self) -> None:
+        """``dma_resv_wait_timeout``: until all fences have signalled. No lock is needed for that, and one may be held."""
+        await wait_event(lambda: not self.unsignalled(), f"fences of {self.name}", waits_for=self._engines)
+
+    def _engines(self) -> tuple[str, ...]:
+        return tuple(who.engine.name for who in self.fences if who.engine.queue)
+
+
+class Attachment(Tracked):
+    """``struct dma_buf_attachment``: one importer on one buffer. ``importer_ops`` False: it has no callbacks."""
+
+    def __init__(self, buf: DmaBuf, importer: DmaBufImporter) -> None:
+        self.buf = buf
+        self.importer = importer
+        self.dynamic = importer.dynamic
+        self.revocable = importer.revocable
+        self.peer2peer = importer.allow_peer2peer
+        self.pinned = False
+
+
+class DmaBuf(Tracked):
+    """``struct dma_buf``. ``callback``: the name of the importer's callback in the kernel of that design."""
+
+    def __init__(self, exporter: Any, callback: str = "move_notify") -> None:
+        self.name = "A"
+        self.exporter = exporter
+        self.callback = callback
+        self.resv = DmaResv("A")
+        self.attachments: list[Attachment] = []
+
+    async def attach(self, importer: DmaBufImporter) -> Attachment:
+        """``dma_buf_dynamic_attach``; raises what the exporter's ``attach`` says.
+
+        An importer without callbacks gets the buffer pinned and mapped here, once and for all.
+        """
+        attachment = Attachment(self, importer)
+        with called(self.exporter.name, "attach", importer.name, caller=importer.name):
+            self.exporter.attach(attachment)
+        if not attachment.dynamic:
+            async with self.resv.lock:
+                self.pin(attachment)
+        self.attachments.append(attachment)
+        return attachment
+
+    def pin(self, attachment: Attachment) -> None:
+        """``dma_buf_pin``, with the lock held: the exporter must not move it, for as long as it is pinned."""
+        with self._calls("pin", attachment):
+            self.exporter.pin(attachment)
+        attachment.pinned = True
+
+    def unpin(self, attachment: Attachment) -> None:
+        """``dma_buf_unpin``, with the lock held."""
+        with self._calls("unpin", attachment):
+            attachment.pinned = False
+
+    def map_attachment(self, attachment: Attachment) -> tuple[int, ...]:
+        """``dma_buf_map_attachment``, with the lock held: an address a page."""
+        with self._calls("map_dma_buf", attachment):
+            addresses: tuple[int, ...] = self.exporter.map_dma_buf(attachment)
+        attachment.importer.has(addresses)
+        return addresses
+
+    def unmap_attachment(self, attachment: Attachment) -> None:
+        """``dma_buf_unmap_attachment``, with the lock held. Nothing if nothing is mapped."""
+        if attachment.importer.held:
+            with self._calls("unmap_dma_buf", attachment):
+                attachment.importer.gives_back()
+
+    async def move_notify(self) -> None:
+        """``dma_buf_move_notify`` (2026: ``dma_buf_invalidate_mappings``), with the lock held: tell every dynamic importer."""
+        for attachment in list(self.attachments):
+            if attachment.dynamic:
+                with called(attachment.importer.name, self.callback, self.name, caller=self.exporter.name):
+                    await attachment.importer.move_notify(attachment)
+
+    async def detach(self, attachment: Attachment) -> None:
+        """``dma_buf_detach``: unmapped, unpinned, and no longer told anything."""
+        async with self.resv.lock:
+            self.unmap_attachment(attachment)
+            if attachment.pinned:
+                self.unpin(attachment)
+            self.attachments.remove(attachment)
+
+    def pinned(self) -> tuple[str, ...]:
+        """For whom it is pinned."""
+        return tuple(attachment.importer.name for attachment in self.attachments if attachment.pinned)
+
+    @contextmanager
+    def _calls(self, function: str, attachment: Attachment) -> Iterator[None]:
+        with called(self.exporter.name, function, attachment.importer.name, caller=attachment.importer.name):
+            if self.resv.lock.owner is None:
+                raise KernelError("EINVAL", f"{function} without {self.resv.lock.name}")
+            yield

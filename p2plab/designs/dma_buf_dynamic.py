@@ -1,0 +1,157 @@
+"""dma-buf with dynamic importers: the exporter moves the buffer, tells under the reservation lock, and waits for fences.
+
+Source: include/linux/dma-buf.h (bb42df4662a4, v5.7: ``move_notify``; v5.8: ``allow_peer2peer``),
+drivers/gpu/drm/amd/amdgpu/amdgpu_dma_buf.c for what an exporter does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from p2plab.core.actors import step
+from p2plab.core.errors import KernelError
+from p2plab.core.events import emit
+from p2plab.core.world import World
+from p2plab.designs.design import Cast, Play
+from p2plab.designs.dma_buf import Attachment, DmaBuf
+from p2plab.designs.events import Pinned, TopologyChecked
+from p2plab.designs.importers import DmaBufImporter, Fencing, Keeps, NoFence, NoPeer, NoZap, Pinning
+from p2plab.designs.stage import PAGES, Holder, Stage
+from p2plab.p2p.exporter_events import DeviceGone, Disaster
+from p2plab.pci import MapType
+
+
+class DmaBufGpu(Holder):
+    """amdgpu as exporter. Its buffers are ttm objects: a pinned one does not move (-EINVAL), no room is -ENOMEM."""
+
+    tells = True
+    waits_for_fences = True
+
+    def attach(self, attachment: Attachment) -> None:
+        """``amdgpu_dma_buf_attach``: no peer to peer where ``pci_p2pdma_distance`` is negative; main memory serves."""
+        kind = self.map_type(attachment.importer.peer)
+        if kind is MapType.NOT_SUPPORTED:
+            attachment.peer2peer = False
+        answer = str(kind) if attachment.peer2peer else f"{kind}, so peer2peer = false"
+        emit(TopologyChecked("gpu.attach", attachment.importer.name, answer))
+
+    def pin(self, attachment: Attachment) -> None:
+        """``amdgpu_dma_buf_pin``: into main memory (GTT), so that no pinned buffer blocks the device's memory."""
+        self._to_system_memory()
+        emit(Pinned(attachment.importer.name, "A", "system"))
+
+    def map_dma_buf(self, attachment: Attachment) -> tuple[int, ...]:
+        """``amdgpu_dma_buf_map``: device memory if the importer reaches it, else main memory. -ENOMEM, -ENODEV."""
+        if self.gone:
+            raise KernelError("ENODEV", f"{self.name} is gone ({self.gone})")
+        if not attachment.peer2peer and not self.buffer.ram_frames:
+            self._to_system_memory()
+        try:
+            return tuple(address for address, _ in self.place_of(self.buffer, 0, PAGES))
+        except KernelError as error:
+            raise KernelError("ENOMEM", f"ttm_bo_validate: {error.sentence}") from None  # it turns ENOSPC into ENOMEM
+
+    def _to_system_memory(self) -> None:
+        if not self.buffer.ram_frames:
+            self.move_to_ram(self.buffer)
+
+    async def wants(self, buf: DmaBuf, to_others: bool) -> None:
+        """Move the whole buffer: lock, tell, wait for fences, move, unlock. -EINVAL if it is pinned."""
+        async with buf.resv.lock:
+            if buf.pinned():
+                raise KernelError("EINVAL", f"moving of pinned buffers is forbidden: {', '.join(buf.pinned())} has it")
+            if self.tells:
+                await buf.move_notify()
+            if self.waits_for_fences:
+                await buf.resv.wait()
+            await step("moves A", self._move(to_others), duration=2)
+
+    def _move(self, to_others: bool) -> Callable[[], None]:
+        if self.buffer.ram_frames:
+            return self.pages_elsewhere
+        return self.give_away if to_others else self.move_down
+
+    async def unplug(self, buf: DmaBuf) -> None:
+        """``drm_dev_unplug``: tell, wait, and go. A buffer in main memory outlives the device: its file holds it."""
+        async with buf.resv.lock:
+            emit(Disaster(self.name, "unplug"))
+            self.gone = "unplug"
+            if not self.buffer.ram_frames:
+                await buf.move_notify()
+                await buf.resv.wait()
+            await step("gpu goes", self._power_off)
+
+    def _power_off(self) -> None:
+        self.aperture.powered = False
+        emit(DeviceGone(self.name, "unplug"))
+
+
+class Silent(DmaBufGpu):
+    """Moves without telling anybody."""
+
+    tells = False
+
+
+class NoWait(DmaBufGpu):
+    """Tells, and does not wait for the fences."""
+
+    waits_for_fences = False
+
+
+class DmaBufPlay(Play):
+    """The step list under dma-buf, whoever exports."""
+
+    later = False
+    exporter: DmaBufGpu
+    importer: DmaBufImporter
+    buf: DmaBuf
+
+    def __init__(self, world: World, stage: Stage, cast: Cast) -> None:
+        self.mm = stage.mm
+        self.exporter = self.exporters[cast.exporter](stage)
+        self.importer = self.importers[cast.importer](world, stage, self.exporter)
+        self.buf = DmaBuf(self.exporter)
+        self.later = cast.trouble == "later"
+        if cast.trouble == "no-room":
+            self.exporter.give_away()
+
+    async def set_up(self) -> None:
+        """The exporter's ioctl gives a file descriptor; the importer attaches."""
+        await self.importer.attach(self.buf)
+
+    async def map(self) -> None:
+        """``dma_buf_map_attachment`` under the reservation lock."""
+        await self.importer.map(self.buf)
+
+    async def take_back(self, first: int, last: int) -> None:
+        """A buffer moves as a whole, whatever part of it is wanted."""
+        await self.exporter.wants(self.buf, self.later)
+
+    async def unmap(self) -> None:
+        """``dma_buf_unmap_attachment``, ``dma_buf_detach``."""
+        await self.importer.unmap(self.buf)
+
+    async def unplug(self) -> None:
+        """The exporter's device goes."""
+        await self.exporter.unplug(self.buf)
+
+    async def exit(self) -> None:
+        """The importer's file is closed, which unmaps; then the address space goes, which no dma-buf hears of."""
+        await self.importer.unmap(self.buf)
+        await self.mm.exit()
+
+
+class DmaBufDynamic(DmaBufPlay):
+    """The step list with importers that have ``move_notify``."""
+
+    importers: ClassVar[dict[str, Any]] = {
+        "good": DmaBufImporter,
+        "fences": Fencing,
+        "no-peer": NoPeer,
+        "cannot-stop": Pinning,
+        "keeps": Keeps,
+        "broken": NoZap,
+        "no-fence": NoFence,
+    }
+    exporters: ClassVar[dict[str, Any]] = {"good": DmaBufGpu, "broken": Silent, "no-wait": NoWait}

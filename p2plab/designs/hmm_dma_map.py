@@ -1,0 +1,122 @@
+"""``hmm_dma_map_pfn``: an interval notifier on pages of a BAR; the DMA layer decides how they are reached.
+
+Source: mm/hmm.c upstream of 2025 (``hmm_dma_map_alloc``, ``hmm_dma_map_pfn``, ``hmm_dma_unmap_pfn``). BUS_ADDR: the bus
+address, nothing to unmap; THRU_HOST_BRIDGE: an IOVA with DMA_ATTR_MMIO; else DMA_MAPPING_ERROR. ``hmm_range_fault`` takes
+no reference, so that nothing but the notifier holds a move back.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from p2plab.core.actors import step
+from p2plab.core.calls import called
+from p2plab.core.errors import KernelError
+from p2plab.core.events import emit
+from p2plab.core.world import World
+from p2plab.designs.design import Cast
+from p2plab.designs.events import TopologyChecked
+from p2plab.designs.hmm_interval import HmmInterval, KeepsMirror, Mirror, NoRetry, NoZapMirror
+from p2plab.designs.pages import PgmapFile
+from p2plab.designs.stage import END, PAGES, START, Holder, Stage
+from p2plab.mm import MAP_SHARED, unmap_mapping_range
+from p2plab.p2p.exporter_events import DeviceGone, Disaster, MoveBegun
+from p2plab.pci import MapType
+
+
+class DmaMirror(Mirror):
+    """umem_odp of 2025: as any mirror, with ``hmm_dma_map_pfn``."""
+
+    def dma_map(self, first: int, last: int) -> tuple[int, ...]:
+        """``hmm_dma_map_pfn`` for each page; -EIO for DMA_MAPPING_ERROR."""
+        with called("dma", "hmm_dma_map_pfn", f"{first:#x}..{last:#x}", caller=self.name):
+            kind = self.exporter.map_type(self.peer)
+            emit(TopologyChecked("hmm_dma_map_pfn", self.name, str(kind)))
+            if kind is MapType.NOT_SUPPORTED:
+                raise KernelError("EIO", "hmm_dma_map_pfn: DMA_MAPPING_ERROR")
+            return self.addresses_of(first, last)
+
+
+class NoZapDmaMirror(NoZapMirror, DmaMirror):
+    """Does not wait for the beat that is under way."""
+
+
+class NoRetryDmaMirror(NoRetry, DmaMirror):
+    """Does not ask ``read_retry``."""
+
+
+class KeepsDmaMirror(KeepsMirror, DmaMirror):
+    """Cannot stop its device."""
+
+
+class PgmapGpu(Holder):
+    """A driver with pages of its BAR in processes: it zaps them from there, moves, and lets them fault in anew."""
+
+    tells = True
+
+    async def wants(self, file: PgmapFile, first: int, last: int, to_others: bool) -> None:
+        """A move of all of A; a part of it is only zapped."""
+        if (first, last) != (0, PAGES - 1):
+            await unmap_mapping_range(file.f_mapping, first, last)
+            return
+        async with self.lock:
+            self.buffer.moving = True
+            emit(MoveBegun(self.name, "A"))
+            if self.tells:
+                await unmap_mapping_range(file.f_mapping, 0, PAGES - 1)
+            await step("moves A", self._give_away if to_others else self.move_down, duration=2)
+
+    def _give_away(self) -> None:
+        self.give_away()
+        self.finish_move(self.buffer)
+
+    async def remove(self, file: PgmapFile) -> None:
+        """Zap, wait for the references (there are none but the mappings'), go."""
+        emit(Disaster(self.name, "unplug"))
+        self.gone = "unplug"
+        await unmap_mapping_range(file.f_mapping, 0, PAGES - 1)
+        await step("gpu goes", self._power_off)
+
+    def _power_off(self) -> None:
+        self.aperture.powered = False
+        emit(DeviceGone(self.name, "unplug"))
+
+
+class SilentPgmap(PgmapGpu):
+    """Moves without taking the pages out of the processes."""
+
+    tells = False
+
+
+class HmmDmaMap(HmmInterval):
+    """The step list with pages of a BAR and ``hmm_dma_map_pfn``."""
+
+    importers: ClassVar[dict[str, Any]] = {
+        "good": DmaMirror,
+        "cannot-stop": KeepsDmaMirror,
+        "keeps": KeepsDmaMirror,
+        "broken": NoZapDmaMirror,
+        "no-retry": NoRetryDmaMirror,
+    }
+    exporters: ClassVar[dict[str, Any]] = {"good": PgmapGpu, "broken": SilentPgmap}
+
+    def __init__(self, world: World, stage: Stage, cast: Cast) -> None:
+        self.mm = stage.mm
+        self.exporter = self.exporters[cast.exporter](stage)
+        self.importer = self.importers[cast.importer](world, stage, self.exporter)
+        self.pages = PgmapFile(self.exporter, struct_pages=cast.trouble != "no-pages")
+        self.exporter.full = cast.trouble == "no-room"
+        self.later = cast.trouble == "later"
+
+    async def set_up(self) -> None:
+        """The process maps the device's file; the importer listens to that range."""
+        await self.mm.mmap(START, END - START, flags=MAP_SHARED, file=self.pages)
+        await self.importer.listen()
+
+    async def take_back(self, first: int, last: int) -> None:
+        """Zap, move."""
+        await self.exporter.wants(self.pages, first, last, self.later)
+
+    async def unplug(self) -> None:
+        """The PCI device is removed."""
+        await self.exporter.remove(self.pages)

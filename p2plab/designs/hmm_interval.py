@@ -1,0 +1,215 @@
+"""``mmu_interval_notifier`` with ``hmm_range_fault``: the device mirrors ordinary memory, and the kernel moves it.
+
+Source: Documentation/mm/hmm.rst, mm/hmm.c, mm/mmu_notifier.c, lib/test_hmm.c of Linux 6.12. The notifier is that of
+:mod:`p2plab.mm.interval`, which agrees with the recordings. ``hmm_range_fault`` here takes no snapshot without faulting.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from p2plab.core.actors import step
+from p2plab.core.calls import called
+from p2plab.core.errors import KernelError
+from p2plab.core.events import emit
+from p2plab.core.world import World
+from p2plab.designs.design import Cast, Play
+from p2plab.designs.device import Device
+from p2plab.designs.stage import END, PAGES, START, OrdinaryMemory, Stage
+from p2plab.mm import (
+    MAP_SHARED,
+    PAGE_SIZE,
+    VM_DEVICE,
+    AddressSpace,
+    File,
+    MmuIntervalNotifier,
+    MmuNotifierRange,
+    mmu_interval_notifier_insert,
+    mmu_interval_read_begin,
+    mmu_notifier_invalidate_range_end,
+    mmu_notifier_invalidate_range_start,
+)
+from p2plab.mm.gup import faultin, vma_refuses
+from p2plab.p2p.events import MapRetried
+
+
+async def hmm_range_fault(mm: AddressSpace) -> None:
+    """Every page of the range is present, under mmap_lock for reading; -EFAULT: no vma, no access, no struct page."""
+    for page in range(START, END, PAGE_SIZE):
+        await step(f"hmm_range_fault {page:#x}")
+        vma = mm.vma_lookup(page)
+        if vma is None or vma_refuses(vma, True):
+            raise KernelError("EFAULT", f"hmm_range_fault: {page:#x} has no page that could be mirrored")
+        await faultin(vma, page, True)
+
+
+class Mirror(Device, MmuIntervalNotifier):
+    """A device that faults: the loop of ``read_begin`` and ``read_retry``, and a callback that lets go (lib/test_hmm.c)."""
+
+    def __init__(self, world: World, stage: Stage, exporter: Any) -> None:
+        super().__init__(world, stage, exporter, stage.mm.name)
+        self.space_of = stage.mm
+
+    async def listen(self) -> None:
+        """``mmu_interval_notifier_insert``."""
+        await mmu_interval_notifier_insert(self, self.space_of, START, END - START)
+
+    async def map(self) -> None:
+        """read_begin, fault under mmap_lock, take the own lock, read_retry, map for DMA, program. -EFAULT, or -EIO."""
+        mm, times = self.space_of, 0
+        while not self.closed:
+            seq = await mmu_interval_read_begin(self)
+            async with mm.mmap_lock.read():
+                await hmm_range_fault(mm)
+            async with self.lock:
+                if not self.read_retry(seq):
+                    missing = [page for page in range(START, END, PAGE_SIZE) if page not in self.held]
+                    if missing and not self.closed:
+                        addresses = self.dma_map(missing[0], missing[-1])
+                        self.has(addresses, missing[0])
+                        await self.program(addresses, missing[0])
+                    return
+            times += 1
+            emit(MapRetried(self.name, times))
+
+    def dma_map(self, first: int, last: int) -> tuple[int, ...]:
+        """``dma_map_page`` for each page from address ``first`` to ``last`` that ``hmm_range_fault`` gave."""
+        with called("dma", "dma_map_page", f"{first:#x}..{last:#x}", caller=self.name):
+            return self.addresses_of(first, last)
+
+    def addresses_of(self, first: int, last: int) -> tuple[int, ...]:
+        """Where the pages from address ``first`` to ``last`` are now."""
+        found: tuple[int, ...] = self.exporter.addresses((first - START) // PAGE_SIZE, (last - START) // PAGE_SIZE)
+        return found
+
+    async def invalidate(self, range: MmuNotifierRange, cur_seq: int) -> bool:
+        """Store the sequence number, always; let go of what the range meets. False only where it must not sleep."""
+        if not range.blockable:
+            if not self.lock.trylock():
+                return False
+            self.set_seq(cur_seq)
+            idle = not self.held
+            self.lock.unlock()
+            return idle
+        async with self.lock:
+            self.set_seq(cur_seq)
+            gone = range.event in ("UNMAP", "RELEASE")
+            self.closed |= gone
+            if gone:
+                self.engine.abort()
+            start, end = max(range.start, START), min(range.end, END)
+            if any(start <= page < end for page in self.held):
+                await self.let_go(start, end)
+                if not gone:
+                    self.map_again()
+        return True
+
+    async def let_go(self, start: int, end: int) -> None:
+        """Translations out, what is under way lands, DMA addresses back."""
+        await self.forget(start, end)
+        self.gives_back(start, end)
+
+    async def unmap(self) -> None:
+        """The user gives the memory region back."""
+        async with self.lock:
+            self.closed = True
+            self.engine.abort()
+            await self.let_go(START, END)
+
+
+class NoZapMirror(Mirror):
+    """Gives back without waiting for the beat that is under way."""
+
+    drains = False
+
+
+class NoRetry(Mirror):
+    """Does not ask ``read_retry``."""
+
+    def read_retry(self, seq: int) -> bool:
+        """Always content."""
+        return False
+
+
+class KeepsMirror(Mirror):
+    """Stores the sequence number, and keeps everything: the device cannot stop."""
+
+    async def let_go(self, start: int, end: int) -> None:
+        """Nothing."""
+
+
+class Migration(OrdinaryMemory):
+    """The kernel moves a page: CLEAR to whoever listens, another frame, end (mm/migrate.c, ``try_to_migrate_one``)."""
+
+    tells = True
+
+    async def migrate(self, mm: AddressSpace, page: int) -> None:
+        """One page of A."""
+        at = START + page * PAGE_SIZE
+        range = MmuNotifierRange(mm, at, at + PAGE_SIZE, "CLEAR")
+        if self.tells:
+            await mmu_notifier_invalidate_range_start(range)
+        await step(f"migrates A[{page}]", lambda: self.new_frame(page))
+        if self.tells:
+            await mmu_notifier_invalidate_range_end(range)
+
+
+class SilentMigration(Migration):
+    """Moves pages without the notifier."""
+
+    tells = False
+
+
+class DeviceFile(File):
+    """Memory without struct page in the place of ordinary memory: a vma with VM_IO and VM_PFNMAP."""
+
+    has_pages = False
+
+    async def mmap(self, vma: Any) -> None:
+        """Mark it."""
+        vma.vm_flags |= VM_DEVICE
+
+
+class HmmInterval(Play):
+    """The step list on a process's ordinary memory."""
+
+    importers: ClassVar[dict[str, Any]] = {
+        "good": Mirror,
+        "cannot-stop": KeepsMirror,
+        "keeps": KeepsMirror,
+        "broken": NoZapMirror,
+        "no-retry": NoRetry,
+    }
+    exporters: ClassVar[dict[str, Any]] = {"good": Migration, "broken": SilentMigration}
+
+    def __init__(self, world: World, stage: Stage, cast: Cast) -> None:
+        self.mm = stage.mm
+        self.exporter = self.exporters[cast.exporter](stage)
+        self.importer = self.importers[cast.importer](world, stage, self.exporter)
+        size = 0 if cast.trouble == "no-room" else PAGES  # a page beyond the end of its file cannot be had
+        self.file: File = (DeviceFile if cast.trouble == "no-pages" else File)("A", size)
+        self.later = cast.trouble == "later"
+
+    async def set_up(self) -> None:
+        """The process maps shared memory; the importer listens to that range."""
+        await self.mm.mmap(START, END - START, flags=MAP_SHARED, file=self.file)
+        await self.importer.listen()
+
+    async def map(self) -> None:
+        """The retry loop."""
+        await self.importer.map()
+
+    async def take_back(self, first: int, last: int) -> None:
+        """The kernel compacts: page by page."""
+        for page in range(first, last + 1):
+            if self.later:
+                self.file.f_mapping.i_size = 0
+            await self.exporter.migrate(self.mm, page)
+
+    async def unmap(self) -> None:
+        """The user gives the memory region back."""
+        await self.importer.unmap()
+
+    async def exit(self) -> None:
+        """RELEASE, then UNMAP: the interval notifier hears both."""
+        await self.mm.exit()

@@ -1,0 +1,175 @@
+"""p2pdma: struct pages for a BAR, taken by get_user_pages with FOLL_PCI_P2PDMA. Nobody is told; references are counted.
+
+Source: drivers/pci/p2pdma.c, mm/gup.c (``is_valid_gup_args``, ``try_grab_folio``), kernel/dma/direct.c of Linux 6.12;
+v6.2 for user space (https://lwn.net/Articles/931668/).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from p2plab.core.actors import step, wait_event
+from p2plab.core.errors import KernelError
+from p2plab.core.events import emit
+from p2plab.core.world import World
+from p2plab.designs.design import Cast, Play
+from p2plab.designs.device import Device
+from p2plab.designs.events import ReferencePut, ReferenceTaken, TopologyChecked
+from p2plab.designs.pages import PgmapFile
+from p2plab.designs.stage import END, PAGES, START, Holder, Stage
+from p2plab.mm import MAP_SHARED, AddressSpace, get_user_pages, put_user_pages, unmap_mapping_range
+from p2plab.mm.folio import Folio
+from p2plab.p2p.exporter_events import DeviceGone, Disaster
+from p2plab.pci import MapType
+
+#: Flags of get_user_pages.
+FOLL_PCI_P2PDMA, FOLL_LONGTERM = "FOLL_PCI_P2PDMA", "FOLL_LONGTERM"
+
+
+async def pin_user_pages(mm: AddressSpace, who: str, flags: tuple[str, ...]) -> list[Folio]:
+    """``pin_user_pages`` on pages of a BAR: -EINVAL with both flags (a WARN), -EREMOTEIO without FOLL_PCI_P2PDMA."""
+    if FOLL_LONGTERM in flags and FOLL_PCI_P2PDMA in flags:
+        raise KernelError("EINVAL", "WARN: a long-term pin would keep the device from being unplugged")
+    folios = await get_user_pages(mm, START, PAGES, write=True, pin=True)
+    if FOLL_PCI_P2PDMA not in flags:
+        put_user_pages(folios, pin=True)
+        raise KernelError("EREMOTEIO", "these are pages of a BAR, and the caller does not set FOLL_PCI_P2PDMA")
+    for folio in folios:
+        emit(ReferenceTaken(who, f"A[{folio.index}]"))
+    return folios
+
+
+class DirectIo(Device):
+    """An NVMe driver doing O_DIRECT: it pins for the time of one transfer, and knows nothing of moves."""
+
+    flags: tuple[str, ...] = (FOLL_PCI_P2PDMA,)
+    pages: tuple[Folio, ...] = ()
+    waits = True  #: whether the pages are put only when the transfer has ended
+
+    async def map(self, mm: AddressSpace, exporter: PciP2pdma) -> None:
+        """Pin, then ``dma_map_sgtable``: -EREMOTEIO where the DMA layer finds that the device does not reach the BAR."""
+        self.pages = tuple(await pin_user_pages(mm, self.name, self.flags))
+        kind = exporter.map_type(self.peer)
+        await step("dma_map_sgtable", lambda: emit(TopologyChecked("dma_map_sgtable", self.name, str(kind))))
+        if kind is MapType.NOT_SUPPORTED:
+            self.put_pages()
+            raise KernelError("EREMOTEIO", f"dma_map_sgtable: {self.name} does not reach the BAR")
+        self.has(exporter.addresses())
+        await self.program(exporter.addresses())
+
+    async def dma(self) -> None:
+        """One request, to its completion."""
+        self.start_transfer()
+        if self.waits:
+            await self.completion()
+
+    async def unmap(self) -> None:
+        """``dma_unmap_sgtable``, ``unpin_user_pages``."""
+        if self.waits:
+            await self.completion()
+            await self.forget()
+        self.gives_back()
+        self.put_pages()
+
+    def put_pages(self) -> None:
+        """Within the running step: one reference less on each page."""
+        put_user_pages(list(self.pages), pin=True)
+        for folio in self.pages:
+            emit(ReferencePut(self.name, f"A[{folio.index}]"))
+        self.pages = ()
+
+
+class LongTerm(DirectIo):
+    """An RDMA memory region without page faults: pinned for as long as the user likes."""
+
+    flags = (FOLL_PCI_P2PDMA, FOLL_LONGTERM)
+
+
+class Unaware(DirectIo):
+    """A driver that was not taught about pages of a BAR."""
+
+    flags = ()
+
+
+class PutsEarly(DirectIo):
+    """Puts its pages while the transfer runs."""
+
+    waits = False
+
+
+class PciP2pdma(Holder):
+    """The exporter: it cannot ask for anything back; it waits until nobody has its pages."""
+
+    waits = True
+
+    async def wants(self, file: PgmapFile) -> None:
+        """The pages come back to the pool when the last reference goes; nobody can be asked to hurry."""
+        if self.waits:
+            await wait_event(lambda: not file.ops.users() and not file.f_mapping.i_mmap, "all pages put")
+        await step("reuses A", self.give_away)
+
+    async def remove(self, file: PgmapFile) -> None:
+        """``pci_p2pdma_release``: no new mmap, zap the process's mappings, wait for the references, go."""
+        emit(Disaster(self.name, "unplug"))
+        self.gone = "unplug"
+        await unmap_mapping_range(file.f_mapping, 0, PAGES - 1)
+        if self.waits:
+            await wait_event(lambda: not file.ops.users(), "percpu_ref of the pgmap is 0")
+        await step("gpu goes", self._power_off)
+
+    def _power_off(self) -> None:
+        self.aperture.powered = False
+        emit(DeviceGone(self.name, "unplug"))
+
+
+class DoesNotWait(PciP2pdma):
+    """Takes its pages away although somebody holds references."""
+
+    waits = False
+
+
+class P2pdmaPages(Play):
+    """The step list with pages of a BAR."""
+
+    importers: ClassVar[dict[str, Any]] = {
+        "good": DirectIo,
+        "cannot-stop": DirectIo,
+        "keeps": DirectIo,
+        "long-term": LongTerm,
+        "unaware": Unaware,
+        "broken": PutsEarly,
+    }
+    exporters: ClassVar[dict[str, Any]] = {"good": PciP2pdma, "broken": DoesNotWait}
+
+    def __init__(self, world: World, stage: Stage, cast: Cast) -> None:
+        self.mm = stage.mm
+        self.exporter = self.exporters[cast.exporter](stage)
+        self.importer = self.importers[cast.importer](world, stage, self.exporter)
+        self.file = PgmapFile(self.exporter, struct_pages=cast.trouble != "no-pages")
+        self.exporter.full = cast.trouble == "no-room"
+
+    async def set_up(self) -> None:
+        """The process maps ``p2pmem/allocate``."""
+        await self.mm.mmap(START, END - START, flags=MAP_SHARED, file=self.file)
+
+    async def map(self) -> None:
+        """Pin, and map for DMA."""
+        await self.importer.map(self.mm, self.exporter)
+
+    async def take_back(self, first: int, last: int) -> None:
+        """Wait."""
+        await self.exporter.wants(self.file)
+
+    async def unmap(self) -> None:
+        """The request ends, and the process unmaps."""
+        await self.importer.unmap()
+        await self.mm.munmap(START, END - START)
+
+    async def unplug(self) -> None:
+        """The PCI device is removed."""
+        await self.exporter.remove(self.file)
+
+    async def exit(self) -> None:
+        """The process dies: its mappings go, the request that is under way keeps its pages until it ends."""
+        await self.mm.exit()
+        await self.importer.unmap()

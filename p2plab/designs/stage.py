@@ -1,0 +1,167 @@
+"""The stage: one machine, one process, one exporter's memory, one importing device. The same under every design.
+
+Slot 0 of the aperture shows B of another process, slot 1 is a hole, slots 2 and 3 show A, which is lent. Who moves A
+down puts C, of the other process, where A ended: a device that did not hear of it writes into C.
+All figures (pages, slots) are illustrative.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from p2plab.catalog.defrag import BAR, BASE, GPU, NICS, recorded_machine
+from p2plab.core.errors import KernelError
+from p2plab.core.events import emit
+from p2plab.core.tracked import Tracked
+from p2plab.designs.events import PageMoved
+from p2plab.mm import LINUX_6_12, PAGE_SIZE, AddressSpace, Kernel
+from p2plab.p2p.aperture import Aperture
+from p2plab.p2p.contract import Peer
+from p2plab.p2p.fabric import Fabric
+from p2plab.p2p.memory import RAM_BASE, BufferObject, DeviceMemory, MainMemory
+from p2plab.p2p.placing import Placing
+from p2plab.pci import MapType, reach_today
+
+PAGES, SLOTS, AT = 2, 5, 2
+START, END = BASE, BASE + PAGES * PAGE_SIZE
+OTHER = "app2"
+
+
+class Stage(Tracked):
+    """What stands there before any design begins. ``reachable`` False puts the importer below another root port."""
+
+    def __init__(self, kernel: Kernel = LINUX_6_12, reachable: bool = True) -> None:
+        self.machine = recorded_machine()
+        self.mm = AddressSpace("app", kernel)
+        self.memory = DeviceMemory(2 * PAGES + 3)
+        bar = next(r for r in self.machine[GPU].bars if r.index == BAR)
+        self.aperture = Aperture("gpu", bar.start, SLOTS, self.memory)
+        self.fabric = Fabric(self.machine, None, MainMemory(4))
+        self.fabric.attach(GPU, BAR, self.aperture)
+        for name, owner, pages in (("B", OTHER, 1), ("A", "app", PAGES), ("C", OTHER, 1)):
+            self.memory.create(name, owner, pages)
+        self.aperture.place(self.memory.objects["B"])
+        self.aperture.place(self.memory.objects["A"], at=AT)
+        self.nic_bdf = NICS["same-switch" if reachable else "other-switch"]
+
+
+class Holder(Placing):
+    """An exporter's device: the aperture, its lock, and what every design does with them."""
+
+    full = False  #: whether nothing more can be lent, for whatever reason of its own
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__("gpu", GPU, stage.machine, stage.memory, stage.aperture, stage.fabric)
+
+    @property
+    def buffer(self) -> BufferObject:
+        """The object that is lent."""
+        thing: BufferObject = self.memory.objects["A"]
+        return thing
+
+    def addresses(self, first: int = 0, last: int = PAGES - 1) -> tuple[int, ...]:
+        """The bus addresses of pages ``first`` to ``last`` of A, where they are now."""
+        return tuple(self.place_of_page(self.buffer, page)[0] for page in range(first, last + 1))
+
+    def map_type(self, peer: Peer) -> MapType:
+        """``pci_p2pdma_map_type``: how the peer reaches our BAR."""
+        return reach_today(self.machine, self.bdf, peer.bdf).map_type or MapType.NOT_SUPPORTED
+
+    def move_down(self) -> None:
+        """Within the running step: A to the start of the hole, and C to where A ended."""
+        self.pull_down(self.buffer)
+        later = self.memory.objects["C"]
+        if None in self.aperture.slots_of(later):
+            self.aperture.place(later)
+
+    def pages_elsewhere(self) -> None:
+        """Within the running step: what of A is in main memory gets other frames (as if it had been swapped)."""
+        ram = self.fabric.ram if self.fabric is not None else None
+        assert ram is not None
+        for page in range(PAGES):
+            another_frame(ram, self.buffer, page)
+
+    def give_away(self) -> None:
+        """Within the running step: A's slots are free, and others get them: there is no room for A any more."""
+        self.take_out(self.buffer)
+        self.memory.create("D", OTHER, PAGES)
+        self.aperture.place(self.memory.objects["C"], at=AT)
+        self.aperture.place(self.memory.objects["D"])
+        self.full = True
+
+
+class OrdinaryMemory(Tracked):
+    """Main memory as the other end: a frame of it is always at its own address, and a page may get another frame."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.name = "mm"
+        self.bdf = "0000:00:00.0"
+        self.machine = stage.machine
+        self.fabric = stage.fabric
+        ram = stage.fabric.ram
+        assert ram is not None
+        self.memory: MainMemory = ram
+        self.aperture = Aperture("mm", RAM_BASE, len(ram.owners), ram)
+        self.buffer = ram.create("A", "app", PAGES)
+        self.buffer.ram_frames = self.buffer.frames
+        for frame in self.buffer.frames:
+            self.aperture.take(frame, frame)
+
+    def object_behind(self, _vma: Any) -> BufferObject:
+        """The process's object."""
+        return self.buffer
+
+    def frame_behind(self, vma: Any, address: int) -> str:
+        """``A[1]``: what a virtual address shows."""
+        return self.buffer.frame_name(vma.pgoff_of(address))
+
+    def addresses(self, first: int = 0, last: int = PAGES - 1) -> tuple[int, ...]:
+        """The bus addresses of pages ``first`` to ``last`` of A."""
+        return tuple(self.memory.address(self.buffer.frames[page]) for page in range(first, last + 1))
+
+    def new_frame(self, page: int) -> None:
+        """Within the running step: another frame for a page of A; somebody else gets the old one."""
+        old = self.buffer.ram_frames[page]
+        self.aperture.free(old)
+        another_frame(self.memory, self.buffer, page)
+        self.buffer.frames = self.buffer.ram_frames
+        self.aperture.take(self.buffer.frames[page], self.buffer.frames[page])
+        self.aperture.take(old, old)
+
+
+def another_frame(ram: MainMemory, thing: BufferObject, page: int) -> None:
+    """Within the running step: a page in main memory leaves its frame, which another process gets. -ENOMEM if none is free."""
+    free = [frame for frame, who in enumerate(ram.owners) if who is None]
+    if not free:
+        raise KernelError("ENOMEM", "no frame of main memory is free")
+    old, new = thing.ram_frames[page], free[0]
+    ram.owners[old], ram.owners[new] = None, (thing.name, page)
+    ram.content[new] = ram.content[old]
+    ram.generation[new] += 1
+    thing.ram_frames = tuple(new if frame == old else frame for frame in thing.ram_frames)
+    other = ram.create(f"C{page}", OTHER, 1)
+    other.ram_frames = other.frames
+    emit(PageMoved(thing.frame_name(page), ram.address(old)))
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of A as an importer knows it: the place of a vma in the views, where the design has none."""
+
+    vm_ops: Any
+    vm_private_data: BufferObject
+    vm_start: int = START
+
+    def pgoff_of(self, address: int) -> int:
+        """Which page of A an address is."""
+        return (address - self.vm_start) // PAGE_SIZE
+
+
+@dataclass(frozen=True)
+class Lease:
+    """One page that an importer has a DMA address for."""
+
+    vma: Window
+    page: int
+    address: int
