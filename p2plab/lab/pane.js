@@ -48,6 +48,18 @@ function keepKeys(event) {
   }
 }
 
+// ipywidgets gives the handle of a slider no name that a screen reader could say: its label's words become one.
+function nameSliders(box) {
+  const name = () => {
+    for (const slider of box.querySelectorAll(".widget-slider")) {
+      const words = slider.querySelector("label, .widget-label")?.textContent ?? "";
+      slider.querySelector("[role='slider']:not([aria-label])")?.setAttribute("aria-label", words);
+    }
+  };
+  name();
+  new MutationObserver(name).observe(box, { childList: true, subtree: true });
+}
+
 // What the model leaves out, one click away from every picture.
 function leavesOut(items) {
   const details = document.createElement("details");
@@ -89,6 +101,7 @@ function render({ model, el }) {
     if (guarded.dataset.p2plabKeys) return;
     guarded.dataset.p2plabKeys = "kept";
     guarded.addEventListener("keydown", keepKeys);
+    nameSliders(guarded);
   });
 
   // A click in the picture comes here from BokehJS (pane.py, TAP) and goes to Python; the views of other labs ignore it.

@@ -8,7 +8,7 @@ import ipywidgets as widgets
 
 from p2plab.core.errors import BadInput
 from p2plab.core.token import token_of
-from p2plab.lab.frame import Frame, row
+from p2plab.lab.frame import SNUG, Frame, row
 from p2plab.lab.journal import Journal
 from p2plab.lab.saver import Saver
 from p2plab.lab.session import Session
@@ -22,7 +22,9 @@ class Share:
         self.session = session
         self.journal = Journal(session.run.scenario.name)
         self.token = widgets.HTML()
-        self.paste = widgets.Text(placeholder="paste a token: p2p1.…", layout={"width": "420px"})
+        self.paste = widgets.Text(
+            description="token", placeholder="paste it here: p2p1.…", layout={"width": "420px"}, **SNUG
+        )
         self.paste.tooltip = "a token of any scene's run"
         self.opener = frame.button("open token", "show the run of a token", lambda: session.open(self.paste.value))
         self.saver = Saver()
