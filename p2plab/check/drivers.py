@@ -102,6 +102,8 @@ def _run(path: Path, dog: Watchdog) -> types.ModuleType:
         raise BadInput(f"{path} is not a Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules.setdefault(path.stem, module)  # dataclasses and inspect look their module up
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)  # a driver may import what lies beside it, as when it is run
     try:
         with dog.step():
             spec.loader.exec_module(module)
@@ -111,6 +113,8 @@ def _run(path: Path, dog: Watchdog) -> types.ModuleType:
         raise BadInput(f"{path.name} does not come to its end: its top level must only define things") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever somebody's file raises is said in a sentence
         raise BadInput(f"{path.name} raised {type(error).__name__}: {error}") from None
+    finally:
+        sys.path.remove(folder)
     return module
 
 

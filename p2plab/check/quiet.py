@@ -93,10 +93,9 @@ class QuietWorld(World):
         footprint = self.footprint = Footprint()
         self.events = []
         with self._as_running(name, footprint):
-            if op.guard is not None:
-                op.guard()
+            refused = actor.look()
             self.note(Stepped(op.label, op.duration))
-            actor.advance()
+            actor.advance(refused)
             self._report_crash(actor)
         return footprint
 
@@ -107,7 +106,7 @@ class QuietWorld(World):
         if op is None or op.guard is None:
             return op is not None, (), footprint
         with self._as_running(name, footprint):
-            if op.guard():
+            if self.actors[name].look() is not None or op.guard():
                 return True, (), footprint
             return False, op.waits_for() if op.waits_for is not None else (), footprint
 

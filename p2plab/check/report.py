@@ -46,7 +46,7 @@ def headline(answer: Verdict) -> str:
         return f"{answer.scene}: NOT DECIDED, {answer.why}{tried} ({what})"
     if not answer.complete:
         return f"{answer.scene} holds in every order with at most {answer.bound} switches; others not tried ({what})"
-    orders = f": {answer.orders:,} orders" if answer.orders is not None else ""
+    orders = f": {_count(answer.orders, 'order', 'orders')}" if answer.orders is not None else ""
     return f"{answer.scene} HOLDS in every order of events{orders} ({what})"
 
 

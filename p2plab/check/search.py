@@ -23,7 +23,7 @@ from p2plab.check.recorder import Recorder
 from p2plab.check.steps import NotDeterministic
 from p2plab.check.verdict import Effort, Incomplete, Pass, Verdict, Violation, switches_of
 from p2plab.check.watchdog import STEP_SECONDS, StepTooLong, Watchdog, where
-from p2plab.core.errors import BadInput
+from p2plab.core.errors import BadInput, P2PError
 from p2plab.core.events import Event
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
@@ -140,7 +140,7 @@ class Search:
             return
         if self._layers is None:
             self._folds = Folds([RULES[name] for name in self.rules])
-            graph = StateGraph(Recorder(self._maker(), self._dog), self._folds)
+            graph = StateGraph(self._recorder(), self._folds)
             self._layers = Layers(graph, self.bound)
         if self._wide is None:
             self._layers.advance(seconds, states=min(SMALL, self.most_states))
@@ -167,6 +167,15 @@ class Search:
         except ImportError:  # in a browser there may be no numpy: the small search goes on by itself
             return
         self._wide = WideSearch(graph, self.bound)
+
+    def _recorder(self) -> Recorder:
+        try:
+            return Recorder(self._maker(), self._dog)
+        except P2PError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever a class's __init__ raises is said in a sentence
+            at = where(error)
+            raise BadInput(f"the scene cannot be built: {type(error).__name__}: {error} (in {at})") from None
 
     def _maker(self) -> Callable[[], QuietWorld]:
         scene, knobs = self.scene, self.knobs

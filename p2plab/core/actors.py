@@ -84,10 +84,24 @@ class Actor:
         self.crash: BaseException | None = None
         self.ready = ready
 
-    def advance(self) -> None:
-        """Do the pending operation and run on to the next one (or from the start to the first)."""
+    def look(self) -> Exception | None:
+        """Evaluate the condition of an actor that steps, so that its reads are seen; what it raised, if it did."""
+        if self.op is not None and self.op.guard is not None:
+            try:
+                self.op.guard()
+            except Exception as error:  # noqa: BLE001  raised where the driver awaits, as `enabled` promised
+                return error
+        return None
+
+    def advance(self, refused: Exception | None = None) -> None:
+        """Do the pending operation and run on to the next one (or from the start to the first).
+
+        ``refused`` is what the condition raised: the driver's ``await`` raises it instead.
+        """
         try:
-            if self.op is None or self.op.effect is None:
+            if refused is not None:
+                nxt = self.coroutine.throw(refused)
+            elif self.op is None or self.op.effect is None:
                 nxt = self.coroutine.send(None)
             else:
                 try:
@@ -99,7 +113,7 @@ class Actor:
         except StopIteration:
             self.op = None
             return
-        except Exception as error:  # noqa: BLE001  a crash of driver code is a finding of the run, shown in its log
+        except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001  a crash of driver code is a finding
             self.op, self.crash = None, error
             return
         if not isinstance(nxt, Op):
@@ -114,9 +128,14 @@ class Actor:
 
     @property
     def enabled(self) -> bool:
-        """Whether a schedule may pick this actor now."""
+        """Whether a schedule may pick this actor now. A condition that raises lets it: its step will show the error."""
         op = self.op
-        return op is not None and (op.guard is None or bool(op.guard()))
+        if op is None or op.guard is None:
+            return op is not None
+        try:
+            return bool(op.guard())
+        except Exception:  # noqa: BLE001
+            return True
 
     def close(self) -> None:
         """Let go of the coroutine; a driver's ``finally`` that awaits again is cut short."""

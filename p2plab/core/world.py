@@ -162,10 +162,9 @@ class World:
         self.now = max(self.now, actor.ready)
         actor.ready = self.now + op.duration
         with self._as_running(actor.name, footprint):
-            if op.guard is not None:
-                op.guard()  # what the step depends on includes what its condition read
+            refused = actor.look()  # what the step depends on includes what its condition read
             self.note(Stepped(op.label, op.duration))
-            actor.advance()
+            actor.advance(refused)
             self._report_crash(actor)
 
     def why_not(self, choice: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from p2plab.catalog import find
 from p2plab.check import Incomplete, Pass, Search, Violation, breaks, check
 from p2plab.check.report import schedule_text
-from p2plab.core.actors import idle, step
+from p2plab.core.actors import idle, step, wait_event
 from p2plab.core.calls import called
 from p2plab.core.errors import BadInput
 from p2plab.core.locks import Mutex
@@ -399,3 +399,57 @@ def test_a_callback_must_be_async_and_take_what_it_is_given():
         Search(SCENE, importer=NotAsync)
     with pytest.raises(BadInput, match=r"TakesNothing.map takes \(\); it is called with \(start, end\)"):
         Search(SCENE, importer=TakesNothing)
+
+
+def test_drivers_that_fail_in_odd_ways_are_findings():
+    """A condition that raises, a recursion, an exit, a huge number: each a crash with its run."""
+
+    class Condition(ObedientNic):
+        async def map(self, start, end):
+            await wait_event(lambda: self.nothing, "never")
+
+    class Recursion(ObedientNic):
+        async def map(self, start, end):
+            await self.map(start, end)
+
+    class Exit(ObedientNic):
+        async def map(self, start, end):
+            raise SystemExit
+
+    class Huge(ObedientNic):
+        async def map(self, start, end):
+            await step("a long number", lambda: str(10**5000))
+
+    for driver, error in (
+        (Condition, "AttributeError"),
+        (Recursion, "RecursionError"),
+        (Exit, "SystemExit"),
+        (Huge, "ValueError: Exceeds the limit"),
+    ):
+        answer = check(SCENE, importer=driver)
+        assert isinstance(answer, Violation), (driver, answer)
+        assert answer.rule == "no-crash"
+        assert answer.what.startswith(f"nic crashed: {error}")
+
+
+def test_a_recursion_that_awaits_ends_in_a_sentence():
+    """Deeper and deeper, a step at a time: it cannot be frozen for ever, and is not followed for ever."""
+
+    class Deeper(ObedientNic):
+        async def map(self, start, end):
+            await step("one deeper")
+            await self.map(start, end)
+
+    answer = check(SCENE, importer=Deeper, budget=3.0)
+    assert not isinstance(answer, Pass)
+
+
+def test_a_class_that_cannot_be_built_is_bad_input():
+    """Its own ``__init__`` raises: the sentence says what and where."""
+
+    class Greedy(ObedientNic):
+        def __init__(self, *arguments, **keywords):
+            raise OSError("no more of these")
+
+    with pytest.raises(BadInput, match=r"the scene cannot be built: OSError: no more of these \(in .*Greedy.__init__"):
+        check(SCENE, importer=Greedy)

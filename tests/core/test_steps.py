@@ -227,3 +227,44 @@ def test_run_alone_needs_nobody_else():
     assert run_alone(job) == "1 EBUSY"
     with pytest.raises(RuntimeError, match="alone, and waiting for ever: pigs fly"):
         run_alone(lambda: wait_event(lambda: False, "pigs fly"))
+
+
+def test_a_condition_that_raises_does_so_in_the_driver_s_own_await():
+    """The actor may step; its step is a crash like any other, or is handled."""
+
+    def build(world: World) -> None:
+        async def careless() -> None:
+            await wait_event(lambda: 1 / 0, "never")
+
+        async def careful() -> None:
+            try:
+                await wait_event(lambda: 1 / 0, "never")
+            except ZeroDivisionError:
+                await step("copes")
+
+        world.actor("careless", careless)
+        world.actor("careful", careful)
+
+    world = World(build)
+    assert world.enabled() == ["careless", "careful"]
+    assert follow(world, straight) == ("careless", "careful", "careful")
+    assert [str(e.event) for e in world.log if isinstance(e.event, Crashed)] == [
+        "crashed: ZeroDivisionError: division by zero (in "
+        "test_a_condition_that_raises_does_so_in_the_driver_s_own_await.<locals>.build.<locals>.careless.<locals>."
+        f"<lambda>:{build.__code__.co_firstlineno + 2})"
+    ]
+
+
+def test_a_driver_that_leaves_the_program_only_crashes_itself():
+    """``sys.exit()`` in a driver ends the driver."""
+
+    def build(world: World) -> None:
+        async def leaves() -> None:
+            await step("first")
+            raise SystemExit(3)
+
+        world.actor("leaves", leaves)
+
+    world = World(build)
+    follow(world, straight)
+    assert [e.event.error for e in world.log if isinstance(e.event, Crashed)] == ["SystemExit: 3"]
