@@ -89,6 +89,7 @@ def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         shutil.copy(notebook, folder)
     port = _free_port()
     options = ["--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1", "--IdentityProvider.token="]
+    options.append("--LabApp.expose_app_in_browser=True")  # tests change the theme through it
     url = f"http://127.0.0.1:{port}"
     with _serving([sys.executable, "-m", "jupyterlab", *options], folder, f"{url}/api", tmp_path_factory):
         yield Server(url, folder)

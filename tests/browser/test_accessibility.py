@@ -1,0 +1,104 @@
+"""What axe-core finds in what we draw: nothing serious, in either theme; and the walk that needs no mouse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2plab.catalog import find
+from p2plab.core.run import Run
+from p2plab.core.schedule import by_text
+from p2plab.views.figures_page import page as page_of
+from tests.browser.axe import violations
+from tests.browser.conftest import Server, Watched
+from tests.browser.notebook import open_notebook, run_all, seq, wait_for_pictures, write_notebook
+
+LABS = ("Lab('defrag-ignorant')", "MachineLab('q35_switch2')", "MemoryLab('munmap')")
+
+
+def choose_theme(page: Any, name: str) -> None:
+    """As Settings, Theme does."""
+    page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", name)
+    page.wait_for_selector(f"body[data-jp-theme-name='{name}']", state="attached")
+
+
+def test_explorers_in_jupyterlab_have_no_serious_violation(lab_server: Server, watched: Watched):
+    """All three at once, with everything that folds unfolded, in light and in dark."""
+    page = watched.page
+    page.set_viewport_size({"width": 1280, "height": 5000})  # JupyterLab draws no cell that is far out of sight
+    cells = [f"from p2plab.lab import Lab, MachineLab, MemoryLab\n{first}" for first in LABS]
+    write_notebook(lab_server, "axe.ipynb", *cells)
+    open_notebook(page, lab_server, "axe.ipynb", simple=False)
+    run_all(page)
+    wait_for_pictures(page, "timeline", "address-map", "before-after")
+    page.evaluate("document.querySelectorAll('.p2plab-lab details').forEach(d => { d.open = true; })")
+    found = {}
+    try:
+        for theme in ("JupyterLab Light", "JupyterLab Dark"):
+            choose_theme(page, theme)
+            found[theme] = violations(page, ".p2plab-lab")
+    finally:
+        choose_theme(page, "JupyterLab Light")
+    lines = [f"{theme}: {line}" for theme, seen in found.items() for line in seen]
+    assert not lines, "\n".join(lines)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_without_a_kernel_has_no_serious_violation(tmp_path: Path, watched: Watched, scheme: str):
+    """At the break, where everything is said."""
+    scene = find("defrag-ignorant")
+    file = tmp_path / "run.html"
+    file.write_text(page_of(Run(scene).driven(by_text(scene.story))), encoding="utf-8")
+    page = watched.page
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{file.as_uri()}#32")
+    page.wait_for_selector("body[data-step='32']")
+    assert violations(page, "html") == []
+
+
+def test_map_dma_defrag_and_the_break_are_found_by_keyboard_alone(lab_server: Server, watched: Watched):
+    """Tab to a button, Space or Enter presses it; the break is said in a live region, and the focus can be seen."""
+    page = watched.page
+    write_notebook(lab_server, "tabs.ipynb", "from p2plab.lab import Lab\nLab('workbench', importer='ignorant')")
+    open_notebook(page, lab_server, "tabs.ipynb")
+    run_all(page)
+    wait_for_pictures(page)
+    page.locator(".p2plab-lab select").first.focus()
+    for name, key in (
+        ("map", "Space"),
+        ("start DMA", "Enter"),
+        ("step", "Space"),
+        ("step", "Space"),
+        ("step", "Space"),
+    ):
+        press_by_key(page, name, key)
+    press_by_key(page, "defrag", "Space")
+    press_by_key(page, "run on", "Enter")
+    verdict = page.locator("[data-view='verdict']")
+    assert verdict.get_attribute("role") == "alert"
+    assert verdict.inner_text().startswith("Broken: obedience at step ")
+    tab_to(page, "back")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert watched.ours == []
+
+
+def press_by_key(page: Any, name: str, key: str) -> None:
+    """Go to a button by Tab or Shift+Tab, press a key on it, and wait until the timeline is drawn anew."""
+    tab_to(page, name)
+    before = seq(page, "timeline")
+    page.keyboard.press(key)
+    page.wait_for_function(
+        "before => Number(document.querySelector(\"[data-pane='timeline']\").dataset.seq) > before", arg=before
+    )
+
+
+def tab_to(page: Any, name: str) -> None:
+    """Tab a little backwards, then forwards, then further back, until the button of that name has the focus."""
+    for key, times in (("Shift+Tab", 12), ("Tab", 60), ("Shift+Tab", 90)):
+        for _ in range(times):
+            if page.evaluate("document.activeElement.closest('.p2plab-lab button')?.innerText.trim()") == name:
+                return
+            page.keyboard.press(key)
+    raise AssertionError(f"no Tab leads to {name!r}")
