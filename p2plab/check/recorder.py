@@ -56,15 +56,23 @@ class Recorder:
         # What the step depends on is compared: this actor, and all cells. What others are about to do is not.
         world = self._worlds.pop(self._key(row), None) or self._replay(row, path(), self.columns.actors[actor])
         before = len(self.columns)
+        op = world.actors[self.columns.actors[actor]].op
+        label = op.label if op is not None else ""
+        # Only driver code is watched: an exception in the middle of the bookkeeping would leave half of it done.
         try:
             with self.dog.step():
                 enabled, waits, looked = world.probe(self.columns.actors[actor])
-                if enabled:
-                    self._record_step(world, row, actor)
-                else:
-                    self._record_blocked(world, row, actor, waits, looked)
+            if enabled:
+                cells = world.cells_as_they_are()
+                with self.dog.step():
+                    looked = world.go(self.columns.actors[actor])
         except StepTooLong as error:
             self._record_endless(world, row, actor, error)
+        else:
+            if enabled:
+                self._record_step(world, row, actor, label, cells, looked)
+            else:
+                self._record_blocked(world, row, actor, waits, looked)
         return len(self.columns) > before
 
     def audit(self, rows: Sequence[Row], path: Sequence[str]) -> None:
@@ -131,23 +139,21 @@ class Recorder:
         self.table.add(actor, row[actor], Reading(self._reads(looked, row), leaf))
         self._keep(world, row)
 
-    def _record_step(self, world: QuietWorld, row: Row, actor: int) -> None:
+    def _record_step(
+        self, world: QuietWorld, row: Row, actor: int, label: str, before: Cells, footprint: Footprint
+    ) -> None:
         name = self.columns.actors[actor]
-        op = world.actors[name].op
-        assert op is not None
-        before = world.cells_as_they_are()
-        footprint = world.go(name)
         after = world.cells_as_they_are()
         written = {(name_of(thing), attribute) for thing, attribute in footprint.writes}
-        self._check_cells(name, row, before, after, written, op.label)
-        self._check_others(world, row, actor, op.label)
+        self._check_cells(name, row, before, after, written, label)
+        self._check_others(world, row, actor, label)
         self._note_bindings(before, after, written)
         frozen = world.frozen_actor(name)
         local = self.columns.number(actor, frozen.value)
         self._note_local(actor, frozen, local)
         reads = self._reads(footprint, row)
         writes = ((actor, local), *self._writes(after, written))
-        leaf = Leaf(True, writes, self.table.number_of(tuple(world.events)), label=op.label)
+        leaf = Leaf(True, writes, self.table.number_of(tuple(world.events)), label=label)
         self.table.add(actor, row[actor], Reading(reads, leaf, tuple(sorted(written))))
         self._keep(world, _applied(row, leaf, len(self.columns)))
 
