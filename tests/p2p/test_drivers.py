@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import p2plab.drivers
+from p2plab.catalog import CASES
 from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.verdict import story_run
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import by_clock, by_seed, by_text
@@ -130,9 +132,6 @@ def test_commands_are_written_one_by_one():
 
 def test_half_of_a_split_mapping_is_mapped_again():
     """After a munmap of the middle the outer pages are given back with it, and asked for again."""
-    from p2plab.catalog import CASES
-    from p2plab.catalog.verdict import story_run
-
     run = story_run(CASES["F13"], "good")
     first = [(e.event.kind, len(e.event.addresses)) for e in run.log if e.event.kind in ("P2PMapped", "P2PUnmapped")]
     assert first[:2] == [("P2PMapped", 3), ("P2PUnmapped", 3)]
@@ -154,3 +153,13 @@ def test_only_a_call_that_may_not_block_is_refused_by_odp():
         assert nic._at_once(ask, 99) is True
         assert start not in nic.engine.table
         assert nic.invalidate_seq == 99
+
+
+def test_an_orderly_removal_waits_until_nothing_is_lent():
+    """Also for an answer that is still on its way to the importer when the disaster begins."""
+    run = Run(CASES["E12"].scenario, {"driver": "good"}).driven(by_text("app nic*5 gpu"))
+    assert run.world.why_not("gpu") == "gpu waits: nothing is lent any more"
+    assert dict(run.world.things["exporters"][0].lent)
+    run = run.driven(by_text("..."))
+    words = [e.event.kind for e in run.log if e.event.kind in ("Lent", "LendingEnded", "DeviceGone")]
+    assert words == ["Lent", "LendingEnded", "DeviceGone"]

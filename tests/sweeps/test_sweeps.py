@@ -124,3 +124,11 @@ def test_the_command_says_that_durations_are_illustrative(capsys):
     assert main(["sweep", "latency", "--seeds", "1", "--json"]) == 0
     assert "illustrative" in json.loads(capsys.readouterr().out)["note"]
     assert main(["sweep", "latency", "--seeds", "0"]) == 2
+
+
+def test_what_is_pinned_for_longer_does_more_harm():
+    """The same share of pins, sixteen times the lifetime: a smaller largest hole."""
+    found = fragmentation(seeds=8, shares=(0.1,), lifetimes=(1, 16))
+    quantity = "largest free run / free slots"
+    short, long = (found.series(f"lifetime x{factor}", quantity)[0].median for factor in (1, 16))
+    assert long < short - 0.1
