@@ -28,12 +28,14 @@ BELOW = {
     "sweeps": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog"},
     "views": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "check", "sweeps"},
     "lab": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "check", "sweeps", "views"},
-    "cli": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "check", "sweeps", "views"},
+    "course": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "check", "views"},
+    "cli": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "check", "sweeps", "views"} | {"course"},
 }
 #: What a room may import from outside of the standard library.
 OUTSIDE = {
     "check": {"numpy", "distributed", "dask"},
     "sweeps": {"numpy"},
+    "course": {"ipywidgets"},
     "lab": {"ipywidgets", "anywidget", "traitlets", "bokeh", "IPython", "numpy"},
 }
 #: The modules of views that draw; the others need nothing but Python.
@@ -60,6 +62,8 @@ def test_imports_point_down(file):
     """A room knows only those below it, and the standard library unless it is said otherwise."""
     room = file.relative_to(PACKAGE).parts[0]
     allowed = BELOW[room] | {room}
+    if file.name == "widgets.py" and room == "course":
+        allowed |= {"lab"}
     outside = {"bokeh"} if DRAWING.search(file.as_posix()) else OUTSIDE.get(room, set())
     for name in imports(file):
         first, _, rest = name.partition(".")

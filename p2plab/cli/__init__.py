@@ -24,11 +24,13 @@ COMMANDS = {
     "export": "export",
     "check": "check",
     "catalog": "catalog",
+    "designs": "designs",
     "sweep": "sweeps",
     "machine": "machine",
     "reach": "reach",
     "conform": "conform",
     "events": "events",
+    "mark": "mark",
     "doctor": "doctor",
 }
 

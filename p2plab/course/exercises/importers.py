@@ -1,0 +1,147 @@
+"""The exercises for an importer: six skeletons, each with its goal and a hint for what usually goes wrong."""
+
+from __future__ import annotations
+
+from p2plab.course.exercises.scenes import SCENES
+from p2plab.course.exercises.task import Exercise
+
+_MAP = """
+    async def map(self, start, end):
+        times = 0
+        while True:
+            sequence = await self.wait_until_valid()
+            async with self.mm.mmap_lock.read():
+                addresses = await self.p2p_map(start, end)
+                async with self.lock:
+                    if self.valid(sequence):
+                        await self.engine.program(start, addresses)
+                        return
+                    await self.p2p_unmap(start, end)
+            times = self.goes_round(times)
+"""
+_END = """
+    async def invalidate_range_end(self, range):
+        self.invalidation_ends(range)
+"""
+_OBEYS = """
+    async def invalidate_range_start(self, range):
+        async with self.lock:
+            self.invalidation_begins(range)
+            await self.let_go(*self.concerned(range))
+        return 0
+"""
+_HEAD = "class MyNic(Importer):"
+_NEVER = "your driver never gets that far in any order: does it map at all, and is the device programmed?"
+_HANGS = (
+    "somebody waits for ever: which lock does your callback take, and who may hold it while waiting for the callback?"
+)
+_GENERAL = {
+    "must-reach": _NEVER,
+    "no-deadlock": _HANGS,
+    "calls-return": _HANGS,
+    "lock-order": "two locks are taken in both orders; map takes mmap_lock first and self.lock inside, so keep to that",
+    "endless-step": "a loop without an await in it: every round must let others go on",
+    "retry-for-ever": "the loop goes round without anything having changed: wait for validity before you ask again",
+    "no-crash": "your code raised; the line is in the report. A KernelError from p2p_map may pass through to the user",
+    "balanced-unmap": "every page got from p2p_map is given back exactly once, also where a map is tried again",
+    "obedience": "compare with the three things that obeying is: clear, drain, p2p_unmap, all before you return",
+    "no-stale-dma": "the device used an address after it was taken back: clear the translations before you give pages back",
+    "programs-only-valid": "look again under self.lock, right before the device is told: self.valid(sequence)",
+    "stays-out-of-mm": "a callback takes no mmap_lock and looks no vma up: the caller may hold it, and the vma may be gone",
+    "vma-alive": "a vma pointer is good only inside the callback: give back everything of that vma (self.concerned)",
+}
+
+
+def _task(name: str, goal: str, skeleton: str, reach: tuple[str, ...] = ("P2PMapped",), **hints: str) -> Exercise:
+    named = {rule.replace("_", "-"): hint for rule, hint in hints.items()}
+    scene = SCENES[f"exercise-{name}"]
+    return Exercise(name, goal, "importer", scene, skeleton.strip() + "\n", {**_GENERAL, **named}, reach)
+
+
+TASKS = (
+    _task(
+        "obey",
+        "When the notifier calls, forget the range: translations out of the device, pages back to the exporter.",
+        f"""{_HEAD}{_MAP}
+    async def invalidate_range_start(self, range):
+        return 0    # write here: self.engine.clear(start, end), self.p2p_unmap(start, end)
+{_END}""",
+        obedience="your callback returned and something of the range was still held or translated: engine.clear, then "
+        "p2p_unmap, for [range.start, range.end), under self.lock",
+        programs_only_valid="begin the callback with self.invalidation_begins(range), under self.lock: that is what "
+        "makes self.valid(sequence) false",
+    ),
+    _task(
+        "obey-in-flight",
+        "The same while a transfer runs: a beat on the bus cannot be called back, it can only be waited for.",
+        f"""{_HEAD}{_MAP}
+    async def invalidate_range_start(self, range):
+        async with self.lock:
+            self.invalidation_begins(range)
+            await self.engine.clear(range.start, range.end)
+            await self.p2p_unmap(range.start, range.end)
+        return 0
+{_END}""",
+        ("P2PMapped", "BeatLanded"),
+        obedience="a beat was in flight when you returned (or pages were left): await self.engine.drain(start, end) after "
+        "the clear and before the p2p_unmap",
+        no_stale_dma="a beat landed after its page was given back: drain after the clear, so that no new beat begins",
+        no_deadlock="drain waits for beats that are under way; clear first, or new ones keep coming",
+    ),
+    _task(
+        "no-stale-map",
+        "Between p2p_map's answer and programming the device the range may be taken back: find out, and go again.",
+        f"""{_HEAD}
+    async def map(self, start, end):
+        async with self.mm.mmap_lock.read():
+            addresses = await self.p2p_map(start, end)
+            async with self.lock:
+                await self.engine.program(start, addresses)
+{_OBEYS}{_END}""",
+        ("P2PMapped", "BeatLanded"),
+        programs_only_valid="the answer was stale when the device got it: sequence = await self.wait_until_valid() "
+        "before p2p_map, and self.valid(sequence) under self.lock after it",
+        balanced_unmap="when the second look fails, give the pages back before you go round",
+    ),
+    _task(
+        "no-deadlock",
+        "Obey without ever waiting in a circle: the move waits for your callback, munmap holds mmap_lock while it calls.",
+        f"""{_HEAD}
+    async def map(self, start, end):
+        async with self.mm.mmap_lock.read(), self.lock:
+            addresses = await self.p2p_map(start, end)    # the exporter may be waiting for our callback
+            await self.engine.program(start, addresses)
+{_OBEYS}{_END}""",
+        no_deadlock="you hold a lock of your callback while you wait for somebody who waits for the callback: ask "
+        "p2p_map without self.lock, and take it afterwards to look again",
+        calls_return="somebody rests for ever inside a call: p2p_map may wait for a move, and the move for your callback",
+    ),
+    _task(
+        "partial-ranges",
+        "Let go of what the range names, whatever part of yours that is. More is legal and slow; less is stale.",
+        f"""{_HEAD}{_MAP}
+    async def invalidate_range_start(self, range):
+        async with self.lock:
+            self.invalidation_begins(range)
+            first = min(self.held, default=range.start)
+            await self.let_go(first, first + PAGE_SIZE)    # which pages?
+        return 0
+{_END}""",
+        obedience="some page of the range was left: let go of [range.start, range.end), whatever part of yours that is",
+        balanced_unmap="pages of a vma that was unmapped in part were never given back, or given back twice: for UNMAP let "
+        "go of everything you hold of that vma (self.concerned(range) says what)",
+    ),
+    _task(
+        "remap-after-defrag",
+        "The data is ready after the move: map again, so that the transfer can run. Nothing calls you for that.",
+        f"""{_HEAD}{_MAP}{_OBEYS}
+    async def invalidate_range_end(self, range):
+        self.invalidations -= 1    # the count is right; what was lost stays lost
+""",
+        ("P2PMapped", "BeatLanded"),
+        must_reach="after the move nobody maps again, so the doorbell rings for nothing: self.invalidation_ends(range) "
+        "calls self.map_again() where something was lost",
+        no_deadlock="map from the callback and you wait for the move that waits for you: post it with self.map_again()",
+        calls_return="map from the callback and you wait for the move that waits for you: post it with self.map_again()",
+    ),
+)

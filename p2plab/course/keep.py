@@ -1,0 +1,146 @@
+"""What a learner wrote is never lost: each check saves the source, notes the outcome, and all of it exports to one file.
+
+The folder is ``P2PLAB_COURSE`` if that is set, else ``p2plab/course`` in the person's data folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from p2plab.core.errors import BadInput
+
+FORMAT = "p2plab hand-in 1"
+HEAD = "from p2plab.course.kit import *  # noqa: F403\n\n\n"
+#: No driver of an exercise is longer than this many characters.
+LONGEST_SOURCE = 200_000
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where the source is (empty: nowhere), and the sentence that says so."""
+
+    path: str
+    said: str
+
+    @property
+    def module(self) -> str:
+        """The name to import the saved file by."""
+        return Path(self.path).stem if self.path else "__main__"
+
+
+def folder() -> Path:
+    """Where this person's answers are."""
+    named = os.environ.get("P2PLAB_COURSE", "")
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return Path(named) if named else data / "p2plab" / "course"
+
+
+def source_of(driver: object) -> str:
+    """The source of a class, with what it uses from the same notebook or file; BadInput if it cannot be had."""
+    if not isinstance(driver, type):
+        raise BadInput(f"{repr(driver)[:40]} is not a class")
+    try:
+        parts = [inspect.getsource(thing) for thing in _needed(driver)]
+    except (OSError, TypeError):
+        raise BadInput(f"the source of {driver.__name__} is not to be had: write it in a cell or a file") from None
+    return HEAD + "\n\n".join(parts)
+
+
+def keep(exercise: str, driver: object, passed: bool, said: str, into: Path | None = None) -> Kept:
+    """Save the source and the outcome; a failure is said and stops nothing."""
+    try:
+        source = source_of(driver)
+        place = into or folder()
+        place.mkdir(parents=True, exist_ok=True)
+        path = place / f"{exercise.replace('-', '_')}.py"
+        _write(path, source)
+        record = _progress(place)
+        record[exercise] = {"class": driver.__name__, "passed": passed, "said": said}  # type: ignore[attr-defined]
+        _write(place / "progress.json", json.dumps(record, indent=1))
+    except (OSError, BadInput) as error:
+        return Kept("", f"not saved: {error}")
+    return Kept(str(path), f"saved: {path}")
+
+
+def progress(into: Path | None = None) -> str:
+    """One line an exercise: passed, tried, or open."""
+    from p2plab.course.exercises import EXERCISES
+
+    record = _progress(into or folder())
+    marks = dict.fromkeys(EXERCISES, "open") | {
+        name: "PASSED" if entry.get("passed") else "tried" for name, entry in record.items() if name in EXERCISES
+    }
+    done = sum(mark == "PASSED" for mark in marks.values())
+    return "\n".join([*(f"{name:<28} {mark}" for name, mark in marks.items()), f"{done} of {len(marks)} passed"])
+
+
+def hand_in(name: str, path: str | Path = "", into: Path | None = None) -> Path:
+    """Write everything that was saved to one JSON file, for a class to hand in; its path."""
+    place = into or folder()
+    record = _progress(place)
+    sources = {}
+    for exercise, entry in record.items():
+        with contextlib.suppress(OSError):
+            text = (place / f"{exercise.replace('-', '_')}.py").read_text(encoding="utf-8")
+            sources[exercise] = {"class": entry.get("class", ""), "source": text}
+    if not sources:
+        raise BadInput(f"nothing to hand in: no exercise was checked yet (looked in {place})")
+    safe = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)[:60] or "hand-in"
+    target = Path(path) if path else Path(f"{safe}.json")
+    _write(target, json.dumps({"format": FORMAT, "name": name[:200], "sources": sources}, indent=1))
+    return target
+
+
+def _needed(driver: type) -> list[Any]:
+    """The class last; before it its bases, and functions and classes that its code names, of the same module."""
+    home = vars(sys.modules.get(driver.__module__, object)) if driver.__module__ in sys.modules else {}
+    found: dict[str, Any] = {}
+
+    def visit(thing: Any) -> None:
+        if getattr(thing, "__module__", "") != driver.__module__ or thing.__name__ in found:
+            return
+        found[thing.__name__] = None  # begun: a circle ends here
+        codes = [
+            f.__code__ for f in (vars(thing).values() if isinstance(thing, type) else [thing]) if inspect.isfunction(f)
+        ]
+        for other in (
+            *(thing.__bases__ if isinstance(thing, type) else ()),
+            *(home.get(n) for c in codes for n in c.co_names),
+        ):
+            if isinstance(other, type) or inspect.isfunction(other):
+                visit(other)
+        del found[thing.__name__]
+        found[thing.__name__] = thing
+
+    visit(driver)
+    return [thing for thing in found.values() if thing is not None]
+
+
+def _progress(place: Path) -> dict[str, Any]:
+    try:
+        record = json.loads((place / "progress.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing: a full disk must not cost what was there."""
+    if len(text) > 10 * LONGEST_SOURCE:
+        raise BadInput(f"{path.name} would have {len(text):,} characters, which is no driver")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
