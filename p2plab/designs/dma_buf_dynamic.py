@@ -25,6 +25,7 @@ from p2plab.pci import MapType
 class DmaBufGpu(Holder):
     """amdgpu as exporter. Its buffers are ttm objects: a pinned one does not move (-EINVAL), no room is -ENOMEM."""
 
+    policy = "ram"  #: AMDGPU_GEM_DOMAIN_VRAM | AMDGPU_GEM_DOMAIN_GTT
     tells = True
     waits_for_fences = True
 
@@ -70,7 +71,7 @@ class DmaBufGpu(Holder):
     def _move(self, to_others: bool) -> Callable[[], None]:
         if self.buffer.ram_frames:
             return self.pages_elsewhere
-        return self.give_away if to_others else self.move_down
+        return self.nothing_left if to_others else self.move_down
 
     async def unplug(self, buf: DmaBuf) -> None:
         """``drm_dev_unplug``: tell, wait, and go. A buffer in main memory outlives the device: its file holds it."""
@@ -114,7 +115,7 @@ class DmaBufPlay(Play):
         self.buf = DmaBuf(self.exporter)
         self.later = cast.trouble == "later"
         if cast.trouble == "no-room":
-            self.exporter.give_away()
+            self.exporter.nothing_left()
 
     async def set_up(self) -> None:
         """The exporter's ioctl gives a file descriptor; the importer attaches."""

@@ -147,6 +147,7 @@ class Migration(OrdinaryMemory):
         """One page of A."""
         at = START + page * PAGE_SIZE
         range = MmuNotifierRange(mm, at, at + PAGE_SIZE, "CLEAR")
+        await step(f"i_mmap_lock_read A[{page}]")
         if self.tells:
             await mmu_notifier_invalidate_range_start(range)
         await step(f"migrates A[{page}]", lambda: self.new_frame(page))

@@ -46,12 +46,20 @@ class DirectIo(Device):
     pages: tuple[Folio, ...] = ()
     waits = True  #: whether the pages are put only when the transfer has ended
 
-    async def map(self, mm: AddressSpace, exporter: PciP2pdma) -> None:
+    needs_vma = True
+    finds_address = True  #: struct page carries a physical address
+    marks_dirty = True  #: struct page can be marked dirty
+
+    async def get_pages(self, mm: AddressSpace, file: PgmapFile) -> tuple[Folio, ...]:
+        """``pin_user_pages_fast`` with the driver's flags."""
+        return tuple(await pin_user_pages(mm, self.name, self.flags))
+
+    async def map(self, mm: AddressSpace, file: PgmapFile, exporter: PciP2pdma) -> None:
         """Pin, then ``dma_map_sgtable``: -EREMOTEIO where the DMA layer finds that the device does not reach the BAR."""
-        self.pages = tuple(await pin_user_pages(mm, self.name, self.flags))
+        self.pages = await self.get_pages(mm, file)
         kind = exporter.map_type(self.peer)
         await step("dma_map_sgtable", lambda: emit(TopologyChecked("dma_map_sgtable", self.name, str(kind))))
-        if kind is MapType.NOT_SUPPORTED:
+        if kind is MapType.NOT_SUPPORTED or not self.finds_address:
             self.put_pages()
             raise KernelError("EREMOTEIO", f"dma_map_sgtable: {self.name} does not reach the BAR")
         self.has(exporter.addresses())
@@ -69,6 +77,8 @@ class DirectIo(Device):
             await self.completion()
             await self.forget()
         self.gives_back()
+        for folio in self.pages:
+            folio.dirty |= self.marks_dirty
         self.put_pages()
 
     def put_pages(self) -> None:
@@ -77,6 +87,40 @@ class DirectIo(Device):
         for folio in self.pages:
             emit(ReferencePut(self.name, f"A[{folio.index}]"))
         self.pages = ()
+
+
+class KernelUser(DirectIo):
+    """The NVMe target: it takes pages from the pool itself (``pci_alloc_p2pmem``), without a process."""
+
+    needs_vma = False
+
+    async def get_pages(self, mm: AddressSpace, file: PgmapFile) -> tuple[Folio, ...]:
+        """One reference on each page of the pool."""
+        for folio in file.ops.folios:
+            folio.pins += 1
+            emit(ReferenceTaken(self.name, f"A[{folio.index}]"))
+        return tuple(file.ops.folios)
+
+
+class NoAddress(DirectIo):
+    """Its page carries no physical address: the DMA layer cannot tell where the page is."""
+
+    finds_address = False
+
+
+class NoReference(DirectIo):
+    """Its page cannot be referenced: it reads the page tables (``follow_pfn``), and holds on to nothing."""
+
+    async def get_pages(self, mm: AddressSpace, file: PgmapFile) -> tuple[Folio, ...]:
+        """As with a page, but nothing is counted when this returns."""
+        put_user_pages(await get_user_pages(mm, START, PAGES, write=True, pin=True), pin=True)
+        return ()
+
+
+class NoDirty(DirectIo):
+    """Its page cannot be marked dirty after the device has written to it; nobody writes a BAR's page back."""
+
+    marks_dirty = False
 
 
 class LongTerm(DirectIo):
@@ -138,6 +182,10 @@ class P2pdmaPages(Play):
         "long-term": LongTerm,
         "unaware": Unaware,
         "broken": PutsEarly,
+        "kernel-user": KernelUser,
+        "no-address": NoAddress,
+        "no-reference": NoReference,
+        "no-dirty": NoDirty,
     }
     exporters: ClassVar[dict[str, Any]] = {"good": PciP2pdma, "broken": DoesNotWait}
 
@@ -150,11 +198,12 @@ class P2pdmaPages(Play):
 
     async def set_up(self) -> None:
         """The process maps ``p2pmem/allocate``."""
-        await self.mm.mmap(START, END - START, flags=MAP_SHARED, file=self.file)
+        if self.importer.needs_vma:
+            await self.mm.mmap(START, END - START, flags=MAP_SHARED, file=self.file)
 
     async def map(self) -> None:
         """Pin, and map for DMA."""
-        await self.importer.map(self.mm, self.exporter)
+        await self.importer.map(self.mm, self.file, self.exporter)
 
     async def take_back(self, first: int, last: int) -> None:
         """Wait."""

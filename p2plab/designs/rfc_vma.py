@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from p2plab.catalog.ignorant import IgnorantNic
 from p2plab.core.actors import step, wait_event
+from p2plab.core.errors import KernelError
 from p2plab.core.world import World
 from p2plab.designs.design import Cast, Play
 from p2plab.designs.stage import END, PAGES, START, Holder, Stage
@@ -85,6 +86,14 @@ class NoDrain(ObedientNic):
         await self.p2p_unmap(start, end)
 
 
+class NoVma(ObedientNic):
+    """A user inside the kernel: it has a device and no vma, through which alone an exporter can be asked."""
+
+    async def map(self, start: int, end: int) -> None:
+        """Always -EFAULT (<2b704e96-9c7c-3024-b87f-364b9ba22208>)."""
+        raise KernelError("EFAULT", f"{self.name} has no vma through which to ask")
+
+
 class RfcVma(Play):
     """The step list under the proposal."""
 
@@ -95,6 +104,7 @@ class RfcVma(Play):
         "cannot-stop": _nic(PinsUntilUnmap),
         "keeps": _nic(IgnorantNic),
         "broken": _nic(NoDrain),
+        "no-vma": _nic(NoVma),
     }
     exporters: ClassVar[dict[str, Any]] = {"good": RfcGpu, "broken": MovesFirst}
 

@@ -90,6 +90,14 @@ class Holder(Placing):
         self.aperture.place(self.memory.objects["D"])
         self.full = True
 
+    def nothing_left(self) -> None:
+        """Within the running step: as :meth:`give_away`, and main memory is full as well."""
+        self.give_away()
+        ram = self.fabric.ram if self.fabric is not None else None
+        assert ram is not None
+        other = ram.create("E", OTHER, sum(1 for who in ram.owners if who is None))
+        other.ram_frames = other.frames
+
 
 class OrdinaryMemory(Tracked):
     """Main memory as the other end: a frame of it is always at its own address, and a page may get another frame."""

@@ -1,0 +1,54 @@
+"""The runs behind the matrix: the step list with a few settings, each told in its scene's own order."""
+
+from __future__ import annotations
+
+import functools
+
+from p2plab.core.run import Run
+from p2plab.core.schedule import by_text
+from p2plab.core.token import token_of
+from p2plab.designs import DESIGNS, SCENES
+
+#: The settings of each run by its name; a design that lacks such an importer does without that run.
+RUNS: dict[str, dict[str, str]] = {
+    "move": {},
+    "part": {"steps": "part"},
+    "unplug": {"steps": "unplug"},
+    "exit": {"steps": "exit"},
+    "refused": {"trouble": "no-room"},
+    "later": {"trouble": "later"},
+    "unreachable": {"trouble": "unreachable"},
+    "no-pages": {"trouble": "no-pages"},
+    "keeps": {"importer": "keeps"},
+    "cannot-stop": {"importer": "cannot-stop"},
+    "long-term": {"importer": "long-term"},
+    "revocable": {"importer": "revocable"},
+    "no-peer": {"importer": "no-peer"},
+    "stops": {"importer": "stops"},
+    "fences": {"importer": "fences"},
+    "unaware": {"importer": "unaware"},
+    "no-vma": {"importer": "no-vma"},
+    "kernel-user": {"importer": "kernel-user"},
+    "no-address": {"importer": "no-address"},
+    "no-reference": {"importer": "no-reference", "steps": "unplug"},
+    "no-dirty": {"importer": "no-dirty"},
+}
+LONGEST = 3_000
+
+
+def has_run(design: str, name: str) -> bool:
+    """Whether the design knows the importer that the run needs."""
+    return RUNS[name].get("importer", "good") in DESIGNS[design].play.importers
+
+
+@functools.cache
+def run(design: str, name: str) -> Run:
+    """One of the runs, told to its end."""
+    scene = SCENES[DESIGNS[design].scene]
+    return Run(scene, RUNS[name]).driven(by_text(scene.story, strict=False), LONGEST)
+
+
+@functools.cache
+def token(design: str, name: str) -> str:
+    """The run's token."""
+    return token_of(run(design, name))

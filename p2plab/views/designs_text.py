@@ -1,0 +1,70 @@
+"""The designs beside each other, as plain text of at most 72 columns: questions, importer classes, uses of struct page."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from p2plab.designs import DESIGNS
+from p2plab.designs.classes import Fate
+from p2plab.designs.matrix import Cell
+from p2plab.designs.runs import RUNS
+from p2plab.designs.struct_page import Use
+
+WIDTH = 72
+FIRST = max(map(len, DESIGNS)) + 2
+
+
+def matrix_text(cells: Mapping[str, Sequence[Cell]]) -> Iterator[str]:
+    """Each question, and under it a line a design: the answer, and the runs that it is read from."""
+    yield from _designs()
+    for question, row in cells.items():
+        yield ""
+        yield question.upper()
+        for cell in row:
+            said = f"{cell.answer}  [{', '.join(cell.runs)}]" if cell.runs else f"{cell.answer}  (source)"
+            yield from _line(cell.design, said)
+            if cell.corrected:
+                yield from _line("", f"table: {cell.table}; {cell.corrected}")
+    decided = [cell for row in cells.values() for cell in row]
+    count = sum(bool(cell.runs) for cell in decided)
+    yield ""
+    yield from _wrap(f"{count} of {len(decided)} cells are read from runs; the others stand as the source says.")
+    yield "The runs, each of the scene design-NAME (p2plab run design-NAME ...):"
+    for name, knobs in RUNS.items():
+        options = " ".join(f"--knob {knob}={value}" for knob, value in knobs.items()) or "(no options)"
+        yield f"  {name:<14}{options}"
+
+
+def classes_text(fates: Mapping[str, Sequence[Fate]]) -> Iterator[str]:
+    """Each class of importer, and under it what becomes of it under each design."""
+    for importer, row in fates.items():
+        yield ""
+        yield importer.upper()
+        for fate in row:
+            yield from _line(fate.design, f"{fate.answer}  ({fate.note}{'' if fate.token else '; source'})")
+
+
+def uses_text(uses: Iterable[Use]) -> Iterator[str]:
+    """What becomes of p2pdma without one of the uses of struct page, and what does that job elsewhere."""
+    yield ""
+    yield "WITHOUT ONE OF THE USES OF STRUCT PAGE (p2pdma)"
+    for use in uses:
+        yield from _wrap(f"  {use.use}: {use.without}", "    ")
+        if use.elsewhere != "-":
+            yield from _wrap(f"    elsewhere: {use.elsewhere}", "      ")
+
+
+def _designs() -> Iterator[str]:
+    for design in DESIGNS.values():
+        yield from _line(design.name, f"{design.title}; {design.years}")
+
+
+def _line(name: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=f"  {name:<{FIRST}}", subsequent_indent=" " * (FIRST + 4), break_on_hyphens=False
+    )
+
+
+def _wrap(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
