@@ -1,78 +1,9 @@
 """C1: the loops of the series as posted, beside what they were meant to do."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Plan
 from p2plab.catalog.case import case
-from p2plab.catalog.defrag import BASE
-from p2plab.core.errors import KernelError
+from p2plab.catalog.hmms import LOOPS, Hmms
 from p2plab.core.scenario import Knob
-from p2plab.mm import MAP_SHARED
-from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.devmem import HmmDevmem
-from p2plab.p2p.hmm import Hmm, HmmRange
-from p2plab.p2p.memory import MainMemory
-from p2plab.p2p.posted_loops import FAULTS, SHORTEST
-
-#: The faults of the two loops: the others are about whom they ask (C2, ``wirings``) and with what.
-LOOPS = {str(fault): SHORTEST[fault] for fault in range(2, 8)}
-
-
-class Hmms(Bench):
-    """The process lays out a range of ordinary, device-private and device pages; HMM maps and unmaps it."""
-
-    word = "RRDDRR"
-
-    def set_up(self, settings: Mapping[str, Any]) -> None:
-        """The range's letters, and the faults that are on."""
-        fault = str(settings.get("fault", "all"))
-        self.word = str(settings.get("range", "")).replace("shortest", "") or LOOPS.get(fault, "RRDDRR")
-        on = frozenset(FAULTS) - {1, 8, 9, 10} if fault == "all" else frozenset({int(fault)})
-        ram = MainMemory(12)
-        self.fabric.ram = ram
-        self.hmm = Hmm(HmmDevmem(self.gpu, ram), on if settings["driver"] == "broken" else frozenset())
-        self.daddrs: list[int] = []
-        self.range: HmmRange | None = None
-
-    async def app_lay_out(self) -> None:
-        """The process maps ordinary memory and device memory side by side."""
-        at = 0
-        while at < len(self.word):
-            kind = "P" if self.word[at] == "P" else self.word[at] if self.word[at] == "_" else "RD"
-            end = next((n for n in range(at, len(self.word)) if self.word[n] not in kind), len(self.word))
-            await self._map_run(kind, at, end)
-            at = end
-        self.stations[0].worker.post("hmm_map")
-
-    async def _map_run(self, kind: str, at: int, end: int) -> None:
-        start, length = BASE + at * PAGE_SIZE, (end - at) * PAGE_SIZE
-        if kind == "P":
-            await self.mm.mmap(start, length, flags=MAP_SHARED, file=self.gpu.open_file("A"))
-        elif kind == "RD":
-            await self.mm.mmap(start, length)
-            for number in range(at, end):
-                if self.word[number] == "D":
-                    self.hmm.devmem.put(BASE + number * PAGE_SIZE, self.memory.objects["A"], number - at)
-
-    async def nic_hmm_map(self) -> None:
-        """One call for the whole range, under mmap_lock."""
-        self.range = HmmRange(self.mm, BASE, BASE + len(self.word) * PAGE_SIZE)
-        self.daddrs = [0] * len(self.word)
-        try:
-            async with self.mm.mmap_lock.read():
-                await self.hmm.hmm_range_dma_map(self.range, self.stations[0].importer.peer, self.daddrs)
-        except KernelError:
-            self.app.post("munmap")  # the user is told, and gives up
-            raise
-        self.stations[0].worker.post("hmm_unmap")
-        self.stations[0].worker.post("hmm_unmap")
-
-    async def nic_hmm_unmap(self) -> None:
-        """Everything back; a second call must find nothing."""
-        if self.range is not None:
-            await self.hmm.hmm_range_dma_unmap(self.range, self.stations[0].importer.peer, self.daddrs)
-
 
 FAULT = Knob("fault", "all", "which of the posted loops' faults is on", choices=("all", *LOOPS))
 RANGE = Knob(

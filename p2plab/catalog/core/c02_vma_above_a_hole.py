@@ -5,7 +5,7 @@ from typing import Any
 
 from p2plab.catalog.bench import Plan
 from p2plab.catalog.case import case
-from p2plab.catalog.core.c01_posted_loops import Hmms
+from p2plab.catalog.hmms import Hmms
 
 
 class Hole(Hmms):
