@@ -68,6 +68,8 @@ def verdict(run: Run) -> Iterator[str]:
         yield from _wrap(f"promised: {rule.promise}", "  ")
         yield from _wrap(f"happened: {finding.what}", "  ")
         yield from _wrap(f"source:   {rule.source} ({'stated' if rule.stated else 'inferred'})", "  ")
+    for note in board.notes:
+        yield from _wrap(f"note: {note}")
     if damaged:
         others = [hit for hit in damaged if hit.frame]
         yield from _wrap(f"damage: {len(damaged)} beats went astray, {len(others)} of them into somebody's memory")
