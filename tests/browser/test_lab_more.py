@@ -1,0 +1,78 @@
+"""The search, the folded pictures, two runs side by side, and the last run after a restart: in JupyterLab."""
+
+from tests.browser.conftest import Server, Watched
+from tests.browser.notebook import colours, open_notebook, press, run_all, said, wait_for_pictures, write_notebook
+
+
+def unfold(page, title: str) -> None:
+    """Open a folded part of the lab."""
+    page.locator(".p2plab-lab .jupyter-widget-Collapse-header", has_text=title).first.click()
+
+
+def test_check_opens_the_smallest_story_and_draws_its_states(lab_server: Server, watched: Watched):
+    """The answer is read out, the counterexample is there, the folded pictures draw when they are opened."""
+    page = watched.page
+    write_notebook(lab_server, "check.ipynb", "from p2plab.lab import Lab\nLab('workbench', importer='ignorant')")
+    open_notebook(page, lab_server, "check.ipynb")
+    run_all(page)
+    wait_for_pictures(page)
+    page.locator(".p2plab-lab button", has_text="check every order").click()
+    page.wait_for_function("document.querySelector(\"[data-view='check']\")?.innerText.includes('BREAKS')")
+    assert said(page, "check").startswith("workbench BREAKS obedience: 2 switches")
+    page.wait_for_function(
+        "document.querySelector(\"[data-view='verdict']\").innerText.startsWith('Broken: obedience')"
+    )
+    unfold(page, "states of this search")
+    page.wait_for_selector("[data-pane='state-graph'][data-seq]")
+    page.wait_for_function("document.querySelector(\"[data-pane='state-graph']\").getBoundingClientRect().height > 200")
+    for title, pane in (("who sets and who calls", "call-graph"), ("PCI tree", "pci-tree")):
+        unfold(page, title)
+        page.wait_for_function(
+            "pane => document.querySelector(`[data-pane='${pane}']`).getBoundingClientRect().height > 200", arg=pane
+        )
+        page.wait_for_timeout(500)
+        assert colours(page, pane) > 5, f"{pane} is empty"
+    assert "hmm calls gpu.p2p_map" in page.get_attribute("[data-pane='call-graph']", "aria-label")
+    unfold(page, "device memory")
+    assert "A[0]" in said(page, "memory")
+    assert watched.errors == []
+    assert watched.abroad == []
+
+
+def test_two_runs_stand_side_by_side(lab_server: Server, watched: Watched):
+    """One press goes to both; one keeps every rule, the other does not."""
+    page = watched.page
+    write_notebook(lab_server, "compare.ipynb", "from p2plab.lab import CompareLab\nCompareLab('workbench')")
+    open_notebook(page, lab_server, "compare.ipynb")
+    run_all(page)
+    page.wait_for_function("document.querySelectorAll(\"[data-pane='timeline'][data-seq]\").length === 2")
+    for name in ("map", "start DMA", "step", "step", "step", "defrag", "run on"):
+        press(page, name)
+    verdicts = page.eval_on_selector_all("[data-view='verdict']", "all => all.map(e => e.innerText)")
+    assert verdicts[0] == "No rule is broken so far."
+    assert verdicts[1].startswith("Broken: obedience at step")
+    assert watched.errors == []
+
+
+def test_after_a_restart_of_the_kernel_the_last_run_can_be_resumed(lab_server: Server, watched: Watched):
+    """Nothing is lost but the clicks."""
+    page = watched.page
+    write_notebook(lab_server, "resume.ipynb", "from p2plab.lab import Lab\nLab('workbench')")
+    open_notebook(page, lab_server, "resume.ipynb")
+    run_all(page)
+    wait_for_pictures(page)
+    press(page, "map")
+    press(page, "start DMA")
+    token = said(page, "token")
+    page.get_by_role("menuitem", name="Kernel", exact=True).first.click()
+    page.get_by_role("menuitem", name="Restart Kernel and Run All Cells").first.click()
+    page.locator(".jp-Dialog button.jp-mod-accept").click()
+    page.wait_for_function(
+        "token => { const view = document.querySelector(\"[data-view='token']\");"
+        " return view && view.innerText !== token; }",
+        arg=token,
+    )
+    wait_for_pictures(page)
+    page.locator(".p2plab-lab button", has_text="resume the last run").click()
+    page.wait_for_function("token => document.querySelector(\"[data-view='token']\").innerText === token", arg=token)
+    assert said(page, "verdict") == "No rule is broken so far."
