@@ -57,7 +57,12 @@ def test_random_programs_have_the_same_outcomes_as_every_order_run_one_by_one(se
 
 @pytest.mark.parametrize(
     ("scene", "knobs"),
-    [("defrag-ignorant", {"pages": 1}), ("defrag-obedient", {"pages": 1, "dma": "read"})],
+    [
+        ("c4-acs-behind-the-back", {"driver": "good"}),
+        ("f5-sleeps-non-blocking", {"driver": "good"}),
+        ("e12-goes-without-a-word", {}),
+        ("c6-cpu-touches", {"driver": "good"}),
+    ],
 )
 def test_scenes_have_the_same_states_in_both_searches(scene, knobs):
     """Real drivers, real rules, small knobs."""
