@@ -29,7 +29,8 @@ BELOW = {
     "views": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "check", "sweeps"},
     "lab": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "check", "sweeps", "views"},
     "course": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "check", "views"},
-    "cli": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "check", "sweeps", "views"} | {"course"},
+    "cli": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "check", "sweeps", "views"}
+    | {"course"},
 }
 #: What a room may import from outside of the standard library.
 OUTSIDE = {

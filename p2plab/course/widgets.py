@@ -2,8 +2,91 @@
 
 from __future__ import annotations
 
+from html import escape
+
+import ipywidgets as widgets  # type: ignore[import-untyped]
+
 from p2plab.core.run import Run
+from p2plab.course.predict import question
 from p2plab.lab import Lab
+from p2plab.lab.frame import Frame, row
+
+
+class Predict(Frame):
+    """``Predict("stale", seed=3)`` as the last line of a cell. Kinds: ``stale``, ``events``, ``reach``, ``rule``."""
+
+    def __init__(self, kind: str, seed: int = 1) -> None:
+        """BadInput for an unknown kind or seed."""
+        super().__init__()
+        self.question = question(kind, seed)
+        self.tried = self.right = 0
+        self.said = ""
+        self.prompt, self.answer = widgets.HTML(), widgets.HTML()
+        self.prompt.add_class("p2plab-question")
+        self.options = widgets.VBox()
+        self.reveal = self.button("answer", "shows whether that is right, and why", self.try_it, "check")
+        self.another = self.button("another one", "a new question of the kind, by the next seed", self.next, "forward")
+        self.score = widgets.HTML()
+        self.box.children = (
+            self.prompt,
+            self.options,
+            row(self.reveal, self.another, self.score),
+            self.guard.strip,
+            self.answer,
+        )
+        self._lay_out()
+        self.refresh()
+
+    @property
+    def chosen(self) -> list[str]:
+        """What is chosen now."""
+        if self.question.multiple:
+            return [box.description for box in self.options.children if box.value]
+        picked = self.options.children[0].value
+        return [] if picked is None else [picked]
+
+    def choose(self, *choices: str) -> None:
+        """As clicking them."""
+        if self.question.multiple:
+            for box in self.options.children:
+                box.value = box.description in choices
+        else:
+            self.options.children[0].value = choices[0]
+
+    def try_it(self) -> None:
+        """As *answer*: the feedback, with the run. BadInput if nothing is chosen where something must be."""
+        self.said = self.question.feedback(self.chosen)
+        self.tried += 1
+        self.right += self.said.startswith("Right")
+
+    def next(self) -> None:
+        """As *another one*."""
+        self.question = question(self.question.kind, self.question.seed + 1)
+        self.said = ""
+        self._lay_out()
+
+    def as_text(self) -> str:
+        """The question, and the answer once it was tried."""
+        return f"{self.question.text()}\n\n{self.said}".rstrip() + "\n"
+
+    def refresh_all(self) -> None:
+        """Show the question, and what was said to the answer."""
+        asked = self.question
+        first, _, more = asked.prompt.partition("\n")
+        run = f"<pre>{escape(more.strip(chr(10)))}</pre>" if more else ""
+        self.prompt.value = f"<b>{escape(first)}</b> <small>(seed {asked.seed})</small>{run}"
+        token = f'<div>token: <span class="p2plab-token">{escape(asked.token)}</span></div>' if asked.token else ""
+        self.answer.value = f'<div role="status"><pre>{escape(self.said)}</pre>{token}</div>' if self.said else ""
+        self.score.value = f"{self.right} of {self.tried}" if self.tried else ""
+        self.reveal.disabled = bool(self.said)
+
+    def _lay_out(self) -> None:
+        choices = self.question.choices
+        if self.question.multiple:
+            made = [widgets.Checkbox(value=False, description=choice, indent=False) for choice in choices]
+        else:
+            made = [widgets.RadioButtons(options=choices, value=None, layout={"width": "max-content"})]
+        self.options.children = made
 
 
 def open_run(run: Run) -> Lab:

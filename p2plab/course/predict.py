@@ -1,0 +1,102 @@
+"""Predict, then reveal: seeded questions whose answer and explanation are computed by running the model.
+
+>>> from p2plab.course.predict import question
+>>> question("events", 3).answer == question("events", 3).answer
+True
+"""
+
+from __future__ import annotations
+
+import random
+import textwrap
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from p2plab.core.errors import BadInput
+
+T = TypeVar("T")
+WIDTH = 72
+
+
+@dataclass(frozen=True)
+class Question:
+    """``prompt`` and ``choices`` are what is shown first; ``answer`` and ``why`` only after a try.
+
+    ``multiple``: any number of choices may be right, also none. ``token`` opens the run behind it, where there is one.
+    """
+
+    kind: str
+    seed: int
+    prompt: str
+    choices: tuple[str, ...]
+    answer: frozenset[str]
+    why: str
+    multiple: bool = False
+    token: str = ""
+
+    def feedback(self, chosen: Iterable[str]) -> str:
+        """Right or not, what is right, and why, with the run. BadInput for something that was no choice."""
+        given = frozenset(chosen)
+        if foreign := given - set(self.choices):
+            raise BadInput(f"{sorted(foreign)[0][:40]!r} is no choice; there are {'; '.join(self.choices)}")
+        if not given and not self.multiple:
+            raise BadInput("choose an answer first")
+        right = "; ".join(choice for choice in self.choices if choice in self.answer) or "none of them"
+        first = "Right" if given == self.answer else "Not quite"
+        return f"{first}: {right}.\n\n{self.why}"
+
+    def text(self) -> str:
+        """What may be shown before a try."""
+        rule = "any number may be right, also none" if self.multiple else "one is right"
+        lines = [self.prompt, "", *(f"[ ] {choice}" for choice in self.choices), f"({rule})"]
+        return "\n".join(lines)
+
+
+class Chance:
+    """Choices by a seed: the same ones with every version of Python."""
+
+    def __init__(self, seed: str) -> None:
+        self._random = random.Random(seed)
+
+    def below(self, number: int) -> int:
+        """A number from 0 to ``number`` - 1."""
+        return int(self._random.random() * number)
+
+    def pick(self, things: Iterable[T]) -> T:
+        """One of them."""
+        among = list(things)
+        return among[self.below(len(among))]
+
+    def shuffled(self, things: Iterable[T]) -> tuple[T, ...]:
+        """All of them, in some order."""
+        left, order = list(things), []
+        while left:
+            order.append(left.pop(self.below(len(left))))
+        return tuple(order)
+
+
+def question(kind: str, seed: int) -> Question:
+    """The question of a kind (``stale``, ``events``, ``reach``, ``rule``) for a seed: always the same one."""
+    from p2plab.course.questions import KINDS
+
+    if kind not in KINDS:
+        raise BadInput(f"there is no kind of question {kind[:40]!r}; there are {', '.join(KINDS)}")
+    if not 0 <= seed < 10**9:
+        raise BadInput(f"seed {str(seed)[:20]}: allowed are 0 to 999999999")
+    make: Callable[[Chance, int], Question] = KINDS[kind]
+    return make(Chance(f"{kind} {seed}"), seed)
+
+
+def seed_sheet(seeds: Iterable[int] = range(1, 9), kinds: Iterable[str] = ("stale", "events", "reach", "rule")) -> str:
+    """For the instructor: each question in a line or two, with its answer."""
+    lines = []
+    for kind in kinds:
+        lines.append(f"{kind}")
+        for seed in seeds:
+            asked = question(kind, seed)
+            right = "; ".join(choice for choice in asked.choices if choice in asked.answer) or "none of them"
+            first = asked.prompt.splitlines()[0]
+            lines += textwrap.wrap(f"seed {seed}: {first}", WIDTH, initial_indent="  ", subsequent_indent="    ")
+            lines += textwrap.wrap(f"answer: {right}", WIDTH, initial_indent="    ", subsequent_indent="      ")
+    return "\n".join(lines) + "\n"

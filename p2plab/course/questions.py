@@ -1,0 +1,151 @@
+"""The kinds of questions: each makes one from chance, and asks the model for the answer."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+
+from p2plab.catalog import CASES, find
+from p2plab.catalog.verdict import board, story_run
+from p2plab.core.places import recorded_machines
+from p2plab.core.run import Run
+from p2plab.core.schedule import by_seed, by_text
+from p2plab.core.token import token_of
+from p2plab.course.predict import WIDTH, Chance, Question
+from p2plab.mm.ask import Answer, ask
+from p2plab.mm.ask_operations import OPERATIONS
+from p2plab.mm.ask_stage import KINDS as MEMORY
+from p2plab.pci import reach_2019, reach_today, read_machine, with_cpu
+from p2plab.pci.whitelist import CPUS
+from p2plab.rules import RULES
+from p2plab.views.follow import Way, follow_page
+from p2plab.views.text import columns
+
+NOTHING = "nothing: nobody is told"
+#: Runs of these are long enough to look at, and differ in who obeys.
+SCENES = ("defrag-ignorant", "f12-partial-range")
+#: How often a kind looks for a question of the sort it wants, before it takes what there is.
+TRIES = 40
+
+
+def stale(chance: Chance, seed: int) -> Question:
+    """After step n, which pages does the NIC's device look up at an address that no longer shows them?"""
+    wanted = chance.below(3) > 0  # most people learn more from a question that has something to find
+    for _ in range(TRIES):
+        scene = find(chance.pick(SCENES if wanted else ("defrag-obedient", *SCENES)))
+        run = Run(scene).driven(by_text("app nic", strict=False)).driven(by_seed(chance.below(10**6)), 200)
+        step = len(run) - chance.below(len(run) // 2)
+        if any(_stale(way) for way in _ways(run, step)) == wanted and run.at(step).things["importers"][0].engine.table:
+            break
+    ways = _ways(run, step)
+    right = frozenset(f"page {way.page}" for way in ways if _stale(way))
+    shown = Run(run.scenario, run.settings, run.schedule[:step])
+    prompt = (
+        f"After step {step} of this run of {run.scenario.name}: which pages of A does the NIC's device look up at a "
+        "stale address?"
+    )
+    why = "\n".join([*(str(way) for way in ways), "", "Stale: the address does not show that page any more."])
+    choices = tuple(f"page {way.page}" for way in ways)
+    return Question("stale", seed, _with_run(prompt, shown), choices, right, why, True, token_of(shown))
+
+
+def _stale(way: Way) -> bool:
+    return any(address != way.bus for _, address in way.uses)
+
+
+def _ways(run: Run, step: int) -> list[Way]:
+    return [follow_page(run, step, page) for page in range(run.at(step).things["width"])]
+
+
+def events(chance: Chance, seed: int) -> Question:
+    """Which event does this operation raise, over which pages, under which lock?"""
+    kind = chance.pick(("device", "device_eager", "anon", "file_shared"))
+    asked = ask(chance.pick(OPERATIONS), kind)
+    right = _heard(asked)
+    others = dict.fromkeys(_heard(ask(name, kind)) for name in chance.shuffled(OPERATIONS))
+    wrong = [text for text in (NOTHING, *others) if text != right]
+    choices = chance.shuffled([right, *dict.fromkeys(wrong[:3])])
+    prompt = (
+        f"A process does this to 16 pages of its memory ({MEMORY[kind]}): {asked.what} ({asked.operation}). "
+        f"What does an importer hear that listens to all of it ({asked.kernel})?"
+    )
+    why = f"The call answers {asked.returned}. Written in {asked.source}.\nTry it: p2plab events {asked.operation}"
+    return Question("events", seed, prompt, choices, frozenset({right}), why)
+
+
+def _heard(answer: Answer) -> str:
+    rows = []
+    for row in answer.rows:
+        pages = "the whole address space" if row.start is None else f"pages {row.start} to {row.end}"
+        lock = "no mmap_lock" if row.mmap_lock == "none" else f"mmap_lock held for {row.mmap_lock}"
+        rows.append(f"{row.event} over {pages}, {lock}")
+    return ", then ".join(rows) or NOTHING
+
+
+def reach(chance: Chance, seed: int) -> Question:
+    """Can these two devices talk, in 2019 and today?"""
+    wanted = chance.pick(((True, True), (False, True), (False, False), (True, True)))
+    for _ in range(TRIES):
+        machine = with_cpu(read_machine(chance.pick(recorded_machines())), chance.pick(CPUS))
+        ends = [device.bdf for device in machine.devices if not device.is_bridge]
+        provider = chance.pick(ends)
+        client = chance.pick([bdf for bdf in ends if bdf != provider])
+        old, new = reach_2019(machine, provider, client), reach_today(machine, provider, client)
+        if (old.reachable, new.reachable) == wanted:
+            break
+    choices = tuple(f"2019 {a}, today {b}" for a in ("yes", "no") for b in ("yes", "no"))
+    right = f"2019 {_word(old.reachable)}, today {_word(new.reachable)}"
+    prompt = (
+        f"Machine {machine.name} with a CPU of the kind {machine.cpu}: may {client} use memory of {provider} peer to peer, "
+        "by the rules of January 2019 and by those of Linux 6.12?"
+    )
+    why = "\n".join(["2019 (drivers/pci/p2pdma.c, v5.0):", *_list(old.reasons), "today (v6.12):", *_list(new.reasons)])
+    return Question("reach", seed, prompt, choices, frozenset({right}), why)
+
+
+def rule(chance: Chance, seed: int) -> Question:
+    """Which rule breaks first in this run, and by whose step?"""
+    while True:
+        case = CASES[chance.pick(CASES)]
+        run = story_run(case)
+        found = board(run).findings
+        if found and case.rule in RULES and RULES[case.rule].kind == "promise":
+            break
+    first = found[0]
+    actors = [name for name in run.world.actors if name != first.actor] or ["app"]
+    rules = [
+        name
+        for name in dict.fromkeys((*(finding.rule for finding in found), *run.scenario.rules))
+        if name != first.rule
+    ]
+    right = f"{first.rule}, in a step of {first.actor}"
+    wrong = [f"{first.rule}, in a step of {chance.pick(actors)}", f"{chance.pick(rules)}, in a step of {first.actor}"]
+    wrong.append(f"{chance.pick(rules)}, in a step of {chance.pick(actors)}")
+    told = RULES[first.rule]
+    why = (
+        f"At step {first.step} {first.rule} breaks, by {first.culprit}: {first.what}.\n"
+        f"Promised: {told.promise} ({told.source}, {'stated' if told.stated else 'inferred'}).\n"
+        f"This is {case.code}: {case.scenario.about}"
+    )
+    choices = chance.shuffled(dict.fromkeys([right, *wrong]))
+    prompt = _with_run("Which rule breaks first in this run, and in whose step?", run)
+    return Question("rule", seed, prompt, choices, frozenset({right}), why, token=token_of(run))
+
+
+def _with_run(prompt: str, run: Run) -> str:
+    return "\n".join([prompt, "", *columns(run)])
+
+
+def _list(reasons: tuple[str, ...]) -> list[str]:
+    return [
+        line
+        for reason in reasons
+        for line in textwrap.wrap(reason, WIDTH, initial_indent="  - ", subsequent_indent="    ")
+    ]
+
+
+def _word(yes: bool) -> str:
+    return "yes" if yes else "no"
+
+
+KINDS: dict[str, Callable[[Chance, int], Question]] = {"stale": stale, "events": events, "reach": reach, "rule": rule}
