@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from p2plab.core.actors import step
+from p2plab.core.actors import step, wait_event
 from p2plab.core.calls import called
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
@@ -75,6 +75,7 @@ class PgmapGpu(Holder):
         emit(Disaster(self.name, "unplug"))
         self.gone = "unplug"
         await unmap_mapping_range(file.f_mapping, 0, PAGES - 1)
+        await wait_event(lambda: not file.ops.users(), "percpu_ref of the pgmap is 0")
         await step("gpu goes", self._power_off)
 
     def _power_off(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from p2plab.catalog.ignorant import IgnorantNic
 from p2plab.core.actors import step, wait_event
 from p2plab.core.errors import KernelError
+from p2plab.core.locks import Mutex
 from p2plab.core.world import World
 from p2plab.designs.design import Cast, Play
 from p2plab.designs.stage import END, PAGES, START, Holder, Stage
@@ -112,6 +113,7 @@ class RfcVma(Play):
         self.mm = stage.mm
         self.exporter = self.exporters[cast.exporter](stage)
         self.importer = self.importers[cast.importer](world, "nic", stage.nic_bdf, stage.mm, stage.fabric)
+        self.maps = Mutex("nic.maps")
         self.later = cast.trouble == "later"
         if cast.trouble == "no-room":
             self.exporter.give_away()
@@ -122,9 +124,10 @@ class RfcVma(Play):
         await self.mm.mmap(START, END - START, flags=MAP_SHARED, file=self.exporter.open_file("A"))
 
     async def map(self) -> None:
-        """``p2p_map`` through the vma, under mmap_lock."""
-        if not self.importer.closed:
-            await self.importer.map(START, END)
+        """``p2p_map`` through the vma, under mmap_lock. One at a time: a grant that waits to be looked at is nobody else's."""
+        async with self.maps:
+            if not self.importer.closed:
+                await self.importer.map(START, END)
 
     async def take_back(self, first: int, last: int) -> None:
         """Zap what shows A, in every process; then move."""

@@ -1,0 +1,159 @@
+"""What is particular to each design: errors, order of calls, who waits for whom."""
+
+import pytest
+
+from p2plab.core.calls import Called
+from p2plab.core.locks import LockAcquired, LockReleased
+from p2plab.core.run import Run
+from p2plab.core.schedule import by_text
+from p2plab.designs import SCENES
+from p2plab.designs.events import DmaMapped, DmaUnmapped, Pinned, ReferencePut, Restored, RevokedNow, StepEnded
+from p2plab.p2p.events import P2PMapped
+from p2plab.p2p.exporter_events import DeviceGone, MoveEnded
+from p2plab.rules.damage import damage
+from p2plab.views.barmap import bar_map
+from p2plab.views.damage import memory_picture
+from p2plab.views.strip import address_space
+from p2plab.views.text import board_of, story
+
+
+def told(design: str, schedule: str = "", **knobs: str) -> Run:
+    """The step list under a design, in its own order or another."""
+    scene = SCENES[f"design-{design}"]
+    return Run(scene, knobs).driven(by_text(schedule or scene.story, strict=False), 3_000)
+
+
+def errors(run: Run) -> list[tuple[str, str]]:
+    return [(e.event.what, e.event.errno) for e in run.log if isinstance(e.event, StepEnded) and e.event.errno]
+
+
+def places(run: Run, *kinds: type) -> list[int]:
+    return [entry.index for entry in run.log if isinstance(entry.event, kinds)]
+
+
+def calls(run: Run) -> list[str]:
+    return [entry.event.function for entry in run.log if isinstance(entry.event, Called)]
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_the_story_breaks_nothing_and_can_be_looked_at(name):
+    """All rules hold, nobody is damaged, and the pictures can be drawn at every step."""
+    run = told(name.removeprefix("design-"))
+    assert not board_of(run).findings
+    assert not damage(run.log)
+    for step in range(len(run) + 1):
+        assert " 0 stale" in address_space(run, step).alt or "translates nothing" in address_space(run, step).alt
+        bar_map(run, step)
+    memory_picture(run)
+    assert max(map(len, story(run).splitlines())) <= 72
+
+
+def test_long_term_and_p2pdma_exclude_each_other():
+    """-EINVAL with both flags, -EREMOTEIO without FOLL_PCI_P2PDMA, -EFAULT where there is no struct page."""
+    assert errors(told("p2pdma-pages", importer="long-term")) == [("map", "EINVAL")]
+    assert errors(told("p2pdma-pages", importer="unaware")) == [("map", "EREMOTEIO")]
+    assert errors(told("p2pdma-pages", trouble="no-pages")) == [("map", "EFAULT")]
+    assert errors(told("p2pdma-pages", trouble="unreachable")) == [("map", "EREMOTEIO")]
+    assert errors(told("p2pdma-pages", trouble="no-room")) == [("set up", "ENOMEM")]
+
+
+def test_removal_waits_for_the_pages():
+    """The device goes only when the last page was put."""
+    run = told("p2pdma-pages", steps="unplug")
+    assert places(run, DeviceGone)[0] > places(run, ReferencePut)[-1]
+
+
+def test_a_dynamic_importer_unmaps_under_the_reservation_lock_and_maps_again():
+    """Lock, tell, unmap, move, unlock; then the importer's fault maps anew, at another address."""
+    run = told("dma-buf-dynamic")
+    locked = [e.index for e in run.log if isinstance(e.event, (LockAcquired, LockReleased)) and e.actor == "gpu"]
+    unmapped, moved = places(run, DmaUnmapped)[0], places(run, MoveEnded)[0]
+    assert locked[0] < unmapped < moved < locked[1]
+    first, second = (run.log[index].event for index in places(run, DmaMapped))
+    assert isinstance(first, P2PMapped)
+    assert isinstance(second, P2PMapped)
+    assert first.addresses != second.addresses
+    assert [name for name in calls(run) if name != "pin"] == [
+        "attach", "map_dma_buf", "move_notify", "unmap_dma_buf", "map_dma_buf", "unmap_dma_buf"
+    ]  # fmt: skip
+
+
+def test_an_importer_with_fences_is_waited_for():
+    """The callback does nothing but mark; the move comes after the transfer's last beat."""
+    run = told("dma-buf-dynamic", importer="fences")
+    ends = [e.index for e in run.log if e.event.kind == "TransferEnded"]
+    assert places(run, MoveEnded)[0] > ends[0]
+
+
+def test_an_importer_out_of_reach_gets_main_memory():
+    """amdgpu clears peer2peer at attach, and map then prefers main memory."""
+    run = told("dma-buf-dynamic", trouble="unreachable")
+    mapped = run.log[places(run, DmaMapped)[0]].event
+    assert isinstance(mapped, P2PMapped)
+    assert min(mapped.addresses) >= 1 << 32
+    assert errors(run) == []
+
+
+def test_a_pinned_buffer_does_not_move_and_outlives_its_device():
+    """-EINVAL for the move; unplug leaves it in main memory."""
+    assert errors(told("dma-buf-pinned")) == [("wants its memory back", "EINVAL")]
+    run = told("dma-buf-pinned", steps="unplug")
+    assert run.log[places(run, Pinned)[0]].event.place == "system"
+    assert places(run, DeviceGone)[0] < places(run, DmaUnmapped)[0]
+
+
+def test_vfio_takes_only_importers_that_can_let_go():
+    """-EOPNOTSUPP without peer to peer and for a pin that cannot be revoked; -ENODEV while memory is disabled."""
+    assert errors(told("vfio-dma-buf", importer="no-peer")) == [("set up", "EOPNOTSUPP")]
+    assert errors(told("vfio-dma-buf", importer="cannot-stop")) == [("set up", "EOPNOTSUPP")]
+    assert errors(told("vfio-dma-buf", trouble="no-room")) == [("set up", "ENODEV")]
+    assert errors(told("vfio-dma-buf", trouble="unreachable")) == [("map", "EINVAL")]
+    assert ("map again", "ENODEV") in errors(told("vfio-dma-buf", trouble="later"))
+
+
+def test_vfio_is_revoked_only_when_everybody_has_unmapped():
+    """Told, unmapped, revoked, restored; mapped again at the same place."""
+    run = told("vfio-dma-buf")
+    assert places(run, DmaUnmapped)[0] < places(run, RevokedNow)[0] < places(run, Restored)[0]
+    first, second = (run.log[index].event for index in places(run, DmaMapped))
+    assert isinstance(first, P2PMapped)
+    assert isinstance(second, P2PMapped)
+    assert first.addresses == second.addresses
+
+
+def test_a_revocable_importer_is_revoked_for_good():
+    """It maps no more, whoever asks: -EINVAL."""
+    run = told("vfio-dma-buf", "app*6 gpu app ...", importer="revocable")
+    assert ("DMA", "EIO") in errors(run) or run.world.things["importers"][0].revoked
+
+
+def test_the_interval_notifier_moves_one_page_at_a_time():
+    """Only what was migrated is given back; the rest stays mapped."""
+    run = told("hmm-interval", steps="part")
+    given = run.log[places(run, DmaUnmapped)[0]].event
+    assert given.end - given.start == 4096
+    assert calls(run).count("invalidate") == 1
+
+
+def test_mirrors_report_what_they_cannot_map():
+    """DMA_MAPPING_ERROR for a device out of reach, -EFAULT for a page that cannot be had."""
+    assert errors(told("hmm-dma-map", trouble="unreachable")) == [("map", "EIO")]
+    assert errors(told("hmm-interval", trouble="no-room")) == [("map", "EFAULT")]
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_the_buttons_are_the_step_list(name):
+    """By hand: each line of the list is an action, and presses replay."""
+    scene = SCENES[name]
+    run = Run(scene, {"steps": "by-hand"}).driven(by_text("app !map app !starts-dma app nic_dma !unmap app ..."))
+    assert set(run.world.actions) >= {
+        "set-up",
+        "map",
+        "dma",
+        "unmap",
+        "wants-its-memory-back",
+        "unplug",
+        "process-exits",
+    }
+    assert not board_of(run).findings
+    assert places(run, P2PMapped)
