@@ -84,6 +84,7 @@ class Search:
         self._before = 0.0  #: seconds of earlier slices
         self._began: float | None = None  #: when the slice that runs began
         self._layers: Layers | None = None
+        self._small = SMALL
         self._wide: WideSearch | None = None
         self._plain: Plain | None = None
         self._why_plain = ""
@@ -143,14 +144,14 @@ class Search:
             graph = StateGraph(self._recorder(), self._folds)
             self._layers = Layers(graph, self.bound)
         if self._wide is None:
-            self._layers.advance(seconds, states=min(SMALL, self.most_states))
+            self._layers.advance(seconds, states=min(self._small, self.most_states))
             self._judge(self._layers, self._layers.found[0] if self._layers.found else None)
         else:
             self._wide.advance(seconds, self.most_states)
             self._judge(self._wide, self._wide.found)
         if self.verdict is None and self._effort().states > self.most_states:
             self.verdict = self._incomplete(f"there are more than {self.most_states} states")
-        elif self.verdict is None and self._wide is None and self._layers.graph.expanded >= SMALL:
+        elif self.verdict is None and self._wide is None and self._layers.graph.expanded >= self._small:
             self._grow(self._layers.graph)
 
     def _judge(self, search: Layers | WideSearch, found: tuple[int, int, tuple[str, ...]] | None) -> None:
@@ -165,6 +166,7 @@ class Search:
         try:
             from p2plab.check.widesearch import WideSearch
         except ImportError:  # in a browser there may be no numpy: the small search goes on by itself
+            self._small = self.most_states
             return
         self._wide = WideSearch(graph, self.bound)
 
