@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from p2plab.check.audit import audit, named
 from p2plab.check.confirm import confirm
-from p2plab.check.drivers import cast, suspects
+from p2plab.check.drivers import cast
 from p2plab.check.folds import Folds, watched
 from p2plab.check.freeze import Unfreezable
 from p2plab.check.graph import StateGraph
@@ -20,6 +18,7 @@ from p2plab.check.liveness import count_orders, lap, restless
 from p2plab.check.plain import Plain
 from p2plab.check.quiet import QuietWorld, maker
 from p2plab.check.recorder import Recorder
+from p2plab.check.silence import silence
 from p2plab.check.steps import NotDeterministic
 from p2plab.check.verdict import Effort, Incomplete, Pass, Verdict, Violation, switches_of
 from p2plab.check.watchdog import STEP_SECONDS, StepTooLong, Watchdog, where
@@ -27,6 +26,7 @@ from p2plab.core.errors import BadInput, P2PError
 from p2plab.core.events import Event
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
+from p2plab.core.schedule import straight
 from p2plab.rules import RULES
 from p2plab.rules.health import NoDeadlock
 
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 
 #: States after which a search is one for arrays: numpy is imported only then.
 SMALL = 4_000
-
-#: Paths replayed from scratch at the end, to find out drivers that do not always do the same; more under suspicion.
-AUDITS, AUDITS_UNDER_SUSPICION = 12, 60
 
 
 @dataclass(frozen=True)
@@ -99,13 +96,13 @@ class Search:
         self._began = time.perf_counter()
         if self.budget is not None:
             seconds = min(seconds, self.budget - self._before)
-        with self._dog, _silence():
+        with self._dog, silence():
             try:
                 self._slice(seconds)
             except Unfreezable as error:
                 self._fall_back(str(error))
             except NotDeterministic as error:
-                self.verdict = self._incomplete(self._named(error))
+                self.verdict = self._incomplete(named(error, self._classes))
             except StepTooLong as error:
                 self.verdict = self._incomplete(f"the scene cannot be built, a step never ends: {where(error)}")
         self._before, self._began = self._seconds, None
@@ -187,7 +184,7 @@ class Search:
         confirmed = confirm(self.scene, self.knobs, rule, schedule, self._dog)
         if confirmed is None:
             error = NotDeterministic(f"a run that broke {rule} ({what}) did not break it when it was executed again")
-            self.verdict = self._incomplete(self._named(error))
+            self.verdict = self._incomplete(named(error, self._classes))
             return
         run, finding = confirmed
         then = schedule[len(run)] if len(run) < len(schedule) else ""
@@ -195,23 +192,18 @@ class Search:
         self.verdict = Violation(self.scene.name, rule, finding.culprit, said, run, switches, then, self._effort())
 
     def _nothing_broke(self, graph: StateGraph | WideGraph, complete: bool, switches: int) -> None:
-        self._audit(graph)
+        audit(graph, self._classes)
         never = [kind for kind in self.must_reach if not _told(graph, kind)]
         if never and not complete:
             self.verdict = self._incomplete(f"no order with at most {switches} switches reaches {never[0]}")
         elif never:
-            self._never_reached(never[0])
+            run = Run(self.scene, self.knobs).driven(straight)
+            self._violation("must-reach", never[0], f"no order of events ever reaches {never[0]}", run)
         elif not complete or not self._never_rests(graph):
             orders = count_orders(graph) if complete and isinstance(graph, StateGraph) else None
             tested = {*self._folds.exercised, NoDeadlock.name}
             idle = tuple(name for name in self.rules if name not in tested)
             self.verdict = Pass(self.scene.name, self.bound, complete, orders, idle, self._effort())
-
-    def _never_reached(self, kind: str) -> None:
-        run = Run(self.scene, self.knobs)
-        while enabled := run.world.enabled():
-            run = run.then(enabled[0])
-        self._violation("must-reach", kind, f"no order of events ever reaches {kind}", run)
 
     def _never_rests(self, graph: StateGraph | WideGraph) -> bool:
         state = restless(graph) if isinstance(graph, StateGraph) else graph.restless()
@@ -264,23 +256,6 @@ class Search:
         if self.budget is not None and not 0 < self.budget <= 1e6:
             raise BadInput(f"budget={str(self.budget)[:20]} is not possible; allowed: more than 0 s, up to 1000000 s")
 
-    def _audit(self, graph: StateGraph | WideGraph) -> None:
-        """Replay some paths from scratch: what differs each time would otherwise be taken for what always happens."""
-        count = AUDITS_UNDER_SUSPICION if suspects(*self._classes) else AUDITS
-        resting = [int(state) for state in graph.resting()]
-        pick = random.Random(len(graph))
-        for number in range(count):
-            among: Sequence[int] = resting if number % 2 and resting else range(len(graph))
-            state = among[int(pick.random() * len(among))]
-            graph.recorder.audit(graph.rows_of_path(state), graph.path(state))
-
-    def _named(self, error: NotDeterministic) -> str:
-        guesses = suspects(*self._classes)
-        hint = f" ({'; '.join(guesses[:3])})" if guesses else ""
-        return (
-            f"not deterministic: {error}{hint}. Time, chance, globals and leftovers must not decide what a driver does"
-        )
-
     def _incomplete(self, why: str) -> Incomplete:
         if self._why_plain:
             why = f"{why} (every run was replayed, because {self._why_plain})"
@@ -315,15 +290,3 @@ def check(scene: Scenario, **options: Any) -> Verdict:
 
 def _told(graph: StateGraph | WideGraph, kind: str) -> bool:
     return any(event.kind == kind for events in graph.table.events for _, event in events)
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Drivers may print; a search runs them thousands of times, and nobody wants to read that."""
-    with contextlib.redirect_stdout(_Nowhere()):
-        yield
-
-
-class _Nowhere(io.TextIOBase):
-    def write(self, text: str) -> int:
-        return len(text)
