@@ -10,7 +10,7 @@ from p2plab.designs import DESIGNS
 from p2plab.designs.classes import classes
 from p2plab.designs.matrix import matrix
 from p2plab.designs.struct_page import uses
-from p2plab.views.designs_text import classes_text, matrix_text, uses_text
+from p2plab.views.designs_text import classes_text, lists_text, matrix_text, uses_text
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(as_json(), indent=1))
         return 0
-    for line in (*matrix_text(matrix()), *classes_text(classes()), *uses_text(uses())):
+    for line in (*matrix_text(matrix()), *lists_text(), *classes_text(classes()), *uses_text(uses())):
         print(line)
     return 0
 

@@ -136,6 +136,8 @@ class Show(Tracked):
         if self.play.importer.dead:
             raise KernelError("EIO", "the mapping is lost: the transfer completes with an error")
         await self.play.dma()
+        if self.play.importer.dead:
+            raise KernelError("EIO", "the mapping was lost: the transfer completed with an error")
 
     def map_again(self) -> None:
         """The device met a page that it has no translation for: its driver maps again."""

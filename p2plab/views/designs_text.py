@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from p2plab.designs import DESIGNS
 from p2plab.designs.classes import Fate
+from p2plab.designs.lines import outcomes
 from p2plab.designs.matrix import Cell
-from p2plab.designs.runs import RUNS
+from p2plab.designs.runs import RUNS, run
 from p2plab.designs.struct_page import Use
 
 WIDTH = 72
@@ -34,6 +35,15 @@ def matrix_text(cells: Mapping[str, Sequence[Cell]]) -> Iterator[str]:
     for name, knobs in RUNS.items():
         options = " ".join(f"--knob {knob}={value}" for knob, value in knobs.items()) or "(no options)"
         yield f"  {name:<14}{options}"
+
+
+def lists_text() -> Iterator[str]:
+    """How the lines of the step list went under each design: a move, an unplug, an exit, an importer that keeps it."""
+    for name in ("move", "unplug", "exit", "keeps"):
+        yield ""
+        yield f"THE STEP LIST, RUN {name.upper()}"
+        for design in DESIGNS:
+            yield from _line(design, outcomes(run(design, name).log))
 
 
 def classes_text(fates: Mapping[str, Sequence[Fate]]) -> Iterator[str]:

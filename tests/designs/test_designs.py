@@ -8,6 +8,7 @@ from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.designs import SCENES
 from p2plab.designs.events import DmaMapped, DmaUnmapped, Pinned, ReferencePut, Restored, RevokedNow, StepEnded
+from p2plab.designs.lines import lines_of, outcomes
 from p2plab.p2p.events import P2PMapped
 from p2plab.p2p.exporter_events import DeviceGone, MoveEnded
 from p2plab.rules.damage import damage
@@ -157,3 +158,22 @@ def test_the_buttons_are_the_step_list(name):
     }
     assert not board_of(run).findings
     assert places(run, P2PMapped)
+
+
+def test_runs_of_two_designs_can_be_laid_side_by_side():
+    """By the lines of the list: the same ones under both, wherever in its run each has them; the lab opens both."""
+    rfc, buf = (lines_of(told(design).log) for design in ("rfc-vma", "dma-buf-dynamic"))
+    assert {line.what for line in rfc} == {line.what for line in buf}
+    assert all(line.outcome == "done" for line in (*rfc, *buf))
+    assert [line.what for line in rfc if line.actor == "gpu"] == ["wants its memory back"]
+    lab = pytest.importorskip("p2plab.lab.compare").CompareLab(("design-rfc-vma", "design-dma-buf-dynamic"))
+    assert [side.session.run.scenario.name for side in lab.sides] == ["design-rfc-vma", "design-dma-buf-dynamic"]
+
+
+def test_what_never_ends_is_said():
+    """An importer without a callback keeps p2pdma's exporter waiting for as long as it likes."""
+    run = told("p2pdma-pages", "app nic_dma*1 gpu")
+    assert [line.outcome for line in lines_of(run.log)] == ["done", "done", "waits", "waits"]
+    assert outcomes(told("dma-buf-dynamic", importer="keeps").log).endswith(
+        "2 beats astray into memory of app and app2"
+    )

@@ -1,0 +1,50 @@
+"""How each line of the step list went in a run: by it, runs of different designs can be laid side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from p2plab.core.events import Entry
+from p2plab.designs.events import StepBegun, StepEnded
+from p2plab.rules.damage import damage
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the list: whose, from which step to which (None: it never ended), and its errno, empty if it went well."""
+
+    what: str
+    actor: str
+    first: int
+    last: int | None
+    errno: str
+
+    @property
+    def outcome(self) -> str:
+        """``done``, ``-ENODEV``, or ``waits`` for what never ended."""
+        if self.last is None:
+            return "waits"
+        return f"-{self.errno}" if self.errno else "done"
+
+
+def lines_of(log: Iterable[Entry]) -> tuple[Line, ...]:
+    """The lines in the order in which they began. A line that is done twice is there twice."""
+    lines: list[Line] = []
+    for entry in log:
+        event = entry.event
+        if isinstance(event, StepBegun):
+            lines.append(Line(event.what, entry.actor, entry.step, None, ""))
+        elif isinstance(event, StepEnded):
+            at = max(n for n, line in enumerate(lines) if line.what == event.what and line.actor == entry.actor)
+            lines[at] = Line(event.what, entry.actor, lines[at].first, entry.step, event.errno)
+    return tuple(lines)
+
+
+def outcomes(log: tuple[Entry, ...]) -> str:
+    """All lines in a phrase, with whom they damaged: ``set up done; map done; …; nobody damaged``."""
+    said = [f"{line.what} {line.outcome}" for line in lines_of(log)]
+    hits = damage(log)
+    owners = sorted({hit.owner for hit in hits if hit.owner})
+    harm = f"{len(hits)} beats astray into memory of {' and '.join(owners)}" if owners else f"{len(hits)} beats lost"
+    return "; ".join([*said, harm if hits else "nobody damaged"])
