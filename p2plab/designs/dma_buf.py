@@ -72,7 +72,7 @@ class DmaBuf(Tracked):
     async def attach(self, importer: DmaBufImporter) -> Attachment:
         """``dma_buf_dynamic_attach``; raises what the exporter's ``attach`` says.
 
-        An importer without callbacks gets the buffer pinned and mapped here, once and for all.
+        For an importer without callbacks the buffer is pinned here (the kernel maps it here, too, and keeps that).
         """
         attachment = Attachment(self, importer)
         with called(self.exporter.name, "attach", importer.name, caller=importer.name):

@@ -74,7 +74,7 @@ class DmaBufGpu(Holder):
         return self.nothing_left if to_others else self.move_down
 
     async def unplug(self, buf: DmaBuf) -> None:
-        """``drm_dev_unplug``: tell, wait, and go. A buffer in main memory outlives the device: its file holds it."""
+        """``drm_dev_unplug``: tell, wait, and go. A buffer in main memory outlives the device. The order is inferred."""
         async with buf.resv.lock:
             emit(Disaster(self.name, "unplug"))
             self.gone = "unplug"

@@ -97,8 +97,9 @@ class Pinned(Event):
 
 @dataclass(frozen=True, slots=True)
 class PageMoved(Event):
-    """The kernel gave a page of a process another frame; ``address`` was its old place."""
+    """``by`` gave a page in main memory another frame; ``address`` was its old place."""
 
+    by: str
     frame: str
     address: Addr
 

@@ -12,6 +12,7 @@ from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import BeatIssued, BeatLanded, P2PMapped, P2PUnmapped, TransferEnded, TranslationSet
 from p2plab.p2p.exporter_events import DeviceGone, Lent, SlotFreed
+from p2plab.p2p.memory import RAM_BASE
 from p2plab.rules.base import Finding, Rule
 
 #: The calls by which an importer learns that its mappings come to an end.
@@ -58,9 +59,9 @@ class ToldFirst(Rule):
         elif isinstance(event, SlotFreed):
             yield from self._gone(entry, event.exporter, event.address, event.address + PAGE_SIZE)
         elif isinstance(event, PageMoved):
-            yield from self._gone(entry, "mm", event.address, event.address + PAGE_SIZE)
+            yield from self._gone(entry, event.by, event.address, event.address + PAGE_SIZE)
         elif isinstance(event, DeviceGone):
-            yield from self._gone(entry, event.exporter, 0, 1 << 32)  # what is in main memory stays
+            yield from self._gone(entry, event.exporter, 0, RAM_BASE)  # what is in main memory stays
 
     def _gets(self, key: tuple[str, int], address: int, frame: str) -> None:
         self.has[key] = (address, frame)
@@ -156,7 +157,7 @@ class ReferencesHeld(Rule):
 
 
 class FencesWaited(Rule):
-    """Who has fences in the buffer's reservation object that have not signalled."""
+    """Who has fences in the buffer's reservation object that have not signalled, and from where its addresses begin."""
 
     name = "fences-waited"
     promise = "a buffer's memory is used for something else only after all fences of its importers have signalled"
@@ -166,18 +167,27 @@ class FencesWaited(Rule):
 
     def __init__(self) -> None:
         super().__init__()
-        self.open: dict[str, int] = {}
+        self.open: frozenset[str] = frozenset()
+        self.at: dict[str, int] = {}
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event
-        if isinstance(event, FenceAdded):
+        if isinstance(event, P2PMapped):
+            self.at[event.importer] = min(event.addresses)
+        elif isinstance(event, FenceAdded):
             self.exercised = True
-            self.open[event.who] = self.open.get(event.who, 0) + 1
+            self.open |= {event.who}
         elif isinstance(event, TransferEnded):
-            self.open.pop(event.importer, None)
-        elif isinstance(event, (SlotFreed, DeviceGone)) and self.open:
-            what = f"{event.exporter} does not wait for the fence of {', '.join(self.open)}"
-            yield self.broken(entry, event.exporter, what)
+            self.open -= {event.importer}
+        elif isinstance(event, (SlotFreed, DeviceGone)):
+            yield from self._taken(entry, event.exporter, RAM_BASE, below=True)
+        elif isinstance(event, PageMoved):
+            yield from self._taken(entry, event.by, RAM_BASE, below=False)
+
+    def _taken(self, entry: Entry, exporter: str, border: int, below: bool) -> Iterator[Finding]:
+        waited_for = sorted(who for who in self.open if (self.at.get(who, 0) < border) is below)
+        if waited_for:
+            yield self.broken(entry, exporter, f"{exporter} does not wait for the fence of {', '.join(waited_for)}")
 
 
 class ResvHeld(Rule):

@@ -80,7 +80,7 @@ class Holder(Placing):
         ram = self.fabric.ram if self.fabric is not None else None
         assert ram is not None
         for page in range(PAGES):
-            another_frame(ram, self.buffer, page)
+            another_frame(self.name, ram, self.buffer, page)
 
     def give_away(self) -> None:
         """Within the running step: A's slots are free, and others get them: there is no room for A any more."""
@@ -132,13 +132,13 @@ class OrdinaryMemory(Tracked):
         """Within the running step: another frame for a page of A; somebody else gets the old one."""
         old = self.buffer.ram_frames[page]
         self.aperture.free(old)
-        another_frame(self.memory, self.buffer, page)
+        another_frame(self.name, self.memory, self.buffer, page)
         self.buffer.frames = self.buffer.ram_frames
         self.aperture.take(self.buffer.frames[page], self.buffer.frames[page])
         self.aperture.take(old, old)
 
 
-def another_frame(ram: MainMemory, thing: BufferObject, page: int) -> None:
+def another_frame(by: str, ram: MainMemory, thing: BufferObject, page: int) -> None:
     """Within the running step: a page in main memory leaves its frame, which another process gets. -ENOMEM if none is free."""
     free = [frame for frame, who in enumerate(ram.owners) if who is None]
     if not free:
@@ -150,7 +150,7 @@ def another_frame(ram: MainMemory, thing: BufferObject, page: int) -> None:
     thing.ram_frames = tuple(new if frame == old else frame for frame in thing.ram_frames)
     other = ram.create(f"C{page}", OTHER, 1)
     other.ram_frames = other.frames
-    emit(PageMoved(thing.frame_name(page), ram.address(old)))
+    emit(PageMoved(by, thing.frame_name(page), ram.address(old)))
 
 
 @dataclass(frozen=True)
