@@ -15,6 +15,14 @@ from p2plab.views.timeline import lanes_of
 
 FONT = "13px"
 
+#: Up to this many boxes beside each other have room for their labels; the words below and the pointer name every one.
+LABELLED = 32
+
+#: With more boxes than this an edge around each would hide what is inside, and hatching takes longer than all the rest.
+MANY = 500
+
+HATCH = {"hatch_pattern": "hatch", "hatch_color": GREY, "hatch_alpha": 0.4, "hatch_scale": 16}
+
 
 def bar_map_figure(run: Run) -> Any:
     """Feeds on ``slots`` of :func:`~p2plab.views.barmap.bar_map`."""
@@ -26,25 +34,24 @@ def bar_map_figure(run: Run) -> Any:
         height=236,
     )
     source = new_source("slots", "x", "y", "label", "colour", "hatch", "edge", "hover")
+    many = len(aperture) > MANY
     drawn = plot.rect(
         "x",
         "y",
-        0.94,
+        1 if many else 0.94,
         0.86,
         source=source,
         fill_color="colour",
-        line_color=INK,
+        line_color="colour" if many else INK,
         line_width="edge",
-        hatch_pattern="hatch",
-        hatch_color=GREY,
-        hatch_alpha=0.4,
-        hatch_scale=16,
+        **({} if many else HATCH),
     )
-    plot.text("x", "y", text="label", source=source, **LABEL)
+    if len(aperture) <= LABELLED:
+        plot.text("x", "y", text="label", source=source, **LABEL)
     plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
     plot.yaxis.ticker = list(range(len(ROWS)))
     plot.yaxis.major_label_overrides = dict(enumerate(ROWS))
-    plot.xaxis.ticker = list(range(len(aperture)))
+    plot.xaxis.ticker = ticks(len(aperture))
     plot.xaxis.axis_label = f"slot of 4 KiB, from {aperture.address(0):#x}"
     return plot
 
@@ -59,7 +66,7 @@ def address_space_figure(run: Run) -> Any:
     source = new_source("pages", "left", "right", "row", "label", "colour", "hatch", "hover")
     drawn = plot.hbar(
         y="row", left="left", right="right", height=0.8, source=source, fill_color="colour", line_color=INK,
-        hatch_pattern="hatch", hatch_color=GREY, hatch_alpha=0.4, hatch_scale=16,
+        **HATCH,
     )  # fmt: skip
     followed = new_source("followed", "left", "right")
     plot.quad(
@@ -74,7 +81,7 @@ def address_space_figure(run: Run) -> Any:
     )
     plot.text("left", "row", text="label", source=source, x_offset=6, **(LABEL | {"text_align": "left"}))
     plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
-    plot.xaxis.ticker = list(range(things["width"] + 1))
+    plot.xaxis.ticker = ticks(things["width"] + 1)
     plot.xaxis.axis_label = f"page, from {things['base']:#x}"
     return plot
 
@@ -83,10 +90,10 @@ def timeline_figure(run: Run) -> Any:
     """Feeds on ``bars``, ``marks`` and ``cursor`` of :func:`~p2plab.views.timeline.timeline`."""
     lanes = lanes_of(run)
     plot = new_figure("Timeline", y_range=Range1d(start=0, end=len(lanes)), height=84 + 48 * len(lanes))
-    bars = new_source("bars", "left", "right", "bottom", "top", "kind", "colour", "label", "hover")
+    bars = new_source("bars", "left", "right", "bottom", "top", "kind", "colour", "edge", "label", "hover")
     drawn = plot.quad(
         left="left", right="right", bottom="bottom", top="top", source=bars, fill_color="colour", line_color=INK,
-        line_width=0.5, legend_field="kind",
+        line_width="edge", legend_field="kind",
     )  # fmt: skip
     legend_above(plot)
     marks = new_source("marks", "x", "y", "label", "colour", "align", "dx")
@@ -113,6 +120,14 @@ def legend_above(plot: Any) -> None:
     legend.padding, legend.margin, legend.spacing = 0, 2, 14
     legend.glyph_width, legend.glyph_height = 16, 12
     legend.label_text_font_size, legend.label_text_color = FONT, INK
+
+
+def ticks(count: int) -> list[int]:
+    """Places of the marks on an axis of ``count`` boxes: all of them while they can be read, then every 2nd, 4th, …"""
+    apart = 1
+    while count > LABELLED * apart:
+        apart *= 2
+    return list(range(0, count, apart))
 
 
 #: How a label inside a box is written.

@@ -26,6 +26,9 @@ KINDS = {
     BEAT: (PINK, 0.22),
 }
 
+#: In longer runs a bar is narrower than two edges, and black lines would be all there is to see.
+EDGED = 400
+
 
 @dataclass(frozen=True)
 class _Bar:
@@ -39,7 +42,8 @@ class _Bar:
 def timeline(run: Run, step: int, board: Board) -> Picture:
     """The whole run, with ``step`` marked; ``board`` is how the rules stand at the run's end."""
     lanes = lanes_of(run)
-    bars = Table("left", "right", "bottom", "top", "kind", "colour", "label", "hover")
+    bars = Table("left", "right", "bottom", "top", "kind", "colour", "edge", "label", "hover")
+    edge = 0.5 if len(run) <= EDGED else 0
     for bar in [*_steps(run, step), *_calls(run.log, len(run)), *_locks(run.log, len(run)), *_beats(run.log, len(run))]:
         colour, height = KINDS[bar.kind]
         middle = lanes.index(bar.lane) + 0.5 - (0.37 if bar.kind == LOCK else 0)
@@ -50,6 +54,7 @@ def timeline(run: Run, step: int, board: Board) -> Picture:
             top=middle + height / 2,
             kind=bar.kind,
             colour=colour,
+            edge=edge,
             label=bar.label,
             hover=f"{bar.lane}, step {bar.first}"
             + (f" to {bar.last}" if bar.last > bar.first else "")
