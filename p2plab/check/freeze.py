@@ -128,6 +128,8 @@ class Freezer:
         fields = [field.name for field in dataclasses.fields(value) if field.compare]
         frozen = (kind.__qualname__, *(self.freeze(getattr(value, name)) for name in fields))
         if all(_is_constant(getattr(value, name)) for name in fields):
+            if len(_CONSTANTS) >= _MOST_CONSTANTS:
+                _CONSTANTS.clear()
             _CONSTANTS[id(value)] = (value, frozen)
         return frozen
 
@@ -138,6 +140,8 @@ class Freezer:
             raise Unfreezable(f"{'.'.join(self.cell)} reaches a {kind.__qualname__}: changes inside it would go unseen")
         slots = [name for base in kind.__mro__ for name in _slots(base)]
         parts = [(name, self.freeze(getattr(value, name))) for name in slots if hasattr(value, name)]
+        if not parts and not getattr(value, "__dict__", None):
+            raise Unfreezable(f"a {kind.__qualname__} with nothing but its identity cannot be part of a state")
         return ("plain", kind.__qualname__, tuple(parts), self.freeze(getattr(value, "__dict__", None)))
 
     def _iterator(self, kind: type, value: Any) -> Any:
@@ -277,6 +281,7 @@ _ITERATORS = frozenset({type(iterator).__name__ for iterator in _SOME_ITERATORS}
 _CODES: dict[int, tuple[types.CodeType, int]] = {}
 #: Values that never change, by id, with what they freeze to; each is kept alive so that its id stays its own.
 _CONSTANTS: dict[int, tuple[Any, Any]] = {}
+_MOST_CONSTANTS = 5_000
 
 _BY_KIND: dict[type, Callable[[Freezer, Any], Any]] = {
     list: Freezer._mutable,
