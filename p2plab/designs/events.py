@@ -129,3 +129,7 @@ class Restored(Event):
 
     def __str__(self) -> str:
         return f"{self.buffer} may be mapped again"
+
+
+#: The calls by which an importer learns that its mappings come to an end, in all designs.
+TOLD = ("invalidate_range_start", "invalidate", "move_notify", "invalidate_mappings", "release")

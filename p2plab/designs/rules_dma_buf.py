@@ -1,0 +1,110 @@
+"""What dma-buf promises: fences are waited for, the reservation lock is held, and after a revoke there is silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from p2plab.core.calls import Called
+from p2plab.core.events import Entry
+from p2plab.core.locks import LockAcquired, LockReleased
+from p2plab.designs.events import TOLD, FenceAdded, PageMoved, Restored, RevokedNow
+from p2plab.p2p.events import BeatIssued, BeatLanded, P2PMapped, TransferEnded
+from p2plab.p2p.exporter_events import DeviceGone, SlotFreed
+from p2plab.p2p.memory import RAM_BASE
+from p2plab.rules.base import Finding, Rule
+
+#: The calls that are made with the buffer's reservation lock held.
+UNDER_RESV = ("map_dma_buf", "unmap_dma_buf", "move_notify", "invalidate_mappings", "pin", "unpin")
+
+
+class FencesWaited(Rule):
+    """Who has fences in the buffer's reservation object that have not signalled, and from where its addresses begin."""
+
+    name = "fences-waited"
+    promise = "a buffer's memory is used for something else only after all fences of its importers have signalled"
+    source = "include/linux/dma-buf.h (move_notify: mappings stay valid until the importer's fences)"
+    stated = True
+    years = "now"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: frozenset[str] = frozenset()
+        self.at: dict[str, int] = {}
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event = entry.event
+        if isinstance(event, P2PMapped):
+            self.at[event.importer] = min(event.addresses)
+        elif isinstance(event, FenceAdded):
+            self.exercised = True
+            self.open |= {event.who}
+        elif isinstance(event, TransferEnded):
+            self.open -= {event.importer}
+        elif isinstance(event, (SlotFreed, DeviceGone)):
+            yield from self._taken(entry, event.exporter, RAM_BASE, below=True)
+        elif isinstance(event, PageMoved):
+            yield from self._taken(entry, event.by, RAM_BASE, below=False)
+
+    def _taken(self, entry: Entry, exporter: str, border: int, below: bool) -> Iterator[Finding]:
+        waited_for = sorted(who for who in self.open if (self.at.get(who, 0) < border) is below)
+        if waited_for:
+            yield self.broken(entry, exporter, f"{exporter} does not wait for the fence of {', '.join(waited_for)}")
+
+
+class ResvHeld(Rule):
+    """Per actor: the reservation locks that it holds."""
+
+    name = "resv-held"
+    promise = "map, unmap, pin and the move callback are called with the buffer's dma_resv held"
+    source = "drivers/dma-buf/dma-buf.c (dma_resv_assert_held)"
+    stated = True
+    years = "now"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: dict[str, int] = {}
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event, actor = entry.event, entry.actor
+        if isinstance(event, LockAcquired) and event.lock.endswith(".resv"):
+            self.held[actor] = self.held.get(actor, 0) + 1
+        elif isinstance(event, LockReleased) and event.lock.endswith(".resv"):
+            self.held[actor] = self.held.get(actor, 0) - 1
+        elif isinstance(event, Called) and event.function in UNDER_RESV:
+            self.exercised = True
+            if not self.held.get(actor):
+                what = f"{event.caller} calls {event.function} without the buffer's dma_resv"
+                yield self.broken(entry, event.caller, what)
+
+
+class SilentAfterRevoke(Rule):
+    """The stretch of BAR that is revoked; who was told of it."""
+
+    name = "silent-after-revoke"
+    promise = "from the return of a revoke until the buffer is restored, no device reaches what was revoked"
+    source = "20260131-dmabuf-revoke-v7; 6ffe939bf94f (VFIO waits)"
+    stated = True
+    years = "now"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.revoked: tuple[int, int, str] | None = None
+        self.told: frozenset[str] = frozenset()
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event = entry.event
+        if isinstance(event, Called) and event.function in TOLD:
+            self.told |= {event.target}
+        elif isinstance(event, P2PMapped):
+            self.told -= {event.importer}
+        elif isinstance(event, RevokedNow):
+            self.exercised = True
+            self.revoked = (event.base, event.end, event.exporter)
+        elif isinstance(event, Restored):
+            self.revoked = None
+        elif isinstance(event, (BeatIssued, BeatLanded)) and self.revoked is not None:
+            base, end, exporter = self.revoked
+            if base <= event.address < end:
+                culprit = event.importer if event.importer in self.told else exporter
+                what = f"{event.importer} reaches {event.address:#x}, which {exporter} revoked"
+                yield self.broken(entry, culprit, what)
