@@ -29,6 +29,7 @@ for explorer in [thing for thing in gc.get_objects() if isinstance(thing, Frame)
 def test_a_notebook_runs_in_time_and_without_an_error(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """No error output, nothing on stderr, no error held by a widget's guard."""
     monkeypatch.setenv("P2PLAB_JOURNAL", "")
+    monkeypatch.setenv("P2PLAB_COURSE", str(tmp_path / "course"))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
     notebook = nbformat.read(file, as_version=4)
     notebook.cells.append(nbformat.v4.new_code_cell(LAST))

@@ -20,7 +20,7 @@ class MyGpu(Gpu):
                     self.check(vma, write)
                     places = self.place_of(thing, vma.pgoff_of(start), (end - start) // PAGE_SIZE)
                 except KernelError as error:
-                    return -error.errno    # -ENOSPC, to somebody who had it before: write something better
+                    return -error.errno  # -ENOSPC, to somebody who had it before: write something better
                 self.lend(vma, peer, start, places, pa)
                 return 0
 """
@@ -28,7 +28,7 @@ _UNPLUG = """
 class MyGpu(Gpu):
     async def unplug(self):
         async with self.lock:
-            await step("power off", lambda: power_off(self, "unplug"))    # and whoever has it mapped?
+            await step("power off", lambda: power_off(self, "unplug"))  # and whoever has it mapped?
 """
 _GENERAL = {
     "must-reach": "in no order is anything lent: refusing everybody keeps every promise and helps nobody",

@@ -64,7 +64,7 @@ TASKS = (
         "When the notifier calls, forget the range: translations out of the device, pages back to the exporter.",
         f"""{_HEAD}{_MAP}
     async def invalidate_range_start(self, range):
-        return 0    # write here: self.engine.clear(start, end), self.p2p_unmap(start, end)
+        return 0  # write here: self.engine.clear(start, end), self.p2p_unmap(start, end)
 {_END}""",
         obedience="your callback returned and something of the range was still held or translated: engine.clear, then "
         "p2p_unmap, for [range.start, range.end), under self.lock",
@@ -109,7 +109,7 @@ TASKS = (
         f"""{_HEAD}
     async def map(self, start, end):
         async with self.mm.mmap_lock.read(), self.lock:
-            addresses = await self.p2p_map(start, end)    # the exporter may be waiting for our callback
+            addresses = await self.p2p_map(start, end)  # the exporter may be waiting for our callback
             await self.engine.program(start, addresses)
 {_OBEYS}{_END}""",
         no_deadlock="you hold a lock of your callback while you wait for somebody who waits for the callback: ask "
@@ -124,7 +124,7 @@ TASKS = (
         async with self.lock:
             self.invalidation_begins(range)
             first = min(self.held, default=range.start)
-            await self.let_go(first, first + PAGE_SIZE)    # which pages?
+            await self.let_go(first, first + PAGE_SIZE)  # which pages?
         return 0
 {_END}""",
         obedience="some page of the range was left: let go of [range.start, range.end), whatever part of yours that is",
@@ -136,7 +136,7 @@ TASKS = (
         "The data is ready after the move: map again, so that the transfer can run. Nothing calls you for that.",
         f"""{_HEAD}{_MAP}{_OBEYS}
     async def invalidate_range_end(self, range):
-        self.invalidations -= 1    # the count is right; what was lost stays lost
+        self.invalidations -= 1  # the count is right; what was lost stays lost
 """,
         ("P2PMapped", "BeatLanded"),
         must_reach="after the move nobody maps again, so the doorbell rings for nothing: self.invalidation_ends(range) "

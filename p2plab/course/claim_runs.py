@@ -1,0 +1,163 @@
+"""The runs behind the claims of the review: each function runs the model and says in a few lines what came out."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+from p2plab.catalog import CASES, find
+from p2plab.catalog.verdict import story_run
+from p2plab.check import check
+from p2plab.check.report import headline
+from p2plab.core.run import Run
+from p2plab.core.schedule import by_text
+from p2plab.drivers.pinned import PinsUntilUnmap
+from p2plab.mm import NotifierStart
+from p2plab.mm.ask import ask
+from p2plab.p2p.events import HmmRangeMapped, HmmRangeUnmapped, P2PMapFailed, P2PMapped
+from p2plab.pci import Machine, pci_test_p2p, reach_2019, reach_today, read_machine, with_cpu
+from p2plab.views.callgraph import call_graph, call_graph_text
+from p2plab.views.text import board_of, verdict
+
+MACHINE = "q35_switch2"
+
+
+def _told(scene: str, **knobs: str) -> Run:
+    made = find(scene)
+    return Run(made, knobs).driven(by_text(made.story, strict=False))
+
+
+def _broken(code: str) -> str:
+    return "\n".join([f"{code}, {CASES[code].scenario.title}:", *verdict(story_run(CASES[code]))])
+
+
+def _pairs(machine: Machine) -> list[tuple[str, str]]:
+    ends = [device.bdf for device in machine.devices if not device.is_bridge]
+    return list(permutations(ends, 2))
+
+
+def two_rules() -> str:
+    """Both NICs, in every order."""
+    return "\n".join(headline(check(find(name))) for name in ("defrag-obedient", "defrag-ignorant"))
+
+
+def only_false() -> str:
+    """The posted function on every pair of a machine."""
+    machine = read_machine(MACHINE)
+    pairs = _pairs(machine)
+    yes = {mode: sum(pci_test_p2p(machine, a, b, mode) for a, b in pairs) for mode in ("as posted", "as intended")}
+    return f"{len(pairs)} pairs of {MACHINE}: as posted {yes['as posted']} say yes, as intended {yes['as intended']}"
+
+
+def same_engine() -> str:
+    """The intended function beside upstream_bridge_distance."""
+    machine = read_machine(MACHINE)
+    pairs = _pairs(machine)
+    same = sum(pci_test_p2p(machine, a, b) == reach_2019(machine, a, b).reachable for a, b in pairs)
+    return f"as intended, it answers as upstream_bridge_distance of 2019 on {same} of {len(pairs)} pairs"
+
+
+def more_tests() -> str:
+    """2019's rules beside today's, with two kinds of CPU."""
+    machine = read_machine(MACHINE)
+    pairs = _pairs(machine)
+    old = sum(reach_2019(machine, a, b).reachable for a, b in pairs)
+    new = {cpu: sum(reach_today(with_cpu(machine, cpu), a, b).reachable for a, b in pairs) for cpu in ("intel", "zen")}
+    return f"{len(pairs)} pairs: 2019 {old} reachable; today {new['intel']} with an Intel CPU, {new['zen']} with an AMD Zen"
+
+
+def who_calls() -> str:
+    """The five patches and nothing else."""
+    return call_graph_text(call_graph(_told("wirings", wiring="series-alone").log))
+
+
+def set_in_mmap() -> str:
+    """As intended."""
+    return call_graph_text(call_graph(_told("wirings", wiring="as-intended").log))
+
+
+def core_calls() -> str:
+    """As the reviewer expected."""
+    return call_graph_text(call_graph(_told("wirings", wiring="as-reviewer-expected").log))
+
+
+def no_pin() -> str:
+    """Where A was before the move and where it is after it."""
+    places = [entry.event for entry in _told("defrag-obedient").log if isinstance(entry.event, P2PMapped)]
+    return "\n".join(f"p2p_map gives {', '.join(hex(at) for at in event.addresses)}" for event in places)
+
+
+def serialise() -> str:
+    """An exporter that does not, and one that does, in every order."""
+    return "\n".join(headline(check(find("E3"), knobs={"driver": driver})) for driver in ("broken", "good"))
+
+
+def for_one_device() -> str:
+    """One importer hands its array to another."""
+    return _broken("F18")
+
+
+def unplug() -> str:
+    """Without a word, and in order: the later map fails with an errno of its own."""
+    failed = [entry.event for entry in story_run(CASES["E12"], "good").log if isinstance(entry.event, P2PMapFailed)]
+    return "\n".join([_broken("E12"), "in order:", *(f"  {event}" for event in failed)])
+
+
+def permission() -> str:
+    """An exporter that asks once; and the note on the twin's board, where two promises contradict."""
+    return "\n".join(
+        [_broken("E11"), "the twin:", *(f"  {note}" for note in board_of(story_run(CASES["E11"], "good")).notes)]
+    )
+
+
+def zap_tells() -> str:
+    """A move where the CPU never touched anything."""
+    run = _told("defrag-obedient")
+    told = [str(entry.event) for entry in run.log if isinstance(entry.event, NotifierStart)]
+    entries = sum(
+        run.world.things["spaces"][0].page_table.get(run.world.things["base"] + n * 4096) is not None for n in range(4)
+    )
+    return "\n".join([f"CPU page-table entries of A: {entries}", *told])
+
+
+def no_gup() -> str:
+    """Pages of a device vma."""
+    answers = [ask(name, "device") for name in ("get_user_pages", "pin_user_pages")]
+    return "\n".join(f"{answer.operation}: {answer.returned}" for answer in answers)
+
+
+def pins_fragment() -> str:
+    """The largest free run against the share of pinned objects (needs numpy)."""
+    from p2plab.sweeps import fragmentation  # numpy is imported only where it is needed
+
+    sweep = fragmentation(seeds=5, shares=(0.0, 0.1, 0.4), lifetimes=(4,))
+    return "\n".join(sweep.text())
+
+
+def split_only() -> str:
+    """munmap of the middle; then mmap beside it would not join (mm/vma.c, is_mergeable_vma)."""
+    answer = ask("munmap_part", "device")
+    return f"vmas before: {len(answer.before.vmas)}, after munmap of the middle: {len(answer.after.vmas)}"
+
+
+def page_cost() -> str:
+    """Arithmetic with the thread's own example sizes: 16 GiB of device memory (20190130192234.GD5061@redhat.com)."""
+    pages = (16 << 30) // 4096
+    return f"16 GiB / 4 KiB x 64 bytes = {pages * 64 >> 20} MiB"
+
+
+def vma_life() -> str:
+    """An importer that uses the pointer after its callback returned."""
+    return _broken("F14")
+
+
+def pin_until_unmap() -> str:
+    """Such an importer with an exporter that moves."""
+    return (
+        f"with an importer that acts on UNMAP only, {headline(check(find('defrag-obedient'), importer=PinsUntilUnmap))}"
+    )
+
+
+def loop_skips() -> str:
+    """A range of main memory, device memory, main memory, two pages each."""
+    log = [entry.event for entry in story_run(CASES["C1"]).log]
+    return "\n".join(str(event) for event in log if isinstance(event, (HmmRangeMapped, HmmRangeUnmapped)))
