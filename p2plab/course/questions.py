@@ -44,13 +44,13 @@ def stale(chance: Chance, seed: int) -> Question:
         f"After step {step} of this run of {run.scenario.name}: which pages of A does the NIC's device look up at a "
         "stale address?"
     )
-    why = "\n".join([*(str(way) for way in ways), "", "Stale: the address does not show that page any more."])
+    why = "\n".join([*(str(way) for way in ways), "", "Stale: the address was taken back, or shows something else by now."])
     choices = tuple(f"page {way.page}" for way in ways)
     return Question("stale", seed, _with_run(prompt, shown), choices, right, why, True, token_of(shown))
 
 
 def _stale(way: Way) -> bool:
-    return any(address != way.bus for _, address in way.uses)
+    return any(not use.fresh for use in way.uses)
 
 
 def _ways(run: Run, step: int) -> list[Way]:

@@ -44,7 +44,7 @@ def test_what_is_stale_is_what_the_run_of_the_token_shows(seed):
     asked = question("stale", seed)
     run = open_token(asked.token, find)
     ways = [follow_page(run, len(run), page) for page in range(len(asked.choices))]
-    assert asked.answer == {f"page {way.page}" for way in ways if any(at != way.bus for _, at in way.uses)}
+    assert asked.answer == {f"page {way.page}" for way in ways if any(not use.fresh for use in way.uses)}
 
 
 @pytest.mark.parametrize("seed", range(6))
