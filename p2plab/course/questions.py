@@ -44,7 +44,9 @@ def stale(chance: Chance, seed: int) -> Question:
         f"After step {step} of this run of {run.scenario.name}: which pages of A does the NIC's device look up at a "
         "stale address?"
     )
-    why = "\n".join([*(str(way) for way in ways), "", "Stale: the address was taken back, or shows something else by now."])
+    why = "\n".join(
+        [*(str(way) for way in ways), "", "Stale: the address was taken back, or shows something else by now."]
+    )
     choices = tuple(f"page {way.page}" for way in ways)
     return Question("stale", seed, _with_run(prompt, shown), choices, right, why, True, token_of(shown))
 
