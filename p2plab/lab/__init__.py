@@ -6,8 +6,9 @@ told when memory changes.
 """
 
 from p2plab.lab.compare import CompareLab
+from p2plab.lab.designs import DesignsLab
 from p2plab.lab.lab import Lab
 from p2plab.lab.machine import MachineLab
 from p2plab.lab.memory import MemoryLab
 
-__all__ = ["CompareLab", "Lab", "MachineLab", "MemoryLab"]
+__all__ = ["CompareLab", "DesignsLab", "Lab", "MachineLab", "MemoryLab"]

@@ -1,4 +1,4 @@
-"""Two runs side by side at the same step: obedient beside ignorant, one scene beside another."""
+"""Two to four runs side by side: at the same step, or at the same line of the step list that all designs share."""
 
 from __future__ import annotations
 
@@ -7,22 +7,29 @@ from html import escape
 
 import ipywidgets as widgets
 
-from p2plab.core.errors import NotEnabled
+from p2plab.core.errors import BadInput, NotEnabled
+from p2plab.designs.lines import lines_of
 from p2plab.lab.board import verdict_html
 from p2plab.lab.frame import SNUG, Frame, row
 from p2plab.lab.panes import Panes
 from p2plab.lab.session import DRIVER, Session
 from p2plab.views.text import board_of, story
 
+#: More runs than this cannot be read side by side.
+MOST = 4
+
+#: A dropdown cannot hold None.
+NO_LINE = ("no line", -1)
+
 
 class Side:
-    """One of the two: a session, its pictures, and what it says."""
+    """One of them: a session, its pictures, and what it says."""
 
     def __init__(self, frame: Frame, scene: str, knobs: Mapping[str, object]) -> None:
         self.session = Session(scene, knobs)
         self.views = Panes(frame, self.session)
         self.title, self.verdict = widgets.HTML(), widgets.HTML()
-        layout = {"width": "49%", "min_width": "340px", "padding": "0 6px"}
+        layout = {"flex": "1 1 340px", "max_width": "50%", "padding": "0 6px"}
         self.box = widgets.VBox([self.title, self.verdict, *self.views.panes.values()], layout=layout)
         self.said = ""
 
@@ -38,47 +45,52 @@ class Side:
 
 
 class CompareLab(Frame):
-    """``CompareLab("workbench", left={"importer": "obedient"}, right={"importer": "ignorant"})``.
+    """``CompareLab("workbench")``: obedient beside ignorant. ``CompareLab("design-rfc-vma", "design-vfio-dma-buf")``: scenes.
 
-    Every press goes to both; where one cannot do it, it says why and the other goes on. ``scene`` may be two names.
+    Every press goes to all; where one cannot do it, it says why and the others go on. A scene with other knobs is a pair
+    ``("workbench", {"importer": "obedient"})``.
     """
 
-    def __init__(
-        self,
-        scene: str | tuple[str, str] = "workbench",
-        left: Mapping[str, object] | None = None,
-        right: Mapping[str, object] | None = None,
-    ) -> None:
-        """BadInput for an unknown scene or knob."""
+    def __init__(self, *scenes: str | tuple[str, Mapping[str, object]]) -> None:
+        """BadInput for an unknown scene or knob, and for more than four."""
         super().__init__()
-        names = (scene, scene) if isinstance(scene, str) else scene
-        if isinstance(scene, str) and left is None and right is None:
-            left, right = {"importer": "obedient"}, {"importer": "ignorant"}
-        self.sides = (Side(self, names[0], left or {}), Side(self, names[1], right or {}))
+        if len(scenes) > MOST:
+            raise BadInput(f"{len(scenes)} runs side by side cannot be read; at most {MOST}")
+        if len(scenes) < 2:
+            name = scenes[0] if scenes and isinstance(scenes[0], str) else "workbench"
+            scenes = ((name, {"importer": "obedient"}), (name, {"importer": "ignorant"}))
+        pairs = [(scene, {}) if isinstance(scene, str) else scene for scene in scenes]
+        self._line = NO_LINE[1]
+        self.sides = tuple(Side(self, name, knobs) for name, knobs in pairs)
         actions = {name: a for side in self.sides for name, a in side.session.run.world.actions.items()}
         self.buttons = {
-            name: self.button(action.label, action.help, lambda name=name: self.both(lambda s: s.press(name, DRIVER)))
+            name: self.button(
+                action.label, action.help, lambda name=name: self.everywhere(lambda s: s.press(name, DRIVER))
+            )
             for name, action in actions.items()
         }
-        self.back = self.button("back", "both look at the step before", lambda: self.look_at(self._step() - 1))
-        self.forward = self.button("step", "one step of each", lambda: self.both(lambda s: s.take()))
-        self.rest = self.button("run on", "each until nobody can go on", lambda: self.both(lambda s: s.run_to_rest()))
+        self.line = self.choice("line of the list", [NO_LINE], NO_LINE[1], self.look_at_line, "280px")
+        self.back = self.button("back", "all look at the step before", lambda: self.look_at(self._step() - 1))
+        self.forward = self.button("step", "one step of each", lambda: self.everywhere(lambda s: s.take()))
+        self.rest = self.button(
+            "run on", "each until nobody can go on", lambda: self.everywhere(lambda s: s.run_to_rest())
+        )
         self.slider = widgets.IntSlider(description="step", min=0, max=1, layout={"width": "420px"}, **SNUG)
         self.slider.observe(self.handler(lambda change: self.look_at(change["new"])), "value")
         self.box.children = (
             row(*self.buttons.values()),
-            row(self.back, self.forward, self.rest, self.slider),
+            row(self.back, self.forward, self.rest, self.slider, self.line),
             self.guard.strip,
             widgets.HBox([side.box for side in self.sides], layout={"flex_flow": "row wrap"}),
         )
         self.refresh()
 
     def as_text(self) -> str:
-        """Both runs, one after the other."""
+        """All runs, one after the other."""
         return "\n".join(story(side.session.run) for side in self.sides)
 
-    def both(self, do: object) -> None:
-        """The same to both; a refusal of one is said at its side. NotEnabled only if both refuse."""
+    def everywhere(self, do: object) -> None:
+        """The same to all; a refusal of one is said at its side. NotEnabled only if all refuse."""
         assert callable(do)
         for side in self.sides:
             side.said = ""
@@ -89,22 +101,42 @@ class CompareLab(Frame):
         if all(side.said for side in self.sides):
             raise NotEnabled(self.sides[0].said)
 
+    def look_at_line(self, number: int) -> None:
+        """Each at the end of the same line of the step list; one that never got there is at its last step."""
+        self._line = number
+        for side in self.sides:
+            lines = lines_of(side.session.run.log)
+            what = self._lines()[number] if number >= 0 else ""
+            mine = [line for line in lines if line.what == what]
+            side.said = f"{what}: {mine[0].outcome}" if mine else f"{what}: never begun" if what else ""
+            last = mine[0].last if mine else None
+            side.session.look_at(last if last is not None else len(side.session.run))
+
     def look_at(self, step: int) -> None:
-        """Both at the same step, or at their last."""
+        """All at the same step, or at their last."""
         for side in self.sides:
             side.said = ""
             side.session.look_at(step)
+        self._line = NO_LINE[1]
 
     def refresh_all(self) -> None:
-        """Show both as they are."""
+        """Show all as they are."""
         for side in self.sides:
             side.refresh()
+        lines = self._lines()
+        self.line.layout.display = "" if lines else "none"
+        self.line.options = [NO_LINE, *((what, number) for number, what in enumerate(lines))]
+        self.line.value = self._line if self._line < len(lines) else NO_LINE[1]
         self.slider.max = max(1, *(len(side.session.run) for side in self.sides))
         self.slider.value = self._step()
         for name, button in self.buttons.items():
             button.disabled = all(side.session.why_not(f"!{name}") for side in self.sides)
         idle = not any(side.session.enabled() for side in self.sides)
         self.forward.disabled = self.rest.disabled = idle
+
+    def _lines(self) -> list[str]:
+        """The lines of the step list that any of the runs came to, in their order."""
+        return list(dict.fromkeys(line.what for side in self.sides for line in lines_of(side.session.run.log)))
 
     def _step(self) -> int:
         return max(side.session.step for side in self.sides)

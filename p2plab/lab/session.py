@@ -105,7 +105,8 @@ class Session:
         gpu = self.run.at(self.step).things["exporters"][0]
         ways = [follow_page(self.run, self.step, page) for page in range(self.run.at(self.step).things["width"])]
         shown = [way.page for way in ways if way.slot == slot]
-        used = [way.page for way in ways if any(gpu.aperture.slot_at(address) == slot for _, address in way.uses)]
+        sent = {way.page: [use.bus for use in way.uses if use.bus is not None] for way in ways}
+        used = [page for page, buses in sent.items() if any(gpu.aperture.slot_at(bus) == slot for bus in buses)]
         self.follow(next(iter(shown + used), None))
 
     def reset(self, knobs: Mapping[str, object] | None = None) -> None:

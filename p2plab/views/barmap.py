@@ -41,10 +41,10 @@ def bar_map(run: Run, step: int, page: int | None = None) -> Picture:
         if frame is not None:
             box(slot, MEMORY, f"frame {frame}", PAPER, " ", f"slot {slot} reaches frame {frame} of device memory")
     for importer in world.things["importers"]:
-        for slot in _slots(aperture, (grant.address for grant in importer.held.values())):
+        for slot in _slots(aperture, importer, (grant.address for grant in importer.held.values())):
             box(slot, LENT, importer.name, PALE, " ", f"slot {slot}: lent to {importer.name}")
         flight = importer.engine.in_flight
-        for slot in _slots(aperture, () if flight is None else (flight[1],)):
+        for slot in _slots(aperture, importer, () if flight is None else (flight[1],)):
             box(slot, DMA, "DMA", AMBER, " ", f"{importer.name}: a beat is on its way to {aperture.address(slot):#x}")
     return Picture(_words(gpu), {"slots": slots.columns})
 
@@ -53,11 +53,13 @@ def _addresses(way: Way | None) -> list[int]:
     """Where the followed page is on the bus, and where importers believe it to be."""
     if way is None:
         return []
-    return [*([way.bus] if way.bus is not None else []), *(address for _, address in way.uses)]
+    return [*([way.bus] if way.bus is not None else []), *(use.bus for use in way.uses if use.bus is not None)]
 
 
-def _slots(aperture: Any, addresses: Iterable[int]) -> list[int]:
-    return [slot for address in addresses if (slot := aperture.slot_at(address)) is not None]
+def _slots(aperture: Any, importer: Any, addresses: Iterable[int]) -> list[int]:
+    """The slots behind what an importer sends, which an IOMMU may translate on the way."""
+    bus = (importer.engine.fabric.bus_address(address, importer.peer) for address in addresses)
+    return [slot for address in bus if address is not None and (slot := aperture.slot_at(address)) is not None]
 
 
 def _of(name: str, owner: str) -> str:

@@ -11,6 +11,20 @@ from p2plab.p2p.aperture import PAGE_SIZE
 
 
 @dataclass(frozen=True)
+class Use:
+    """One importer's device uses ``address`` for the page; ``bus`` is where an IOMMU, if any, sends it (None: a fault)."""
+
+    importer: str
+    address: int
+    bus: int | None
+    fresh: bool
+
+    def __str__(self) -> str:
+        via = "" if self.bus == self.address else ", which faults" if self.bus is None else f" (IOMMU: {self.bus:#x})"
+        return f"{self.importer} uses {self.address:#x}{via}" + ("" if self.fresh else ", which is STALE")
+
+
+@dataclass(frozen=True)
 class Way:
     """Where one page of the first process is, at one step. Addresses in bytes; None where there is nothing."""
 
@@ -22,16 +36,14 @@ class Way:
     place: int | None  #: number of the frame in device memory
     slot: int | None
     bus: int | None  #: the bus address of that slot
-    uses: tuple[tuple[str, int], ...]  #: (importer, the address its device uses for this page)
+    uses: tuple[Use, ...]
 
     def __str__(self) -> str:
         parts = [f"page {self.page} ({self.address:#x})", self.vma or "no vma", self.entry]
         if self.frame:
             parts.append(f"{self.frame}, frame {self.place} of device memory")
             parts.append("in no slot" if self.slot is None else f"slot {self.slot} at {self.bus:#x}")
-        for importer, address in self.uses:
-            fresh = address == self.bus
-            parts.append(f"{importer} uses {address:#x}" + ("" if fresh else ", which is STALE"))
+        parts += map(str, self.uses)
         if not self.uses:
             parts.append("no importer uses it")
         return " -> ".join(parts)
@@ -46,9 +58,15 @@ def follow_page(run: Run, step: int, page: int) -> Way:
     place, frame, slot, bus = _behind(vma, address)
     entry = mm.page_table.get(address)
     said = f"CPU entry: page frame {entry.pfn:#x}" if isinstance(entry, Pte) else "no CPU entry"
-    uses = tuple((i.name, i.engine.table[address]) for i in things["importers"] if address in i.engine.table)
+    uses = tuple(_use(i, address, frame) for i in things["importers"] if address in i.engine.table)
     name = f"vma {vma.vm_start:#x}" if vma is not None else ""
     return Way(page, address, name, said, frame, place, slot, bus, uses)
+
+
+def _use(importer: Any, page: int, frame: str) -> Use:
+    address, fabric = importer.engine.table[page], importer.engine.fabric
+    fresh = page in importer.held and fabric.look(address, importer.peer) == frame
+    return Use(importer.name, address, fabric.bus_address(address, importer.peer), fresh)
 
 
 def _behind(vma: Any, address: int) -> tuple[int | None, str, int | None, int | None]:

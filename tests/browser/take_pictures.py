@@ -40,7 +40,7 @@ def test_take_explorers(lab_server: Server, watched: Watched) -> None:
         ("machine", "from p2plab.lab import MachineLab\nMachineLab('q35_switch2')", ("pci-tree", "address-map")),
         (
             "compare",
-            "from p2plab.lab import CompareLab\nCompareLab(('defrag-obedient', 'defrag-ignorant'))",
+            "from p2plab.lab import CompareLab\nCompareLab('defrag-obedient', 'defrag-ignorant')",
             ("timeline",),
         ),
         ("memory", "from p2plab.lab import MemoryLab\nMemoryLab('mremap_move', 'device')", ("before-after",)),

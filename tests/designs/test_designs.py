@@ -171,7 +171,7 @@ def test_runs_of_two_designs_can_be_laid_side_by_side():
     assert {line.what for line in rfc} == {line.what for line in buf}
     assert all(line.outcome == "done" for line in (*rfc, *buf))
     assert [line.what for line in rfc if line.actor == "gpu"] == ["wants its memory back"]
-    lab = pytest.importorskip("p2plab.lab.compare").CompareLab(("design-rfc-vma", "design-dma-buf-dynamic"))
+    lab = pytest.importorskip("p2plab.lab.compare").CompareLab("design-rfc-vma", "design-dma-buf-dynamic")
     assert [side.session.run.scenario.name for side in lab.sides] == ["design-rfc-vma", "design-dma-buf-dynamic"]
 
 

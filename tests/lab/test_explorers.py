@@ -4,7 +4,8 @@ import pytest
 
 from p2plab.core.errors import BadInput
 from p2plab.core.places import recorded_machines
-from p2plab.lab import CompareLab, MachineLab, MemoryLab
+from p2plab.lab import CompareLab, DesignsLab, Lab, MachineLab, MemoryLab
+from p2plab.views.barmap import LENT
 
 
 def test_a_pair_is_chosen_and_its_verdict_follows():
@@ -89,13 +90,54 @@ def test_two_runs_side_by_side_take_the_same_presses():
 
 def test_what_one_side_cannot_do_is_said_there():
     """The other goes on; only when both refuse is it an error."""
-    lab = CompareLab("workbench", left={"nic": "same-switch"}, right={"nic": "other-switch"})
+    lab = CompareLab(("workbench", {"nic": "same-switch"}), ("workbench", {"nic": "other-switch"}))
     lab.buttons["map"].click()
     lab.buttons["dma"].click()
     assert lab.guard.last is None
     assert lab.sides[0].said == ""
     assert lab.sides[1].said == "the NIC has mapped nothing"
     lab.slider.value = 0
-    lab.both_refuse = lab.handler(lambda: lab.both(lambda session: session.press("dma")))
+    lab.both_refuse = lab.handler(lambda: lab.everywhere(lambda session: session.press("dma")))
     lab.both_refuse()
     assert "the NIC has mapped nothing" in lab.guard.strip.value
+
+
+def test_designs_stand_side_by_side_at_the_same_line_of_the_list():
+    """Four of them; the line is chosen once, and each says how it went there."""
+    names = ("rfc-vma", "p2pdma-pages", "dma-buf-dynamic", "vfio-dma-buf")
+    lab = CompareLab(*(f"design-{name}" for name in names))
+    lines = [label for label, _ in lab.line.options]
+    assert lines[:2] == ["no line", "set up"]
+    assert "wants its memory back" in lines
+    lab.line.value = dict(lab.line.options)["wants its memory back"]
+    assert lab.guard.last is None, lab.guard.strip.value
+    assert [side.said.partition(":")[0] for side in lab.sides] == ["wants its memory back"] * 4
+    with pytest.raises(BadInput, match="at most 4"):
+        CompareLab(*["workbench"] * 5)
+
+
+def test_a_cell_of_the_matrix_opens_the_run_that_decides_it():
+    """And a cell that only a source answers opens nothing, and says so."""
+    lab = DesignsLab("learns of a move by", "dma-buf-dynamic")
+    assert "move_notify" in lab.words.value
+    lab.opener.click()
+    assert lab.guard.last is None, lab.guard.strip.value
+    assert lab.lab.session.token == lab.cell.tokens[0]
+    lab.question.value = "exporter object"
+    assert "only a source can answer" in lab.words.value
+    assert lab.opener.disabled
+    assert "LEARNS OF A MOVE BY" in lab.as_text()
+    with pytest.raises(BadInput, match="is not one of"):
+        DesignsLab("what else")
+
+
+def test_with_an_iommu_the_map_shows_where_translated_addresses_lead():
+    """The importer holds IOVAs; the slots behind them are marked, and the followed page says both."""
+    lab = Lab("f1-ignores-clear", iommu="on", driver="good")
+    lab.slider.value = next(e.step for e in lab.session.run.log if e.event.kind == "TranslationSet")
+    lab.follow.value = 0
+    assert lab.guard.last is None
+    slots = lab.panes["bar-map"].data["slots"]
+    assert LENT in slots["y"]
+    assert "(IOMMU: 0xe8" in lab.panes["address-space"].alt
+    assert "STALE" not in lab.panes["address-space"].alt
