@@ -38,11 +38,13 @@ class Guard:
     def show(self, error: BaseException) -> None:
         """Put an error into the page: one of ours as its sentence, any other with its type."""
         self.last = error
-        said = str(error) if isinstance(error, P2PError) else f"{type(error).__name__}: {error}"
-        trace = "".join(traceback.format_exception(error))
+        # A refusal is complete with its sentence; anything else is a fault of the code, and one wants to know where.
+        refusal = isinstance(error, P2PError)
+        said = str(error) if refusal else f"{type(error).__name__}: {error}"
+        trace = "" if refusal else html.escape("".join(traceback.format_exception(error)))
+        where = f"<details><summary>Where it happened</summary><pre>{trace}</pre></details>" if trace else ""
         self.strip.value = (
-            '<div role="alert" class="p2plab-alert"><b>That did not work.</b> '
-            f"{html.escape(said)}<details><summary>Where it happened</summary><pre>{html.escape(trace)}</pre></details></div>"
+            f'<div role="alert" class="p2plab-alert"><b>That did not work.</b> {html.escape(said)}{where}</div>'
         )
 
     def clear(self) -> None:

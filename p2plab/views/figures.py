@@ -117,9 +117,9 @@ def legend_above(plot: Any) -> None:
     plot.add_layout(legend, "above")
     legend.orientation = "horizontal"
     legend.border_line_color = None
-    legend.padding, legend.margin, legend.spacing = 0, 2, 14
-    legend.glyph_width, legend.glyph_height = 16, 12
-    legend.label_text_font_size, legend.label_text_color = FONT, INK
+    legend.padding, legend.margin, legend.spacing = 0, 2, 8
+    legend.glyph_width, legend.glyph_height = 12, 12
+    legend.label_text_font_size, legend.label_text_color = "12px", INK
 
 
 def ticks(count: int) -> list[int]:
