@@ -63,6 +63,7 @@ def keep(exercise: str, driver: object, passed: bool, said: str, into: Path | No
         place = into or folder()
         place.mkdir(parents=True, exist_ok=True)
         path = place / f"{exercise.replace('-', '_')}.py"
+        _set_aside(path, source)
         _write(path, source)
         record = _progress(place)
         record[exercise] = {"class": driver.__name__, "passed": passed, "said": said}  # type: ignore[attr-defined]
@@ -99,6 +100,16 @@ def hand_in(name: str, path: str | Path = "", into: Path | None = None) -> Path:
     target = Path(path) if path else Path(f"{safe}.json")
     _write(target, json.dumps({"format": FORMAT, "name": name[:200], "sources": sources}, indent=1))
     return target
+
+
+def _set_aside(path: Path, source: str) -> None:
+    """An answer that is about to be replaced by another one stays in the folder ``earlier``."""
+    if not path.is_file() or (old := path.read_text(encoding="utf-8")) == source:
+        return
+    earlier = path.parent / "earlier"
+    earlier.mkdir(exist_ok=True)
+    number = len(list(earlier.glob(f"{path.stem}-*.py"))) + 1
+    _write(earlier / f"{path.stem}-{number}.py", old)
 
 
 def _text(thing: Any) -> str:

@@ -122,6 +122,17 @@ def test_every_check_saves_and_progress_exports_to_one_file(own_folder, tmp_path
     assert set(written["sources"]) == {"obey", "obey-in-flight"}
 
 
+def test_an_answer_is_saved_before_it_runs_and_the_one_before_it_is_kept(own_folder, monkeypatch):
+    """Whatever a check does to the kernel, neither is lost."""
+    exercise("obey").check(Obeys)
+    monkeypatch.setattr("p2plab.course.exercises.task.check", lambda *_arguments, **_more: 1 / 0)
+    outcome = exercise("obey").check(Loops)
+    assert "ZeroDivisionError" in outcome.trouble
+    assert "class Loops" in (own_folder / "obey.py").read_text()
+    assert "class Obeys" in (own_folder / "earlier" / "obey-1.py").read_text()
+    assert len(list((own_folder / "earlier").iterdir())) == 1
+
+
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     """The check goes on; the outcome says that nothing was saved."""
     (tmp_path / "file").write_text("")
