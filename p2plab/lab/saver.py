@@ -1,4 +1,4 @@
-"""Hands a file to the browser, which saves it where it saves downloads."""
+"""Hands a file or a line of text to the browser: to save where it saves downloads, or for the clipboard."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ class Saver(anywidget.AnyWidget):  # type: ignore[misc]
     _esm = """
     function render({ model }) {
       const receive = (message, buffers) => {
+        if (message.kind === "copy") {
+          navigator.clipboard?.writeText(message.text); // without a clipboard (plain http) the text can still be selected
+          return;
+        }
         if (message.kind !== "file") return;
         const link = document.createElement("a");
         link.href = URL.createObjectURL(new Blob([buffers[0]], { type: message.type }));
@@ -23,6 +27,10 @@ class Saver(anywidget.AnyWidget):  # type: ignore[misc]
     }
     export default { render };
     """
+
+    def copy(self, text: str) -> None:
+        """Put ``text`` on the clipboard of whoever looks at the page, where the browser allows it."""
+        self.send({"kind": "copy", "text": text})
 
     def save(self, name: str, text: str, type: str = "text/plain") -> None:
         """Let the browser save ``text`` under ``name``."""

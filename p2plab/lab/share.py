@@ -28,6 +28,8 @@ class Share:
         self.paste.tooltip = "a token of any scene's run"
         self.opener = frame.button("open token", "show the run of a token", lambda: session.open(self.paste.value))
         self.saver = Saver()
+        copied = lambda: self.saver.copy(token_of(session.run))  # noqa: E731
+        self.copier = frame.button("copy token", "this run, in one line of text, to the clipboard", copied, "copy")
         self.save = {
             name: frame.button(name, kind.help, lambda name=name: self.save_as(name)) for name, kind in FORMATS.items()
         }
@@ -38,7 +40,7 @@ class Share:
         self.box = widgets.VBox(
             [
                 self.token,
-                row(self.paste, self.opener, self.resume),
+                row(self.copier, self.paste, self.opener, self.resume),
                 row(words, *self.save.values(), self.saver),
                 self.trouble,
             ]

@@ -301,3 +301,13 @@ def test_device_memory_shows_whose_bytes_are_damaged():
     assert lab.more.memory.value.count("DAMAGED") == 3
     assert "DMA page 2" in lab.more.memory.value
     assert "they meet at 0000:01:00.0" in lab.more.tree.alt
+
+
+def test_the_token_goes_to_the_clipboard():
+    """Of the run as it is now."""
+    lab = Lab("workbench")
+    sent = []
+    lab.share.saver.send = sent.append
+    lab.share.copier.click()
+    assert lab.guard.last is None
+    assert sent == [{"kind": "copy", "text": lab.session.token}]
