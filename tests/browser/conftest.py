@@ -37,6 +37,8 @@ QUIET = [
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Every test of this folder needs the browser; without one they are left out loudly, or fail where it is required."""
     here = [item for item in items if Path(str(item.fspath)).parent == Path(__file__).parent]
+    # Last of all: the browser's driver keeps an event loop in this thread, which tests of the lab's own loop would meet.
+    items[:] = [item for item in items if item not in here] + here
     for item in here:
         item.add_marker("browser")
         if CHROMIUM is None and not REQUIRED:
@@ -50,6 +52,7 @@ THEIRS = (
     "Unsatisfied version",
     "#RUNTIME-012",
     "The getter for the shared module is not a function",
+    "/static/notebook/",  # Notebook 7 asks for its own fonts where the server has none
 )
 
 
@@ -177,7 +180,12 @@ def watched(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Watched]:
     seen = Watched(page)
     page.on("request", lambda request: seen.requests.append(request.url))
     page.on("pageerror", lambda error: seen.errors.append(str(error)))
-    page.on("console", lambda said: seen.errors.append(said.text) if said.type == "error" else None)
+    page.on(
+        "console",
+        lambda said: (
+            seen.errors.append(f"{said.text} {said.location.get('url', '')}") if said.type == "error" else None
+        ),
+    )
     yield seen
     if getattr(request.node, "outcome_call", None) is not None and request.node.outcome_call.failed:
         page.screenshot(path=ROOT / "test-results" / f"{request.node.name}.png")

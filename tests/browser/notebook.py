@@ -65,6 +65,17 @@ def press(page: Any, name: str) -> None:
     )
 
 
+def wait_until_saved(page: Any, server: Server, name: str, views: int) -> None:
+    """Save, and wait until the file holds that many widget views: a reload before would find none."""
+    file = server.folder / name
+    for _ in range(60):
+        page.keyboard.press("Control+s")
+        page.wait_for_timeout(500)
+        if file.read_text(encoding="utf-8").count("jupyter.widget-view+json") >= views:
+            return
+    raise AssertionError(f"{name} was not saved within 30 s")
+
+
 def set_theme(page: Any, name: str) -> None:
     """Choose one of JupyterLab's themes: ``JupyterLab Light`` or ``JupyterLab Dark``."""
     page.get_by_role("menuitem", name="Settings", exact=True).first.click()

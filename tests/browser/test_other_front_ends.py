@@ -8,7 +8,15 @@ from p2plab.core.token import token_of
 from p2plab.lab.session import Session
 from p2plab.views.barmap import bar_map
 from tests.browser.conftest import Server, Watched
-from tests.browser.notebook import colours, press, said, wait_for_kernel, wait_for_pictures, write_notebook
+from tests.browser.notebook import (
+    colours,
+    press,
+    said,
+    wait_for_kernel,
+    wait_for_pictures,
+    wait_until_saved,
+    write_notebook,
+)
 
 PANES = ("address-space", "bar-map", "timeline")
 
@@ -53,8 +61,7 @@ def test_notebook_7_draws_obeys_and_shows_the_current_state_again(lab_server: Se
     assert both[0] == both[1]
     assert both[0].startswith(f"Step {expected.step} of {expected.step}, nic: begins dma.")
     page.keyboard.press("Escape")
-    page.keyboard.press("Control+s")
-    page.wait_for_function("!document.title.startsWith('*')")
+    wait_until_saved(page, lab_server, "seven.ipynb", 2)
     page.reload()
     page.wait_for_function("document.querySelectorAll(\"[data-pane='timeline'][data-seq]\").length === 2")
     assert words(page, "timeline") == both[0]
