@@ -155,3 +155,13 @@ def test_a_reader_that_stops_early_is_no_error():
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("defrag-ignorant")
+
+
+def test_the_readme_shows_what_one_sees():
+    """Each line of its example is a line of the run."""
+    from pathlib import Path
+
+    root = Path(__file__).parents[2]
+    shown = (root / "README.md").read_text(encoding="utf-8").partition("```text\n")[2].partition("```")[0].splitlines()
+    real = (root / "tests" / "golden" / "run-defrag-ignorant.txt").read_text(encoding="utf-8").splitlines()
+    assert [line for line in shown if line not in real] == ["  ..."]
