@@ -163,8 +163,8 @@ def build(world: World, settings: Mapping[str, Any]) -> None:
 
 
 _KNOBS = (
-    Knob("beat", 4, "ticks that one page takes on the bus (illustrative)", low=1, high=100),
-    Knob("defrag_at", 24, "when the GPU starts, in ticks, if the clock decides", low=0, high=10_000),
+    Knob("beat", 4, "ticks that one page takes on the bus (illustrative)", low=1, high=100, ticks=True),
+    Knob("defrag_at", 24, "when the GPU starts, in ticks, if the clock decides", low=0, high=10_000, ticks=True),
     Knob("pages", 4, "pages of object A", low=1, high=16),
     Knob("slots", 8, "slots of the BAR aperture", low=8, high=64),
     Knob("dma", "write", "what the transfer does", choices=("write", "read")),

@@ -6,8 +6,21 @@
 True
 """
 
+from p2plab.check.checking import Checking, check
 from p2plab.check.confirm import breaks
-from p2plab.check.search import Progress, Search, check
-from p2plab.check.verdict import Effort, Incomplete, Pass, Verdict, Violation
+from p2plab.check.search import Progress, Search
+from p2plab.check.verdict import Effort, Incomplete, Pass, Shrunk, Verdict, Violation
 
-__all__ = ["Effort", "Incomplete", "Pass", "Progress", "Search", "Verdict", "Violation", "breaks", "check"]
+__all__ = [
+    "Checking",
+    "Effort",
+    "Incomplete",
+    "Pass",
+    "Progress",
+    "Search",
+    "Shrunk",
+    "Verdict",
+    "Violation",
+    "breaks",
+    "check",
+]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from p2plab.check.confirm import ONLY_HERE
-from p2plab.check.verdict import Effort, Incomplete, Pass, Verdict, Violation
+from p2plab.check.verdict import Effort, Incomplete, Pass, Shrunk, Verdict, Violation
 from p2plab.core.events import to_json
 from p2plab.core.run import Run
 from p2plab.core.token import token_of
@@ -61,6 +61,8 @@ def _violation(answer: Violation) -> Iterator[str]:
     knobs = changed_knobs(run)
     if knobs:
         yield from _wrap("knobs: " + ", ".join(f"{name}={value}" for name, value in knobs.items()))
+    if answer.shrunk is not None:
+        yield from _wrap(shrunk(answer, answer.shrunk))
     yield ""
     yield from columns(run)
     if answer.then:
@@ -81,6 +83,25 @@ def _violation(answer: Violation) -> Iterator[str]:
         yield "token:"
         token = token_of(run)
         yield from (token[at : at + WIDTH] for at in range(0, len(token), WIDTH))
+
+
+def shrunk(answer: Violation, before: Shrunk) -> str:
+    """What the story was before it was made smaller, in one sentence."""
+    now = answer.run.settings
+    scene = [f"{name} {was} -> {now[name]}" for name, was in before.settings.items() if now[name] != was]
+    story = [
+        f"{was} -> {_count(is_now, one, many)}"
+        for was, is_now, one, many in (
+            (before.switches, answer.switches, "switch", "switches"),
+            (before.steps, answer.steps, "step", "steps"),
+        )
+        if was != is_now
+    ]
+    tries = _count(before.tries, "try", "tries")
+    ended = tries if before.finished else f"{tries}, then its time was up"
+    if not scene and not story:
+        return f"nothing smaller breaks it ({ended})" if before.finished else f"not made smaller ({ended})"
+    return f"made smaller: {', '.join([*scene, *story])} ({ended}, each run again from its start)"
 
 
 def changed_knobs(run: Run) -> dict[str, Any]:
@@ -149,12 +170,23 @@ def as_json(answer: Verdict) -> dict[str, Any]:
         "what": answer.what,
         "switches": answer.switches,
         "steps": answer.steps,
+        "shrunk_from": None if answer.shrunk is None else _shrunk_as_json(answer.shrunk),
         "settings": run.settings,
         "schedule": list(run.schedule),
         "then": answer.then or None,
         "token": None if run.scenario.cast else token_of(run),
         "pytest": pytest_of(answer),
         "log": [to_json(entry) for entry in run.log],
+    }
+
+
+def _shrunk_as_json(before: Shrunk) -> dict[str, Any]:
+    return {
+        "settings": dict(before.settings),
+        "switches": before.switches,
+        "steps": before.steps,
+        "tries": before.tries,
+        "finished": before.finished,
     }
 
 

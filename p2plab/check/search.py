@@ -1,11 +1,11 @@
-"""``check``: every order of events of a scene, and the answer as a value. ``Search`` is the same, a slice at a time."""
+"""``Search``: every order of events of a scene, a slice at a time, and the answer as a value."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from p2plab.check.audit import audit, named
 from p2plab.check.confirm import confirm
@@ -129,6 +129,11 @@ class Search:
     def graph(self) -> StateGraph | None:
         """The states met so far; None before the first slice."""
         return self._layers.graph if self._layers is not None else None
+
+    @property
+    def exact(self) -> bool:
+        """Whether a story found is known to be the shortest; plain replay gives a short one."""
+        return self._plain is None
 
     # -- a slice ----------------------------------------------------------------------------------------------------
 
@@ -277,15 +282,6 @@ class Search:
             wide = self._wide.graph
             return Effort(len(wide), wide.transitions, self._seconds, wide.recorder.misses)
         return Effort(len(graph), graph.transitions, self._seconds, graph.recorder.misses)
-
-
-def check(scene: Scenario, **options: Any) -> Verdict:
-    """Search every order of a scene's events: see :class:`Search` for the options. Takes up to ``budget`` seconds."""
-    search = Search(scene, **options)
-    while search.advance(0.5) is None:
-        pass
-    assert search.verdict is not None
-    return search.verdict
 
 
 def _told(graph: StateGraph | WideGraph, kind: str) -> bool:

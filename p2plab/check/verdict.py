@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from p2plab.core.run import Run
+from p2plab.core.scenario import Value
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,25 @@ class Pass:
 
 
 @dataclass(frozen=True)
+class Shrunk:
+    """What a story was before it was made smaller: ``settings``, ``switches`` and ``steps``; how many ``tries`` were run.
+
+    ``finished``: whether every reduction was tried, or the time for it was up.
+    """
+
+    settings: Mapping[str, Value]
+    switches: int
+    steps: int
+    tries: int
+    finished: bool
+
+
+@dataclass(frozen=True)
 class Violation:
     """A promise breaks in ``run``, which was executed again from its start before it is shown.
 
     It has the fewest switches possible and, of those, the fewest steps. ``then`` names the actor whose next step, after
-    the run, never ends.
+    the run, never ends. ``shrunk`` says what the story was before it was made smaller; None if nobody tried.
     """
 
     scene: str
@@ -49,6 +65,7 @@ class Violation:
     switches: int
     then: str = ""
     effort: Effort = field(default_factory=Effort, compare=False)
+    shrunk: Shrunk | None = field(default=None, compare=False)
 
     @property
     def steps(self) -> int:

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from p2plab.catalog import find
+from p2plab.check.checking import Checking
 from p2plab.check.drivers import load
 from p2plab.check.report import as_json, exit_status, text
-from p2plab.check.search import Search
 from p2plab.check.verdict import Verdict, Violation
 from p2plab.check.watchdog import Watchdog
 from p2plab.core.errors import BadInput
@@ -39,6 +39,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument("--bound", metavar="N", help="only orders with at most N switches")
     command.add_argument("--budget", default="10s", metavar="TIME", help="stop after that long: 10s, 2m (default 10s)")
     command.add_argument("--must-reach", action="append", default=[], metavar="EVENT", help="must happen in some order")
+    command.add_argument("--no-shrink", action="store_true", help="leave a counterexample in the scene as it is")
     command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     command.add_argument("--trace", type=Path, metavar="FILE", help="write the counterexample as a Perfetto trace")
     command.set_defaults(handler=run)
@@ -63,8 +64,9 @@ def _search(arguments: argparse.Namespace) -> Verdict:
     pairs = [word.partition("=") for word in arguments.knob]
     if bad := next((name for name, equals, _ in pairs if not equals), ""):
         raise BadInput(f"--knob {bad[:40]}: write NAME=VALUE")
-    search = Search(
+    checking = Checking(
         scene,
+        shrink=not arguments.no_shrink,
         importer=_class(arguments.importer),
         exporter=_class(arguments.exporter),
         knobs={name: value for name, _, value in pairs},
@@ -73,10 +75,11 @@ def _search(arguments: argparse.Namespace) -> Verdict:
         budget=_seconds(arguments.budget),
         must_reach=arguments.must_reach,
     )
-    while (answer := search.advance(_SLICE)) is None:
+    while (answer := checking.advance(_SLICE)) is None:
         if sys.stderr.isatty():
-            now = search.progress
-            print(f"\r{now.states:,} states, {now.rate:,.0f}/s, {now.switches} switches", end="", file=sys.stderr)
+            now = checking.progress
+            doing = "making the story smaller" if checking.shrinking else f"{now.switches} switches"
+            print(f"\r\033[K{now.states:,} states, {now.rate:,.0f}/s, {doing}", end="", file=sys.stderr)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
     return answer

@@ -14,7 +14,10 @@ Value = int | str
 
 @dataclass(frozen=True)
 class Knob:
-    """One setting of a scenario: a number from ``low`` to ``high``, or one of ``choices``."""
+    """One setting of a scenario: a number from ``low`` to ``high``, or one of ``choices``.
+
+    ``ticks``: a time or a duration. The clock heeds it; where the schedule alone decides it changes nothing.
+    """
 
     name: str
     default: Value
@@ -22,6 +25,7 @@ class Knob:
     choices: tuple[str, ...] = ()
     low: int = 0
     high: int = 0
+    ticks: bool = False
 
     def check(self, value: object) -> Value:
         """The value as this knob's type; :exc:`BadInput` says what is allowed."""
