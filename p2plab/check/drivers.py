@@ -65,9 +65,9 @@ def load(text: str, dog: Watchdog) -> type:
         too_long = path.stat().st_size > LARGEST_FILE
         path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path_text[:80]} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise BadInput(f"{path_text[-80:]} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if too_long:
-        raise BadInput(f"{path_text[:80]} has more than {LARGEST_FILE} bytes")
+        raise BadInput(f"{path_text[-80:]} has more than {LARGEST_FILE} bytes")
     module = _run(path, dog)
     found = getattr(module, name, None)
     if not isinstance(found, type):
