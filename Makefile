@@ -9,7 +9,12 @@ ROOT_OK  := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 APP_OPTIONS ?=
 
-.PHONY: help setup lab app test quick bench pictures clean
+# How many students `make class` simulates. The hub's proxy comes from npm; its version 5 needs Node.js 20.
+N ?= 30
+PROXY := $(VENV)/proxy/node_modules/.bin/configurable-http-proxy
+PROXY_VERSION = $(shell node -p 'parseInt(process.versions.node) >= 20 ? "5.3.0" : "4.6.3"')
+
+.PHONY: help setup lab app proxy class test quick bench pictures clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +27,13 @@ lab: $(READY) ## open the first notebook in JupyterLab
 app: $(READY) ## the lab alone as a web page, without a notebook around it
 	JUPYTER_PATH=$(CURDIR)/share/jupyter JUPYTER_CONFIG_PATH=$(CURDIR)/share/jupyter/config $(BIN)/voila $(APP_OPTIONS) notebooks/app.ipynb
 
+proxy: $(PROXY) ## what a class's hub needs besides Python packages, from npm
+
+class: $(READY) $(PROXY) ## a JupyterHub on this machine with N=30 simulated students in the first lab
+	$(BIN)/python -m classroom --students $(N)
+
 test: $(READY) ## all checks and all tests; browser tests where there is a Chromium
+	@command -v npm >/dev/null && $(MAKE) --no-print-directory proxy || echo "no proxy from npm: the tests of a class are left out"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -41,6 +52,10 @@ pictures: $(READY) ## take the screenshots in assets/ again
 
 clean: ## remove the environment and what tools left behind
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
+
+$(PROXY): | $(READY)
+	@command -v npm >/dev/null || { echo "JupyterHub's proxy comes from npm, and there is none here. On Debian or Ubuntu: apt install npm"; exit 1; }
+	npm install --silent --no-audit --no-fund --prefix $(VENV)/proxy configurable-http-proxy@$(PROXY_VERSION)
 
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "p2plab needs Python 3.11 or newer; there is no '$(PYTHON)' here. Install it, or say make PYTHON=/path/to/python3"; exit 1; }

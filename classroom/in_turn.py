@@ -1,0 +1,67 @@
+"""Spawners whose servers start one after the other, as many at a time as the machine has processors.
+
+Thirty servers that start at once share the processors: all thirty wait as long as the last. In turn, the first student
+has a server at once and half of the class after half of the time; the last waits no longer than before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+from jupyterhub.spawner import SimpleLocalProcessSpawner
+from jupyterhub.utils import url_path_join, wait_for_http_server
+
+
+class Turns:
+    """First come, first served, ``width`` at a time; a turn ends when the server answers."""
+
+    def __init__(self, width: int) -> None:
+        self.free = asyncio.Semaphore(width)
+        self.waiting: list[object] = []
+
+    def before(self, who: object) -> int:
+        """How many come first; 0 for who is not waiting."""
+        return self.waiting.index(who) if who in self.waiting else 0
+
+
+#: One queue for the hub's process.
+TURNS = Turns(os.cpu_count() or 1)
+
+
+class InTurn:
+    """To be mixed into a spawner whose ``start`` gives the server's address: ``class Mine(InTurn, SystemdSpawner)``."""
+
+    async def start(self) -> Any:
+        """Start when it is this server's turn. The time in the queue counts towards ``start_timeout``."""
+        TURNS.waiting.append(self)
+        try:
+            await TURNS.free.acquire()
+        finally:
+            TURNS.waiting.remove(self)
+        try:
+            address = await super().start()
+            if not self.internal_ssl:
+                url = address if isinstance(address, str) else "http://{}:{}".format(*address)
+                base: str = self.server.base_url
+                await wait_for_http_server(url_path_join(url, base), timeout=self.http_timeout)
+            return address
+        finally:
+            TURNS.free.release()
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        """What the waiting page says."""
+        said = None
+        while True:
+            before = TURNS.before(self)
+            if before != said:
+                words = f"{before} before you" if before else "Your server starts"
+                yield {"progress": 10 if before else 50, "message": words}
+                said = before
+            await asyncio.sleep(0.5)
+
+
+class SimpleInTurn(InTurn, SimpleLocalProcessSpawner):
+    """For the rehearsal."""
