@@ -51,7 +51,7 @@ class Obedience(Rule):
             end = event.start + len(event.addresses) * PAGE_SIZE
             self.translated |= _pages(event.importer, event.start, end)
         elif isinstance(event, TranslationCleared):
-            self._cleared(_pages(event.importer, event.start, event.end))
+            self._cleared(event)
         elif isinstance(event, BeatIssued):
             self.in_flight[event.importer] = event.page
         elif isinstance(event, BeatLanded):
@@ -66,10 +66,13 @@ class Obedience(Rule):
         elif isinstance(event, NotifierEnd) and self.announced.get(entry.actor):
             yield from self._notifier_ended(entry, event)
 
-    def _cleared(self, gone: Pages) -> None:
-        self.translated -= gone
+    def _cleared(self, event: TranslationCleared) -> None:
+        def without(pages: Pages) -> Pages:  # a driver may clear all that an address can say: never count its pages
+            return pages - frozenset(_within(pages, event.start, event.end, event.importer))
+
+        self.translated = without(self.translated)
         for actor, ranges in self.announced.items():
-            self.announced[actor] = tuple((start, end, before - gone) for start, end, before in ranges)
+            self.announced[actor] = tuple((start, end, without(before)) for start, end, before in ranges)
 
     def _callback_returned(self, entry: Entry, importer: str) -> Iterator[Finding]:
         if importer not in self.mms or not self.announced.get(entry.actor):

@@ -145,3 +145,16 @@ def test_an_unknown_exercise_is_answered_with_the_nearest():
     """As everywhere."""
     with pytest.raises(BadInput, match="did you mean obey"):
         exercise("obeyy")
+
+
+def test_an_answer_that_clears_all_that_an_address_can_say_is_judged_as_any_other():
+    """More than the range is legal; nobody counts 2^36 pages for it."""
+
+    class ClearsAll(RIGHT["partial-ranges"]):
+        async def invalidate_range_start(self, range):
+            async with self.lock:
+                self.invalidation_begins(range)
+                await self.let_go(0, 1 << 48)
+            return 0
+
+    assert exercise("partial-ranges").check(ClearsAll).passed

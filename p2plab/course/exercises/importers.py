@@ -118,7 +118,8 @@ TASKS = (
     ),
     _task(
         "partial-ranges",
-        "Let go of what the range names, whatever part of yours that is. More is legal and slow; less is stale.",
+        "Let go of what the range names, whatever part of yours that is; for UNMAP, of all that you hold of that vma, whose "
+        "pointer may die with the call. More is legal and slow; less is stale.",
         f"""{_HEAD}{_MAP}
     async def invalidate_range_start(self, range):
         async with self.lock:
@@ -130,6 +131,8 @@ TASKS = (
         obedience="some page of the range was left: let go of [range.start, range.end), whatever part of yours that is",
         balanced_unmap="pages of a vma that was unmapped in part were never given back, or given back twice: for UNMAP let "
         "go of everything you hold of that vma (self.concerned(range) says what)",
+        vma_alive="munmap split the vma, and what you kept still has the pointer of before, to the part that was freed: for "
+        "UNMAP let go of everything you hold of that vma (self.concerned(range) says what), and map the rest again",
     ),
     _task(
         "remap-after-defrag",

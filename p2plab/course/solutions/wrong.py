@@ -131,6 +131,17 @@ class Shifted(Maps):
         return 0
 
 
+class RangeOnly(Maps):
+    """What the range names, and nothing else, also for UNMAP."""
+
+    async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
+        """The rest of a vma that was unmapped in part keeps its old pointer."""
+        async with self.lock:
+            self.invalidation_begins(range)
+            await self.let_go(range.start, range.end)
+        return 0
+
+
 class NeverAgain(Drains):
     """Maps once in its life."""
 
@@ -225,6 +236,7 @@ WRONG: tuple[Wrong, ...] = (
     Wrong("no-deadlock", TakesMmapLock, "stays-out-of-mm", "mmap_lock"),
     Wrong("partial-ranges", FirstPageOnly, "obedience", "range.end"),
     Wrong("partial-ranges", Shifted, "obedience", "range.end"),
+    Wrong("partial-ranges", RangeOnly, "vma-alive", "everything you hold of that vma"),
     Wrong("remap-after-defrag", NeverAgain, "must-reach", "map_again"),
     Wrong("remap-after-defrag", MapsInCallback, "no-deadlock", "map_again"),
     Wrong("predictable-under-pressure", RefusesLater, "predictability", "main memory"),
