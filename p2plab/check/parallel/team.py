@@ -1,0 +1,39 @@
+"""What a shared-out search asks of its workers, wherever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from p2plab.check.parallel.wire import Message
+from p2plab.core.errors import P2PError
+
+
+class Lost(Exception):
+    """Workers died, and what they had is gone: ``parts`` must be begun and loaded again."""
+
+    def __init__(self, parts: list[int]) -> None:
+        super().__init__(f"parts {parts}")
+        self.parts = parts
+
+
+class NoWorkers(P2PError):
+    """There is nobody left to work, or those who come die as well."""
+
+
+class Team(Protocol):
+    """``parts`` workers' parts. Each method may raise :class:`Lost`; asked again, all parts answer the same."""
+
+    parts: int
+
+    def ask(self, kind: str, messages: Mapping[int, Message]) -> dict[int, Message]:
+        """A message to some of the parts at once, and their answers."""
+
+    def exchange(self, messages: Mapping[int, Message]) -> dict[int, Message]:
+        """``insert``, to all parts: with each message goes what the other parts have in their outboxes for it."""
+
+    def replace(self, parts: list[int]) -> None:
+        """Find other workers for parts that were lost; they are empty. :exc:`NoWorkers`."""
+
+    def close(self) -> None:
+        """Let the workers go. May be called twice."""
