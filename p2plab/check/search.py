@@ -131,6 +131,11 @@ class Search:
         return self._layers.graph if self._layers is not None else None
 
     @property
+    def wide(self) -> WideSearch | None:
+        """The search in arrays, once the search has grown to be one."""
+        return self._wide
+
+    @property
     def exact(self) -> bool:
         """Whether a story found is known to be the shortest; plain replay gives a short one."""
         return self._plain is None

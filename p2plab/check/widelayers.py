@@ -96,8 +96,9 @@ class WideLayers:
         if broken.size:
             self._meet(goal_of(int(states[broken[0]])), int(came[broken[0]]), int(nodes[broken[0]] % self._actors))
             return
-        nodes, first = np.unique(nodes, return_index=True)
-        came = came[first]
+        # Each once, in the order met: which of the smallest stories is found must not depend on how states are numbered.
+        first = np.sort(np.unique(nodes, return_index=True)[1])
+        nodes, came = nodes[first], came[first]
         self._room(int(nodes.max()))
         fresh = self._came[nodes] == -2
         nodes, came = nodes[fresh], came[fresh]
