@@ -102,7 +102,7 @@ class Student:
     async def start_kernel(self) -> None:
         """A session for the notebook, and the page's websocket to its kernel."""
         wanted = {"path": NOTEBOOK, "name": "", "type": "notebook", "kernel": {"name": "python3"}}
-        answer = await self.web.post(f"{self.base}/api/sessions", json=wanted, headers=self._forgery_token())
+        answer = await self.web.post(f"{self.base}/api/sessions", json=wanted, headers=self.forgery_token())
         if answer.status_code != 201:
             raise Lost(f"no kernel: {answer.status_code} {answer.text[:500]}")
         self.kernel_id = answer.json()["kernel"]["id"]
@@ -176,7 +176,8 @@ class Student:
     def _xsrf(self, path: str) -> str:
         return self._cookies(path).get("_xsrf", "")
 
-    def _forgery_token(self) -> dict[str, str]:
+    def forgery_token(self) -> dict[str, str]:
+        """The header that every request needs which changes something, or starts it."""
         return {"X-XSRFToken": self._xsrf(f"/user/{self.name}/"), "Referer": f"{self.base}/lab"}
 
 

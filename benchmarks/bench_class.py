@@ -1,0 +1,81 @@
+"""A class on this machine: what 5, 10, 20 and 30 students wait for who all arrive in the same second, and what it costs.
+
+Real hub, servers, kernels and protocols; only the browsers are simulated, and they share the processors with the class. Each
+student does the first lesson's presses with a second between them, twice: while others still arrive, and when all are there.
+``python benchmarks/bench_class.py [--together] [NUMBER …]``; ``--together`` starts all servers at the same time, not in turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from classroom.__main__ import told
+from classroom.hub import hub
+from classroom.rehearsal import Report, rehearse
+from classroom.usage import DRIVER, KERNEL, SERVER, by_student, percentile
+
+SIZES = (5, 10, 20, 30)
+COLUMNS = (
+    "students", "lost", "mixed", "server 50 %", "95 %", "picture 50 %", "95 %", "answer 50 %", "95 %", "arriving 50 %", "95 %",
+    "server MB", "kernel MB", "all GB", "busy",
+)  # fmt: skip
+
+
+def measured(count: int, in_turn: bool) -> Report:
+    """One rehearsal in a hub of its own."""
+    with hub(in_turn=in_turn) as running:
+        return asyncio.run(rehearse(running, count))
+
+
+def line(count: int, report: Report) -> list[str]:
+    """A row of the table: seconds of server and picture, milliseconds of answers, PSS in MB."""
+    parts = [mine for _, mine in by_student(report.used)]
+    seconds = [
+        f"{percentile(report.seconds_to(mark), p):.1f}" for mark in ("server", "first picture") for p in (0.5, 0.95)
+    ]
+    answers = [
+        f"{percentile(each, p) * 1000:.0f}"
+        for each in (report.answers_settled, report.answers_arriving)
+        for p in (0.5, 0.95)
+    ]
+    memory = [
+        f"{sum(mine[part].pss for mine in parts if part in mine) / max(1, len(parts)) / 1e6:.0f}"
+        for part in (SERVER, KERNEL)
+    ]
+    whole = f"{sum(each.pss for each in report.used) / 1e9:.2f}"
+    busy = f"{report.arriving.busy:.0%}" if report.arriving else ""
+    return [str(count), str(len(report.lost)), str(len(report.mixed)), *seconds, *answers, *memory, whole, busy]
+
+
+def main(words: list[str]) -> int:
+    """Print the table; exit 1 if anybody was lost or saw another's work."""
+    in_turn = "--together" not in words
+    sizes = [int(word) for word in words if word.isdigit()] or list(SIZES)
+    reports = {count: measured(count, in_turn) for count in sizes}
+    print(
+        f"{os.cpu_count()} processors; servers start {'in turn' if in_turn else 'together'}; from arrival, seconds; answers, ms"
+    )
+    rows = [list(COLUMNS), *(line(count, report) for count, report in reports.items())]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(COLUMNS))]
+    for row in rows:
+        print("  ".join(word.rjust(width) for word, width in zip(row, widths, strict=True)))
+    for count, report in reports.items():
+        assert report.arriving is not None
+        spent = report.arriving.seconds()
+        shares = ", ".join(f"{part} {spent[part] / count:.2f}" for part in sorted(spent) if part != DRIVER)
+        print(
+            f"{count}: seconds of processor a student until all are there: {shares}; simulation {spent[DRIVER] / count:.2f}"
+        )
+        print(
+            "\n".join(f"   {sentence}" for sentence in told(report) if sentence.startswith(("LOST", "MIXED"))), end=""
+        )
+    return int(any(report.lost or report.mixed for report in reports.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
