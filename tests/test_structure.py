@@ -28,7 +28,7 @@ BELOW = {
     "sweeps": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog"},
     "views": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "check", "sweeps"},
     "lab": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "check", "sweeps", "views"},
-    "course": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "check", "sweeps", "views"},
+    "course": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "check", "sweeps", "views"},
     "cli": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "check", "sweeps", "views"}
     | {"course"},
 }

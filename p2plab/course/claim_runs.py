@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import permutations
 
 from p2plab.catalog import CASES, find
@@ -16,7 +17,7 @@ from p2plab.mm.ask import ask
 from p2plab.p2p.events import HmmRangeMapped, HmmRangeUnmapped, P2PMapFailed, P2PMapped
 from p2plab.pci import Machine, pci_test_p2p, reach_2019, reach_today, read_machine, with_cpu
 from p2plab.views.callgraph import call_graph, call_graph_text
-from p2plab.views.text import board_of, verdict
+from p2plab.views.text import WIDTH, board_of, verdict
 
 MACHINE = "q35_switch2"
 
@@ -104,9 +105,9 @@ def unplug() -> str:
 
 def permission() -> str:
     """An exporter that asks once; and the note on the twin's board, where two promises contradict."""
-    return "\n".join(
-        [_broken("E11"), "the twin:", *(f"  {note}" for note in board_of(story_run(CASES["E11"], "good")).notes)]
-    )
+    notes = board_of(story_run(CASES["E11"], "good")).notes
+    twin = (textwrap.fill(note, WIDTH, initial_indent="  ", subsequent_indent="  ") for note in notes)
+    return "\n".join([_broken("E11"), "the twin:", *twin])
 
 
 def zap_tells() -> str:

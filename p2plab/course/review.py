@@ -6,13 +6,17 @@ was inferred from the posted code and nobody said it in the thread. Addresses of
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from p2plab.core.errors import BadInput
 from p2plab.course import claim_runs as run
+from p2plab.course import claim_runs_more as more
 
 LORE = "https://lore.kernel.org/linux-mm/{}/"
+#: Logan Gunthorpe's mails were seen without the part after the @; that it is this one is inferred.
+DOMAIN_INFERRED = "@deltatee.com"
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,16 @@ class Claim:
         """Where the mail is kept."""
         return LORE.format(self.mail)
 
+    @property
+    def domain_inferred(self) -> bool:
+        """Whether only the part of the Message-ID before the @ was seen: the rest of the link is inferred."""
+        return self.mail.endswith(DOMAIN_INFERRED)
+
     def text(self) -> str:
         """The claim, its source, and what the run says."""
         how = "stated" if self.stated else "inferred from the posted code"
-        return f"{self.date}, {self.author} ({how}): {self.claim}\n{self.link}\n\n{self.test()}"
+        link = f"{self.link}{' (domain inferred)' if self.domain_inferred else ''}"
+        return f"{self.date}, {self.author} ({how}): {self.claim}\n{link}\n\n{self.test()}"
 
 
 _JG, _LG, _JGG, _HCH = "Jérôme Glisse", "Logan Gunthorpe", "Jason Gunthorpe", "Christoph Hellwig"
@@ -78,15 +88,47 @@ _LIST = (
           "how long may the vma pointer be used after the notifier?", run.vma_life),
     Claim("pin-until-unmap", "31 Jan", _JG, "20190131193513.GC16593@redhat.com",
           "somebody who pins acts on UNMAP only", run.pin_until_unmap),
+    Claim("static-bar", "29 Jan", _JGG, "20190129193250.GK10108@mellanox.com",
+          "doorbell pages and VFIO BARs want such a map too, and they never move", more.static_bar),
+    Claim("cap", "29 Jan", _JG, "20190129195055.GH3176@redhat.com",
+          "an exporter may lend up to a number of pages, and main memory beyond it", more.cap),
+    Claim("may-be-ram", "29 Jan", _JG, "20190129204359.GM3176@redhat.com",
+          "an address may be one of main memory; the importer cannot tell", more.may_be_ram),
+    Claim("no-vma", "29 Jan", _LG, "2b704e96-9c7c-3024-b87f-364b9ba22208@deltatee.com",
+          "users inside the kernel have no vma", more.no_vma),
+    Claim("cpu-touch", "29 Jan", _JG, "20190129234752.GR3176@redhat.com",
+          "the CPU looks at an object, the next job takes it away again: its usual life", more.cpu_touch),
+    Claim("no-room-to-grow", "29 Jan", _JG, "20190129234752.GR3176@redhat.com",
+          "resizing a BAR may fail", more.no_room_to_grow),
+    Claim("only-calls-tell", "30 Jan", _JG, "20190130000805.GS3176@redhat.com",
+          "left alone by its driver, a device mapping is taken back by calls on the vma only", more.only_calls_tell),
+    Claim("predictable", "30 Jan", _JG, "20190130000805.GS3176@redhat.com",
+          "an importer that could map once can map again", more.predictable),
+    Claim("disasters", "30 Jan", _JG, "20190130154328.GA3177@redhat.com",
+          "only what is really bad excuses a refusal: unplug, errors, a hang, suspend", more.disasters),
+    Claim("block-layer", "30 Jan", _LG, "39edda88-acd8-c8ec-a6a5-64898006b69f@deltatee.com",
+          "direct I/O of an NVMe drive to a BAR is wanted, and a special vma does not help it", more.block_layer),
+    Claim("edges-move", "30 Jan", _JGG, "20190130204954.GI17080@mellanox.com",
+          "edges of vmas move below a memory region that faults", more.edges_move),
+    Claim("when-it-fails", "30 Jan", _JGG, "20190130215600.GM17080@mellanox.com",
+          "failures must be told apart when a region is created; later they all look alike", more.when_it_fails),
+    Claim("three-uses", "31 Jan", _HCH, "20190131081355.GC26495@lst.de",
+          "struct page carries an address, holds a reference, marks dirty: replace these", more.three_uses),
     Claim("loop-skips", "29 Jan", "read in patch 4/5", _POSTED.format(5),
           "the posted loop skips a page after each run of device pages", run.loop_skips, stated=False),
 )  # fmt: skip
-CLAIMS: dict[str, Claim] = {claim.key: claim for claim in _LIST}
+CLAIMS: dict[str, Claim] = {claim.key: claim for claim in sorted(_LIST, key=lambda claim: claim.date)}
 
 
 def said() -> str:
     """One line a claim: key, date, author, what."""
-    return "\n".join(f"{claim.key:<16} {claim.date}  {claim.author}: {claim.claim}" for claim in CLAIMS.values())
+    return "\n".join(
+        line
+        for claim in CLAIMS.values()
+        for line in textwrap.wrap(
+            f"{claim.key:<16} {claim.date}  {claim.author}: {claim.claim}", 100, subsequent_indent=" " * 25
+        )
+    )
 
 
 def evidence(key: str) -> str:

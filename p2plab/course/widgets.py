@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from html import escape
+from pathlib import Path
 
 import ipywidgets as widgets  # type: ignore[import-untyped]
 
+from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
 from p2plab.course.predict import question
-from p2plab.lab import Lab
+from p2plab.lab import Lab, MachineLab
 from p2plab.lab.frame import Frame, row
+
+#: Shown where the computer shows no PCI devices of its own.
+STANDS_IN = "q35_rootports"
 
 
 class Predict(Frame):
@@ -92,9 +98,24 @@ class Predict(Frame):
 def open_run(run: Run) -> Lab:
     """The lab at the end of a run, also of one with a driver of somebody's own, which no token can carry."""
     lab = Lab("workbench")
-    lab.session.show(run)
-    lab.refresh()
     lab.share.journal.path = None  # what no token can carry cannot be resumed from one
     lab.share.left = ""
+    lab.session.show(run)
+    lab.session.forked = None  # the empty bench that was there for a moment is nobody's run
     lab.refresh()
     return lab
+
+
+def this_machine() -> MachineLab:
+    """The machine that the kernel runs on, by its sysfs; a recorded one where there is nothing to read, and it says so.
+
+    ``P2PLAB_SYSFS`` names another folder than ``/sys/bus/pci/devices``: of a copy, or of nothing at all.
+    """
+    here = Path(os.environ.get("P2PLAB_SYSFS") or "/sys/bus/pci/devices")
+    try:
+        if not here.is_dir() or not any(here.iterdir()):
+            raise BadInput(f"{here} shows no PCI device")
+        return MachineLab(str(here))
+    except (BadInput, OSError) as why:
+        print(f"{why}. The recorded machine {STANDS_IN} stands in.")
+        return MachineLab(STANDS_IN)

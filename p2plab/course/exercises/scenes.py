@@ -107,9 +107,14 @@ def _build(plan: Plan, bench: type[Bench], world: World, _settings: Mapping[str,
     bench(world, replace(plan, nic=nic, gpu=gpu), {}).show(world)
 
 
-def _scene(name: str, title: str, plan: Plan, bench: type[Bench] = Bench) -> Scenario:
+def scene_of(name: str, about: str, plan: Plan, bench: type[Bench] = Bench) -> Scenario:
+    """A plan as a scene under all promises; its drivers can be replaced by role."""
     build = functools.partial(_build, plan, bench)
-    return Scenario(f"exercise-{name}", title, build, rules=PROMISES, about=title)
+    return Scenario(name, name.replace("-", " "), build, rules=PROMISES, about=f"{about[0].upper()}{about[1:]}.")
+
+
+def _scene(name: str, about: str, plan: Plan, bench: type[Bench] = Bench) -> Scenario:
+    return scene_of(f"exercise-{name}", about, plan, bench)
 
 
 _ONE = Plan(nic=ObedientNic, pages=1, slots=4)

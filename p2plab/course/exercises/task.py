@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
+import sys
+import textwrap
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,9 +18,12 @@ from p2plab.check.report import headline, pytest_of, text
 from p2plab.core.errors import BadInput, P2PError
 from p2plab.core.scenario import Scenario
 from p2plab.course.keep import Kept, keep
+from p2plab.views.text import WIDTH
 
 #: Seconds that a search may take. All reference answers are decided in two.
 BUDGET = 20.0
+#: With these words the search's report goes over to the pytest.
+TEST_FOLLOWS = "A token cannot carry"
 
 
 @dataclass(frozen=True)
@@ -46,18 +52,25 @@ class Outcome:
         return self.trouble or (headline(self.verdict) if self.verdict is not None else "")
 
     def text(self) -> str:
-        """The report: verdict and smallest counterexample in 72 columns, the hint, and where the code was saved."""
+        """The report in 72 columns: verdict, hint, the smallest counterexample, where the code was saved, what is next."""
         lines = [f"{self.exercise}: {'PASSED' if self.passed else 'not yet'}"]
+        if self.hint:
+            lines += _wrap(f"hint: {self.hint}")
         if self.trouble:
-            lines.append(self.trouble)
+            lines += ["", *_wrap(self.trouble)]
         elif isinstance(self.verdict, Violation):
             with quiet():
-                lines.append(text(self.verdict).rstrip().replace(*self._home()))
+                report, _, _ = text(self.verdict).partition(TEST_FOLLOWS)  # the test is there when asked for
+            lines += ["", report.rstrip()]
         else:
-            lines.append(self.said)
-        if self.hint:
-            lines.append(f"hint: {self.hint}")
-        return "\n".join([*lines, self.kept.said])
+            lines += ["", *_wrap(self.said)]
+        return "\n".join([*lines, "", self.kept.said, *_wrap(self._next())])
+
+    def _next(self) -> str:
+        if isinstance(self.verdict, Violation):
+            return "next: .lab() steps through it, .test() is it as a pytest; change the class, and check again"
+        after = next_after(self.exercise) if self.passed else ""
+        return f'next: exercise("{after}").begin()' if after else ""
 
     def test(self) -> str:
         """The counterexample as a pytest, to be put beside the saved file; empty if there is none."""
@@ -117,8 +130,41 @@ class Exercise:
             return "nothing broke as far as the search came; fewer states (counters, lists that grow) let it come to an end"
         return ""
 
+    def begin(self) -> None:
+        """Put the skeleton, with the line that checks it, into a new cell below; outside of a notebook it is printed."""
+        name = "MyNic" if self.role == "importer" else "MyGpu"
+        goal = "\n".join(f"# {line}" for line in textwrap.wrap(self.goal, 100))
+        text = (
+            "from p2plab.course import exercise\nfrom p2plab.course.kit import *\n\n"
+            f'{goal}\n{self.skeleton}\n\nexercise("{self.name}").check({name})'
+        )
+        shell = _shell()
+        if shell is None:
+            print(text)
+        else:
+            shell.set_next_input(text)
+
     def __repr__(self) -> str:
-        return f"{self.name} ({self.role})\n{self.goal}\n\n{self.skeleton}"
+        goal = textwrap.fill(self.goal, WIDTH)
+        return f"{self.name} ({self.role})\n{goal}\n\n{self.skeleton}"
+
+
+def next_after(name: str) -> str:
+    """The exercise to go on with, or empty after the last."""
+    from p2plab.course.exercises import EXERCISES
+
+    names = list(EXERCISES)
+    return dict(itertools.pairwise(names)).get(name, "")
+
+
+def _wrap(line: str) -> list[str]:
+    return textwrap.wrap(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _shell() -> Any:
+    """The notebook's shell, or None: nothing is imported for it, it is there or it is not."""
+    known = sys.modules.get("IPython")
+    return known.get_ipython() if known is not None else None
 
 
 @contextlib.contextmanager
