@@ -48,7 +48,7 @@ def main() -> None:
         counts["states"] += len(small.states)
         for rule in {rule for _, _, rule, _ in small.broken}:
             counts[f"with {rule}"] += 1
-        for name, other in (("plain", reference(build, limit=2 * LARGEST)), ("wide", wide(build))):
+        for name, other in (("plain", reference(build, limit=20 * LARGEST)), ("wide", wide(build))):
             if found := difference(small, other):
                 counts["DIFFERENT"] += 1
                 print(f"program {seed}, {name}: {found}")
@@ -77,7 +77,7 @@ def scenes() -> None:
                 continue
             counts["scenes compared"] += 1
             counts["states"] += len(small.states)
-            if found := difference(small, reference(build, rules, limit=2 * LARGEST)):
+            if found := difference(small, reference(build, rules, limit=20 * LARGEST)):
                 counts["DIFFERENT"] += 1
                 print(f"{name} {knobs}: {found}")
     print(", ".join(f"{value} {name}" for name, value in counts.items()))

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import dis
 import enum
 import gc
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+from p2plab.check.frames import number_of, parts_of
+from p2plab.core.actors import Op
 from p2plab.core.containers import TRACKED_CONTAINERS
 from p2plab.core.errors import P2PError
 from p2plab.core.iterators import TrackedIterator
@@ -36,6 +37,7 @@ class Freezer:
         self.cell = cell
         self.held: set[CellName] = set()
         self._seen: dict[int, tuple[int, Any]] = {}
+        self._own: set[int] = set()  #: ids of iterators that only one frame refers to
 
     def whole(self, value: Any) -> Any:
         """The frozen value; :exc:`Unfreezable` for an open file, a lock of the operating system and their like."""
@@ -49,11 +51,12 @@ class Freezer:
         """Whether no other actor's step could change what was frozen, as far as can be told from its parts.
 
         It could through a mutable object that both reach: a list, a dict, a plain object. Frames and the operations of
-        ``core`` belong to one actor alone; for a closure's cell, ask :func:`rebinding` as well.
+        ``core`` belong to one actor alone; for a closure's cell, ask :func:`~p2plab.check.frames.rebinding` as well.
         """
         return all(
             isinstance(value, _OF_ONE_ACTOR) or type(value).__module__.startswith("p2plab.core.")
-            for _, value in self._seen.values()
+            for key, (_, value) in self._seen.items()
+            if key not in self._own
         )
 
     def freeze(self, value: Any) -> Any:
@@ -148,7 +151,7 @@ class Freezer:
         reduced = value.__reduce__()
         if any(isinstance(part, TRACKED_CONTAINERS) for part in reduced[1]):
             raise Unfreezable(f"a {kind.__name__} over shared state is kept across an await: iterate over list(…)")
-        return ("iterator", kind.__name__, self.freeze(reduced[1:]))
+        return ("own iterator" if id(value) in self._own else "iterator", kind.__name__, self.freeze(reduced[1:]))
 
     def _tracked_iterator(self, value: TrackedIterator) -> Any:
         if self.cell is not None:
@@ -156,11 +159,17 @@ class Freezer:
         number = self._number(value)
         return number or ("iterating", self.freeze(value.container), value.position, value.size)
 
+    def _operation(self, value: Op) -> Any:
+        if self.cell is not None:
+            raise Unfreezable(f"{'.'.join(self.cell)} holds an operation that is to be awaited")
+        calls = (value.effect, value.guard, value.waits_for)
+        return ("op", value.label, value.idle, *(None if call is None else self.freeze(call) for call in calls))
+
     def _function(self, value: types.FunctionType) -> Any:
         if value.__closure__ is None and value.__defaults__ is None and value.__kwdefaults__ is None:
-            return ("function", _code(value.__code__))
+            return ("function", number_of(value.__code__))
         cells = tuple(map(self.freeze, value.__closure__ or ()))
-        return ("function", _code(value.__code__), cells, self.freeze((value.__defaults__, value.__kwdefaults__)))
+        return ("function", number_of(value.__code__), cells, self.freeze((value.__defaults__, value.__kwdefaults__)))
 
     def _closure_cell(self, value: types.CellType) -> Any:
         number = self._number(value)
@@ -187,25 +196,9 @@ class Freezer:
         return self._number(value) or self._frame_of(value)
 
     def _frame_of(self, value: Any) -> Any:
-        if isinstance(value, types.CoroutineType):
-            frame, code = value.cr_frame, value.cr_code
-        elif isinstance(value, types.GeneratorType):
-            frame, code = value.gi_frame, value.gi_code
-        else:
-            frame, code = value.ag_frame, value.ag_code
-        if frame is None:
-            return ("finished", _code(code))
-        known = frame.f_locals
-        # CPython lists the object's own parts first, then its locals, cells and value stack in slot order.
-        parts, head = [], True
-        for part in gc.get_referents(value):
-            if part is known or part is frame:
-                continue
-            if head and (part is code or part is value.__name__ or part is value.__qualname__ or _runs(part, code)):
-                continue
-            head = False
-            parts.append(part)
-        return ("frame", _code(code), frame.f_lasti, tuple(sorted(known)), *map(self.freeze, parts))
+        code, position, names, parts, own = parts_of(value)
+        self._own |= own
+        return ("frame", code, position, names, *map(self.freeze, parts))
 
 
 def _content(freezer: Freezer, value: Any) -> Any:
@@ -217,36 +210,6 @@ def _content(freezer: Freezer, value: Any) -> Any:
     if isinstance(value, list):
         return (name, *map(freezer.freeze, list.__iter__(value)))
     return (name, *map(freezer.freeze, getattr(value, "_items", value)))
-
-
-def _code(code: types.CodeType) -> int:
-    """A number for a code object, the same as long as this process lives: hashing the code itself would be slow."""
-    known = _CODES.get(id(code))
-    if known is None:
-        known = _CODES[id(code)] = (code, len(_CODES))
-        if _assigns_outer_variable(code):
-            _REBINDING.add(code)
-    return known[1]
-
-
-def rebinding() -> bool:
-    """Whether any code met so far assigns variables of an enclosing function: then nothing is out of reach."""
-    return bool(_REBINDING)
-
-
-def _assigns_outer_variable(code: types.CodeType) -> bool:
-    """Whether a function, or one inside it, has a ``nonlocal`` variable that it assigns."""
-    if any(op.opname in ("STORE_DEREF", "DELETE_DEREF") and op.argval in code.co_freevars for op in _operations(code)):
-        return True
-    return any(_assigns_outer_variable(part) for part in code.co_consts if isinstance(part, types.CodeType))
-
-
-def _operations(code: types.CodeType) -> Iterator[dis.Instruction]:
-    return dis.get_instructions(code) if code.co_freevars else iter(())
-
-
-def _runs(part: Any, code: types.CodeType) -> bool:
-    return type(part) is types.FunctionType and part.__code__ is code
 
 
 def _slots(base: type) -> tuple[str, ...]:
@@ -270,15 +233,12 @@ def _method(freezer: Freezer, value: types.MethodType) -> Any:
 
 _HEAP_TYPE = 1 << 9
 _OF_ONE_ACTOR = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType, types.CellType)
-#: Code met so far that assigns variables of an enclosing function.
-_REBINDING: set[types.CodeType] = set()
 _ATOMS = frozenset({bytes, bool, float, complex, range, slice, type(...)})
 _SOME_ITERATORS = (
     *map(iter, ([], (), range(1), {}, {}.values(), {}.items(), set(), "", b"")),
     reversed([]), reversed({}), iter(range(1 << 70)), enumerate([]), zip(), map(len, []), filter(None, []),
 )  # fmt: skip
 _ITERATORS = frozenset({type(iterator).__name__ for iterator in _SOME_ITERATORS} | {"reversed"})
-_CODES: dict[int, tuple[types.CodeType, int]] = {}
 #: Values that never change, by id, with what they freeze to; each is kept alive so that its id stays its own.
 _CONSTANTS: dict[int, tuple[Any, Any]] = {}
 _MOST_CONSTANTS = 5_000
@@ -289,6 +249,7 @@ _BY_KIND: dict[type, Callable[[Freezer, Any], Any]] = {
     set: Freezer._mutable,
     collections.deque: Freezer._mutable,
     frozenset: lambda freezer, value: ("frozenset", frozenset(map(freezer.freeze, value))),
+    Op: Freezer._operation,
     types.FunctionType: Freezer._function,
     types.CellType: Freezer._closure_cell,
     types.MethodType: _method,

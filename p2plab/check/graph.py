@@ -8,7 +8,7 @@ from typing import Any
 
 from p2plab.check.folds import Broken, Folds
 from p2plab.check.recorder import Recorder
-from p2plab.check.steps import GONE, Leaf, Row
+from p2plab.check.steps import Leaf, Row
 from p2plab.core.lockdep import any_waiting_cycle
 
 #: A state in full: what each actor is about to do, each cell's value, what the rules remember.
@@ -33,20 +33,26 @@ class Goal:
 
 
 class StateGraph:
-    """States by number, 0 first; ``successors[state]`` has a state, :data:`NOWHERE` or a goal's code an actor."""
+    """States by number, 0 first; ``successors[state]`` has a state, :data:`NOWHERE` or a goal's code an actor.
+
+    A successor is worked out when somebody asks for it (:meth:`step`); until then :data:`NOWHERE` stands there, and
+    before a state is looked at, None.
+    """
 
     def __init__(self, recorder: Recorder, folds: Folds) -> None:
         self.recorder = recorder
         self.table, self.columns, self.folds = recorder.table, recorder.columns, folds
         self.actors: tuple[str, ...] = recorder.columns.actors
         self.rows: list[Row] = []
-        self.successors: list[tuple[int, ...] | None] = []
+        self.successors: list[list[int] | None] = []
         self.came_from: list[tuple[int, int]] = []
         self.goals: list[Goal] = []
         self.goals_of: dict[int, list[int]] = {}  #: state -> the goals that it is itself
         self.at_rest: list[int] = []  #: states in which everybody is done or has no work
         self.transitions = 0
         self.expanded = 0
+        self._asked: list[int] = []  #: per state the actors whose successor is worked out, as bits
+        self._everybody = (1 << len(self.actors)) - 1
         self._numbers: dict[Row, int] = {}
         self._judged: dict[tuple[int, int], tuple[int, tuple[Broken, ...]]] = {}
         self._cycles: dict[tuple[tuple[str, ...], ...], tuple[str, ...]] = {}
@@ -98,23 +104,42 @@ class StateGraph:
             for row in self.rows
         ]
 
-    def expand(self, state: int) -> tuple[int, ...]:
-        """The successors of a state, one an actor; worked out the first time."""
-        known = self.successors[state]
-        if known is not None:
-            return known
-        leaves = [self._leaf(state, actor) for actor in range(len(self.actors))]
+    def look_at(self, state: int) -> None:
+        """Find out whether the story ends in a state: set-up broke something, a deadlock, rest."""
+        if self.successors[state] is not None:
+            return
+        self.successors[state] = [NOWHERE] * len(self.actors)
         self.expanded += 1
         if state not in self.goals_of:  # set-up itself may have broken something
-            self._look_for_deadlock(state, leaves)
-        if state in self.goals_of:  # the story ends here, whoever else could go on
-            leaves = [GONE] * len(leaves)
-        row = self.rows[state]
-        successors = tuple(self._successor(state, row, actor, leaf) for actor, leaf in enumerate(leaves))
-        self.successors[state] = successors
+            self._look_for_deadlock(state)
+        if state in self.goals_of:  # whoever else could go on
+            self._asked[state] = self._everybody
+
+    def step(self, state: int, actor: int) -> int:
+        """The successor of a state that was looked at, by one actor's step; worked out the first time."""
+        successors = self.successors[state]
+        assert successors is not None
+        bit = 1 << actor
+        if not self._asked[state] & bit:
+            self._asked[state] |= bit
+            leaf = self.table.look_up(self.rows[state], actor)
+            if leaf is None:
+                leaf = self._leaf(state, actor)
+            if leaf.enabled:
+                successors[actor] = self._successor(state, self.rows[state], actor, leaf)
+        return successors[actor]
+
+    def expand(self, state: int) -> Sequence[int]:
+        """All successors of a state, one an actor."""
+        self.look_at(state)
+        if self._asked[state] != self._everybody:
+            for actor in range(len(self.actors)):
+                self.step(state, actor)
+        successors = self.successors[state]
+        assert successors is not None
         return successors
 
-    def followers(self, state: int) -> tuple[int, ...]:
+    def followers(self, state: int) -> Sequence[int]:
         """As :meth:`expand`: the successors of a state, one an actor."""
         return self.expand(state)
 
@@ -138,6 +163,7 @@ class StateGraph:
         if number == len(self.rows):
             self.rows.append(row)
             self.successors.append(None)
+            self._asked.append(0)
             self.came_from.append((parent, actor))
         return number
 
@@ -150,8 +176,6 @@ class StateGraph:
         return known
 
     def _successor(self, state: int, row: Row, actor: int, leaf: Leaf) -> int:
-        if not leaf.enabled:
-            return NOWHERE
         self.transitions += 1
         if leaf.broken:
             return goal_of(self._add_goal(state, actor, leaf.broken[0]))
@@ -170,16 +194,28 @@ class StateGraph:
             self.goals_of.setdefault(state, []).append(len(self.goals) - 1)
         return len(self.goals) - 1
 
-    def _look_for_deadlock(self, state: int, leaves: Sequence[Leaf]) -> None:
-        able = any(leaf.enabled for leaf in leaves)
-        waiting = [(name, leaf) for name, leaf in zip(self.actors, leaves, strict=True) if waits(leaf)]
+    def _look_for_deadlock(self, state: int) -> None:
+        row, free = self.rows[state], self.recorder.free
+        waiting: list[tuple[str, Leaf]] = []
+        able = False
+        for actor, local in enumerate(row[: self.columns.rules]):
+            if local in free[actor]:  # it can step whatever the others do: what its step does need not be known here
+                able = True
+                continue
+            leaf = self.table.look_up(self.rows[state], actor)
+            if leaf is None:
+                leaf = self._leaf(state, actor)
+            if leaf.enabled:
+                able = True
+            elif not leaf.gone and not leaf.idle:
+                waiting.append((self.actors[actor], leaf))
         if waiting:
             broken = self.deadlock(waiting, able)
             if broken is not None:
                 self._add_goal(state, None, broken)
         elif not able:
             self.at_rest.append(state)
-            for broken in self.left_open(self.rows[state][self.columns.rules]):
+            for broken in self.left_open(row[self.columns.rules]):
                 self._add_goal(state, None, broken)
 
     def deadlock(self, waiting: Sequence[tuple[str, Leaf]], able: bool) -> Broken | None:

@@ -1,7 +1,8 @@
 """Fewest switches first, then fewest steps: a search over (state, who stepped last), layer by layer.
 
 A layer holds what can be reached with one more switch than the layer before; within it, shorter comes first. So the
-first broken promise met is the one with the simplest story. States are expanded only when they are met.
+first broken promise met is the one with the simplest story. A layer asks only for the step of whoever stepped last; what
+the others could do there is asked for when the next layer begins, which in most stories is never.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ class Layers:
         self.complete = False  #: whether every state was expanded
         self._actors = len(graph.actors)
         self._came: dict[int, int] = {}
-        self._here: dict[int, list[tuple[int, int]]] = {0: [(self._actors, _START)]}
-        self._later: dict[int, list[tuple[int, int]]] = {}
+        self._here: dict[int, list[tuple[int, int]]] = {0: [(self._actors, _START)]}  #: by length: (node, where from)
+        self._to_switch: dict[int, list[int]] = {}  #: by length: nodes of the layer before, where another takes over
+        self._later: dict[int, list[int]] = {}
 
     @property
     def frontier(self) -> int:
-        """How many steps are known and not yet followed."""
-        return sum(map(len, self._here.values())) + sum(map(len, self._later.values()))
+        """How many nodes are known and not yet followed."""
+        return sum(len(some) for layer in (self._here, self._to_switch, self._later) for some in layer.values())
 
     def advance(self, seconds: float, states: int | None = None) -> None:
         """Search on for that long, or until that many states are expanded."""
@@ -41,27 +43,43 @@ class Layers:
         while not self.done and time.perf_counter() < deadline:
             if states is not None and self.graph.expanded >= states:
                 return
-            if not self._here and not self._next_layer():
+            if not self._here and not self._to_switch and not self._next_layer():
                 return
-            length = min(self._here)
-            nodes = self._here[length]
-            while nodes:
-                self._visit(length, *nodes.pop())
-                if self.done or time.perf_counter() > deadline:
-                    break
-            if not nodes:
-                del self._here[length]
+            self._one_length(min((*self._here, *self._to_switch)), deadline)
+
+    def _one_length(self, length: int, deadline: float) -> None:
+        switching = self._to_switch.get(length, [])
+        while switching:
+            self._switch(length, switching.pop())
+            if time.perf_counter() > deadline:
+                return
+        self._to_switch.pop(length, None)
+        nodes = self._here.get(length, [])
+        while nodes:
+            self._visit(length, *nodes.pop())
+            if self.done or time.perf_counter() > deadline:
+                return
+        self._here.pop(length, None)
 
     def _next_layer(self) -> bool:
         if not self._later:
             self.done = self.complete = True
             return False
         if self.bound is not None and self.switches >= self.bound:
-            self.done = True
+            self.done, self.complete = True, not self._somebody_could_switch()
             return False
         self.switches += 1
-        self._here, self._later = self._later, {}
+        self._to_switch, self._later = {length: nodes[::-1] for length, nodes in self._later.items()}, {}
         return True
+
+    def _somebody_could_switch(self) -> bool:
+        return any(
+            self.graph.step(node // (self._actors + 1), actor) != NOWHERE
+            for nodes in self._later.values()
+            for node in nodes
+            for actor in range(self._actors)
+            if actor != node % (self._actors + 1)
+        )
 
     def _visit(self, length: int, node: int, came: int) -> None:
         if node in self._came:
@@ -71,13 +89,25 @@ class Layers:
         if state < NOWHERE:  # a goal that a step led to, put here so that it is met in its turn
             self._meet(goal_of(state), node)
             return
-        successors = self.graph.expand(state)
+        self.graph.look_at(state)
         for goal in self.graph.goals_of.get(state, ()):
             self._meet(goal, node)
-        for actor, successor in enumerate(successors):
-            if successor != NOWHERE:
-                layer = self._here if last in (actor, self._actors) else self._later
-                layer.setdefault(length + 1, []).append((successor * (self._actors + 1) + actor, node))
+        if last == self._actors:
+            self._switch(length + 1, node)
+            return
+        successor = self.graph.step(state, last)
+        if successor != NOWHERE:
+            self._here.setdefault(length + 1, []).append((successor * (self._actors + 1) + last, node))
+        self._later.setdefault(length + 1, []).append(node)
+
+    def _switch(self, length: int, node: int) -> None:
+        """From a node of the layer before, whoever else can step."""
+        state, last = divmod(node, self._actors + 1)
+        for actor in range(self._actors):
+            if actor != last:
+                successor = self.graph.step(state, actor)
+                if successor != NOWHERE:
+                    self._here.setdefault(length, []).append((successor * (self._actors + 1) + actor, node))
 
     def _meet(self, goal: int, node: int) -> None:
         choices: list[str] = []

@@ -1,6 +1,8 @@
 """The same search without any memory of steps: every state is reached by running the scene again from its start.
 
-Slow, and simple enough to be believed: the soundness gate compares the memoised search with it, state by state.
+Slow, and simple enough to be believed: the soundness gate compares the memoised search with it, state by state. It
+tells states apart by every local variable, and reports them without those that are not read again: if one of those
+decided anything, a state reported once would have been left in two ways.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from p2plab.check.folds import frozen
+from p2plab.check.frames import every_local
 from p2plab.check.graph import Key
 from p2plab.check.quiet import QuietWorld, entry
 from p2plab.core.lockdep import waiting_cycle
@@ -47,7 +50,13 @@ class _Here:
             for finding in rule.see(entry(actor, event))
         ]
 
+    def in_full(self) -> Key:
+        """The state with every local variable."""
+        with every_local():
+            return self.key()
+
     def key(self) -> Key:
+        """The state as a search knows it."""
         world = self.world
         locals_ = tuple(world.frozen_actor(name).value for name in world.actors)
         return locals_, frozenset(world.frozen_cells().items()), tuple(frozen(rule) for rule in self.rules)
@@ -56,14 +65,16 @@ class _Here:
 def explore(make: Callable[[], QuietWorld], rules: Sequence[Callable[[], Rule]], limit: int = 5_000) -> Explored:
     """Every state, breadth first, up to ``limit`` of them."""
     result = Explored()
+    steps: set[tuple[Key, str]] = set()
     todo: list[tuple[str, ...]] = [()]
     first = _Here(make, rules, ())
     result.states.add(first.key())
+    seen = {first.in_full()}
     result.broken |= {(first.key(), None, rule, what) for rule, what in first.broken}
     if first.broken:
         return result
     while todo:
-        if len(result.states) > limit:
+        if len(seen) > limit:
             result.complete = False
             return result
         path = todo.pop(0)
@@ -72,13 +83,15 @@ def explore(make: Callable[[], QuietWorld], rules: Sequence[Callable[[], Rule]],
         if _stands_still(here.world, key, result):
             continue
         for name in [name for name in here.world.actors if here.world.probe(name)[0]]:
-            result.transitions += 1
+            steps.add((key, name))
             there = _Here(make, rules, (*path, name))
             if there.broken:
                 result.broken.add((key, name, *there.broken[0]))
-            elif (after := there.key()) not in result.states:
-                result.states.add(after)
+            elif (after := there.in_full()) not in seen:
+                seen.add(after)
+                result.states.add(there.key())
                 todo.append((*path, name))
+    result.transitions = len(steps)
     return result
 
 

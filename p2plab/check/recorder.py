@@ -11,15 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from p2plab.check.folds import Broken
-from p2plab.check.freeze import CellName, Freezer, Unfreezable, rebinding
+from p2plab.check.frames import rebinding
+from p2plab.check.freeze import CellName, Freezer, Unfreezable
 from p2plab.check.quiet import FrozenActor, QuietWorld
-from p2plab.check.steps import ABSENT, Columns, Leaf, NotDeterministic, Reading, Row, StepTable
+from p2plab.check.steps import ABSENT, Columns, Leaf, Reading, Row, StepTable
 from p2plab.check.watchdog import StepTooLong, Watchdog, where
+from p2plab.check.worlds import Worlds
 from p2plab.core.containers import TRACKED_CONTAINERS
 from p2plab.core.tracked import Footprint, Tracked, name_of
-
-#: How many worlds are kept at the states they are in, so that the next miss there need not replay.
-KEPT = 200
 
 Cells = Mapping[CellName, Any]
 _SHALLOW = (int, str, bytes, bool, float, type(None), range, Tracked, type)
@@ -38,14 +37,17 @@ class Recorder:
         locals_ = [first.frozen_actor(name) for name in first.actors]
         self.columns = Columns(tuple(first.actors), [local.value for local in locals_], first.frozen_cells())
         self.table = StepTable(self.columns)
-        self.misses = self.replayed = 0
-        self._worlds: dict[Row, QuietWorld] = {}
+        self.misses = 0
+        self.worlds = Worlds(make, dog, self.columns)
+        self.worlds.note_setup(first.cells_as_they_are())
         self._held: set[CellName] = set()  #: cells whose container some actor kept across an await
         self._bound_anew: set[CellName] = set()  #: cells to which some step assigned another container
         self._sealed: list[set[int]] = [set() for _ in locals_]  #: local configurations out of the others' reach
+        #: Per actor the local configurations from which it can step whatever the others do: no condition guards the step.
+        self.free: list[set[int]] = [set() for _ in locals_]
         for actor, local in enumerate(locals_):
-            self._note_local(actor, local, 0)
-        self._keep(first, (0,) * len(self.columns))
+            self._note_local(first, actor, local, 0)
+        self.worlds.keep(first, (0,) * len(self.columns))
 
     def record(self, row: Row, actor: int, path: Callable[[], Sequence[str]]) -> bool:
         """Let the actor step (or find it blocked) in that state, for the table. Whether columns were added.
@@ -53,8 +55,7 @@ class Recorder:
         ``path`` gives the choices that lead to the state, if it takes a replay.
         """
         self.misses += 1
-        # What the step depends on is compared: this actor, and all cells. What others are about to do is not.
-        world = self._worlds.pop(self._key(row), None) or self._replay(row, path(), self.columns.actors[actor])
+        world, row = self.worlds.take(row, actor, path)
         before = len(self.columns)
         op = world.actors[self.columns.actors[actor]].op
         label = op.label if op is not None else ""
@@ -80,49 +81,7 @@ class Recorder:
 
         :exc:`NotDeterministic` names the first thing that differs.
         """
-        self._keep(self._replay(rows[-1], path, rows=rows), rows[-1])
-
-    # -- worlds -----------------------------------------------------------------------------------------------------
-
-    def _key(self, row: Row) -> Row:
-        """A row as far as a world is concerned: without the rules' memory, and without zeros at its end."""
-        cells = row[self.columns.rules + 1 :]
-        end = len(cells)
-        while end and not cells[end - 1]:
-            end -= 1
-        return row[: self.columns.rules] + cells[:end]
-
-    def _keep(self, world: QuietWorld, row: Row) -> None:
-        while len(self._worlds) >= KEPT:
-            del self._worlds[next(iter(self._worlds))]
-        self._worlds[self._key(row)] = world
-
-    def _replay(self, row: Row, path: Sequence[str], only: str = "", rows: Sequence[Row] = ()) -> QuietWorld:
-        self.replayed += len(path)
-        with self.dog.step():
-            world = self.make()
-        for number, choice in enumerate(path, 1):
-            if choice not in world.actors or not world.actors[choice].enabled:
-                raise NotDeterministic(f"step {number} could be taken by {choice} once, and cannot in a replay")
-            with self.dog.step():
-                world.go(choice)
-            if rows:
-                self._compare_actor(world, rows[number], choice, number)
-        self._compare(world, row, len(path), only)
-        return world
-
-    def _compare_actor(self, world: QuietWorld, row: Row, name: str, steps: int) -> None:
-        actor = self.columns.actors.index(name)
-        if self.columns.values[actor].get(world.frozen_actor(name).value) != row[actor]:
-            raise _differs(steps, f"what {name} is about to do, or a local variable of it,")
-
-    def _compare(self, world: QuietWorld, row: Row, steps: int, only: str) -> None:
-        for name in (only,) if only else self.columns.actors:
-            self._compare_actor(world, row, name, steps)
-        cells = world.frozen_cells()
-        for cell in {*cells, *self.columns.at_setup, *self.columns.of}:
-            if self.columns.known(cell, cells.get(cell, ABSENT)) != self.columns.of_row(row, cell):
-                raise _differs(steps, ".".join(cell))
+        self.worlds.keep(self.worlds.replay(rows[-1], path, rows=rows), rows[-1])
 
     # -- one step ---------------------------------------------------------------------------------------------------
 
@@ -137,7 +96,7 @@ class Recorder:
             )
         leaf = Leaf(False, waits=waits, idle=op.idle, label=op.label)
         self.table.add(actor, row[actor], Reading(self._reads(looked, row), leaf))
-        self._keep(world, row)
+        self.worlds.keep(world, row)
 
     def _record_step(
         self, world: QuietWorld, row: Row, actor: int, label: str, before: Cells, footprint: Footprint
@@ -150,12 +109,12 @@ class Recorder:
         self._note_bindings(before, after, written)
         frozen = world.frozen_actor(name)
         local = self.columns.number(actor, frozen.value)
-        self._note_local(actor, frozen, local)
+        self._note_local(world, actor, frozen, local)
         reads = self._reads(footprint, row)
         writes = ((actor, local), *self._writes(after, written))
         leaf = Leaf(True, writes, self.table.number_of(tuple(world.events)), label=label)
         self.table.add(actor, row[actor], Reading(reads, leaf, tuple(sorted(written))))
-        self._keep(world, _applied(row, leaf, len(self.columns)))
+        self.worlds.keep(world, _applied(row, leaf, len(self.columns)))
 
     def _record_endless(self, world: QuietWorld, row: Row, actor: int, error: StepTooLong) -> None:
         name = self.columns.actors[actor]
@@ -180,8 +139,12 @@ class Recorder:
                 if self.columns.at_setup.get(cell, ABSENT) == frozen:
                     continue
                 column = self.columns.add(cell)
+                self.worlds.note_column(cell, column)
                 added.add(cell)
-            writes.append((column, self.columns.number(column, frozen)))
+            value = self.columns.number(column, frozen)
+            if cell in after:
+                self.worlds.note_value(column, value, after[cell])
+            writes.append((column, value))
         if added:
             self.table.ask_for(added)
         return writes
@@ -231,16 +194,15 @@ class Recorder:
                 f"one step keeps the list, dict or set of {'.'.join(cell)} across an await and another assigns a new one"
             )
 
-    def _note_local(self, actor: int, frozen: FrozenActor, local: int) -> None:
+    def _note_local(self, world: QuietWorld, actor: int, frozen: FrozenActor, local: int) -> None:
         self._note_held(frozen.held)
+        op = world.actors[self.columns.actors[actor]].op
+        if op is not None and op.guard is None:
+            self.free[actor].add(local)
         if frozen.sealed:
             self._sealed[actor].add(local)
         if frozen.value is None or frozen.value[0] == "crashed":
             self.table.gone(actor, local)
-
-
-def _differs(steps: int, what: str) -> NotDeterministic:
-    return NotDeterministic(f"the same {steps} steps, taken twice, did not end in the same state: {what} differs")
 
 
 def _unseen(name: str, label: str, what: str) -> Unfreezable:
