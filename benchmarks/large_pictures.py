@@ -45,14 +45,14 @@ class Large:
 
     def timeline(self, at: int) -> Picture:
         """A bar for every event, a twentieth of them, moving on, in another colour."""
-        bars = Table("left", "right", "bottom", "top", "kind", "colour", "edge", "label", "hover")
+        bars = Table("left", "right", "bottom", "top", "kind", "colour", "edge", "hover")
         for number in range(self.events):
             lane, now = number % len(ACTORS), number * 20 // self.events == at % 20
             bars.row(
                 edge=0.5 if self.events <= EDGED else 0,
                 left=number - 0.5, right=number + 0.5, bottom=lane + 0.1, top=lane + 0.9,
                 kind="this step" if now else "step", colour=GREY if now else PALE,
-                label="beat lands", hover=f"{ACTORS[lane]}, step {number}: beat lands",
+                hover=f"{ACTORS[lane]}, step {number}: beat lands",
             )  # fmt: skip
         marks = {name: [] for name in ("x", "y", "label", "colour", "align", "dx")}
         return Picture(

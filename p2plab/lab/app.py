@@ -1,8 +1,12 @@
-"""The lab as an app of its own: a link's ``?token=…`` opens that run, ``?scene=…`` that scene."""
+"""The lab as an app of its own: a link's ``?run=…`` or ``?token=…`` opens that run, ``?scene=…`` that scene.
+
+A link is data: it chooses among the scenes, knobs and actions that are here, and names no file, module or class.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from urllib.parse import parse_qs
 
 from p2plab.core.errors import BadInput
@@ -11,11 +15,15 @@ from p2plab.lab.lab import Lab
 #: What a link without anything shows.
 SCENE = "workbench"
 
+#: A Jupyter server that asks for a login takes its own word from ``?token=`` too, and Binder adds it to every link.
+_LOGIN = re.compile(r"(?!p2p1)[\w-]{1,200}")
+
 
 def app(query: str | None = None) -> Lab:
     """The lab that a link's query asks for (Voila hands it to the kernel); a query that cannot be opened is said."""
     words = parse_qs(os.environ.get("QUERY_STRING", "") if query is None else query)
-    token, scene = (words.get(name, [""])[-1] for name in ("token", "scene"))
+    runs = words.get("run") or [word for word in words.get("token", []) if not _LOGIN.fullmatch(word)]
+    token, scene = (found[-1] if found else "" for found in (runs, words.get("scene")))
     try:
         return Lab(scene or SCENE, token)
     except BadInput as error:

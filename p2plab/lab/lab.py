@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
+from p2plab.core.run import Run
 from p2plab.core.scenario import Knob
 from p2plab.core.schedule import Schedule, by_clock, by_seed, straight
 from p2plab.lab.board import board_html, damage_html, text_html, verdict_html
@@ -70,6 +71,7 @@ class Lab(Frame):
     def _set_up(self) -> None:
         """Make the controls of the scene that is shown, and put everything into its place."""
         self._scene = self.session.run.scenario.name
+        self._written: Run | None = None
         self._make_controls()
         self.box.children = (
             self.title,
@@ -151,8 +153,10 @@ class Lab(Frame):
         self.verdict.value = verdict_html(board)
         self.board.value = board_html(board)
         self.damage.value = damage_html(run, step)
-        self.share.refresh()
-        self.text.value = text_html(run)
+        if run is not self._written:  # a look at another step of it changes neither its token nor its text
+            self.share.refresh()
+            self.text.value = text_html(run)
+            self._written = run
 
     def _refresh_controls(self) -> None:
         session = self.session

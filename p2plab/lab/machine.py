@@ -62,8 +62,8 @@ class MachineLab(Frame):
         self.provider.value, self.client.value = self.pair
         self.zoomed.value = self.where
         self.space.value = PORTS if self.io else MEMORY
-        _show(self.tree, self._tree())
-        _show(self.map, self._map())
+        self.tree.show(self._tree())
+        self.map.show(self._map())
         text = escape("\n".join(reach_text(self._asked(), *self.pair)))
         self.words.value = f'<pre class="p2plab-text" data-view="reach">{text}</pre>'
 
@@ -106,8 +106,3 @@ def _first_pair(machine: Machine) -> list[str]:
         raise BadInput(f"{machine.name} has no functions")
     pairs = ([a, b] for a, b in itertools.combinations(ends[:50], 2) if machine.common_bridge(a, b))
     return next(pairs, [ends[0], ends[-1]])
-
-
-def _show(pane: BokehPane, picture: Any) -> None:
-    if pane.data != picture.data or pane.alt != picture.alt:
-        pane.show(picture)

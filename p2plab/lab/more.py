@@ -28,9 +28,8 @@ class More:
 
     def refresh(self) -> None:
         """Show the session as it is."""
-        for pane, picture in ((self.graph, self._graph()), (self.tree, self._tree())):
-            if pane.data != picture.data or pane.alt != picture.alt:
-                pane.show(picture)
+        self.graph.show(self._graph())
+        self.tree.show(self._tree())
         self.memory.value = self._memory()
 
     def _graph(self) -> Picture:

@@ -128,14 +128,24 @@ function render({ model, el }) {
 
   let view = null;
   let bokehDocument = null;
+  let drawn = {};
   let due = false;
   let gone = false;
 
   const put = () => {
     due = false;
     if (gone || bokehDocument === null) return;
-    for (const [name, columns] of Object.entries(model.get("data"))) {
-      bokehDocument.get_model_by_name(name).data = columns;
+    // Each column is a trait of its own, "source.column"; a source is drawn again if one of its columns is another.
+    const sources = {};
+    for (const path of model.get("columns")) {
+      const [name, column] = path.split(".");
+      const source = (sources[name] ??= { data: {}, changed: false });
+      source.data[column] = model.get(path);
+      source.changed ||= drawn[path] !== source.data[column];
+      drawn[path] = source.data[column];
+    }
+    for (const [name, source] of Object.entries(sources)) {
+      if (source.changed) bokehDocument.get_model_by_name(name).data = source.data;
     }
     // Tests wait for this number; it is set once the browser has had a chance to paint.
     requestAnimationFrame(() => (host.dataset.seq = model.get("seq")));
@@ -154,6 +164,7 @@ function render({ model, el }) {
       const views = await Bokeh.embed.embed_item(structuredClone(model.get("item")), host);
       view = [...(views.roots ?? Object.values(views))][0];
       bokehDocument = view.model.document;
+      drawn = {};
       put();
     } catch (error) {
       host.setAttribute("role", "alert");

@@ -37,7 +37,7 @@ class BokehPane(anywidget.AnyWidget):  # type: ignore[misc]
     item = traitlets.Dict().tag(sync=True)
     name = traitlets.Unicode().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
-    data = traitlets.Dict().tag(sync=True)
+    columns = traitlets.List().tag(sync=True)
     seq = traitlets.Int().tag(sync=True)
     key = traitlets.Unicode().tag(sync=True)
     leaves_out = traitlets.List().tag(sync=True)
@@ -49,25 +49,38 @@ class BokehPane(anywidget.AnyWidget):  # type: ignore[misc]
         self._tapped = tapped
         key = secrets.token_hex(8)
         item = self._item_of(figure, key)
+        columns = _columns(picture)
+        self.add_traits(**{name: traitlets.List().tag(sync=True) for name in columns})
         super().__init__(
             item=item,
             version=item["version"],
             name=name,
             alt=picture.alt,
-            data=picture.data,
+            columns=list(columns),
             seq=1,
             key=key,
             leaves_out=LEAVES_OUT,
+            **columns,
         )
+        self.picture = picture
         self.on_msg(self._asked)
 
+    @property
+    def data(self) -> dict[str, dict[str, list[Any]]]:
+        """The columns that are shown, by source."""
+        return self.picture.data
+
     def show(self, picture: Picture, figure: Any = None) -> None:
-        """Show another state; with ``figure``, in another figure (the scene changed)."""
+        """Show another state; with ``figure``, in another figure (the scene changed). What is shown already is not sent."""
+        if figure is None and picture == self.picture:
+            return
+        self.picture = picture
         with self.hold_sync():
             if figure is not None:
                 self.item = self._item_of(figure, self.key)
             self.alt = picture.alt
-            self.data = picture.data
+            for name, values in _columns(picture).items():
+                self.set_trait(name, values)
             self.seq += 1
 
     def _asked(self, _widget: Any, message: dict[str, Any], _buffers: Any) -> None:
@@ -80,3 +93,10 @@ class BokehPane(anywidget.AnyWidget):  # type: ignore[misc]
         if self._tapped is not None:
             figure.js_on_event("tap", CustomJS(args={"key": key}, code=_TAP))
         return json_item(figure)
+
+
+def _columns(picture: Picture) -> dict[str, list[Any]]:
+    """Every column under the name of its trait, ``source.column``: one that stays the same is not sent again."""
+    return {
+        f"{source}.{column}": values for source, columns in picture.data.items() for column, values in columns.items()
+    }

@@ -33,9 +33,7 @@ class Panes:
         new = self._figures() if self._shape() != self._drawn_for else {}
         self._drawn_for = self._shape()
         for name, picture in self._pictures().items():
-            pane = self.panes[name]
-            if new or pane.data != picture.data or pane.alt != picture.alt:
-                pane.show(picture, new.get(name))
+            self.panes[name].show(picture, new.get(name))
 
     def _pictures(self) -> dict[str, Picture]:
         run, step, page = self.session.run, self.session.step, self.session.page

@@ -8,7 +8,7 @@ from typing import Any
 from p2plab.core.run import Run
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.views.follow import Way, follow_page
-from p2plab.views.picture import AMBER, PALE, PAPER, Picture, Table, object_colour
+from p2plab.views.picture import AMBER, CROSSES, LINES, PALE, PAPER, PLAIN, Picture, Table, object_colour
 
 #: Rows of the map, from bottom to top.
 MEMORY, SHOWS, LENT, DMA = 0, 1, 2, 3
@@ -35,17 +35,17 @@ def bar_map(run: Run, step: int, page: int | None = None) -> Picture:
     for slot, frame in enumerate(aperture.shows):
         name, owner = memory.who(frame) if frame is not None else ("", "")
         moving = bool(name) and memory.objects[name.partition("[")[0]].moving
-        hatch = "diagonal_cross" if moving else (" " if name else "diagonal_line")
+        hatch = CROSSES if moving else (PLAIN if name else LINES)
         hover = f"slot {slot} at {aperture.address(slot):#x}: {_of(name, owner)}{', about to move' if moving else ''}"
         box(slot, SHOWS, name or "free", object_colour(name, objects), hatch, hover)
         if frame is not None:
-            box(slot, MEMORY, f"frame {frame}", PAPER, " ", f"slot {slot} reaches frame {frame} of device memory")
+            box(slot, MEMORY, f"frame {frame}", PAPER, PLAIN, f"slot {slot} reaches frame {frame} of device memory")
     for importer in world.things["importers"]:
         for slot in _slots(aperture, importer, (grant.address for grant in importer.held.values())):
-            box(slot, LENT, importer.name, PALE, " ", f"slot {slot}: lent to {importer.name}")
+            box(slot, LENT, importer.name, PALE, PLAIN, f"slot {slot}: lent to {importer.name}")
         flight = importer.engine.in_flight
         for slot in _slots(aperture, importer, () if flight is None else (flight[1],)):
-            box(slot, DMA, "DMA", AMBER, " ", f"{importer.name}: a beat is on its way to {aperture.address(slot):#x}")
+            box(slot, DMA, "DMA", AMBER, PLAIN, f"{importer.name}: a beat is on its way to {aperture.address(slot):#x}")
     return Picture(_words(gpu), {"slots": slots.columns})
 
 

@@ -9,7 +9,7 @@ from bokeh.models import HoverTool, Range1d
 from p2plab.mm.ask import Answer
 from p2plab.pci import Machine
 from p2plab.views import mm_picture
-from p2plab.views.figures import LABEL, legend_above, new_figure, new_source
+from p2plab.views.figures import LABEL, hatch, legend_above, new_figure, new_source
 from p2plab.views.pci_pictures import WIDTH, map_depth, tree_height
 from p2plab.views.picture import GREY, INK, PAPER
 
@@ -63,10 +63,9 @@ def before_and_after_figure(answer: Answer) -> Any:
     across = Range1d(start=low - 0.5, end=high + 0.5)
     plot = new_figure("Before and after", x_range=across, y_range=lanes, height=114 + 34 * len(lanes))
     bars = new_source("bars", "left", "right", "row", "kind", "colour", "hatch", "hover")
-    drawn = plot.hbar(
-        y="row", left="left", right="right", height=0.8, source=bars, fill_color="colour", line_color=INK,
-        line_width=0.6, hatch_pattern="hatch", hatch_color=GREY, hatch_alpha=0.4, hatch_scale=16, legend_field="kind",
-    )  # fmt: skip
+    bar = {"y": "row", "left": "left", "right": "right", "height": 0.8}
+    drawn = plot.hbar(source=bars, fill_color="colour", line_color=INK, line_width=0.6, legend_field="kind", **bar)
+    hatch(plot.hbar, bars, **bar)
     legend_above(plot)
     labels = new_source("labels", "x", "row", "label")
     plot.text("x", "row", text="label", source=labels, x_offset=5, **(LABEL | {"text_align": "left"}))

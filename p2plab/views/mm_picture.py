@@ -5,7 +5,7 @@ from __future__ import annotations
 from p2plab.mm.ask import Answer
 from p2plab.mm.snapshot import SpaceShot
 from p2plab.views.mm_text import page_of, pages_text
-from p2plab.views.picture import MINT, ORANGE, PALE, SKY, YELLOW, Picture, Table
+from p2plab.views.picture import LINES, MINT, ORANGE, PALE, PLAIN, SKY, YELLOW, Picture, Table
 
 #: What a stretch of pages is drawn as: colour and word.
 WRITABLE, READ_ONLY, SWAPPED, NOTHING = (MINT, "writable"), (SKY, "read only"), (YELLOW, "swapped"), (PALE, "no page")
@@ -25,7 +25,7 @@ def before_and_after(answer: Answer) -> Picture:
         hover = f"{row.event} {pages_text(row)}, mmap_lock {row.mmap_lock}" + (
             "" if row.blockable else ", non-blocking"
         )
-        _bar(bars, _call(number), part, CALL, hover, "diagonal_line")
+        _bar(bars, _call(number), part, CALL, hover, LINES)
         labels.row(x=part[0], row=_call(number), label=row.event)
     _shot(bars, labels, "after", answer.after)
     return Picture(_words(answer), {"bars": bars.columns, "labels": labels.columns})
@@ -62,7 +62,7 @@ def _pages(part: tuple[int, int]) -> tuple[int, int]:
     return page_of(part[0]), page_of(part[1])
 
 
-def _bar(bars: Table, row: str, part: tuple[int, int], look: tuple[str, str], hover: str, hatch: str = " ") -> None:
+def _bar(bars: Table, row: str, part: tuple[int, int], look: tuple[str, str], hover: str, hatch: str = PLAIN) -> None:
     bars.row(left=part[0], right=part[1], row=row, kind=look[1], colour=look[0], hatch=hatch, hover=hover)
 
 

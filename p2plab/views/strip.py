@@ -8,7 +8,7 @@ from p2plab.core.run import Run
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.views.follow import follow_page
-from p2plab.views.picture import AMBER, MINT, ORANGE, PALE, Picture, Table
+from p2plab.views.picture import AMBER, LINES, MINT, ORANGE, PALE, PLAIN, Picture, Table
 
 
 def address_space(run: Run, step: int, page: int | None = None) -> Picture:
@@ -33,7 +33,7 @@ def address_space(run: Run, step: int, page: int | None = None) -> Picture:
         left = max(0, (event.start - base) // PAGE_SIZE)
         right = min(_width(world), (event.end - base) // PAGE_SIZE)
         hover = f"{event.event} {event.start:#x}..{event.end:#x}, under way"
-        _bar(pages, left, right, "notifier", event.event, ORANGE, hover, "diagonal_line")
+        _bar(pages, left, right, "notifier", event.event, ORANGE, hover, LINES)
         words.append(f"notifier {event.event} {event.start:#x}..{event.end:#x} under way")
     for importer in world.things["importers"]:
         words.append(_translations(pages, importer, base))
@@ -97,5 +97,7 @@ def _width(world: Any) -> int:
     return int(world.things["width"])
 
 
-def _bar(pages: Table, left: int, right: int, row: str, label: str, colour: str, hover: str, hatch: str = " ") -> None:
+def _bar(
+    pages: Table, left: int, right: int, row: str, label: str, colour: str, hover: str, hatch: str = PLAIN
+) -> None:
     pages.row(left=left, right=right, row=row, label=label, colour=colour, hatch=hatch, hover=hover)

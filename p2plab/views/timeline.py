@@ -42,7 +42,7 @@ class _Bar:
 def timeline(run: Run, step: int, board: Board) -> Picture:
     """The whole run, with ``step`` marked; ``board`` is how the rules stand at the run's end."""
     lanes = lanes_of(run)
-    bars = Table("left", "right", "bottom", "top", "kind", "colour", "edge", "label", "hover")
+    bars = Table("left", "right", "bottom", "top", "kind", "colour", "edge", "hover")
     edge = 0.5 if len(run) <= EDGED else 0
     for bar in [*_steps(run, step), *_calls(run.log, len(run)), *_locks(run.log, len(run)), *_beats(run.log, len(run))]:
         colour, height = KINDS[bar.kind]
@@ -55,7 +55,6 @@ def timeline(run: Run, step: int, board: Board) -> Picture:
             kind=bar.kind,
             colour=colour,
             edge=edge,
-            label=bar.label,
             hover=f"{bar.lane}, step {bar.first}"
             + (f" to {bar.last}" if bar.last > bar.first else "")
             + f": {bar.label}",

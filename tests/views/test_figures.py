@@ -1,0 +1,37 @@
+"""The figures fit the columns that they are fed with."""
+
+import logging
+
+import pytest
+from bokeh.models import GlyphRenderer, GroupFilter
+
+from p2plab.catalog import find
+from p2plab.core.run import Run
+from p2plab.core.schedule import by_text
+from p2plab.lab import Lab, MachineLab, MemoryLab
+from p2plab.views import figures
+from p2plab.views.barmap import bar_map
+from p2plab.views.picture import CROSSES, LINES
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Lab("defrag-ignorant"), MachineLab, MemoryLab], ids=["run", "machine", "memory"]
+)
+def test_the_drawing_library_has_no_complaint(make, caplog: pytest.LogCaptureFixture):
+    """It says on its log, and only there, that a glyph names a column that does not exist."""
+    with caplog.at_level(logging.WARNING):
+        make()
+    assert caplog.messages == []
+
+
+def test_hatching_is_drawn_for_the_rows_that_ask_for_it():
+    """One pattern for a whole glyph, over the rows of its kind; every kind that a map uses has its glyph."""
+    scene = find("defrag-obedient")
+    run = Run(scene).driven(by_text(scene.story, strict=False))
+    figure = figures.bar_map_figure(run)
+    filters = [
+        glyph.view.filter for glyph in figure.select(GlyphRenderer) if isinstance(glyph.view.filter, GroupFilter)
+    ]
+    assert [(kind.column_name, kind.group) for kind in filters] == [("hatch", LINES), ("hatch", CROSSES)]
+    used = {hatch for step in range(len(run) + 1) for hatch in bar_map(run, step).data["slots"]["hatch"]}
+    assert used - {" "} == {LINES, CROSSES}
