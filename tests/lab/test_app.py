@@ -13,6 +13,18 @@ def test_a_token_in_the_link_opens_that_run(monkeypatch):
     assert app().session.token == token
 
 
+def test_the_login_of_a_server_is_not_taken_for_a_run():
+    """Binder puts its server's own token behind ours, under the same name; alone it asks for no run at all."""
+    token = token_of(Lab("defrag-ignorant").session.run)
+    login = "0f3b6c-Ab_94d1e77aa02"
+    for query in (f"token={token}&token={login}", f"token={login}&token={token}", f"run={token}&token={login}"):
+        assert app(query).session.token == token
+    lab = app(f"token={login}")
+    assert lab.guard.last is None
+    assert lab.session.run.scenario.name == "workbench"
+    assert login not in lab.guard.strip.value
+
+
 def test_a_scene_in_the_link_opens_that_scene():
     """With its story told."""
     assert app("scene=defrag-obedient").session.run.scenario.name == "defrag-obedient"
@@ -23,6 +35,8 @@ def test_what_cannot_be_opened_is_said_above_an_empty_workbench():
     for query, sentence in (
         ("token=p2p1.nonsense", "the token is damaged"),
         ("token=%3Cscript%3E", "not a token: &#x27;&lt;script&gt;&#x27;"),
+        ("run=nonsense", "not a token: &#x27;nonsense&#x27;"),
+        ("token=p2p1", "not a token"),
         ("scene=nonsense", "there is no scene &#x27;nonsense&#x27;"),
         ("token=p2p1&token=" + "x" * 30_000, "not a token"),
     ):
