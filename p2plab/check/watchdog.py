@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from p2plab.check.interrupt import Interrupter
+
 #: Seconds of computing that one step may take. The longest honest step of the catalogue takes some thousandths of one.
 STEP_SECONDS = 1.0
 #: A step that sleeps instead of computing may take so many times that; on a busy machine an honest one may have to wait.
@@ -33,15 +35,20 @@ class Watchdog:
         self._stop = threading.Event()
         self._fired = False
         self._lock = threading.Lock()
+        self._inside = Interrupter(self._look)
 
     def __enter__(self) -> Watchdog:
         self._thread_id = threading.get_ident()
         self._stop = threading.Event()
-        threading.Thread(target=self._watch, args=(self._stop,), daemon=True).start()
+        try:
+            threading.Thread(target=self._watch, args=(self._stop,), daemon=True).start()
+        except RuntimeError:  # Python in a browser has no threads
+            self._inside.start()
         return self
 
     def __exit__(self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
         self._stop.set()
+        self._inside.stop()
 
     @contextmanager
     def step(self) -> Iterator[None]:
@@ -62,6 +69,11 @@ class Watchdog:
                 if self._deadline is not None and self._is_over(*self._deadline):
                     self._fired = True  # and again at the next poll: a bare `except:` may have swallowed it
                     self._raise(StepTooLong)
+
+    def _look(self) -> None:
+        """As one turn of :meth:`_watch`, from inside the step itself."""
+        if self._deadline is not None and self._is_over(*self._deadline):
+            raise StepTooLong
 
     def _is_over(self, computing: float, wall: float) -> bool:
         return time.process_time() > computing or time.monotonic() > wall

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 from p2plab.core.token import LONGEST_TOKEN
 
 #: The journal is cut back to this many lines when it has grown to twice as many.
 LINES = 200
+#: No more than this much of its end is read, in bytes: a journal that somebody filled up does not stop a lab.
+LARGEST = 4 * LINES * (LONGEST_TOKEN + 1000)
+#: Where the site without a server keeps files in the browser; the rest of its file system ends with the page.
+DRIVE = Path("/drive")
 
 
 class Journal:
@@ -25,13 +30,15 @@ class Journal:
         self._last = ""
 
     def last(self) -> str:
-        """The newest token of this lab, or empty. An unreadable line is passed over: it is no run of ours."""
-        if self.path is None or not self.path.is_file():
-            return ""
-        for line in reversed(self._lines()):
+        """The newest token of this lab, or empty. What cannot be read is passed over: it is no run of ours."""
+        try:
+            lines = self._lines() if self.path is not None and self.path.is_file() else []
+        except OSError:
+            return ""  # the next press will try to write, and say why that fails
+        for line in reversed(lines):
             try:
                 entry = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(entry, dict) and entry.get("key") == self.key and isinstance(entry.get("token"), str):
                 return str(entry["token"])
@@ -53,7 +60,9 @@ class Journal:
 
     def _lines(self) -> list[str]:
         assert self.path is not None
-        text = self.path.read_text(encoding="utf-8", errors="replace")
+        with self.path.open("rb") as file:
+            file.seek(max(0, self.path.stat().st_size - LARGEST))
+            text = file.read(LARGEST).decode(errors="replace")
         return [line for line in text.splitlines() if len(line) < LONGEST_TOKEN + 1000]
 
 
@@ -63,5 +72,7 @@ def _path() -> Path | None:
         return Path(named) if named else None
     if "voila" in os.environ.get("SERVER_SOFTWARE", ""):
         return None
+    if sys.platform == "emscripten" and DRIVE.is_dir():
+        return DRIVE / ".p2plab-journal.jsonl"
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(home) / "p2plab" / "journal.jsonl"
