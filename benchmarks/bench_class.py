@@ -14,7 +14,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from classroom.__main__ import told
 from classroom.hub import hub
 from classroom.rehearsal import Report, rehearse
 from classroom.usage import DRIVER, KERNEL, SERVER, by_student, percentile
@@ -53,28 +52,26 @@ def line(count: int, report: Report) -> list[str]:
 
 
 def main(words: list[str]) -> int:
-    """Print the table; exit 1 if anybody was lost or saw another's work."""
+    """Print a row as soon as it is measured; exit 1 if anybody was lost or saw another's work."""
     in_turn = "--together" not in words
     sizes = [int(word) for word in words if word.isdigit()] or list(SIZES)
-    reports = {count: measured(count, in_turn) for count in sizes}
-    print(
-        f"{os.cpu_count()} processors; servers start {'in turn' if in_turn else 'together'}; from arrival, seconds; answers, ms"
-    )
-    rows = [list(COLUMNS), *(line(count, report) for count, report in reports.items())]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(COLUMNS))]
-    for row in rows:
-        print("  ".join(word.rjust(width) for word, width in zip(row, widths, strict=True)))
-    for count, report in reports.items():
+    how = "in turn" if in_turn else "together"
+    print(f"{os.cpu_count()} processors; servers start {how}; server and picture: seconds from arrival; answers: ms")
+    print("  ".join(COLUMNS))
+    wrong = []
+    for count in sizes:
+        report = measured(count, in_turn)
+        print("  ".join(word.rjust(len(name)) for word, name in zip(line(count, report), COLUMNS, strict=True)))
         assert report.arriving is not None
         spent = report.arriving.seconds()
         shares = ", ".join(f"{part} {spent[part] / count:.2f}" for part in sorted(spent) if part != DRIVER)
         print(
-            f"{count}: seconds of processor a student until all are there: {shares}; simulation {spent[DRIVER] / count:.2f}"
+            f"   seconds of processor a student until all are there: {shares}; simulation {spent[DRIVER] / count:.2f}",
+            flush=True,
         )
-        print(
-            "\n".join(f"   {sentence}" for sentence in told(report) if sentence.startswith(("LOST", "MIXED"))), end=""
-        )
-    return int(any(report.lost or report.mixed for report in reports.values()))
+        wrong += [*report.lost, *report.mixed]
+    print("\n".join(wrong))
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from classroom.hub import NoHub, hub
+from classroom.lesson import STEPS
 from classroom.rehearsal import PAUSE, Report, rehearse
 from classroom.usage import KERNEL, SERVER, by_student, percentile
 
@@ -38,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _one_or_more(text: str) -> int:
     number = int(text)
-    if not 1 <= number <= 60:
-        raise argparse.ArgumentTypeError(f"between 1 and 60 students have lessons of their own, not {number}")
+    if not 1 <= number <= len(STEPS):
+        raise argparse.ArgumentTypeError(f"between 1 and {len(STEPS)} students have lessons of their own, not {number}")
     return number
 
 

@@ -29,10 +29,14 @@ class Click:
     timeline: str
 
 
+#: How many steps before and after the defragmentation: from the first to the last that can be taken, each pair another run.
+STEPS = [(before, after) for before in range(8) for after in range(9 - before)]
+
+
 def lesson(number: int) -> list[Click]:
-    """The presses of student ``number`` (0 to 59): the notebook's own, with as many steps between as nobody else takes."""
-    before, after = 1 + number % 6, number // 6 % 10
-    return told(["map", "start DMA", *["step"] * before, "defrag", *["step"] * after, "run on"])
+    """The presses of student ``number``, below ``len(STEPS)``: the notebook's own; no two students end with the same run."""
+    before, after = STEPS[number]
+    return told(["map", "start DMA", *["step"] * before, "defrag", *["step"] * after])
 
 
 def told(presses: Sequence[str]) -> list[Click]:
@@ -42,8 +46,6 @@ def told(presses: Sequence[str]) -> list[Click]:
     for button in presses:
         if button == "step":
             session.take()
-        elif button == "run on":
-            session.run_to_rest()
         else:
             session.press(ACTIONS[button])
         verdict = words_of(verdict_html(session.board))

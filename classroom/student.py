@@ -21,6 +21,8 @@ from classroom.lesson import NOTEBOOK, PICTURES, Click
 
 #: Nobody waits longer for a page.
 PATIENCE = 300
+#: Bytes of the drawing library, at the least.
+BOKEHJS = 500_000
 SCRIPT = re.compile(r'(?:src|href)="([^"]+\.(?:js|css)[^"]*)"')
 XSRF = re.compile(r'name="_xsrf" value="([^"]*)"')
 
@@ -118,14 +120,15 @@ class Student:
 
     async def see_first_picture(self, cells: list[str]) -> None:
         """Run the cells; the picture is there once its columns and the drawing library have come."""
-        for number, cell in enumerate(cells):
+        self.first_token = ""
+        for cell in cells:
             await self.page.run(cell)
-            if number == 0:
-                self.first_token = self.token
+            if not self.first_token and set(PICTURES) <= set(self.page.pictures()):
                 await self.page.draw()
                 self.mark("first picture")
-                if set(self.page.pictures()) < set(PICTURES) or sum(self.page.received.values()) < 500_000:
-                    raise Lost("the cell showed no picture")
+                self.first_token = self.token
+        if not self.first_token or sum(self.page.received.values()) < BOKEHJS:
+            raise Lost("the cells showed no picture")
         self.mark("all cells")
 
     async def do(self, clicks: list[Click], pause: float = 0) -> None:
