@@ -36,11 +36,6 @@ function load(model) {
   });
 }
 
-// A copy of a figure. From Python in a browser, None arrives as undefined, which BokehJS takes for "as usual".
-function whole(item) {
-  return JSON.parse(JSON.stringify(item, (_key, value) => (value === undefined ? null : value)));
-}
-
 // JupyterLab keeps its single-key shortcuts while a widget has the focus: 'm' would turn the cell into Markdown and
 // 'd d' delete it. Keys typed inside the lab stay inside; Escape gives the focus back to the cell.
 function keepKeys(event) {
@@ -166,7 +161,7 @@ function render({ model, el }) {
       if (gone) return;
       bokehDocument?.clear();
       host.replaceChildren();
-      const views = await Bokeh.embed.embed_item(whole(model.get("item")), host);
+      const views = await Bokeh.embed.embed_item(JSON.parse(model.get("item")), host);
       view = [...(views.roots ?? Object.values(views))][0];
       bokehDocument = view.model.document;
       drawn = {};

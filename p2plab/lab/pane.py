@@ -6,6 +6,7 @@ Measured against jupyter_bokeh's widget, whose second view and whose view after 
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,8 @@ class BokehPane(anywidget.AnyWidget):  # type: ignore[misc]
     _esm = _HERE / "pane.js"
     _css = _HERE / "pane.css"
     version = traitlets.Unicode().tag(sync=True)
-    item = traitlets.Dict().tag(sync=True)
+    #: The figure's JSON as text: on its way from Python in a browser, a None inside a dict would be lost.
+    item = traitlets.Unicode().tag(sync=True)
     name = traitlets.Unicode().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     columns = traitlets.List().tag(sync=True)
@@ -48,12 +50,11 @@ class BokehPane(anywidget.AnyWidget):  # type: ignore[misc]
         """``tapped(x, y)`` hears of clicks into the picture, in the figure's own units."""
         self._tapped = tapped
         key = secrets.token_hex(8)
-        item = self._item_of(figure, key)
         columns = _columns(picture)
         self.add_traits(**{name: traitlets.List().tag(sync=True) for name in columns})
         super().__init__(
-            item=item,
-            version=item["version"],
+            item=self._item_of(figure, key),
+            version=bokeh.__version__,
             name=name,
             alt=picture.alt,
             columns=list(columns),
@@ -89,10 +90,10 @@ class BokehPane(anywidget.AnyWidget):  # type: ignore[misc]
         elif message.get("kind") == "tap" and self._tapped is not None:
             self._tapped(float(message["x"]), float(message["y"]))
 
-    def _item_of(self, figure: Any, key: str) -> Any:
+    def _item_of(self, figure: Any, key: str) -> str:
         if self._tapped is not None:
             figure.js_on_event("tap", CustomJS(args={"key": key}, code=_TAP))
-        return json_item(figure)
+        return json.dumps(json_item(figure))
 
 
 def _columns(picture: Picture) -> dict[str, list[Any]]:
