@@ -98,10 +98,11 @@ class Predict(Frame):
 def open_run(run: Run) -> Lab:
     """The lab at the end of a run, also of one with a driver of somebody's own, which no token can carry."""
     lab = Lab("workbench")
-    lab.share.journal.path = None  # what no token can carry cannot be resumed from one
-    lab.share.left = ""
     lab.session.show(run)
     lab.session.forked = None  # the empty bench that was there for a moment is nobody's run
+    lab.refresh()
+    lab.share.journal.path = None  # what no token can carry cannot be resumed from one
+    lab.share.left = ""
     lab.refresh()
     return lab
 

@@ -26,7 +26,11 @@ def test_a_well_known_wrong_answer_is_caught_and_helped(wrong):
     outcome = exercise(wrong.exercise).check(wrong.answer)
     assert outcome.rule == wrong.rule
     assert wrong.hint in outcome.hint
-    assert all(len(line) <= 72 for line in outcome.text().split("A token")[0].splitlines())
+    lines = [line for line in outcome.text().splitlines() if not line.startswith("saved: ")]  # a path is not cut
+    assert max(map(len, lines)) <= 72
+    assert lines[1].startswith("hint: ")
+    assert "def test_" not in outcome.text()
+    assert f"def test_{wrong.rule}".replace("-", "_") in outcome.test()
 
 
 @pytest.mark.parametrize("name", EXERCISES)
@@ -50,6 +54,29 @@ def test_the_counterexample_is_a_test_that_fails_until_the_answer_is_right(tmp_p
     assert not breaks("obedience", find_scene(run.scenario.name), order, importer=RIGHT["obey-in-flight"])
 
 
+def test_an_exercise_begins_in_a_cell_of_its_own(monkeypatch, capsys):
+    """The skeleton with its check, as the next cell of a notebook; elsewhere it is printed. It runs as it is."""
+    cells = []
+    monkeypatch.setattr("p2plab.course.exercises.task._shell", lambda: None)
+    exercise("survive-unplug").begin()
+    monkeypatch.setattr(
+        "p2plab.course.exercises.task._shell",
+        lambda: type("", (), {"set_next_input": lambda _, text: cells.append(text)})(),
+    )
+    exercise("survive-unplug").begin()
+    assert capsys.readouterr().out == f"{cells[0]}\n"
+    *code, last = cells[0].splitlines()
+    assert last == 'exercise("survive-unplug").check(MyGpu)'
+    exec("\n".join(code), space := {})  # noqa: S102  our own text
+    assert exercise("survive-unplug").check(space["MyGpu"]).rule == "gone-means-nobody"
+
+
+def test_after_a_pass_the_answer_says_what_is_next():
+    """In the order of the list; after the last there is nothing."""
+    assert 'next: exercise("obey-in-flight").begin()' in exercise("obey").check(RIGHT["obey"]).text()
+    assert "next:" not in exercise("survive-unplug").check(RIGHT["survive-unplug"]).text()
+
+
 def test_the_counterexample_opens_in_the_lab():
     """At its end, with the learner's own class; going on from an earlier step works, and nothing is left for a resume."""
     lab = exercise("obey-in-flight").check(Obeys).lab()
@@ -59,6 +86,13 @@ def test_the_counterexample_opens_in_the_lab():
     assert lab.guard.last is None
     assert len(lab.session.run) == steps
     assert lab.share.journal.path is None
+
+
+def test_the_lab_of_a_counterexample_speaks_of_nothing_else():
+    """Neither of an empty bench that was left, nor of a run of somebody else's."""
+    lab = exercise("obey-in-flight").check(Obeys).lab()
+    assert "kept" not in lab.title.value
+    assert lab.title.value.startswith("<b>exercise obey in flight</b>")
 
 
 class Loops(Importer):
