@@ -24,6 +24,7 @@ class Leaves:
         self._numbers: dict[Leaf, int] = {}
         self.enabled: Ints = np.zeros(0, bool)
         self.waiting: Ints = np.zeros(0, bool)
+        self.linked: Ints = np.zeros(0, bool)  #: waiting for somebody by name: those can be a cycle
         self.broken: Ints = np.zeros(0, bool)
         self.events: Ints = np.zeros(0, np.int64)
 
@@ -39,6 +40,7 @@ class Leaves:
         if len(self.enabled) != len(self.all):
             self.enabled = np.array([leaf.enabled for leaf in self.all], bool)
             self.waiting = np.array([waits(leaf) for leaf in self.all], bool)
+            self.linked = np.array([waits(leaf) and bool(leaf.waits) for leaf in self.all], bool)
             self.broken = np.array([bool(leaf.broken) for leaf in self.all], bool)
             self.events = np.array([leaf.events for leaf in self.all], np.int64)
 

@@ -197,7 +197,7 @@ class StateGraph:
     def _look_for_deadlock(self, state: int) -> None:
         row, free = self.rows[state], self.recorder.free
         waiting: list[tuple[str, Leaf]] = []
-        able = False
+        able = linked = False
         for actor, local in enumerate(row[: self.columns.rules]):
             if local in free[actor]:  # it can step whatever the others do: what its step does need not be known here
                 able = True
@@ -209,7 +209,8 @@ class StateGraph:
                 able = True
             elif not leaf.gone and not leaf.idle:
                 waiting.append((self.actors[actor], leaf))
-        if waiting:
+                linked |= bool(leaf.waits)
+        if linked or (waiting and not able):
             broken = self.deadlock(waiting, able)
             if broken is not None:
                 self._add_goal(state, None, broken)

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[Any]
 
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = 12
 
 
@@ -20,12 +19,13 @@ class Collision(Exception):
 class Visited:
     """States as rows of a growing matrix, with their hashes. A linear hash: a changed column changes it by a product.
 
-    A column that is 0 adds nothing, so columns can be added while the search goes on.
+    A column that is 0 adds nothing, so columns can be added while the search goes on. The slot of a hash is its upper
+    bits: states are looked up in the order of their hashes, so that memory is passed through once, from front to back.
     """
 
-    def __init__(self, width: int, seed: int = 1) -> None:
+    def __init__(self, width: int, seed: int = 1, kind: type = np.uint16) -> None:
         self.count = 0
-        self.rows: Ints = np.zeros((1 << _FIRST, width), np.uint16)
+        self.rows: Ints = np.zeros((1 << _FIRST, width), kind)
         self.hashes: Ints = np.zeros(1 << _FIRST, np.uint64)
         generator = np.random.default_rng(seed)
         self.weights: Ints = generator.integers(1, 1 << 63, 1 << 13, np.uint64) * np.uint64(2) + np.uint64(1)
@@ -35,12 +35,17 @@ class Visited:
     def widen(self, width: int) -> None:
         """Room for more columns."""
         if width > self.rows.shape[1]:
-            self.rows = np.pad(self.rows, ((0, 0), (0, width + 8 - self.rows.shape[1])))
+            self.rows = np.pad(self.rows, ((0, 0), (0, width + 4 - self.rows.shape[1])))
+
+    def room_for(self, value: int) -> None:
+        """Room for value numbers up to that one."""
+        for kind in (np.uint16, np.uint32):
+            if value > np.iinfo(self.rows.dtype).max:
+                self.rows = self.rows.astype(kind)
 
     def larger_values(self) -> None:
         """Room for value numbers above 65535."""
-        if self.rows.dtype == np.uint16:
-            self.rows = self.rows.astype(np.uint32)
+        self.room_for(1 << 16)
 
     def hash_of(self, rows: Ints) -> Ints:
         """The hashes of some rows, from nothing."""
@@ -49,60 +54,70 @@ class Visited:
         return hashes
 
     def add(self, rows: Ints, hashes: Ints) -> tuple[Ints, Ints]:
-        """The number of each row, and which of the rows are new (the first of equal ones). :exc:`Collision`."""
-        many, base = len(hashes), self.count
-        self._make_room(many)
-        self.hashes[base : base + many] = hashes
-        slots = ((hashes * _SPREAD) >> self._shift).astype(np.int64)
-        mask = len(self._slots) - 1
-        numbers = np.full(many, -1, np.int64)
-        places = np.empty(many, np.int64)
-        todo = np.arange(many)
-        while todo.size:
-            at = slots[todo]
-            found = self._slots[at]
-            empty = found < 0
-            if empty.any():
-                self._slots[at[empty]] = base + todo[empty]
-                found = self._slots[at]
-            same = self.hashes[found] == hashes[todo]
-            numbers[todo[same]] = found[same]
-            places[todo[same]] = at[same]
-            todo = todo[~same]
-            slots[todo] = (slots[todo] + 1) & mask
-        new = np.flatnonzero(numbers == base + np.arange(many))
-        renumbered = np.zeros(many, np.int64)
-        renumbered[new] = base + np.arange(len(new))
-        self._slots[places[new]] = renumbered[new]
+        """The number of each row, and which of the rows are new (one of equal ones). :exc:`Collision`."""
+        base = self.count
+        order = np.argsort(hashes)
+        by_hash = hashes[order]
+        first: Ints = np.ones(len(order), bool)
+        np.not_equal(by_hash[1:], by_hash[:-1], out=first[1:])
+        different = by_hash[first]
+        self._make_room(len(different))
+        found = self._find(different)
+        unknown = np.flatnonzero(found < 0)
+        representatives = order[first][unknown]
+        in_order = np.argsort(representatives)  # new states are numbered in the order in which they were met
+        new = representatives[in_order]
+        unknown = unknown[in_order]
+        found[unknown] = np.arange(base, base + len(new))
         self.hashes[base : base + len(new)] = hashes[new]
-        fresh = numbers >= base
-        numbers[fresh] = renumbered[numbers[fresh] - base]
         self.rows[base : base + len(new)] = rows[new]
         self.count += len(new)
+        self._insert(np.sort(unknown), found, different)
+        numbers = np.empty(len(order), np.int64)
+        numbers[order] = found[np.cumsum(first) - 1]
         if not np.array_equal(self.rows[numbers], rows):
             raise Collision
         return numbers, new
+
+    def _find(self, hashes: Ints) -> Ints:
+        """The numbers of different hashes, in order; -1 for those that are not there."""
+        slots = (hashes >> self._shift).astype(np.int64)
+        mask = len(self._slots) - 1
+        numbers = self._slots[slots].astype(np.int64)
+        todo = np.flatnonzero((numbers >= 0) & (self.hashes[numbers] != hashes))
+        while todo.size:
+            slots[todo] = (slots[todo] + 1) & mask
+            there = self._slots[slots[todo]]
+            numbers[todo] = there
+            todo = todo[(there >= 0) & (self.hashes[there] != hashes[todo])]
+        return numbers
+
+    def _insert(self, which: Ints, numbers: Ints, hashes: Ints) -> None:
+        """Put numbers into the slots of hashes that are not there yet."""
+        numbers = numbers[which]
+        slots = (hashes[which] >> self._shift).astype(np.int64)
+        mask = len(self._slots) - 1
+        todo = np.arange(len(which))
+        while todo.size:
+            at = slots[todo]
+            empty = self._slots[at] < 0
+            self._slots[at[empty]] = numbers[todo[empty]]
+            todo = todo[self._slots[at] != numbers[todo]]
+            slots[todo] = (slots[todo] + 1) & mask
 
     def _make_room(self, more: int) -> None:
         wanted = self.count + more
         if wanted > len(self.hashes):
             size = max(wanted, len(self.hashes) + len(self.hashes) // 2)
             self.rows, self.hashes = _longer(self.rows, self.count, size), _longer(self.hashes, self.count, size)
-        while wanted * 3 > len(self._slots) * 2:
-            self._rehash()
-
-    def _rehash(self) -> None:
-        size = len(self._slots) * 2
-        self._slots = np.full(size, -1, np.int32)
-        self._shift -= np.uint64(1)
-        slots = ((self.hashes[: self.count] * _SPREAD) >> self._shift).astype(np.int64)
-        todo = np.arange(self.count)
-        while todo.size:
-            at = slots[todo]
-            empty = self._slots[at] < 0
-            self._slots[at[empty]] = todo[empty]
-            todo = todo[self._slots[at] != todo]
-            slots[todo] = (slots[todo] + 1) & (size - 1)
+        larger = len(self._slots)
+        while wanted * 3 > larger * 2:
+            larger *= 2
+            self._shift -= np.uint64(1)
+        if larger > len(self._slots):
+            self._slots = np.full(larger, -1, np.int32)
+            order = np.argsort(self.hashes[: self.count])
+            self._insert(order, np.arange(self.count), self.hashes)
 
 
 def _longer(array: Ints, used: int, size: int) -> Ints:

@@ -6,7 +6,6 @@ It shares recorder, table and rules with the small graph, so what that has learn
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ import numpy.typing as npt
 
 from p2plab.check.flat import FlatTree, Leaves
 from p2plab.check.graph import NOWHERE, Goal, StateGraph, goal_of
-from p2plab.check.steps import Leaf, Row
+from p2plab.check.steps import Row
 from p2plab.check.visited import Visited
+from p2plab.check.wideends import Combinations, Memories
 
 Ints = npt.NDArray[Any]
 
@@ -30,7 +30,7 @@ class WideGraph:
         self.small = small
         self.recorder, self.table, self.columns = small.recorder, small.table, small.columns
         self.actors = small.actors
-        self.visited = Visited(len(self.columns) + 8, seed)
+        self.visited = Visited(len(self.columns) + 4, seed, np.uint8)
         many = len(self.visited.hashes)
         self.successors: Ints = np.full((many, len(self.actors)), NOWHERE, np.int32)
         self.expanded: Ints = np.zeros(many, bool)
@@ -43,7 +43,9 @@ class WideGraph:
         self._leaves = Leaves()
         self._trees: list[FlatTree | None] = [None] * len(self.actors)
         self._tree_versions = [-1] * len(self.actors)
-        self._judged: Ints = np.full((64, 64), -1, np.int64)
+        self._memories = Memories(small)
+        self._ends = Combinations(small, self._leaves)
+        self._room_for_values()
         first = np.zeros((1, self.visited.rows.shape[1]), self.visited.rows.dtype)
         first[0, : len(small.rows[0])] = small.rows[0]
         self.visited.add(first, self.visited.hash_of(first))
@@ -83,14 +85,18 @@ class WideGraph:
 
     def _expand(self, states: Ints) -> None:
         self.expanded[states] = True
-        leaves = np.stack([self._look_up(states, actor) for actor in range(len(self.actors))], axis=1)
+        self._here = self.visited.rows[states]
+        leaves = np.stack([self._look_up(states, actor) for actor in range(len(self.actors))])
         self._leaves.refresh()
         enabled = self._leaves.enabled[leaves]
-        ended = self._look_for_ends(states, leaves, enabled)
-        for actor in range(len(self.actors)):
-            able = np.flatnonzero(enabled[:, actor] & ~ended)
-            if able.size:
-                self._step(states[able], actor, leaves[able, actor])
+        goes_on = ~self._look_for_ends(states, leaves, enabled)
+        taken = [
+            self._step(states, able, actor, leaves[actor, able])
+            for actor in range(len(self.actors))
+            if (able := np.flatnonzero(enabled[actor] & goes_on)).size
+        ]
+        if taken:
+            self._arrive(*map(np.concatenate, zip(*taken, strict=True)))
 
     def followers(self, state: int) -> list[int]:
         """The successors of a state that is expanded, one an actor."""
@@ -116,17 +122,16 @@ class WideGraph:
     # -- looking steps up -------------------------------------------------------------------------------------------
 
     def _look_up(self, states: Ints, actor: int) -> Ints:
-        found = np.full(len(states), -1, np.int64)
-        todo = np.arange(len(states))
+        found, misses = self._tree(actor).walk(self._here, actor)
+        todo = np.flatnonzero(found < 0)
+        misses = misses[todo]
         while todo.size:
-            numbers, misses = self._tree(actor).walk(self.visited.rows[states[todo]], actor)
+            for index in todo[np.unique(misses, return_index=True)[1]]:
+                self._record(states, int(states[index]), actor)
+            numbers, misses = self._tree(actor).walk(self._here[todo], actor)
             found[todo] = numbers
             missing = np.flatnonzero(numbers < 0)
-            if missing.size:
-                _, representatives = np.unique(misses[missing], return_index=True)
-                for index in missing[representatives]:
-                    self._record(int(states[todo[index]]), actor)
-            todo = todo[missing]
+            todo, misses = todo[missing], misses[missing]
         return found
 
     def _tree(self, actor: int) -> FlatTree:
@@ -136,41 +141,47 @@ class WideGraph:
             self._tree_versions[actor] = self.table.version
         return tree
 
-    def _record(self, state: int, actor: int) -> None:
+    def _record(self, states: Ints, state: int, actor: int) -> None:
         row = self.row(state)
         if self.table.look_up(row, actor) is not None:
             return
         if self.recorder.record(row, actor, lambda: self.path(state)):
             self.visited.widen(len(self.columns))
-        if max(map(len, self.columns.values)) > 0xFFFF:
-            self.visited.larger_values()
+        self._room_for_values()
+        if self.visited.rows.shape[1] != self._here.shape[1]:
+            self._here = self.visited.rows[states]
+
+    def _room_for_values(self) -> None:
+        self.visited.room_for(max(len(self.small.folds), *map(len, self.columns.values)))
 
     # -- stepping ---------------------------------------------------------------------------------------------------
 
-    def _step(self, states: Ints, actor: int, leaves: Ints) -> None:
-        self.transitions += len(states)
-        memories, broken = self._judge(states, actor, leaves)
+    def _step(self, states: Ints, able: Ints, actor: int, leaves: Ints) -> tuple[Ints, Ints, Ints]:
+        """The states after one actor's steps, with their hashes and where each came from: state and actor in one."""
+        self.transitions += len(able)
+        memories, broken = self._judge(states, able, actor, leaves)
         if broken.any():
-            states, leaves, memories = states[~broken], leaves[~broken], memories[~broken]
-            if not states.size:
-                return
+            able, leaves, memories = able[~broken], leaves[~broken], memories[~broken]
         # Numpy sorts 16-bit numbers by counting, several times faster.
         keys = leaves.astype(np.int16) if len(self._leaves.all) < 1 << 15 else leaves
         order = np.argsort(keys, kind="stable")
-        states, leaves, memories = states[order], leaves[order], memories[order]
-        rows = self.visited.rows[states]
-        hashes = self.visited.hashes[states]
+        able, leaves = able[order], leaves[order]
+        rows = self._here[able].astype(self.visited.rows.dtype, copy=False)
+        hashes = self.visited.hashes[states[able]]
         edges = [0, *(np.flatnonzero(np.diff(leaves)) + 1).tolist(), len(leaves)]
-        for start, stop in itertools.pairwise(edges):
+        for start, stop in itertools.pairwise(edges) if len(leaves) else ():
             for column, value in self._leaves.all[leaves[start]].writes:
                 self._write(rows[start:stop], hashes[start:stop], column, value)
-        self._write(rows, hashes, self.columns.rules, memories)
+        if len(self.small.folds) > 1:
+            self._write(rows, hashes, self.columns.rules, memories[order])
+        return rows, hashes, states[able] * len(self.actors) + actor
+
+    def _arrive(self, rows: Ints, hashes: Ints, origins: Ints) -> None:
         numbers, new = self.visited.add(rows, hashes)
         self._grow()
-        self.successors[states, actor] = numbers
+        self.successors.reshape(-1)[origins] = numbers
         fresh = numbers[new]
-        self.came_from[fresh] = states[new]
-        self.came_by[fresh] = actor
+        self.came_from[fresh], self.came_by[fresh] = np.divmod(origins[new], len(self.actors))
 
     def _write(self, rows: Ints, hashes: Ints, column: int, value: Any) -> None:
         change = (value - rows[:, column].astype(np.int64)).astype(np.uint64)
@@ -186,74 +197,45 @@ class WideGraph:
             self.came_from = np.concatenate([self.came_from, np.full(more, -1, np.int32)])
             self.came_by = np.concatenate([self.came_by, np.zeros(more, np.int8)])
 
-    def _judge(self, states: Ints, actor: int, leaves: Ints) -> tuple[Ints, Ints]:
+    def _judge(self, states: Ints, able: Ints, actor: int, leaves: Ints) -> tuple[Ints, Ints]:
         """What the rules remember after each step, and which steps broke something."""
-        before = self.visited.rows[states, self.columns.rules].astype(np.int64)
-        events = self._leaves.events[leaves]
-        self._room_to_judge()
-        after = self._judged[before, events]
-        while (unknown := np.flatnonzero(after == -1)).size:
-            pairs = before[unknown] * len(self.table.events) + events[unknown]
-            for index in unknown[np.unique(pairs, return_index=True)[1]]:
-                memory, broken = self.small.judge(int(before[index]), self._leaves.all[leaves[index]])
-                self._judged[before[index], events[index]] = -2 if broken else memory
-            after = self._judged[before, events]
-        if len(self.small.folds) > 0xFFFF:
-            self.visited.larger_values()
+        before = self._here[able, self.columns.rules].astype(np.int64)
+        after = self._memories.after(before, self._leaves.events[leaves], leaves, self._leaves)
+        self._room_for_values()
         wrong: Ints = (after == -2) | self._leaves.broken[leaves]
         for index in np.flatnonzero(wrong):
             leaf = self._leaves.all[leaves[index]]
             what = leaf.broken or self.small.judge(int(before[index]), leaf)[1]
-            self.goals.append(Goal(int(states[index]), actor, what[0]))
-            self.successors[states[index], actor] = goal_of(len(self.goals) - 1)
+            self.goals.append(Goal(int(states[able[index]]), actor, what[0]))
+            self.successors[states[able[index]], actor] = goal_of(len(self.goals) - 1)
         return after, wrong
-
-    def _room_to_judge(self) -> None:
-        memories, events = len(self.small.folds), len(self.table.events)
-        rows, columns = self._judged.shape
-        if memories > rows or events > columns:
-            rows, columns = (2 * memories if memories > rows else rows), (2 * events if events > columns else columns)
-            larger = np.full((rows, columns), -1, np.int64)
-            larger[: self._judged.shape[0], : self._judged.shape[1]] = self._judged
-            self._judged = larger
 
     # -- ends -------------------------------------------------------------------------------------------------------
 
     def _look_for_ends(self, states: Ints, leaves: Ints, enabled: Ints) -> Ints:
         """Which states the story ends in: deadlocks become goals, rest is noted."""
         waiting: Ints = self._leaves.waiting[leaves]
-        able: Ints = np.any(enabled, axis=1)
+        able: Ints = np.any(enabled, axis=0)
         ended: Ints = np.zeros(len(able), bool)
         setup = [goal for goal in self.small.goals if goal.actor is None and goal.state == 0]
         if setup and self.small.setup_broke:
             ended |= states == 0
             for goal in setup if ended.any() else ():
                 self._end(0, goal)
-        some = np.flatnonzero(waiting.any(axis=1) & ~ended)
+        waits: Ints = np.any(waiting, axis=0)
+        # While somebody can step, only those who wait for each other by name can be stuck.
+        matter = np.where(able, self._leaves.linked[leaves], waiting)
+        some = np.flatnonzero(np.any(matter, axis=0) & ~ended)
         if some.size:
-            kinds = np.where(waiting[some], leaves[some], -1)
-            combined = np.concatenate([kinds, able[some, None]], axis=1)
-            _, representatives, inverse = np.unique(combined, axis=0, return_index=True, return_inverse=True)
-            for kind, index in enumerate(representatives):
-                at = some[index]
-                pairs = self._waiting(leaves[at], waiting[at])
-                broken = self.small.deadlock(pairs, bool(able[at]))
-                if broken is not None:
-                    stuck = some[np.ravel(inverse) == kind]
-                    ended[stuck] = True
-                    for state in states[stuck].tolist():
-                        self._end(state, Goal(state, None, broken))
-        rest = np.flatnonzero(~able & ~waiting.any(axis=1) & ~ended)
+            ends = self._ends.look(np.where(matter[:, some], leaves[:, some], -1), able[some])
+            for at in np.flatnonzero(ends):
+                ended[some[at]] = True
+                state = int(states[some[at]])
+                self._end(state, Goal(state, None, self._ends.broken[ends[at] - 1]))
+        rest = np.flatnonzero(~able & ~waits & ~ended)
         if rest.size:
             self._rest(states[rest])
         return ended
-
-    def _waiting(self, leaves: Sequence[int], waiting: Sequence[bool]) -> list[tuple[str, Leaf]]:
-        return [
-            (name, self._leaves.all[leaf])
-            for name, leaf, wait in zip(self.actors, leaves, waiting, strict=True)
-            if wait
-        ]
 
     def _end(self, state: int, goal: Goal) -> None:
         self.goals.append(goal)
