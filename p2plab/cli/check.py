@@ -11,6 +11,7 @@ from pathlib import Path
 from p2plab.catalog import find
 from p2plab.check.checking import Checking
 from p2plab.check.drivers import load
+from p2plab.check.parallel.share import MOST
 from p2plab.check.report import as_json, exit_status, text
 from p2plab.check.verdict import Verdict, Violation
 from p2plab.check.watchdog import Watchdog
@@ -38,6 +39,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument("--rule", action="append", metavar="NAME", help="watch only this rule; may be repeated")
     command.add_argument("--bound", metavar="N", help="only orders with at most N switches")
     command.add_argument("--budget", default="10s", metavar="TIME", help="stop after that long: 10s, 2m (default 10s)")
+    command.add_argument("--workers", metavar="N", default="1", help="let N processes share a large search")
+    command.add_argument(
+        "--cluster", metavar="ADDRESS", help="let a Dask cluster do so: tcp://HOST:PORT of its scheduler"
+    )
     command.add_argument("--must-reach", action="append", default=[], metavar="EVENT", help="must happen in some order")
     command.add_argument("--no-shrink", action="store_true", help="leave a counterexample in the scene as it is")
     command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
@@ -67,6 +72,8 @@ def _search(arguments: argparse.Namespace) -> Verdict:
     checking = Checking(
         scene,
         shrink=not arguments.no_shrink,
+        workers=_workers(arguments.workers),
+        cluster=arguments.cluster,
         importer=_class(arguments.importer),
         exporter=_class(arguments.exporter),
         knobs={name: value for name, _, value in pairs},
@@ -97,6 +104,12 @@ def _bound(word: str | None) -> int | None:
         return None
     if not re.fullmatch(r"\d{1,6}", word):
         raise BadInput(f"--bound {word[:40]}: write a number of switches, 0 to 999999")
+    return int(word)
+
+
+def _workers(word: str) -> int:
+    if not re.fullmatch(r"\d{1,6}", word):
+        raise BadInput(f"--workers {word[:40]}: write how many processes, 1 to {MOST}")
     return int(word)
 
 

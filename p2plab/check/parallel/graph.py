@@ -16,8 +16,7 @@ from p2plab.check.graph import Goal, goal_of
 from p2plab.check.parallel.part import BREAKS, owner_of
 from p2plab.check.parallel.spool import Spool
 from p2plab.check.parallel.tables import packed
-from p2plab.check.parallel.team import Lost, NoWorkers, Team
-from p2plab.check.parallel.wire import Message
+from p2plab.check.parallel.team import Lost, Message, NoWorkers, Team
 from p2plab.check.steps import Row
 from p2plab.check.visited import Collision
 from p2plab.check.wide import CHUNK, WideGraph
@@ -34,7 +33,7 @@ class SharedGraph(WideGraph):
     def __init__(self, wide: WideGraph, team: Team) -> None:
         vars(self).update(vars(wide))
         self.team = team
-        self._losses = 0
+        self._losses = self._round = 0
         self._sent = -1  #: the version of the tables that all parts have
         self._packed: tuple[int, Message] = (-1, {})
         self._weights = wide.visited.weights
@@ -94,8 +93,11 @@ class SharedGraph(WideGraph):
         by_part = [states[owners == part] for part in range(self.team.parts)]
         while True:
             try:
+                self._round += 1
                 expanded = self._until_all_is_known(by_part)
-                inserted = self.team.exchange({part: {"base": count} for part, count in enumerate(self._counts)})
+                inserted = self.team.exchange(
+                    {part: {"round": self._round, "base": count} for part, count in enumerate(self._counts)}
+                )
                 break
             except Lost as lost:
                 self._recover(lost.parts)
@@ -109,7 +111,9 @@ class SharedGraph(WideGraph):
     def _until_all_is_known(self, by_part: Sequence[Ints]) -> dict[int, Message]:
         """Have all parts expand, and answer what they ask, until none asks any more."""
         version, tables = self._tables()
-        todo: dict[int, Message] = {part: {"states": self._local[its]} for part, its in enumerate(by_part)}
+        todo: dict[int, Message] = {
+            part: {"round": self._round, "states": self._local[its]} for part, its in enumerate(by_part)
+        }
         if version != self._sent:
             todo = {part: message | tables for part, message in todo.items()}
         done: dict[int, Message] = {}
@@ -118,7 +122,9 @@ class SharedGraph(WideGraph):
             self._sent = version
             asking = {part: reply for part, reply in replies.items() if "ask" in reply}
             done |= {part: reply for part, reply in replies.items() if part not in asking}
-            todo = {part: self._answer(reply, self._global[part]) for part, reply in asking.items()}
+            todo = {
+                part: self._answer(reply, self._global[part]) | {"round": self._round} for part, reply in asking.items()
+            }
             for part, reply in asking.items():
                 if reply["ask"] == "steps":  # others get the new tables with their next states
                     todo[part] |= self._tables()[1]
@@ -252,8 +258,10 @@ class SharedGraph(WideGraph):
                 self.team.ask("begin", {part: common | {"number": part} for part in parts})
                 for part in parts:
                     for rows in self._spool.read(part):
-                        if "collision" in self.team.ask("load", {part: {"rows": rows}})[part]:
-                            raise Collision
+                        for first in range(0, len(rows), CHUNK):
+                            piece = {"rows": rows[first : first + CHUNK]}
+                            if "collision" in self.team.ask("load", {part: piece})[part]:
+                                raise Collision
                 return
             except Lost as lost:
                 parts = sorted({*parts, *lost.parts})

@@ -7,16 +7,18 @@ whether actors that wait are in a deadlock) it asks, and nothing is changed unti
 from __future__ import annotations
 
 import itertools
+import threading
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from p2plab.check.parallel.tables import Tables
-from p2plab.check.parallel.wire import Message
+from p2plab.check.parallel.team import Message
 from p2plab.check.visited import Collision, Visited
 
 Ints = npt.NDArray[Any]
+Letter = tuple[Ints, Ints]
 
 #: What the rules make of a step: not known yet; it breaks one of them.
 UNKNOWN, BREAKS = -1, -2
@@ -36,10 +38,25 @@ class Part:
 
     def __init__(self) -> None:
         self.number, self.parts = 0, 1
-        self.outbox: list[tuple[Ints, Ints]] = []  #: for each part: the rows and hashes that it gets
+        self.outbox: list[Letter] = []  #: for each part: the rows and hashes that it gets
+        self._round = -1
+        self._lock = threading.Lock()
 
     def answer(self, kind: str, message: Message) -> Message:
-        """The answer to a message of that kind."""
+        """The answer to a message of that kind; ``gone`` to one of a round that is over, which comes late."""
+        with self._lock:
+            if "round" in message and (
+                message["round"] != self._round if kind == "insert" else message["round"] < self._round
+            ):
+                return {"gone": 1}
+            return self._answer(kind, message)
+
+    def letter(self, to: int, turn: int) -> Letter | None:
+        """What goes to another part in that round."""
+        with self._lock:
+            return self.outbox[to] if turn == self._round and self.outbox else None
+
+    def _answer(self, kind: str, message: Message) -> Message:
         try:
             handler = {
                 "begin": self._begin,
@@ -93,6 +110,7 @@ class Part:
         if message.get("larger"):
             self.visited.larger_values()
         if "states" in message:
+            self._round, self.outbox = int(message["round"]), []
             self._states: Ints = message["states"]
             self._leaves: Ints = np.full((len(self._states), self.tables.actors), -1, np.int64)
         if "ends" in message:

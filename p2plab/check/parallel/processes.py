@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 import p2plab
 from p2plab.check.parallel.mail import Place, boxes
-from p2plab.check.parallel.team import Lost
-from p2plab.check.parallel.wire import Ended, Message, receive, send
+from p2plab.check.parallel.team import Lost, Message
+from p2plab.check.parallel.wire import Ended, receive, send
 
 #: The room of a pipe in bytes, where the system lets one ask for it: fewer changes between processes.
 _PIPE = 1 << 20

@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from p2plab.check.parallel.graph import SharedGraph
-from p2plab.check.parallel.team import Team
 from p2plab.check.search import Search
+from p2plab.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from p2plab.check.parallel.graph import SharedGraph
+    from p2plab.check.parallel.team import Team
 
 #: States from which on workers are asked: before that they cost more than they bring.
 PAYS = 200_000
+#: At most so many workers.
+MOST = 256
+
+
+def team_for(workers: int, cluster: str | Client | None) -> Callable[[], Team] | None:
+    """What makes the team that was asked for; None for a search in one process. :exc:`BadInput`."""
+    if not 1 <= workers <= MOST:
+        raise BadInput(f"workers={str(workers)[:20]} is not possible; allowed: 1 to {MOST}")
+    if cluster is not None:
+        from p2plab.check.parallel.cluster import Cluster
+
+        team: Team = Cluster(cluster, workers if workers > 1 else None)  # at once: who mistypes is told at once
+        return lambda: team
+    if workers == 1:
+        return None
+    return lambda: _processes(workers)
+
+
+def _processes(workers: int) -> Team:
+    from p2plab.check.parallel.processes import Processes
+
+    return Processes(workers)
 
 
 class Sharing:
@@ -24,8 +52,13 @@ class Sharing:
     def look(self) -> None:
         """Hand the search over if it is time. :exc:`NoWorkers`."""
         wide = self.search.wide
-        if wide is None or wide.graph is self._graph or len(wide.graph) < self.pays or self.search.verdict is not None:
+        if self.search.verdict is not None or not self.search.exact:  # the end, or a search that only replays
+            self.close()
             return
+        if wide is None or wide.graph is self._graph or len(wide.graph) < self.pays:
+            return
+        from p2plab.check.parallel.graph import SharedGraph  # numpy: only now
+
         self._forget()
         if self.team is None:
             self.team = self._make()
@@ -39,6 +72,7 @@ class Sharing:
         self._forget()
         if self.team is not None:
             self.team.close()
+        self.team = None
 
     def _forget(self) -> None:
         if self._graph is not None:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from p2plab.check.flat import FlatTree, Leaves
-from p2plab.check.parallel.wire import Message
+from p2plab.check.parallel.team import Message
 from p2plab.check.steps import StepTable
 
 Ints = npt.NDArray[Any]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
-from p2plab.check.parallel.wire import Message
 from p2plab.core.errors import P2PError
+
+#: Values are numbers, words, or numpy arrays of integers.
+Message = dict[str, Any]
 
 
 class Lost(Exception):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
-#: Values are numbers, words, or numpy arrays of integers.
-Message = dict[str, Any]
+from p2plab.check.parallel.team import Message
 
 _LENGTH = 8
 #: A header longer than this is no header.
