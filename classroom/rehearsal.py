@@ -84,11 +84,11 @@ async def mix_ups(student: Student, others: list[Student], clicks: list[Click]) 
     if kernels != [student.kernel_id]:
         found.append(f"{student.name} has kernels {kernels} and started {student.kernel_id}")
     tokens = {json.loads(line)["token"] for line in journal(student).splitlines()}
-    if not tokens <= {click.token for click in clicks} | {student.first_token} or clicks[-1].token not in tokens:
-        found.append(f"{student.name}'s journal holds what was not done: {tokens}")
-    for other in others:
-        if other is not student and clicks[-1].token in journal(other):
-            found.append(f"{student.name}'s run is in the journal of {other.name}")
+    foreign = tokens - {click.token for click in clicks} - {student.first_token}
+    if foreign:
+        found.append(f"{student.name}'s journal holds what {student.name} did not do: {sorted(foreign)}")
+    if clicks[-1].token not in tokens:
+        found.append(f"{student.name}'s journal lacks the last run")
     neighbour = others[(others.index(student) + 1) % len(others)]
     if neighbour is not student and not await student.is_kept_out_of(neighbour):
         found.append(f"{student.name} could open the server of {neighbour.name}")

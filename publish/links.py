@@ -29,12 +29,17 @@ TAG = re.compile(r"v?\d+(\.\d+)+[\w.+-]*")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a copy is published. ``hub`` is a class's JupyterHub, if there is one. ValueError says what is wrong."""
+    """Where a copy is published. ValueError says what is wrong.
+
+    ``hub`` is a class's JupyterHub, if there is one, and ``branch`` what its links follow: nbgitpuller clones a tag too,
+    but when the same link is followed once more it looks for a branch.
+    """
 
     repository: str
     tag: str = f"v{__version__}"
     binder: str = BINDER
     hub: str = ""
+    branch: str = "class"
 
     def __post_init__(self) -> None:
         if not REPOSITORY.fullmatch(self.repository):
@@ -43,6 +48,8 @@ class Place:
             raise ValueError(
                 f"{self.tag!r} is no release tag (such as v{__version__}): a link to a branch changes its meaning"
             )
+        if not re.fullmatch(r"\w[\w./-]*", self.branch):
+            raise ValueError(f"{self.branch!r} is no branch's name")
         for address in (self.binder, self.hub):
             if address and not re.fullmatch(r"https?://[\w.:/~-]+", address):
                 raise ValueError(f"{address!r} is no address: say https://…")
@@ -62,10 +69,10 @@ class Place:
         return self.on_binder(f"voila/render/notebooks/{APP}" + (f"?run={quote(token, safe='')}" if token else ""))
 
     def on_hub(self, name: str) -> str:
-        """A link for a class: nbgitpuller brings the release into the student's home, JupyterLab opens the notebook."""
+        """A link for a class: nbgitpuller brings the branch into the student's home, JupyterLab opens the notebook."""
         address = self.git_address()
         folder = address.rstrip("/").split("/")[-1].removesuffix(".git")
-        wanted = {"repo": address, "branch": self.tag, "urlpath": f"lab/tree/{folder}/notebooks/{name}"}
+        wanted = {"repo": address, "branch": self.branch, "urlpath": f"lab/tree/{folder}/notebooks/{name}"}
         query = "&".join(f"{key}={quote(value, safe='')}" for key, value in wanted.items())
         return f"{self.hub.rstrip('/')}/hub/user-redirect/git-pull?{query}"
 
@@ -91,7 +98,7 @@ def markdown(place: Place) -> Iterator[str]:
     yield f"- [The lab alone, without a notebook]({place.app()}) (with a run: {place.app('TOKEN')})"
     yield from (f"- [{title}]({place.notebook(name)})" for name, title in titles().items())
     if place.hub:
-        yield f"\nFor the class at {place.hub}:\n"
+        yield f"\nFor the class at {place.hub}, from the branch {place.branch!r}:\n"
         yield from (f"- [{title}]({place.on_hub(name)})" for name, title in titles().items())
 
 
@@ -102,9 +109,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument("--tag", default=f"v{__version__}", help=f"the release (default v{__version__})")
     options.add_argument("--binder", default=BINDER, help=f"a BinderHub (default {BINDER})")
     options.add_argument("--hub", default="", help="a class's JupyterHub, for links with nbgitpuller")
+    options.add_argument("--branch", default="class", help="the branch that these links follow (default class)")
     given = options.parse_args(argv)
     try:
-        place = Place(given.repository, given.tag, given.binder, given.hub)
+        place = Place(given.repository, given.tag, given.binder, given.hub, given.branch)
     except ValueError as error:
         print(f"links: {error}", file=sys.stderr)
         return 2

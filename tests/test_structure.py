@@ -89,14 +89,17 @@ def test_the_model_pulls_in_no_drawing_library(what):
 
 
 def test_binder_gets_what_pip_gets():
-    """environment.yml and pyproject.toml name the same packages with the same ranges."""
+    """environment.yml and pyproject.toml (with the app's extra) name the same packages with the same ranges."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = (ROOT / "environment.yml").read_text().splitlines()
     conda = {line.removeprefix("  - ") for line in lines if line.startswith("  - ")}
-    assert {item for item in conda if not item.startswith(("python", "pip", "conda-forge"))} == set(
-        project["dependencies"]
-    )
-    assert any(item.startswith(f"python{project['requires-python']}") for item in conda)
+    assert {item for item in conda if not item.startswith(("python=", "pip", "conda-forge"))} == {
+        *project["dependencies"],
+        *project["optional-dependencies"]["app"],
+    }
+    lowest = tuple(map(int, project["requires-python"].removeprefix(">=").split(".")))
+    (python,) = (item.removeprefix("python=") for item in conda if item.startswith("python="))
+    assert tuple(map(int, python.split("."))) >= lowest
 
 
 def test_the_lock_file_pins_every_requirement_and_names_no_registry():
@@ -106,7 +109,8 @@ def test_the_lock_file_pins_every_requirement_and_names_no_registry():
     assert all(re.fullmatch(r"[\w.\[\]-]+==[\w.!+]+", line) for line in lines)
     pinned = {re.split("==", line)[0].lower().replace("_", "-") for line in lines}
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = [*config["project"]["dependencies"], *config["dependency-groups"]["dev"]]
+    extras = config["project"]["optional-dependencies"]
+    wanted = [*config["project"]["dependencies"], *config["dependency-groups"]["dev"], *extras["app"], *extras["class"]]
     names = {re.split(r"[<>=\[]", item)[0].lower().replace("_", "-") for item in wanted}
     assert names <= pinned
 

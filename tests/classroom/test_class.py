@@ -145,10 +145,9 @@ def test_a_link_that_brings_notebooks_runs_none_of_them(class_hub: Hub, tmp_path
         query = f"?repo=file://{made}&branch=main&urlpath=lab/tree/course/run-me.ipynb"
         page = await student.web.get(f"{student.base}/git-pull{query}")
         assert page.status_code == 200
-        pulled = await student.web.get(
-            f"{student.base}/git-pull/api{query}&targetpath=course", headers=student.forgery_token()
-        )
-        assert '"phase": "finished"' in pulled.text, pulled.text
+        for _again in range(2):
+            pulled = await student.web.get(f"{student.base}/git-pull/api{query}", headers=student.forgery_token())
+            assert '"phase": "finished"' in pulled.text, pulled.text
         assert (class_hub.home("puller") / "course" / "run-me.ipynb").is_file()
         shown = await student.web.get(f"{student.base}/lab/tree/course/run-me.ipynb")
         assert shown.status_code == 200
