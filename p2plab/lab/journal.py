@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from pathlib import Path
 
+from p2plab.core.places import journal_file
 from p2plab.core.token import LONGEST_TOKEN
 
 #: The journal is cut back to this many lines when it has grown to twice as many.
 LINES = 200
 #: No more than this much of its end is read, in bytes: a journal that somebody filled up does not stop a lab.
 LARGEST = 4 * LINES * (LONGEST_TOKEN + 1000)
-#: Where the site without a server keeps files in the browser; the rest of its file system ends with the page.
-DRIVE = Path("/drive")
 
 
 class Journal:
@@ -26,7 +23,7 @@ class Journal:
 
     def __init__(self, scene: str) -> None:
         self.key = f"{os.environ.get('JPY_SESSION_NAME', '')}|{scene}"
-        self.path = _path()
+        self.path = journal_file()
         self._last = ""
 
     def last(self) -> str:
@@ -64,15 +61,3 @@ class Journal:
             file.seek(max(0, self.path.stat().st_size - LARGEST))
             text = file.read(LARGEST).decode(errors="replace")
         return [line for line in text.splitlines() if len(line) < LONGEST_TOKEN + 1000]
-
-
-def _path() -> Path | None:
-    named = os.environ.get("P2PLAB_JOURNAL")
-    if named is not None:
-        return Path(named) if named else None
-    if "voila" in os.environ.get("SERVER_SOFTWARE", ""):
-        return None
-    if sys.platform == "emscripten" and DRIVE.is_dir():
-        return DRIVE / ".p2plab-journal.jsonl"
-    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(home) / "p2plab" / "journal.jsonl"

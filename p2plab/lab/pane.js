@@ -155,11 +155,12 @@ function render({ model, el }) {
     due = true; // a burst of updates paints once
     requestAnimationFrame(put);
   };
-  const draw = async () => {
+  const drawNow = async () => {
     try {
       const Bokeh = await needBokeh(model);
       if (gone) return;
       bokehDocument?.clear();
+      bokehDocument = null; // columns that come before the new figure stands wait for it
       host.replaceChildren();
       const views = await Bokeh.embed.embed_item(JSON.parse(model.get("item")), host);
       view = [...(views.roots ?? Object.values(views))][0];
@@ -171,6 +172,9 @@ function render({ model, el }) {
       host.textContent = `The picture cannot be shown: ${error.message} The words below say the same.`;
     }
   };
+  // One figure after the other: two that are being made at once would both end up in the page.
+  let drawing = Promise.resolve();
+  const draw = () => (drawing = drawing.then(drawNow));
   draw();
   model.on("change:item", draw);
   model.on("change:seq", soon);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,20 @@ import pytest
 from p2plab.catalog import find
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
+from p2plab.core.token import token_of
+from p2plab.lab.session import Session
 from p2plab.views.figures_page import page as page_of
 from tests.browser.axe import violations
 from tests.browser.conftest import Server, Watched
-from tests.browser.notebook import open_notebook, run_all, seq, wait_for_pictures, write_notebook
+from tests.browser.notebook import open_notebook, run_all, seq, wait_for_kernel, wait_for_pictures, write_notebook
 
-LABS = ("Lab('defrag-ignorant')", "MachineLab('q35_switch2')", "MemoryLab('munmap')")
+LABS = (
+    "Lab('defrag-ignorant')",
+    "MachineLab('q35_switch2')",
+    "MemoryLab('munmap')",
+    "CompareLab('defrag-obedient', 'defrag-ignorant')",
+    "DesignsLab()",
+)
 
 
 def choose_theme(page: Any, name: str) -> None:
@@ -25,14 +34,16 @@ def choose_theme(page: Any, name: str) -> None:
 
 
 def test_explorers_in_jupyterlab_have_no_serious_violation(lab_server: Server, watched: Watched):
-    """All three at once, with everything that folds unfolded, in light and in dark."""
+    """All of them at once, with everything that folds unfolded, in light and in dark."""
     page = watched.page
-    page.set_viewport_size({"width": 1280, "height": 5000})  # JupyterLab draws no cell that is far out of sight
-    cells = [f"from p2plab.lab import Lab, MachineLab, MemoryLab\n{first}" for first in LABS]
+    page.set_viewport_size({"width": 1280, "height": 12000})  # JupyterLab draws no cell that is far out of sight
+    cells = [f"from p2plab.lab import CompareLab, DesignsLab, Lab, MachineLab, MemoryLab\n{first}" for first in LABS]
     write_notebook(lab_server, "axe.ipynb", *cells)
     open_notebook(page, lab_server, "axe.ipynb", simple=False)
     run_all(page)
     wait_for_pictures(page, "timeline", "address-map", "before-after")
+    page.wait_for_function("document.querySelectorAll(\"[data-pane='timeline'][data-seq]\").length === 3")
+    page.wait_for_selector("[data-view='cell']")
     page.evaluate("document.querySelectorAll('.p2plab-lab details').forEach(d => { d.open = true; })")
     found = {}
     try:
@@ -58,12 +69,45 @@ def test_the_page_without_a_kernel_has_no_serious_violation(tmp_path: Path, watc
     assert violations(page, "html") == []
 
 
-def test_map_dma_defrag_and_the_break_are_found_by_keyboard_alone(lab_server: Server, watched: Watched):
+def test_the_app_has_no_serious_violation(app_server: Server, watched: Watched):
+    """At the break, in Voila, in both of its themes."""
+    page = watched.page
+    run = Run(scene := find("defrag-ignorant")).driven(by_text(scene.story))
+    for theme in ("light", "dark"):
+        page.goto(f"{app_server.url}/?voila-theme={theme}&token={token_of(run)}")
+        wait_for_pictures(page)
+        page.evaluate("document.querySelectorAll('.p2plab-lab details').forEach(d => { d.open = true; })")
+        assert violations(page, ".p2plab-lab") == [], theme
+
+
+def in_jupyterlab(page: Any, server: Server) -> None:
+    """An ignorant importer on the workbench."""
+    write_notebook(server, "tabs.ipynb", "from p2plab.lab import Lab\nLab('workbench', importer='ignorant')")
+    open_notebook(page, server, "tabs.ipynb")
+    run_all(page)
+
+
+def in_notebook_7(page: Any, server: Server) -> None:
+    """The same."""
+    write_notebook(server, "tabs7.ipynb", "from p2plab.lab import Lab\nLab('workbench', importer='ignorant')")
+    page.goto(f"{server.url}/notebooks/tabs7.ipynb")
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    wait_for_kernel(server, "tabs7.ipynb")
+    run_all(page)
+
+
+def in_voila(page: Any, server: Server) -> None:
+    """The same, by the link that a reviewer gets."""
+    page.goto(f"{server.url}/?token={token_of(Session('workbench', {'importer': 'ignorant'}).run)}")
+
+
+@pytest.mark.parametrize("front_end", [in_jupyterlab, in_notebook_7, in_voila])
+def test_map_dma_defrag_and_the_break_are_found_by_keyboard_alone(
+    front_end: Callable[[Any, Server], None], request: pytest.FixtureRequest, watched: Watched
+):
     """Tab to a button, Space or Enter presses it; the break is said in a live region, and the focus can be seen."""
     page = watched.page
-    write_notebook(lab_server, "tabs.ipynb", "from p2plab.lab import Lab\nLab('workbench', importer='ignorant')")
-    open_notebook(page, lab_server, "tabs.ipynb")
-    run_all(page)
+    front_end(page, request.getfixturevalue("app_server" if front_end is in_voila else "lab_server"))
     wait_for_pictures(page)
     page.locator(".p2plab-lab select").first.focus()
     for name, key in (

@@ -1,5 +1,6 @@
 """The explorers of a machine and of memory, in real JupyterLab."""
 
+from p2plab.lab import MachineLab
 from tests.browser.conftest import Server, Watched
 from tests.browser.notebook import colours, open_notebook, run_all, wait_for_pictures, write_notebook
 
@@ -28,6 +29,44 @@ def test_a_machine_is_drawn_and_a_pair_can_be_chosen(lab_server: Server, watched
     assert "NOT_SUPPORTED, distance -1" in page.inner_text("[data-view='reach']")
     choose(page, "zoom to", "0000:03:00.0", "address-map")
     assert "0xe8000000 to" in page.get_attribute("[data-pane='address-map']", "aria-label")
+    assert watched.abroad == []
+    assert watched.errors == []
+
+
+#: A laptop whose BARs lie where a double, the only number of JavaScript, cannot tell neighbours apart.
+FAR = """00:00.0 Host bridge: Intel Corporation 82G33/G31/P35/P31 Express DRAM Controller
+00:02.0 3D controller: a GPU far above 2^53
+\tRegion 0: Memory at fffff12345600000 (64-bit, prefetchable) [size=1M]
+\tRegion 2: Memory at 20000000001000 (64-bit, prefetchable) [size=4K]
+00:03.0 Ethernet controller: a NIC
+\tRegion 0: Memory at e8000000 (32-bit, non-prefetchable) [size=16K]
+"""
+
+#: The columns that the page draws, of every figure in it.
+DRAWN = """source => Bokeh.documents.map(one => one.get_model_by_name(source)).filter(one => one)[0].data"""
+
+
+def test_hex_labels_above_2_to_53_are_the_model_s_to_the_last_digit(lab_server: Server, watched: Watched):
+    """What is drawn, what the pointer is told, and what is said."""
+    page = watched.page
+    write_notebook(lab_server, "far.ipynb", f"from p2plab.lab import MachineLab\nMachineLab({FAR!r})")
+    open_notebook(page, lab_server, "far.ipynb")
+    run_all(page)
+    wait_for_pictures(page, "pci-tree", "address-map")
+    ours = MachineLab(FAR).map.data
+    assert page.evaluate(f"({DRAWN})('ticks').label") == ours["ticks"]["label"]
+    assert page.evaluate(f"({DRAWN})('boxes').hover") == ours["boxes"]["hover"]
+    assert ours["boxes"]["hover"][2] == "0000:00:02.0 BAR 0: 0xfffff12345600000 to 0xfffff123456fffff, 1 MiB"
+    pane = page.locator("[data-pane='address-map']")
+    pane.scroll_into_view_if_needed()
+    box = pane.bounding_box()
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.7 * box["height"])
+    page.get_by_text("0xfffff12345600000 to 0xfffff123456fffff").wait_for()
+    choose(page, "zoom to", "0000:00:02.0", "address-map")
+    said = MachineLab(FAR)
+    said.zoomed.value = "0000:00:02.0"
+    assert "0x20000000001000" in said.map.alt
+    assert pane.get_attribute("aria-label") == said.map.alt
     assert watched.abroad == []
     assert watched.errors == []
 
