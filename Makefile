@@ -14,10 +14,15 @@ N ?= 30
 PROXY := $(VENV)/proxy/node_modules/.bin/configurable-http-proxy
 PROXY_VERSION = $(shell node -p 'parseInt(process.versions.node) >= 20 ? "5.3.0" : "4.6.3"')
 
-.PHONY: help setup lab app proxy class test quick bench pictures clean
+# The site without a server is built in an environment of its own; its parts are kept in .p2plab/lite.
+LITE := .p2plab/lite
+LITE_READY := $(LITE)/venv/.ready
+USB ?= p2plab-usb
+
+.PHONY: help setup lab app proxy class binder links lite lite-test usb test quick bench pictures clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## an environment in .venv with everything pinned
 
@@ -31,6 +36,21 @@ proxy: $(PROXY) ## what a class's hub needs besides Python packages, from npm
 
 class: $(READY) $(PROXY) ## a JupyterHub on this machine with N=30 simulated students in the first lab
 	$(BIN)/python -m classroom --students $(N)
+
+lite: $(READY) $(LITE_READY) ## a site that needs no server: Python in the browser, nothing fetched from elsewhere
+	$(LITE)/venv/bin/python lite/build.py
+
+lite-test: lite ## every notebook of that site, in Chromium with the network closed
+	P2PLAB_LITE=all $(BIN)/pytest tests/browser/test_lite.py
+
+usb: $(READY) ## a folder that sets up a machine without a network: USB=/media/stick/p2plab
+	$(BIN)/python offline/build.py $(USB) $(USB_OPTIONS)
+
+binder: $(READY) ## check what Binder would build, as far as this machine can
+	$(BIN)/python -m publish.binder
+
+links: $(READY) ## all links to a published copy: make links REPO=gh/OWNER/REPO [TAG=v1.0] [HUB=https://…]
+	@$(BIN)/python -m publish.links $(REPO) $(if $(TAG),--tag $(TAG)) $(if $(HUB),--hub $(HUB))
 
 test: $(READY) ## all checks and all tests; browser tests where there is a Chromium
 	@command -v npm >/dev/null && $(MAKE) --no-print-directory proxy || echo "no proxy from npm: the tests of a class are left out"
@@ -56,6 +76,11 @@ clean: ## remove the environment and what tools left behind
 $(PROXY): | $(READY)
 	@command -v npm >/dev/null || { echo "JupyterHub's proxy comes from npm, and there is none here. On Debian or Ubuntu: apt install npm"; exit 1; }
 	npm install --silent --no-audit --no-fund --prefix $(VENV)/proxy configurable-http-proxy@$(PROXY_VERSION)
+
+$(LITE_READY): lite/requirements.txt
+	$(PYTHON) -m venv $(LITE)/venv
+	$(LITE)/venv/bin/python -m pip install --quiet --disable-pip-version-check -r lite/requirements.txt
+	@touch $(LITE_READY)
 
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "p2plab needs Python 3.11 or newer; there is no '$(PYTHON)' here. Install it, or say make PYTHON=/path/to/python3"; exit 1; }

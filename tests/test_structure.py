@@ -29,14 +29,16 @@ BELOW = {
     "views": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "check", "sweeps"},
     "lab": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "check", "sweeps", "views"},
     "course": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "check", "sweeps", "views"},
+    "doctor": {"core", "catalog"},
     "cli": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "check", "sweeps", "views"}
-    | {"course"},
+    | {"course", "doctor"},
 }
 #: What a room may import from outside of the standard library.
 OUTSIDE = {
     "check": {"numpy", "distributed", "dask"},
     "sweeps": {"numpy"},
     "course": {"ipywidgets"},
+    "doctor": {"jupyter_core"},
     "lab": {"ipywidgets", "anywidget", "traitlets", "bokeh", "IPython", "numpy"},
 }
 #: The modules of views that draw; the others need nothing but Python.

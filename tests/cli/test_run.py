@@ -146,7 +146,7 @@ def test_doctor_ends_with_a_verdict(capsys):
     """In a working environment: ready."""
     status, out, _ = p2plab(capsys, "doctor")
     assert status == 0
-    assert out.splitlines()[-1] == "verdict: ready: the lab will draw here"
+    assert out.splitlines()[-1] == "verdict: ready, the lab will draw here"
 
 
 def test_a_reader_that_stops_early_is_no_error():

@@ -1,0 +1,44 @@
+"""What is wrong with *this* installation, and what to do about it, on one screen: ``doctor()``, or ``p2plab doctor``.
+
+Every look stands alone: it needs little more than Python itself, changes nothing, and one that fails stops no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from p2plab.doctor import front_end, machine, software, trial
+from p2plab.doctor.check import BAD, Check, Report
+
+#: In the order of the screen.
+LOOKS: tuple[Callable[[], Check | Iterable[Check]], ...] = (
+    software.python,
+    software.itself,
+    machine.place,
+    software.packages,
+    front_end.front_ends,
+    front_end.kernel,
+    software.bokehjs,
+    software.recordings,
+    trial.trial,
+    machine.journal,
+    machine.memory,
+    machine.limits,
+    machine.browser,
+)
+
+
+def doctor(looks: Iterable[Callable[[], Check | Iterable[Check]]] = LOOKS) -> Report:
+    """All looks; a notebook's cell that ends with this shows the screen."""
+    checks: list[Check] = []
+    for look in looks:
+        try:
+            found = look()
+            checks += [found] if isinstance(found, Check) else list(found)
+        except Exception as error:  # noqa: BLE001  a look that fails is a finding, and the others still count
+            said = f"could not be judged: {type(error).__name__}: {str(error)[:120]}"
+            checks.append(Check(look.__name__.replace("_", " "), BAD, said, "send this line to the project"))
+    return Report(tuple(checks))
+
+
+__all__ = ["Check", "Report", "doctor"]

@@ -1,0 +1,173 @@
+"""The site without a server: built, served as plain files on this machine, and opened in Chromium with the network closed.
+
+Python runs in the page here, so opening takes seconds and nothing but files comes from the server. CI runs the first
+notebook and the front page; ``make lite-test`` runs every notebook of the site.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import REQUIRED, ROOT
+from tests.browser.notebook import colours, press, run_all, said
+from tests.lite.parts import parts
+
+TROUBLE = ", ".join(f"[data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("error", "stderr"))
+PROMPTS = "() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].map(e => e.textContent)"
+every_notebook = pytest.mark.skipif(os.environ.get("P2PLAB_LITE") != "all", reason="`make lite-test` runs these")
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[str]:
+    """The site, just built, and served by Python's own file server."""
+    if shutil.which("npm") is None:
+        (pytest.fail if REQUIRED else pytest.skip)("NO NPM HERE: the site is not built (apt install npm)")
+    done = subprocess.run(
+        ["make", "READY=", "lite"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    handler = functools.partial(_Quiet, directory=parts().SITE)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_words: Any) -> None:
+        """Nobody wants to read it."""
+
+
+class Visit:
+    """A page of the site; what it asks of anybody else is refused and written down, service worker and kernel included."""
+
+    def __init__(self, context: Any, site: str) -> None:
+        self.context, self.site = context, site
+        self.page = context.new_page()
+        self.page.set_default_timeout(90_000)
+        self.abroad: list[str] = []
+        self.errors: list[str] = []
+        context.route(re.compile(r"^(?!(blob|data):)"), self._judge)
+        context.on("request", lambda request: self._note(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def _judge(self, route: Any) -> None:
+        if route.request.url.startswith(self.site + "/"):
+            route.continue_()
+        else:
+            self._note(route.request.url)
+            route.abort()
+
+    def _note(self, url: str) -> None:
+        if not url.startswith((self.site + "/", "blob:", "data:")) and url not in self.abroad:
+            self.abroad.append(url)
+
+    def open(self, notebook: str) -> None:
+        """Open a notebook, and wait until it has a kernel: what is run earlier is not run at all."""
+        self.page.goto(f"{self.site}/lab/index.html?path={notebook}.ipynb")
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell")
+        self.page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+        self.page.wait_for_function(
+            "document.querySelector('#jp-main-statusbar')?.textContent.includes('(Pyodide) | Idle')"
+        )
+        self.page.wait_for_timeout(500)
+
+    def until_run(self, seconds: float = 120) -> None:
+        """Until every code cell has its number; a cell that raises fails at once, with its traceback."""
+        deadline = time.time() + seconds
+        while time.time() < deadline:
+            if self.page.locator(TROUBLE).count():
+                raise AssertionError(self.page.locator(TROUBLE).first.inner_text())
+            prompts = self.page.evaluate(PROMPTS)
+            if prompts and all(re.fullmatch(r"\[\d+\]:", prompt) for prompt in prompts):
+                return
+            self.page.wait_for_timeout(200)
+        raise AssertionError(f"not run within {seconds} s: {self.page.evaluate(PROMPTS)}")
+
+
+@pytest.fixture
+def visit(chromium: Any, site: str) -> Iterator[Callable[[], Visit]]:
+    """A browser of its own, 1280 by 1800."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 1800})
+    seen = Visit(context, site)
+    yield seen
+    context.close()
+
+
+def test_the_first_notebook_runs_in_the_browser_alone(visit: Visit):
+    """Doctor, lab and story; four presses break the rule; a reload offers the run; nothing was asked of anybody."""
+    page = visit.page
+    began = time.time()
+    visit.open("00-start-here")
+    run_all(page)
+    page.wait_for_selector(f"[data-pane='timeline'][data-seq], {TROUBLE}")
+    print(f"first picture after {time.time() - began:.1f} s")
+    visit.until_run()
+    for pane in ("address-space", "bar-map", "timeline"):
+        assert colours(page, pane) > 3, f"{pane} is empty"
+    assert page.evaluate("Bokeh.documents[0].roots()[0].toolbar_location") is None  # None did not become "as usual"
+    waits = []
+    for name in ("map", "start DMA", "step", "step", "step", "defrag"):
+        pressed = time.time()
+        press(page, name)
+        waits.append(time.time() - pressed)
+    print("click to answer:", " ".join(f"{1000 * wait:.0f}" for wait in waits), "ms")
+    assert said(page, "verdict").startswith("Broken: obedience at step ")
+    token = said(page, "token")
+    page.locator("button", has_text="check every order").first.click()
+    page.wait_for_function("document.querySelector(\"[data-view='check']\")?.textContent.includes('BREAKS')")
+    assert visit.abroad == []
+    assert visit.errors == []
+
+    visit.open("00-start-here")
+    run_all(page)
+    visit.until_run()
+    page.locator("button", has_text="resume the last run").first.click()
+    page.wait_for_function("document.querySelector(\"[data-view='verdict']\")?.textContent.startsWith('Broken')")
+    assert token.startswith("p2p1.workbench~")
+    assert visit.abroad == []
+
+
+def test_the_front_page_says_what_is_here_and_what_is_not(visit: Visit):
+    """Every notebook is linked or left out with its reason; the links lead to files; nothing is asked of anybody."""
+    page = visit.page
+    page.goto(visit.site)
+    text = page.inner_text("main")
+    for name in parts().NOTEBOOKS:
+        assert page.locator(f"a[href='lab/index.html?path={name}.ipynb']").count() >= 1
+        assert (Path(parts().SITE) / "files" / f"{name}.ipynb").is_file()
+    for why in parts().LEFT_OUT.values():
+        assert why in text
+    assert visit.abroad == []
+    assert visit.errors == []
+
+
+@every_notebook
+@pytest.mark.parametrize("notebook", parts().NOTEBOOKS)
+def test_every_notebook_of_the_site_runs(visit: Visit, notebook: str):
+    """From its first cell to its last, without an error and without a request."""
+    visit.open(notebook)
+    run_all(visit.page)
+    visit.until_run()
+    assert visit.abroad == []
+    assert visit.errors == []
+
+
+@every_notebook
+@pytest.mark.parametrize("notebook", parts().LEFT_OUT)
+def test_what_is_left_out_has_a_reason(notebook: str):
+    """It is in the project, and it is not in the site."""
+    assert (ROOT / "notebooks" / f"{notebook}.ipynb").is_file()
+    assert not (Path(parts().SITE) / "files" / f"{notebook}.ipynb").exists()

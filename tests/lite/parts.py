@@ -1,0 +1,34 @@
+"""lite/parts.py and lite/build.py as modules: the folder is no package, it is run by an environment of its own."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+LITE = Path(__file__).parents[2] / "lite"
+
+
+@functools.cache
+def parts() -> ModuleType:
+    """lite/parts.py."""
+    return _module("parts")
+
+
+@functools.cache
+def build() -> ModuleType:
+    """lite/build.py."""
+    parts()
+    return _module("build")
+
+
+def _module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, LITE / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
