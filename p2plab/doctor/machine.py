@@ -80,14 +80,14 @@ def journal() -> Check:
     if path is None:
         return Check("journal", NOTE, "switched off: a lab cannot offer its last run again")
     home = str(Path.home())
-    folder = next((place for place in path.parents if place.is_dir()), Path("/"))
+    folder = next((place for place in path.parents if place.exists()), Path("/"))
     cure = f"make {short(folder, home)} writable, or set P2PLAB_JOURNAL to a file that can be written"
     try:
         if path.exists():
             with path.open("a", encoding="utf-8"):
                 pass
         else:
-            with tempfile.TemporaryFile(dir=folder):
+            with tempfile.TemporaryFile(dir=folder):  # a file in the place of a folder is found out here too
                 pass
         free = shutil.disk_usage(folder).free
     except OSError as error:

@@ -1,0 +1,1 @@
+"""What the doctor finds in broken installations, each broken on purpose."""
