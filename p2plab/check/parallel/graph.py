@@ -31,6 +31,7 @@ class SharedGraph(WideGraph):
     """Goes on where ``wide`` is; ``wide`` must not be used any more."""
 
     def __init__(self, wide: WideGraph, team: Team) -> None:
+        wide.expand(np.zeros(1, np.int64))  # what set-up broke is looked at there
         vars(self).update(vars(wide))
         self.team = team
         self._losses = self._round = 0
@@ -54,7 +55,6 @@ class SharedGraph(WideGraph):
             self._global.append(its.astype(np.int32))
             self._counts.append(len(its))
             self._spool.add(part, wide.visited.rows[its, : len(self.columns)])
-        self._larger = wide.visited.rows.dtype.itemsize > 2
         del self.visited
         self._begin(list(range(team.parts)))
 
@@ -115,7 +115,7 @@ class SharedGraph(WideGraph):
             part: {"round": self._round, "states": self._local[its]} for part, its in enumerate(by_part)
         }
         if version != self._sent:
-            todo = {part: message | tables for part, message in todo.items()}
+            todo = {part: message | tables | {"largest": self._largest()} for part, message in todo.items()}
         done: dict[int, Message] = {}
         while todo:
             replies = self.team.ask("expand", todo)
@@ -141,7 +141,7 @@ class SharedGraph(WideGraph):
         if question["ask"] == "steps":
             for local, actor, row in zip(question["states"], question["actors"], question["rows"], strict=True):
                 self._record_step(tuple(row.tolist()), int(actor), int(numbers[local]))
-            return {"larger": self._larger}
+            return {"largest": self._largest()}
         if question["ask"] == "ends":
             codes = [
                 self._end_of(kind, able)
@@ -152,14 +152,16 @@ class SharedGraph(WideGraph):
         for before, number in zip(question["before"].tolist(), question["leaves"].tolist(), strict=True):
             memory, broken = self.small.judge(before, self._leaves.all[number])
             after.append(BREAKS if broken else memory)
-        self._larger |= len(self.small.folds) > 0xFFFF
-        return {"after": np.array(after, np.int64), "larger": self._larger}
+        return {"after": np.array(after, np.int64), "largest": self._largest()}
+
+    def _largest(self) -> int:
+        """No number in a row is larger."""
+        return max(len(self.small.folds), *map(len, self.columns.values))
 
     def _record_step(self, row: Row, actor: int, state: int) -> None:
         row = (*row, *(0,) * (len(self.columns) - len(row)))
         if self.table.look_up(row, actor) is None:
             self.recorder.record(row, actor, lambda: self.path(state))
-            self._larger |= max(map(len, self.columns.values)) > 0xFFFF
 
     def _end_of(self, kind: Sequence[int], able: bool) -> int:
         """0 if a story goes on where these actors wait, else 1 + the number of its end."""

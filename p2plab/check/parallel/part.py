@@ -71,7 +71,7 @@ class Part:
 
     def _begin(self, message: Message) -> Message:
         self.number, self.parts = int(message["number"]), int(message["parts"])
-        self.visited = Visited(int(message["width"]))
+        self.visited = Visited(int(message["width"]), kind=np.uint8)
         self.visited.weights = message["weights"]
         self._judged: Ints = np.full((64, 64), UNKNOWN, np.int64)
         self._end_keys: Ints = np.zeros(0, np.int64)
@@ -88,8 +88,7 @@ class Part:
 
     def _add(self, rows: Ints, hashes: Ints | None = None) -> tuple[Ints, Ints]:
         width = self.visited.rows.shape[1]
-        if rows.dtype.itemsize > 2:
-            self.visited.larger_values()
+        self.visited.room_for(int(np.iinfo(rows.dtype).max))
         if rows.shape[1] > width:
             self.visited.widen(rows.shape[1])
             width = self.visited.rows.shape[1]
@@ -107,8 +106,7 @@ class Part:
         if "actors" in message:
             self.tables = Tables(message)
             self.visited.widen(self.tables.width)
-        if message.get("larger"):
-            self.visited.larger_values()
+        self.visited.room_for(int(message.get("largest", 0)))
         if "states" in message:
             self._round, self.outbox = int(message["round"]), []
             self._states: Ints = message["states"]
@@ -149,10 +147,12 @@ class Part:
         self._end: Ints = np.zeros(len(leaves), np.int64)  # 0: goes on, or 1 + the number of a deadlock
         waits: Ints = np.any(waiting, axis=1)
         self._resting: Ints = np.flatnonzero(~able & ~waits)
-        some = np.flatnonzero(waits)
+        # While somebody can step, only those who wait for each other by name can be stuck.
+        matter = np.where(able[:, None], tables.linked[leaves], waiting)
+        some = np.flatnonzero(np.any(matter, axis=1))
         if not some.size:
             return {}
-        kinds = np.where(waiting[some], leaves[some] + 1, 0)
+        kinds = np.where(matter[some], leaves[some] + 1, 0)
         keys = self._keys(kinds, able[some])
         place = np.minimum(np.searchsorted(self._end_keys, keys), max(0, len(self._end_keys) - 1))
         known = self._end_keys[place] == keys if len(self._end_keys) else np.zeros(len(keys), bool)
@@ -269,7 +269,7 @@ class Part:
 
     def _hand_out(self, out: list[tuple[Ints, Ints, Ints]], reply: Message) -> None:
         if not out:
-            self.outbox = [(np.zeros((0, 1), np.uint16), np.zeros(0, np.uint64))] * self.parts
+            self.outbox = [(np.zeros((0, 1), np.uint8), np.zeros(0, np.uint64))] * self.parts
             reply.update({f"origins{part}": np.zeros(0, np.int32) for part in range(self.parts)})
             return
         rows, hashes, origins = (np.concatenate(column) for column in zip(*out, strict=True))
@@ -293,8 +293,7 @@ class Part:
             for part in range(self.parts)
         ]
         wide = max(rows.shape[1] for rows, _ in pieces)
-        kind = np.uint32 if any(rows.dtype.itemsize > 2 for rows, _ in pieces) else np.uint16
-        rows = np.concatenate([np.pad(rows, ((0, 0), (0, wide - rows.shape[1]))).astype(kind) for rows, _ in pieces])
+        rows = np.concatenate([np.pad(rows, ((0, 0), (0, wide - rows.shape[1]))) for rows, _ in pieces])
         hashes = np.concatenate([hashes for _, hashes in pieces])
         before = self.visited.count
         numbers, new = self._add(rows, hashes)
@@ -304,5 +303,7 @@ class Part:
         return {
             "numbers": numbers.astype(np.int32),
             "new": new.astype(np.int32),
-            "rows": self.visited.rows[base : self.visited.count, : self.tables.width],
+            "rows": self.visited.rows[
+                base : self.visited.count, :wide
+            ],  # others may know of more columns than the tables here
         }

@@ -43,11 +43,11 @@ def _processes(workers: int) -> Team:
 class Sharing:
     """Gives a search to a team once it is large; again if it began anew, because of two states with one hash."""
 
-    def __init__(self, search: Search, make: Callable[[], Team], pays: int = PAYS) -> None:
-        self.search, self.pays = search, pays
+    def __init__(self, search: Search, make: Callable[[], Team]) -> None:
         self.team: Team | None = None
-        self._make = make
         self._graph: SharedGraph | None = None
+        self.search = search
+        self._make = make
 
     def look(self) -> None:
         """Hand the search over if it is time. :exc:`NoWorkers`."""
@@ -55,7 +55,7 @@ class Sharing:
         if self.search.verdict is not None or not self.search.exact:  # the end, or a search that only replays
             self.close()
             return
-        if wide is None or wide.graph is self._graph or len(wide.graph) < self.pays:
+        if wide is None or wide.graph is self._graph or len(wide.graph) < PAYS:
             return
         from p2plab.check.parallel.graph import SharedGraph  # numpy: only now
 
@@ -73,6 +73,10 @@ class Sharing:
         if self.team is not None:
             self.team.close()
         self.team = None
+
+    def __del__(self) -> None:
+        """Whoever lets a search go in the middle leaves no process behind."""
+        self.close()
 
     def _forget(self) -> None:
         if self._graph is not None:

@@ -29,6 +29,7 @@ def packed(table: StepTable, leaves: Leaves) -> Message:
         "width": len(table.columns),
         "enabled": leaves.enabled,
         "waiting": leaves.waiting,
+        "linked": leaves.linked,
         "broken": leaves.broken,
         "events": leaves.events,
         "first_write": np.cumsum([0, *counts], dtype=np.int64),
@@ -57,6 +58,7 @@ class Tables:
         self.trees: list[FlatTree] = [_Tree(message, actor) for actor in range(self.actors)]
         self.enabled: Ints = message["enabled"]
         self.waiting: Ints = message["waiting"]
+        self.linked: Ints = message["linked"]
         self.broken: Ints = message["broken"]
         self.events: Ints = message["events"]
         self._first: list[int] = message["first_write"].tolist()
