@@ -33,7 +33,7 @@ BROKEN, GOOD = "f23-reads-under-lock", "e16-frees-a-slot-for-ram"
 
 
 class InThisProcess:
-    """A team without processes. ``dies``: how many answers are given before a part is lost, again and again."""
+    """A team without processes. ``dies``: how many questions are heard before a part is lost; six times, and no more."""
 
     def __init__(self, parts, dies=0):
         self.parts = parts
@@ -42,7 +42,7 @@ class InThisProcess:
 
     def ask(self, kind, messages):
         self.answers += 1
-        if self.dies and self.answers % self.dies == 0:
+        if self.dies and self.answers % self.dies == 0 and self.answers <= 6 * self.dies:
             self.members[self.answers % self.parts] = None
         lost = [part for part in messages if self.members[part] is None]
         found = {part: self.members[part].answer(kind, dict(m)) for part, m in messages.items() if part not in lost}
@@ -107,12 +107,12 @@ def test_a_team_finds_the_states_and_the_story_that_one_process_finds(block, mon
             assert small_story(build, dog, parts) == small_story(build, dog, 0), source(seed)
 
 
-@pytest.mark.parametrize("dies", [17, 23])
+@pytest.mark.parametrize("dies", [3, 5, 8, 13])
 def test_nothing_is_lost_when_parts_die_in_the_middle(dies, monkeypatch):
     """Wherever in a round: what they had is loaded into another, and the round is done again."""
-    monkeypatch.setattr("p2plab.check.parallel.graph.LOSSES", 10_000)
+    monkeypatch.setattr("p2plab.check.parallel.graph.LOSSES", 20)
     monkeypatch.setattr("p2plab.check.widelayers.CHUNK", 20)
-    for seed in range(8, 20):
+    for seed in range(8, 14):
         build = program(seed)
         small = memoised(build, limit=300)
         if not small.complete:
