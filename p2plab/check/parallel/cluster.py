@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 #: Seconds to wait for a scheduler, and for a worker where there is none left.
-CONNECT, PATIENCE = 10.0, 30.0
+CONNECT, PATIENCE = 5.0, 30.0
 #: How often it is looked whether all workers are still there (seconds).
 _LOOK = 0.5
 
-_ADDRESS = re.compile(r"(tcp|tls|ucx|inproc)://[\w.\[\]:%/-]{1,200}")
+_ADDRESS = re.compile(r"(?:tcp|tls)://(?P<host>[\w.-]{1,200}|\[[0-9a-fA-F:.%]{1,60}\]):(?P<port>\d{1,5})")
 _MISSING = "this needs Dask: pip install 'p2plab[cluster]'"
 
 
@@ -156,15 +157,18 @@ class Cluster:
 
 def connect(address: str) -> Client:
     """A client of the scheduler there. :exc:`BadInput` if Dask is not installed, or nobody answers."""
-    if not _ADDRESS.fullmatch(address):
+    match = _ADDRESS.fullmatch(address)
+    if match is None:
         raise BadInput(f"{address[:60]!r} is not a scheduler's address; write tcp://HOST:PORT")
     try:
         from distributed import Client
     except ImportError:
         raise BadInput(_MISSING) from None
     try:
+        # Dask goes on asking a port at which nobody listens; this tells it apart at once.
+        socket.create_connection((match["host"].strip("[]"), int(match["port"])), timeout=CONNECT).close()
         return Client(address, timeout=CONNECT, set_as_default=False, name="p2plab")  # type: ignore[no-untyped-call]
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         raise BadInput(f"no Dask scheduler answers at {address} ({type(error).__name__})") from None
 
 

@@ -34,7 +34,7 @@ class SharedGraph(WideGraph):
         wide.expand(np.zeros(1, np.int64))  # what set-up broke is looked at there
         vars(self).update(vars(wide))
         self.team = team
-        self._losses = self._round = 0
+        self.losses = self._round = 0
         self._sent = -1  #: the version of the tables that all parts have
         self._packed: tuple[int, Message] = (-1, {})
         self._weights = wide.visited.weights
@@ -274,8 +274,8 @@ class SharedGraph(WideGraph):
         self._begin(parts)
 
     def _count_losses(self, parts: list[int]) -> None:
-        self._losses += len(parts)
-        if self._losses > LOSSES:
-            raise NoWorkers(f"workers died {self._losses} times (out of memory?): the search is given up")
+        self.losses += len(parts)
+        if self.losses > LOSSES:
+            raise NoWorkers(f"workers died {self.losses} times (out of memory?): the search is given up")
         self._sent = -1
         self.team.replace(parts)

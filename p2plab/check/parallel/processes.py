@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-import p2plab
 from p2plab.check.parallel.mail import Place, boxes
 from p2plab.check.parallel.team import Lost, Message
 from p2plab.check.parallel.wire import Ended, receive, send
@@ -78,7 +77,7 @@ class Processes:
 
 class _Worker:
     def __init__(self, boxes: Sequence[BinaryIO]) -> None:
-        home = str(Path(p2plab.__file__).parent.parent)
+        home = str(Path(__file__).parents[3])
         path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH", "")]))
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", f"{__package__}.worker", *(str(box.fileno()) for box in boxes)],

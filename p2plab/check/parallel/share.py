@@ -47,6 +47,7 @@ class Sharing:
         self.team: Team | None = None
         self._graph: SharedGraph | None = None
         self.search = search
+        self.lost = 0  #: how many workers died so far, and were made good
         self._make = make
 
     def look(self) -> None:
@@ -80,5 +81,6 @@ class Sharing:
 
     def _forget(self) -> None:
         if self._graph is not None:
+            self.lost += self._graph.losses
             self._graph.close()
         self._graph = None
