@@ -34,10 +34,12 @@ class Wrong(Exception):
 
 
 def environment_packages() -> tuple[str, list[str]]:
-    """Python's version and the other packages of environment.yml, with their ranges."""
+    """Python's version and the other packages of environment.yml, with their ranges. :exc:`Wrong` if it has no version."""
     lines = [line.strip() for line in (ROOT / "environment.yml").read_text().splitlines()]
     listed = [line.removeprefix("- ") for line in lines if line.startswith("- ") and line != "- conda-forge"]
     python = [item for item in listed if item.startswith("python=")]
+    if not python:
+        raise Wrong("environment.yml names Python in a form that repo2docker does not read: say python=3.11")
     return python[0].removeprefix("python="), [item for item in listed if item not in (*python, "pip")]
 
 
@@ -56,7 +58,9 @@ def new_environment(folder: Path, *packages: str) -> Path:
     """A new environment with packages from PyPI; its folder of programs."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
-    subprocess.run(pip, check=True)
+    done = subprocess.run(pip, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Wrong(f"{' '.join(packages)} cannot be installed: {done.stderr[-1500:]}")
     return folder / "bin"
 
 
@@ -78,6 +82,25 @@ def detected(bin: Path, source: Path) -> str:
     if -1 in places or places != sorted(places):
         raise Wrong(f"the layers are not in the order {order}: a change of code would rebuild the environment")
     return f"repo2docker {found['version']}: {found['pack']}, Python {python}, environment before code, then postBuild"
+
+
+def installed(folder: Path) -> str:
+    """The packages of environment.yml, and nothing else."""
+    python, packages = environment_packages()
+    began = time.monotonic()
+    new_environment(folder, *packages)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    said = "" if here == python else f" (under Python {here}, not {python})"
+    return f"{len(packages)} packages of environment.yml from PyPI in {time.monotonic() - began:.0f} s, {size:.0f} MB{said}"
+
+
+def post_built(bin: Path, source: Path) -> str:
+    """postBuild, as Binder runs it."""
+    done = subprocess.run(["./postBuild"], cwd=source, env=_clean(bin), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Wrong(f"postBuild failed: {done.stdout[-500:]} {done.stderr[-1500:]}")
+    return "postBuild"
 
 
 def executed(bin: Path, source: Path) -> str:
@@ -108,8 +131,8 @@ def answered(bin: Path, source: Path) -> str:
             if "voila" in path and ("spinner" not in page or "widget-view" not in page or "from p2plab" in page):
                 raise Wrong(f"{path} is not the app's page")
             if "voila" in path and re.search(r'(src|href)="https?://(?!127)', page):
-                raise Wrong(f"{path} asks another server")
-    return "the notebook's and the app's links answer behind a login, and ask no other server"
+                raise Wrong(f"{path} names another server")
+    return "the notebook's and the app's links answer behind a login; their pages name no other server"
 
 
 @contextmanager
@@ -154,13 +177,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="p2plab-binder-") as made:
         folder = Path(made)
         source = tree(folder / "src")
-        python, packages = environment_packages()
+        bin = folder / "binder" / "bin"
         steps: list[Callable[[], str]] = [
             lambda: detected(new_environment(folder / "repo2docker", "jupyter-repo2docker"), source),
-            lambda: _installed(folder / "binder", packages, python),
-            lambda: _post_built(folder / "binder" / "bin", source),
-            lambda: executed(folder / "binder" / "bin", source),
-            lambda: answered(folder / "binder" / "bin", source),
+            lambda: installed(folder / "binder"),
+            lambda: post_built(bin, source),
+            lambda: executed(bin, source),
+            lambda: answered(bin, source),
         ]
         for step in steps:
             try:
@@ -170,22 +193,6 @@ def main() -> int:
                 return 1
     print("not checked here: conda's own channel and solver, the image itself (docs/binder.md)")
     return 0
-
-
-def _installed(folder: Path, packages: list[str], python: str) -> str:
-    began = time.monotonic()
-    new_environment(folder, *packages)
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
-    here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    said = "" if here == python else f" (under Python {here}, not {python})"
-    return f"{len(packages)} packages of environment.yml from PyPI in {time.monotonic() - began:.0f} s, {size:.0f} MB{said}"
-
-
-def _post_built(bin: Path, source: Path) -> str:
-    done = subprocess.run(["./postBuild"], cwd=source, env=_clean(bin), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Wrong(f"postBuild failed: {done.stdout[-500:]} {done.stderr[-1500:]}")
-    return "postBuild"
 
 
 if __name__ == "__main__":

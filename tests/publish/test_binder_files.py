@@ -40,8 +40,9 @@ def test_post_build_can_be_run_and_installs_the_app_s_page():
     text = file.read_text()
     assert "--no-deps" in text
     named = re.findall(r"(?<=\s)share/jupyter/\S+", text)
-    assert len(named) == 2
+    assert sorted(named) == ["share/jupyter/config/.", "share/jupyter/voila"]
     assert all((ROOT / name).exists() for name in named)
+    assert (ROOT / "share/jupyter/config/voila.json").is_file()
 
 
 def test_the_image_s_tree_has_the_notebooks_and_none_of_the_tools(tmp_path):
