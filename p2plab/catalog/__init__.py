@@ -48,7 +48,7 @@ def find(name: str) -> Scenario:
         more: dict[str, Scenario] = importlib.import_module(room).SCENES
         if name in more:
             return more[name]
-    near = difflib.get_close_matches(name, SCENES, n=1)
+    near = difflib.get_close_matches(name[:60], SCENES, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise BadInput(f"there is no scene {name[:60]!r}; there are {', '.join(SCENES)}{hint}")
 

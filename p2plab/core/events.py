@@ -74,9 +74,11 @@ def from_json(index: int, line: Any) -> Entry:
     """The inverse of :func:`to_json`. :exc:`BadInput` names what is wrong with the line."""
     if not isinstance(line, dict):
         raise BadInput(f"log line {index + 1}: an object was expected, not {type(line).__name__}")
-    cls = Event.kinds.get(str(line.get("kind")))
+    kind = line.get("kind")
+    cls = Event.kinds.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        raise BadInput(f"log line {index + 1}: unknown kind of event {str(line.get('kind'))[:40]!r}")
+        said = repr(kind[:40]) if isinstance(kind, str) else f"of type {type(kind).__name__}"
+        raise BadInput(f"log line {index + 1}: unknown kind of event {said}")
     hints = _fields(cls.__name__)
     expected = {"step", "time", "actor", "kind", *hints}
     if set(line) != expected:
@@ -113,7 +115,7 @@ def _decode(value: Any, hint: Any) -> Any:
         return None if value is None else _decode(value, _inner(hint))
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, list):
-            raise ValueError(f"a list was expected, not {value!r:.40}")
+            raise ValueError(f"a list was expected, not {_said(value)}")
         inner = _inner(hint)
         return tuple(_decode(item, inner) for item in value)
     if hint is bytes and isinstance(value, str):
@@ -122,7 +124,13 @@ def _decode(value: Any, hint: Any) -> Any:
         return _unhex(value)
     if hint in (int, str, bool) and type(value) is hint:
         return value
-    raise ValueError(f"{value!r:.40} is not of the right type")
+    raise ValueError(f"{_said(value)} is not of the right type")
+
+
+def _said(value: Any) -> str:
+    """A value in an error's sentence; what may be nested or long only by its type."""
+    simple = value is None or isinstance(value, (bool, float)) or (isinstance(value, int) and value.bit_length() < 128)
+    return repr(value[:40]) if isinstance(value, str) else repr(value) if simple else f"a {type(value).__name__}"
 
 
 def _inner(hint: Any) -> Any:

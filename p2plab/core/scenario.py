@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,17 +30,31 @@ class Knob:
 
     def check(self, value: object) -> Value:
         """The value as this knob's type; :exc:`BadInput` says what is allowed."""
+        text = _written(value)
         if self.choices:
-            if str(value) not in self.choices:
-                raise BadInput(f"{self.name}={str(value)[:40]} is not possible; allowed: {', '.join(self.choices)}")
-            return str(value)
+            if text not in self.choices:
+                raise BadInput(f"{self.name}={text[:40]} is not possible; allowed: {', '.join(self.choices)}")
+            return text
         try:
-            number = int(str(value)) if len(str(value)) <= 20 else None
+            number = int(text) if len(text) <= 20 else None
         except ValueError:
             number = None
         if number is None or not self.low <= number <= self.high:
-            raise BadInput(f"{self.name}={str(value)[:40]} is not possible; allowed: {self.low} to {self.high}")
+            raise BadInput(f"{self.name}={text[:40]} is not possible; allowed: {self.low} to {self.high}")
         return number
+
+
+def _written(value: object) -> str:
+    """A knob's value as text; what is no text and no number (it may be anything, of any depth) only by its type."""
+    if isinstance(value, str):
+        return value
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return f"<{type(value).__name__}>"
+    if isinstance(value, bool) or number.bit_length() > 64:
+        return f"<{type(value).__name__} of {number.bit_length()} bits>"
+    return str(number)
 
 
 @dataclass(frozen=True)

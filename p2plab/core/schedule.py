@@ -86,7 +86,7 @@ def by_text(text: str, strict: bool = True) -> Schedule:
                 if why_not := world.why_not(choice):
                     if not strict:
                         break
-                    raise BadInput(f"schedule, word {number}, {word!r}: {why_not}")
+                    raise BadInput(f"schedule, word {number}, {word[:40]!r}: {why_not}")
                 yield choice
 
     return drive

@@ -28,8 +28,12 @@ LONGEST_TOKEN = 20_000
 QUARTERS = (1, 2, 3, 4)
 _SHAPE = re.compile(
     r"p2p1\.(?P<name>[a-z0-9-]{1,60})~(?P<version>\d{1,6})\.(?P<knobs>[\w=,-]*)\.(?P<schedule>[A-Za-z0-9]*|-)"
-    r"\.(?P<trail>[\w-]{8})\.(?P<check>[a-z2-7]{6})"
+    r"\.(?P<trail>[\w-]{8})\.(?P<check>[a-z2-7]{6})",
+    re.ASCII,
 )
+#: One choice of a coded schedule and how often; what was matched is never tried again in another way, so that a token of
+#: many ``z`` takes no longer than its length.
+_CHOICE = re.compile(r"(z*+[a-y]|Z*+[A-Y])([0-9]{0,6}+)")
 
 
 class StaleToken(BadInput):
@@ -63,11 +67,12 @@ def token_of(run: Run) -> str:
 
 def parse(text: str) -> Token:
     """Take a token apart; :exc:`BadInput` says what is wrong with it. Nothing is run."""
-    text = "".join(text.split())  # a mail may have broken the line
+    whole = len(text)
+    text = "".join(text[: 2 * LONGEST_TOKEN].split())  # a mail may have broken the line
     if not text.startswith(f"{MARK}."):
         raise BadInput(f"not a token: {text[:30]!r} does not begin with {MARK}.")
-    if len(text) > LONGEST_TOKEN:
-        raise BadInput(f"not a token: {len(text)} characters, at most {LONGEST_TOKEN} are possible")
+    if len(text) > LONGEST_TOKEN or whole > 2 * LONGEST_TOKEN:
+        raise BadInput(f"not a token: {whole} characters, at most {LONGEST_TOKEN} are possible")
     body, _, check = text.rpartition(".")
     match = _SHAPE.fullmatch(text)
     if match is None or _check(body) != check:
@@ -163,7 +168,13 @@ def _letter(index: int) -> str:
 
 def _decode(text: str, actors: list[str], actions: list[str]) -> list[str]:
     choices: list[str] = []
-    for letters, count in re.findall(r"(z*[a-y]|Z*[A-Y])(\d{0,6})", text):
+    at = 0
+    while at < len(text):
+        match = _CHOICE.match(text, at)
+        if match is None:
+            raise BadInput(f"the token's schedule cannot be read from {text[at : at + 20]!r} on")
+        letters, count = match.groups()
+        at = match.end()
         names = actions if letters.isupper() else actors
         index = 25 * (len(letters) - 1) + ord(letters[-1].lower()) - ord("a")
         if index >= len(names):

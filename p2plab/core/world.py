@@ -172,11 +172,11 @@ class World:
         if choice.startswith("!"):
             action = self.actions.get(choice[1:])
             if action is None:
-                return f"there is no action {choice[1:]!r}; there are {', '.join(self.actions) or 'none'}"
+                return f"there is no action {choice[1:41]!r}; there are {', '.join(self.actions) or 'none'}"
             return action.why_not()
         actor = self.actors.get(choice)
         if actor is None:
-            return f"there is no actor {choice!r}; there are {', '.join(self.actors)}"
+            return f"there is no actor {choice[:40]!r}; there are {', '.join(self.actors)}"
         if actor.enabled:
             return ""
         if actor.op is None:

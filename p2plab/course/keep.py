@@ -11,6 +11,7 @@ import inspect
 import json
 import linecache
 import os
+import re
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -155,9 +156,12 @@ def _needed(driver: type) -> list[Any]:
 def _progress(place: Path) -> dict[str, Any]:
     try:
         record = json.loads((place / "progress.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return record if isinstance(record, dict) else {}
+    if not isinstance(record, dict):
+        return {}
+    # A name becomes a file's name: nothing that leads out of the folder.
+    return {name: entry for name, entry in record.items() if isinstance(entry, dict) and re.fullmatch(r"[\w-]{1,60}", name)}
 
 
 def _write(path: Path, text: str) -> None:
