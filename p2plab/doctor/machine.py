@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from p2plab.core.places import journal_file
+from p2plab.core.places import DRIVE, journal_file
 from p2plab.doctor.check import BAD, NOTE, OK, Check, short
 
 #: A kernel with a lab in it takes some 120 MB, a search of a scene some hundred more; in bytes.
@@ -80,6 +80,10 @@ def journal() -> Check:
     if path is None:
         return Check("journal", NOTE, "switched off: a lab cannot offer its last run again")
     home = str(Path.home())
+    if sys.platform == "emscripten":  # its drive is another thread's, and knows no files without a name
+        return Check(
+            "journal", OK, f"{path}, kept in this browser" if path.parent == DRIVE else "until this page is closed"
+        )
     folder = next((place for place in path.parents if place.exists()), Path("/"))
     cure = f"make {short(folder, home)} writable, or set P2PLAB_JOURNAL to a file that can be written"
     try:
