@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from p2plab.check.graph import StateGraph
@@ -40,7 +41,8 @@ class Checking:
         make = team_for(workers, cluster)
         self.sharing = None if make is None else Sharing(self.search, make)
         self.verdict: Verdict | None = None
-        self._options = options
+        self._options, self._budget = options, self.search.budget
+        self._first: Violation | None = None  #: another promise than the scene's own, broken in a shorter story
         self._shrink = shrink
         self._shrinking: Shrinking | None = None
 
@@ -53,16 +55,37 @@ class Checking:
                 self.verdict = self._shrinking.answer
             return self.verdict
         found = self._searched(seconds)
-        if isinstance(found, Violation) and self._shrink and (left := self._seconds_left(found)) > 0:
-            self._shrinking = Shrinking(self.search.scene, found, left, self._options, exact=self.search.exact)
+        if found is None or self._looks_for_its_own(found):
+            return None
+        if self._first is not None:
+            found = dataclasses.replace(found, also=self._first) if isinstance(found, Violation) else self._first
+        if isinstance(found, Violation) and self._shrink and (left := self._left(found)) > 0:
+            seconds = min(left, max(SHRINKING, found.effort.seconds))
+            self._shrinking = Shrinking(self.search.scene, found, seconds, self._options, exact=self.search.exact)
             return None
         self.verdict = found
         return found
 
+    def _looks_for_its_own(self, found: Verdict) -> bool:
+        """A scene of the catalogue is about one promise; where another one breaks first, that one is searched for too."""
+        scene, left = self.search.scene, self._left(found)
+        own = scene.breaks
+        if self._first is not None or not isinstance(found, Violation) or found.rule == own or left <= 0:
+            return False
+        if scene.cast or self._options.get("rules") is not None or own not in self.search.rules:
+            return False
+        self._first = found
+        self._options = {**self._options, "rules": [own]}
+        self.search = Search(scene, **{**self._options, "budget": None if self._budget is None else left})
+        if self.sharing is not None:
+            self.sharing.search = self.search
+        return True
+
     def cancel(self) -> Verdict:
         """Stop here: what was found so far, or how far the search came."""
         if self.verdict is None:
-            self.verdict = self._shrinking.answer if self._shrinking is not None else self.search.cancel()
+            found = self._shrinking.answer if self._shrinking is not None else self._first
+            self.verdict = found if found is not None else self.search.cancel()
             if self.sharing is not None:
                 self.sharing.close()
         return self.verdict
@@ -97,10 +120,11 @@ class Checking:
             self.sharing.close()
             raise
 
-    def _seconds_left(self, found: Violation) -> float:
-        seconds = max(SHRINKING, found.effort.seconds)
-        budget = self.search.budget
-        return seconds if budget is None else min(seconds, budget - found.effort.seconds)
+    def _left(self, found: Verdict) -> float:
+        """Seconds that the budget leaves."""
+        if self._budget is None:
+            return float("inf")
+        return self._budget - found.effort.seconds - (self._first.effort.seconds if self._first is not None else 0.0)
 
 
 def check(scene: Scenario, **options: Any) -> Verdict:

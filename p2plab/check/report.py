@@ -63,6 +63,10 @@ def _violation(answer: Violation) -> Iterator[str]:
         yield from _wrap("knobs: " + ", ".join(f"{name}={value}" for name, value in knobs.items()))
     if answer.shrunk is not None:
         yield from _wrap(shrunk(answer, answer.shrunk))
+    if answer.also is not None:
+        other = answer.also
+        story = f"{_count(other.switches, 'switch', 'switches')}, {_count(other.steps, 'step', 'steps')}"
+        yield from _wrap(f"also broken, in a story of {story}: {other.rule} ({other.what})")
     yield ""
     yield from columns(run)
     if answer.then:
@@ -171,12 +175,24 @@ def as_json(answer: Verdict) -> dict[str, Any]:
         "switches": answer.switches,
         "steps": answer.steps,
         "shrunk_from": None if answer.shrunk is None else _shrunk_as_json(answer.shrunk),
+        "also": None if answer.also is None else _also_as_json(answer.also),
         "settings": run.settings,
         "schedule": list(run.schedule),
         "then": answer.then or None,
         "token": None if run.scenario.cast else token_of(run),
         "pytest": pytest_of(answer),
         "log": [to_json(entry) for entry in run.log],
+    }
+
+
+def _also_as_json(other: Violation) -> dict[str, Any]:
+    return {
+        "rule": other.rule,
+        "culprit": other.culprit,
+        "what": other.what,
+        "switches": other.switches,
+        "steps": other.steps,
+        "schedule": list(other.run.schedule),
     }
 
 

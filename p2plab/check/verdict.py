@@ -54,7 +54,8 @@ class Violation:
     """A promise breaks in ``run``, which was executed again from its start before it is shown.
 
     It has the fewest switches possible and, of those, the fewest steps. ``then`` names the actor whose next step, after
-    the run, never ends. ``shrunk`` says what the story was before it was made smaller; None if nobody tried.
+    the run, never ends. ``shrunk`` says what the story was before it was made smaller; None if nobody tried. ``also``
+    has a shorter story that breaks another promise, where a scene is about this one.
     """
 
     scene: str
@@ -66,6 +67,7 @@ class Violation:
     then: str = ""
     effort: Effort = field(default_factory=Effort, compare=False)
     shrunk: Shrunk | None = field(default=None, compare=False)
+    also: Violation | None = field(default=None, compare=False)
 
     @property
     def steps(self) -> int:

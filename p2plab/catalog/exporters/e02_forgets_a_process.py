@@ -13,7 +13,8 @@ class ForgetsAProcess(Gpu):
 
     async def invalidate(self, thing: BufferObject) -> None:
         """Zaps one vma."""
-        for vma in list(self.files[thing.name].f_mapping.i_mmap)[-1:]:
+        file = self.files.get(thing.name)
+        for vma in list(file.f_mapping.i_mmap)[-1:] if file is not None else ():
             async with vma.vm_mm.mmap_lock.read():
                 await zap_vma_ptes(vma, vma.vm_start, vma.vm_end)
 

@@ -27,8 +27,9 @@ def team_for(workers: int, cluster: str | Client | None) -> Callable[[], Team] |
     if cluster is not None:
         from p2plab.check.parallel.cluster import Cluster
 
-        team: Team = Cluster(cluster, workers if workers > 1 else None)  # at once: who mistypes is told at once
-        return lambda: team
+        parts = workers if workers > 1 else None
+        Cluster(cluster, parts).close()  # whoever mistypes is told at once
+        return lambda: Cluster(cluster, parts)
     if workers == 1:
         return None
     return lambda: _processes(workers)
