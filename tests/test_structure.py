@@ -136,6 +136,20 @@ def test_every_module_says_what_it_is():
     assert silent == []
 
 
+def test_every_pinned_package_is_for_the_oldest_python_that_is_promised():
+    """Debian 12 has Python 3.11.2: a pin that wants a later 3.11 would stop `make setup` there."""
+    from importlib.metadata import distributions
+
+    from packaging.specifiers import SpecifierSet
+
+    here = {d.metadata["Name"].lower(): d for d in distributions()}
+    for line in (ROOT / "requirements.lock").read_text().splitlines():
+        name, _, version = line.partition("==")
+        found = here.get(name.lower())
+        if found is not None and found.version == version:  # what is not here in this version cannot be asked
+            assert SpecifierSet(found.metadata["Requires-Python"] or "").contains("3.11.2"), line
+
+
 def test_makefile_documents_itself():
     """`make help` lists every target that a person may want."""
     said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
