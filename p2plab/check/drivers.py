@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from p2plab.check.silence import silence
 from p2plab.check.watchdog import StepTooLong, Watchdog
 from p2plab.core.errors import BadInput
 from p2plab.core.scenario import Scenario
@@ -44,6 +45,8 @@ def look_at(role: str, given: type) -> None:
         expected = getattr(base, name, None)
         if own is expected or not inspect.iscoroutinefunction(expected):
             continue
+        if inspect.isasyncgenfunction(own):
+            raise BadInput(f"{given.__name__}.{name} has a `yield`: a callback awaits its steps and returns")
         if not inspect.iscoroutinefunction(own):
             raise BadInput(
                 f"{given.__name__}.{name} is not async: write `async def {name}(…)`, its awaits are its steps"
@@ -63,7 +66,10 @@ def load(text: str, dog: Watchdog) -> type:
     path = Path(path_text)
     try:
         too_long = path.stat().st_size > LARGEST_FILE
-        path.read_text(encoding="utf-8")
+        if not path.is_file():
+            raise ValueError("it is no file")
+        if not too_long:
+            path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise BadInput(f"{path_text[-80:]} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if too_long:
@@ -105,7 +111,7 @@ def _run(path: Path, dog: Watchdog) -> types.ModuleType:
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)  # a driver may import what lies beside it, as when it is run
     try:
-        with dog.step():
+        with silence(), dog.step():
             spec.loader.exec_module(module)
     except SyntaxError as error:
         raise BadInput(f"{path.name}, line {error.lineno}: {error.msg}") from None

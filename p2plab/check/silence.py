@@ -10,7 +10,7 @@ from collections.abc import Iterator
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
     """What is printed inside goes nowhere, however much it is."""
-    with contextlib.redirect_stdout(_Nowhere()):
+    with contextlib.redirect_stdout(_Nowhere()), contextlib.redirect_stderr(_Nowhere()):
         yield
 
 

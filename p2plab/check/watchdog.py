@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 import time
 import traceback
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from p2plab.check.interrupt import Interrupter
+from p2plab.core.errors import BadInput
 
 #: Seconds of computing that one step may take. The longest honest step of the catalogue takes some thousandths of one.
 STEP_SECONDS = 1.0
@@ -54,14 +56,19 @@ class Watchdog:
     def step(self) -> Iterator[None]:
         """:exc:`StepTooLong` comes out of a body that takes longer than the budget."""
         self._deadline = time.process_time() + self.seconds, time.monotonic() + PATIENCE * self.seconds
+        process_id, forks = os.getpid(), _forks.count
         try:
             yield
         finally:
+            if os.getpid() != process_id:  # a driver has forked: its copy of the search must not go on beside this one
+                os._exit(0)
             with self._lock:
                 self._deadline = None
                 if self._fired:  # take one back that was raised but has not arrived
                     self._fired = False
                     self._raise(None)
+        if _forks.count != forks:
+            raise BadInput("a step of your code forks: a driver has no processes of its own")
 
     def _watch(self, stop: threading.Event) -> None:
         while not stop.wait(_POLL):
@@ -81,6 +88,21 @@ class Watchdog:
     def _raise(self, error: type[BaseException] | None) -> None:
         target = ctypes.py_object(error) if error is not None else None
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread_id), target)
+
+
+class _Forks:
+    """How often this process was copied by ``os.fork``."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=self._another)
+
+    def _another(self) -> None:
+        self.count += 1
+
+
+_forks = _Forks()
 
 
 def where(error: BaseException) -> str:

@@ -13,8 +13,10 @@ from p2plab.check.checking import Checking
 from p2plab.check.drivers import load
 from p2plab.check.parallel.share import MOST
 from p2plab.check.report import as_json, exit_status, text
+from p2plab.check.silence import silence
 from p2plab.check.verdict import Verdict, Violation
-from p2plab.check.watchdog import Watchdog
+from p2plab.check.watchdog import PATIENCE, STEP_SECONDS, Watchdog
+from p2plab.cli.apart import apart
 from p2plab.core.errors import BadInput
 
 _SECONDS = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)(ms|s|m|h)?")
@@ -52,15 +54,26 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit 0: every order holds. 1: one breaks. 3: not all were tried. 2: bad input."""
+    if arguments.importer is None and arguments.exporter is None:
+        return _run(arguments)
+    # What a step may take without an end in sight comes on top: after that nothing in the process itself can stop it.
+    return apart(lambda: _run(arguments), _seconds(arguments.budget) + 2 * LOADING + (1 + PATIENCE) * STEP_SECONDS)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     answer = _search(arguments)
+    with silence():  # drawing a story runs it once more
+        said = json.dumps(as_json(answer), indent=1) + "\n" if arguments.json else text(answer)
     if arguments.trace and isinstance(answer, Violation):
         from p2plab.views.trace import chrome_trace
 
         try:
-            arguments.trace.write_text(json.dumps(chrome_trace(answer.run)), encoding="utf-8")
+            with silence():
+                trace = json.dumps(chrome_trace(answer.run))
+            arguments.trace.write_text(trace, encoding="utf-8")
         except OSError as error:
             raise BadInput(f"{arguments.trace} cannot be written: {error.strerror}") from None
-    print(json.dumps(as_json(answer), indent=1) if arguments.json else text(answer), end="\n" if arguments.json else "")
+    print(said, end="")
     return exit_status(answer)
 
 
