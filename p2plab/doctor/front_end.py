@@ -75,18 +75,19 @@ def server_prefix(environ: Mapping[str, str] | None = None, proc: Path = Path("/
     """The environment of the Jupyter that started this process as a kernel, where that can be known (Linux)."""
     number = (os.environ if environ is None else environ).get("JPY_PARENT_PID", "")
     try:
-        words = (proc / str(int(number)) / "cmdline").read_bytes().split(b"\0")
-    except (OSError, ValueError):
+        parent = proc / str(int(number))
+        words = [os.fsdecode(word) for word in (parent / "cmdline").read_bytes().split(b"\0")[:3]]
+        program = next(Path(word) for word in words if re.search(r"/bin/(python|jupyter)[\w.-]*$", word))
+        return _prefix_of(program if program.is_absolute() else (parent / "cwd").readlink() / program)
+    except (OSError, ValueError, StopIteration):
         return None
-    for word in (os.fsdecode(word) for word in words[:3]):
-        if re.search(r"/bin/(python|jupyter)[\w.-]*$", word):
-            return _prefix_of(Path(word))
-    return None
 
 
 def _prefix_of(program: Path) -> Path:
-    """The environment that a program in its ``bin`` belongs to; links are not followed, they lead out of it."""
-    return program.parent.parent
+    """The environment that a program in its ``bin`` belongs to. The program's own link is not followed: it leads out of it."""
+    prefix = program.parent.parent.resolve()
+    here = Path(sys.prefix)
+    return here if prefix == here.resolve() else prefix
 
 
 def _front_end(prefix: Path, folder: str) -> bool:

@@ -173,6 +173,20 @@ def test_another_environment_s_jupyter_serves_this_kernel(tmp_path, monkeypatch)
     assert check.cure.startswith("pip install anywidget in the JupyterLab that serves this kernel, ")
 
 
+def test_a_jupyter_that_was_started_with_a_relative_path(tmp_path):
+    """`environment/bin/python -m jupyterlab`, or through a link: it is this environment all the same."""
+    here = Path(sys.prefix)
+    (tmp_path / "77").mkdir()
+    (tmp_path / "link").symlink_to(here)
+    (tmp_path / "77" / "cwd").symlink_to(tmp_path)
+    for word in (f"{here}/bin/python", f"{tmp_path}/link/bin/python3", "link/bin/jupyter-lab"):
+        (tmp_path / "77" / "cmdline").write_bytes(f"{word}\0-m\0jupyterlab".encode())
+        assert front_end.server_prefix({"JPY_PARENT_PID": "77"}, tmp_path) == here
+    (tmp_path / "77" / "cmdline").write_bytes(b"python3\0-m\0jupyterlab")
+    assert front_end.server_prefix({"JPY_PARENT_PID": "77"}, tmp_path) is None  # nobody can know
+    assert front_end.server_prefix({"JPY_PARENT_PID": "x"}, tmp_path) is None
+
+
 def test_a_kernel_spec_that_starts_another_python(tmp_path, monkeypatch):
     """Or one that is gone: the file to remove is named."""
     monkeypatch.setattr(front_end, "server_prefix", lambda: None)
