@@ -33,7 +33,7 @@ class Predict(Frame):
         self.reveal = self.button("answer", "shows whether that is right, and why", self.try_it, "check")
         self.another = self.button("another one", "a new question of the kind, by the next seed", self.next, "forward")
         self.score = widgets.HTML()
-        self.box.children = (
+        self.lay_out(
             self.prompt,
             self.options,
             row(self.reveal, self.another, self.score),

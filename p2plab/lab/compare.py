@@ -29,8 +29,7 @@ class Side:
         self.session = Session(scene, knobs)
         self.views = Panes(frame, self.session)
         self.title, self.verdict = widgets.HTML(), widgets.HTML()
-        layout = {"flex": "1 1 340px", "max_width": "50%", "padding": "0 6px"}
-        self.box = widgets.VBox([self.title, self.verdict, *self.views.panes.values()], layout=layout)
+        self.parts = (self.title, self.verdict, *self.views.panes.values())
         self.said = ""
 
     def refresh(self) -> None:
@@ -42,6 +41,14 @@ class Side:
         self.title.value = f"<b>{escape(title)}</b><br>step {step} of {len(run)}{refused}"
         self.verdict.value = verdict_html(board_of(run, step))
         self.views.refresh()
+
+
+def _beside_each_other(*sides: Side) -> widgets.GridBox:
+    """Part by part in one row, so that the same picture of both begins at the same height."""
+    parts = [part for row_of_parts in zip(*(side.parts for side in sides), strict=True) for part in row_of_parts]
+    columns = f"repeat({len(sides)}, minmax(340px, 1fr))"
+    layout = {"grid_template_columns": columns, "grid_gap": "0 14px", "overflow": "auto hidden"}
+    return widgets.GridBox(parts, layout=layout)
 
 
 class CompareLab(Frame):
@@ -77,11 +84,11 @@ class CompareLab(Frame):
         )
         self.slider = widgets.IntSlider(description="step", min=0, max=1, layout={"width": "420px"}, **SNUG)
         self.slider.observe(self.handler(lambda change: self.look_at(change["new"])), "value")
-        self.box.children = (
+        self.lay_out(
             row(*self.buttons.values()),
             row(self.back, self.forward, self.rest, self.slider, self.line),
             self.guard.strip,
-            widgets.HBox([side.box for side in self.sides], layout={"flex_flow": "row wrap"}),
+            *(_beside_each_other(*self.sides[first : first + 2]) for first in range(0, len(self.sides), 2)),
         )
         self.refresh()
 

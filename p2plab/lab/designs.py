@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 import ipywidgets as widgets
@@ -12,6 +13,9 @@ from p2plab.designs.matrix import QUESTIONS, Cell, matrix
 from p2plab.lab.frame import Frame, row
 from p2plab.lab.lab import Lab
 from p2plab.views.designs_text import matrix_text
+
+#: Marks the cell that the controls speak of, for eyes and for a screen reader.
+CHOSEN = ' class="chosen" aria-current="true"'
 
 
 class DesignsLab(Frame):
@@ -34,7 +38,7 @@ class DesignsLab(Frame):
         self.place = widgets.VBox()
         self.lab: Lab | None = None
         controls = row(self.question, self.design, self.opener)
-        self.box.children = (self.table, controls, self.guard.strip, self.words, self.place)
+        self.lay_out(controls, self.guard.strip, self.words, self.table, self.place)
         self.refresh()
 
     @property
@@ -71,16 +75,22 @@ class DesignsLab(Frame):
         self.place.children = (self.lab.box,)
 
     def _table(self) -> str:
-        head = "".join(f"<th>{escape(design)}</th>" for design in DESIGNS)
+        head = "".join(f'<th scope="col">{escape(design)}</th>' for design in DESIGNS)
         lines = []
         for question, cells in self.cells.items():
             boxes = "".join(
-                f'<td class="{"broken" if (question, cell.design) == self.chosen else ""}">'
-                f"{escape(cell.answer)}{'' if cell.tokens else ' <i>(source)</i>'}</td>"
+                f"<td{CHOSEN if (question, cell.design) == self.chosen else ''}>"
+                f"{_errnos(escape(cell.answer))}{'' if cell.tokens else ' <i>(source)</i>'}</td>"
                 for cell in cells
             )
-            lines.append(f"<tr><th>{escape(question)}</th>{boxes}</tr>")
+            lines.append(f'<tr><th scope="row">{escape(question)}</th>{boxes}</tr>')
         return (
-            f'<div style="overflow-x:auto"><table class="p2plab-board" data-view="matrix"><tr><th></th>{head}</tr>'
+            f'<div style="overflow-x:auto"><table class="p2plab-board p2plab-matrix" data-view="matrix">'
+            f"<tr><td></td>{head}</tr>"
             f"{''.join(lines)}</table></div>"
         )
+
+
+def _errnos(answer: str) -> str:
+    """An errno and its minus stay in one line."""
+    return re.sub(r"-E[A-Z]+", r'<span class="p2plab-errno">\g<0></span>', answer)

@@ -7,19 +7,25 @@ from typing import Any
 import ipywidgets as widgets
 
 from p2plab.lab.guard import Guard
+from p2plab.lab.looks import Looks
 
 #: A description as narrow as its words.
 SNUG: dict[str, Any] = {"style": {"description_width": "initial"}}
 
 
 class Frame:
-    """Base of an explorer: a subclass fills ``box``, and says in :meth:`refresh_all` and :meth:`as_text` what is true."""
+    """Base of an explorer: a subclass lays itself out, and says in :meth:`refresh_all` and :meth:`as_text` what is true."""
 
     def __init__(self) -> None:
         self.guard = Guard()
         self.box = widgets.VBox()
         self.box.add_class("p2plab-lab")
+        self._looks = Looks()
         self._updating = False
+
+    def lay_out(self, *children: widgets.Widget) -> None:
+        """Everything that the explorer shows, from top to bottom."""
+        self.box.children = (self._looks, *children)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget; and where no kernel runs (a saved notebook, a page on the web) the same as plain text."""

@@ -38,6 +38,7 @@ class Lab(Frame):
         self.session = Session(scene, knobs)
         if token:
             self.session.open(token)
+            self.session.forked = None  # nobody had seen the run that it replaced
         self.views = Panes(self, self.session)
         self.panes = self.views.panes
         self._set_up()
@@ -73,7 +74,7 @@ class Lab(Frame):
         self._scene = self.session.run.scenario.name
         self._written: Run | None = None
         self._make_controls()
-        self.box.children = (
+        self.lay_out(
             self.title,
             self.knob_row,
             self.action_row,

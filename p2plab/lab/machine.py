@@ -41,7 +41,7 @@ class MachineLab(Frame):
         self.space = self.choice("of", [MEMORY, PORTS], MEMORY, self._set_space, "150px")
         self.tree = BokehPane("pci-tree", tree_figure(self.machine), self._tree())
         self.map = BokehPane("address-map", address_map_figure(self.machine), self._map())
-        self.box.children = (
+        self.lay_out(
             self.title,
             row(self.provider, self.client, self.cpu_choice),
             self.guard.strip,

@@ -32,7 +32,7 @@ class MemoryLab(Frame):
         self.pane = BokehPane("before-after", before_and_after_figure(self.answer), before_and_after(self.answer))
         self._shown = self.answer
         self.rows, self.text = widgets.HTML(), widgets.HTML()
-        self.box.children = (
+        self.lay_out(
             row(self.operation, self.kind, self.kernel),
             self.guard.strip,
             self.pane,

@@ -8,6 +8,8 @@ from p2plab.views.picture import AMBER, MINT, PALE, Picture, Table
 
 #: The columns stand from 0 to this.
 WIDTH = 3.0
+#: How high nobody stands; the others are spread around 0.
+BELOW = -1.7
 #: The place where the two callbacks are set.
 VM_OPS = "vm_ops"
 
@@ -56,8 +58,10 @@ def _places(pairs: list[tuple[str, str]]) -> dict[str, tuple[float, float]]:
                 column[target] = column[caller] + 1
     places = {}
     last = max(column.values(), default=0)
+    if NOBODY in column:  # stands below, where its line to the callback that nobody calls crosses no box
+        places[NOBODY] = (WIDTH * column[NOBODY] / max(last, 1), BELOW)
     for number in sorted(set(column.values())):
-        here = [name for name in names if column[name] == number]
+        here = [name for name in names if column[name] == number and name != NOBODY]
         for row, name in enumerate(here):
             places[name] = (WIDTH * number / max(last, 1), (len(here) - 1) / 2 - row)
     return places

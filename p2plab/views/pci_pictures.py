@@ -56,6 +56,10 @@ def tree_picture(machine: Machine, provider: str | None = None, client: str | No
     return Picture(words, {"lines": lines.columns, "links": links.columns})
 
 
+#: A longer line of the tree is cut, in letters; its words are whole in the text.
+LONGEST = 84
+
+
 def map_depth(machine: Machine) -> int:
     """How deep windows and BARs are nested, of memory or of ports."""
     return 1 + max((box.depth for io in (False, True) for box in map_view(machine, io=io).boxes), default=0)
@@ -69,7 +73,7 @@ def tree_height(machine: Machine) -> int:
 def _line(row: TreeRow) -> str:
     acs = f" · ACS {row.acs}{' redirects' if row.redirects else ''}" if row.acs else ""
     text = row.text if row.text.startswith(row.bdf) else f"{row.bdf} {row.text}"
-    return f"{text[:84]}{acs}"
+    return f"{text if len(text) <= LONGEST else text[: LONGEST - 1] + '…'}{acs}"
 
 
 def _way(rows: tuple[TreeRow, ...]) -> str:

@@ -20,7 +20,7 @@ MINT, AMBER = "#8fd6bf", "#f2a46b"
 INK, GREY, PALE, PAPER = "#1b1f24", "#6b7280", "#e5e7eb", "#ffffff"
 
 #: What a box may be hatched with, beside its colour.
-PLAIN, LINES, CROSSES = " ", "diagonal_line", "diagonal_cross"
+PLAIN, LINES, CROSSES = " ", "right_diagonal_line", "diagonal_cross"
 
 #: Colours of objects, in the order in which they were made. All are light enough for dark labels.
 OBJECTS = ("#56b4e9", "#f0e442", "#cc79a7", "#8fd6bf", "#f2c27b", "#b8c4d0")

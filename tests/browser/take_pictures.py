@@ -1,11 +1,12 @@
-"""Take the pictures of README and docs again: `make pictures`. Not a test; it uses the tests' server and browser."""
+"""Take the pictures in assets/ again: `make pictures`. Not a test; it uses the tests' servers and browser.
+
+Every view in both themes, as wide as a laptop and as a projector: ``<view>-<theme>-<width>.png``, with few colours to be
+small. Look at each of them afterwards: that is what they are for.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import shutil
+import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,101 +14,124 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from p2plab.core.token import token_of
+from p2plab.lab.session import Session
+from p2plab.views.figures_page import page as page_of
 from tests.browser.conftest import Server, Watched
 from tests.browser.notebook import open_notebook, press, run_all, set_theme, wait_for_pictures, write_notebook
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "docs" / "site"))
-from notebooks import PICTURES, picture_name, surroundings  # noqa: E402  the folder is no package
+ASSETS = Path(__file__).parents[2] / "assets" / "pictures"
+THEMES, WIDTHS = ("light", "dark"), (1280, 1920)
 
-ASSETS = ROOT / "assets" / "pictures"
-#: JupyterLab draws only the cells near those that are seen; a picture needs them all.
-EVERY_CELL = """() => {
-    const notebook = jupyterapp.shell.currentWidget.content;
-    notebook.notebookConfig = { ...notebook.notebookConfig, windowingMode: "none" };
-}"""
+#: Name of the picture, the last line of the cell, and the panes to wait for.
+EXPLORERS = {
+    "machine": ("MachineLab('q35_switch2')", ("pci-tree", "address-map")),
+    "compare": ("CompareLab('defrag-obedient', 'defrag-ignorant')", ("timeline",)),
+    "memory": ("MemoryLab('mremap_move', 'device')", ("before-after",)),
+    "designs": ("DesignsLab()", ()),
+}
+
+#: Titles of the lab's folded parts, and the names of their pictures.
+FOLDED = {
+    "states of this search": "states",
+    "who sets and who calls": "call-graph",
+    "PCI tree": "pci-tree",
+    "device memory": "device-memory",
+}
 
 
-@pytest.fixture(scope="session", autouse=True)
-def the_same_everywhere(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No machine and no folder of whoever takes the pictures is to be seen in them."""
-    os.environ.update(surroundings(str(tmp_path_factory.mktemp("pictures"))))
-
-
-def test_take_pictures(lab_server: Server, watched: Watched) -> None:
-    """The lab after the break, in both themes, at the width of a laptop and of a projector."""
+def test_take_the_lab(lab_server: Server, watched: Watched) -> None:
+    """The lab after the break; then what is folded away in it."""
     page: Any = watched.page
-    ASSETS.mkdir(exist_ok=True)
-    page.set_viewport_size({"width": 1280, "height": 2400})
+    page.set_viewport_size({"width": 1280, "height": 2600})
     open_notebook(page, lab_server, "00-start-here.ipynb", copy_as="pictures.ipynb")
     run_all(page)
     wait_for_pictures(page)
     for name in ("map", "start DMA", "step", "step", "step", "defrag", "run on"):
         press(page, name)
-    for theme in ("Light", "Dark"):
-        set_theme(page, f"JupyterLab {theme}")
-        for width in (1280, 1920):
-            page.set_viewport_size({"width": width, "height": 2400})
-            page.wait_for_timeout(1200)  # figures follow the width of the page
-            page.locator(".p2plab-lab").first.screenshot(path=ASSETS / f"lab-{theme.lower()}-{width}.png")
+    in_both_themes(page, "lab")
 
 
-def test_take_explorers(lab_server: Server, watched: Watched) -> None:
-    """A machine with the way between two functions, and memory before and after."""
+def test_take_what_is_folded(lab_server: Server, watched: Watched) -> None:
+    """Call graph, PCI tree, device memory, the states of a search."""
     page: Any = watched.page
-    page.set_viewport_size({"width": 1280, "height": 2600})
-    for name, cell, panes in (
-        ("machine", "from p2plab.lab import MachineLab\nMachineLab('q35_switch2')", ("pci-tree", "address-map")),
-        (
-            "compare",
-            "from p2plab.lab import CompareLab\nCompareLab('defrag-obedient', 'defrag-ignorant')",
-            ("timeline",),
-        ),
-        ("memory", "from p2plab.lab import MemoryLab\nMemoryLab('mremap_move', 'device')", ("before-after",)),
-    ):
-        write_notebook(lab_server, f"pictures-{name}.ipynb", cell)
-        open_notebook(page, lab_server, f"pictures-{name}.ipynb")
-        run_all(page)
-        wait_for_pictures(page, *panes)
+    page.set_viewport_size({"width": 1280, "height": 4600})
+    write_notebook(lab_server, "folded.ipynb", "from p2plab.lab import Lab\nLab('workbench', importer='ignorant')")
+    open_notebook(page, lab_server, "folded.ipynb")
+    run_all(page)
+    wait_for_pictures(page)
+    page.locator(".p2plab-lab button", has_text="check every order").click()
+    page.get_by_text("states of this search").wait_for()
+    for title, name in FOLDED.items():
+        page.locator(".p2plab-lab .jupyter-widget-Collapse-header", has_text=title).first.click()
         page.wait_for_timeout(500)
-        page.locator(".p2plab-lab").first.screenshot(path=ASSETS / f"{name}-lab.png")
+        in_both_themes(page, name, page.locator(".p2plab-lab .jupyter-widget-Collapse", has_text=title).first)
 
 
-#: What is pressed before the picture of a notebook's first explorer is taken: what the prose beside it asks for.
-PRESSED = {
-    "00": ("map", "start DMA", "step", "step", "step", "defrag", "run on"),
-    "06": ("map", "start DMA", "step", "step", "defrag", "run on"),
-}
-
-
-def test_take_notebooks(lab_server: Server, watched: Watched) -> None:
-    """Each explorer of the course as it looks when its cell has run, for those who read the site without a kernel."""
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_take_explorers(lab_server: Server, watched: Watched, name: str) -> None:
+    """A machine with the way between two functions, memory before and after, two runs, the designs' matrix."""
     page: Any = watched.page
-    shutil.rmtree(PICTURES, ignore_errors=True)
-    PICTURES.mkdir(parents=True)
-    page.set_viewport_size({"width": 1100, "height": 3600})
-    for file in sorted((ROOT / "notebooks").glob("[0-9][0-9]-*.ipynb")):
-        open_notebook(page, lab_server, file.name, copy_as=f"pictures-{file.name}")
-        page.evaluate(EVERY_CELL)
-        run_all(page)
-        page.wait_for_function("() => !document.querySelector('.jp-InputPrompt')?.textContent.includes('*')")
-        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
-        cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
-        first = True
-        for number, cell in enumerate(cells):
-            explorer = page.locator(".jp-Notebook-cell").nth(number).locator(".p2plab-lab")
-            if cell["cell_type"] != "code" or not explorer.count():
-                continue
-            explorer.first.scroll_into_view_if_needed()
-            page.wait_for_timeout(1500)  # figures follow the width of the page
-            for name in PRESSED.get(file.name[:2], ()) if first else ():
-                explorer.locator("button", has_text=re.compile(rf"^\s*{name}\s*$")).first.click()
-                page.wait_for_timeout(700)
-            first = False
-            taken = PICTURES / picture_name(file.name, "".join(cell["source"]))
-            explorer.first.screenshot(path=taken)
-            Image.open(taken).convert("RGB").quantize(64).save(taken, optimize=True)
+    line, panes = EXPLORERS[name]
+    page.set_viewport_size({"width": 1280, "height": 3000})
+    write_notebook(lab_server, f"pictures-{name}.ipynb", f"from p2plab.lab import {line.partition('(')[0]}\n{line}")
+    open_notebook(page, lab_server, f"pictures-{name}.ipynb")
+    run_all(page)
+    if panes:
+        wait_for_pictures(page, *panes)
+    else:
+        page.wait_for_selector("[data-view='cell']")
+    in_both_themes(page, name)
+
+
+def test_take_the_app(app_server: Server, watched: Watched) -> None:
+    """What a link with a token opens."""
+    page: Any = watched.page
+    token = token_of(Session("defrag-ignorant").run)
+    for theme in THEMES:
+        page.goto(f"{app_server.url}/?theme={theme}&token={token}")
+        wait_for_pictures(page)
+        at_both_widths(page, f"app-{theme}")
+
+
+def test_take_the_page(tmp_path: Path, watched: Watched) -> None:
+    """The file that needs no kernel, at the break."""
+    page: Any = watched.page
+    file = tmp_path / "run.html"
+    file.write_text(page_of(Session("defrag-ignorant").run), encoding="utf-8")
+    for theme in THEMES:
+        page.emulate_media(color_scheme=theme)
+        page.goto(f"{file.as_uri()}#32")
+        page.wait_for_selector("body[data-step='32']")
+        at_both_widths(page, f"page-{theme}")
+
+
+def in_both_themes(page: Any, name: str, part: Any = None) -> None:
+    """Pictures of a part of the page, else of the first lab."""
+    for theme in THEMES:
+        set_theme(page, f"JupyterLab {theme.capitalize()}")
+        at_both_widths(page, f"{name}-{theme}", part or page.locator(".p2plab-lab").first)
+    set_theme(page, "JupyterLab Light")
+
+
+def at_both_widths(page: Any, name: str, part: Any = None) -> None:
+    """A part of the page or, without one, all of it."""
+    height = page.viewport_size["height"]
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(1200)  # figures follow the width of the page
+        keep(part.screenshot() if part else page.screenshot(full_page=True), f"{name}-{width}")
+    page.set_viewport_size({"width": WIDTHS[0], "height": height})
+
+
+def keep(png: bytes, name: str) -> None:
+    """With 255 colours: the views' own, and enough for the edges of letters."""
+    ASSETS.mkdir(exist_ok=True)
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture.quantize(255, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
+        ASSETS / f"{name}.png", optimize=True
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(pytest.main([__file__, "-q", "-o", "python_files=take_pictures.py"]))
+    sys.exit(pytest.main([__file__, "-q", "-o", "python_files=take_pictures.py", *sys.argv[1:]]))

@@ -74,7 +74,7 @@ def test_the_app_has_no_serious_violation(app_server: Server, watched: Watched):
     page = watched.page
     run = Run(scene := find("defrag-ignorant")).driven(by_text(scene.story))
     for theme in ("light", "dark"):
-        page.goto(f"{app_server.url}/?voila-theme={theme}&token={token_of(run)}")
+        page.goto(f"{app_server.url}/?theme={theme}&token={token_of(run)}")
         wait_for_pictures(page)
         page.evaluate("document.querySelectorAll('.p2plab-lab details').forEach(d => { d.open = true; })")
         assert violations(page, ".p2plab-lab") == [], theme

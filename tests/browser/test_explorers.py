@@ -84,3 +84,24 @@ def test_memory_is_shown_before_and_after_with_the_notifier_s_range(lab_server: 
     assert "none: no listener is told" in page.inner_text("[data-view='calls']")
     assert watched.abroad == []
     assert watched.errors == []
+
+
+def test_the_designs_table_marks_the_cell_and_opens_its_run(lab_server: Server, watched: Watched):
+    """The project's styles are there although there is no picture yet; the run behind the answer is drawn below."""
+    page = watched.page
+    write_notebook(lab_server, "designs.ipynb", "from p2plab.lab import DesignsLab\nDesignsLab()")
+    open_notebook(page, lab_server, "designs.ipynb")
+    run_all(page)
+    chosen = page.locator("[data-view='matrix'] td[aria-current]")
+    chosen.wait_for()
+    assert chosen.inner_text() == "invalidate_range_start"
+    assert chosen.evaluate("cell => getComputedStyle(cell).outlineStyle") == "solid"
+    box = page.locator(".p2plab-lab .widget-dropdown", has=page.locator("label", has_text="design")).first
+    box.locator("select").select_option("vfio-dma-buf")
+    page.get_by_text("vfio-dma-buf: invalidate_mappings").wait_for()
+    assert chosen.inner_text() == "invalidate_mappings"
+    page.locator(".p2plab-lab button", has_text="open its run").click()
+    wait_for_pictures(page)
+    assert colours(page, "timeline") > 5
+    assert watched.abroad == []
+    assert watched.errors == []

@@ -1,0 +1,14 @@
+"""The project's styles for explorers that show no picture, which would bring them along."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anywidget
+
+
+class Looks(anywidget.AnyWidget):  # type: ignore[misc]
+    """An invisible widget: where it is shown, pane.css holds."""
+
+    _esm = "export default { render() {} };"
+    _css = Path(__file__).parent / "pane.css"
