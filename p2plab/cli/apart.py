@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO
 
 from p2plab.core.errors import P2PError
@@ -18,8 +19,9 @@ from p2plab.core.errors import P2PError
 #: The exit status where the search could not be brought to its end.
 GIVEN_UP = 3
 _BAD_INPUT = 2
-#: A line of faulthandler's, whose first is where the process was: ``File "mine.py", line 3 in map``.
-_WHERE = re.compile(r'File "(?:.*/)?([^"/]+)", line (\d+) in (\S+)')
+#: A line of faulthandler's: ``File "/home/me/mine.py", line 3 in map``. Those of Python's and of ours say nothing.
+_WHERE = re.compile(r'File "([^"]+)", line (\d+) in (\S+)')
+_NOT_YOURS = (str(Path(__file__).parents[1]), str(Path(os.__file__).parent), "<")
 
 
 def apart(work: Callable[[], int], seconds: float | None) -> int:
@@ -80,8 +82,8 @@ def _work_and_end(work: Callable[[], int], seconds: float | None, notes: IO[str]
 def _said(status: int, ended: bool, notes: str) -> int:
     if ended and notes.endswith("ended\n"):
         return status
-    match = _WHERE.search(notes)
-    at = f" (it was in {match[3]}, line {match[2]} of {match[1]})" if match else ""
+    yours = [found for found in _WHERE.findall(notes) if not found[0].startswith(_NOT_YOURS)]
+    at = f" (it was in {yours[0][2]}, line {yours[0][1]} of {Path(yours[0][0]).name})" if yours else ""
     if not ended:
         print(
             f"p2plab: a step of your code does not come back and cannot be interrupted{at}: given up", file=sys.stderr

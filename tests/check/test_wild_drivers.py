@@ -1,0 +1,83 @@
+"""Drivers that do what no driver should: the command ends in a sentence, and nothing of them gets between its lines."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAD = """
+import os, sys, time
+from p2plab.drivers.nic import ObedientNic
+print("this is loaded")
+class Mine(ObedientNic):
+"""
+WRONG = """
+    async def map(self, start, end):
+        print("mapping" * 1000)
+        print("mapping", file=sys.stderr)
+        await super().map(start, end)
+    async def invalidate_range_start(self, range):
+        print("invalidating")
+        return 0
+"""
+
+
+def command(tmp_path, body, *words):
+    (tmp_path / "mine.py").write_text(HEAD + body)
+    line = [sys.executable, "-m", "p2plab", "check", "defrag-obedient", "--importer", "mine.py:Mine", *words]
+    return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+
+def test_what_a_driver_prints_is_not_between_the_lines(tmp_path):
+    """Neither while it is loaded, nor while it is searched, nor while its story is drawn."""
+    done = command(tmp_path, WRONG)
+    assert done.returncode == 1
+    assert done.stdout.startswith("defrag-obedient BREAKS obedience: 2 switches")
+    assert "mapping" not in done.stdout.replace("mappings", "")
+    assert "invalidating" not in done.stdout
+    assert done.stderr == ""
+
+
+def test_json_stays_json_whatever_is_printed(tmp_path):
+    """One object and nothing else."""
+    done = command(tmp_path, WRONG, "--json", "--trace", "trace.json")
+    found = json.loads(done.stdout)
+    assert (found["rule"], found["shrunk_from"]["settings"]["pages"], found["settings"]["pages"]) == ("obedience", 4, 1)
+    assert "traceEvents" in json.loads((tmp_path / "trace.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        ("async def map(self, start, end):\n        os._exit(7)", 3, "your code ended the process (exit 7)"),
+        ("async def map(self, start, end):\n        os.abort()", 3, "your code brought the process down (SIGABRT)"),
+        ("async def map(self, start, end):\n        os.fork()", 2, "a step of your code forks"),
+        ("async def map(self, start, end):\n        yield 1", 2, "Mine.map has a `yield`"),
+        ("def map(self, start, end):\n        pass", 2, "Mine.map is not async"),
+        ("async def map(self):\n        pass", 2, "Mine.map takes (); it is called with (start, end)"),
+        ("1 / 0", 2, "mine.py raised ZeroDivisionError"),
+        ("while True: print(1)", 2, "mine.py does not come to its end"),
+    ],
+    ids=["exits", "aborts", "forks", "yields", "not-async", "signature", "raises", "prints-without-end"],
+)
+def test_it_is_said_in_one_sentence(tmp_path, body, status, sentence):
+    """On stderr, with the status that goes with it."""
+    done = command(tmp_path, f"    {body}\n")
+    assert done.returncode == status, done
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_a_call_that_never_comes_back_is_given_up_with_its_line(tmp_path):
+    """Nothing inside the process can stop it: the process itself is stopped."""
+    code = (
+        "import sys, time\nfrom p2plab.cli.apart import apart\n"
+        "def sleeps_in_its_step():\n    time.sleep(60)\n"
+        "sys.exit(apart(sleeps_in_its_step, 2.0))\n"
+    )
+    (tmp_path / "asleep.py").write_text(code)
+    done = subprocess.run([sys.executable, "asleep.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3
+    assert "cannot be interrupted (it was in sleeps_in_its_step, line 4 of asleep.py)" in done.stderr
