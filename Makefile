@@ -19,7 +19,7 @@ LITE := .p2plab/lite
 LITE_READY := $(LITE)/venv/.ready
 USB ?= p2plab-usb
 
-.PHONY: help setup lab app proxy class binder links lite lite-test usb test quick bench pictures clean
+.PHONY: help setup lab app proxy class binder links lite lite-test usb docs test quick bench pictures clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,8 +67,12 @@ quick: $(READY) ## the tests without a browser
 bench: $(READY) ## the benchmarks, side by side with their peers
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
+docs: $(READY) ## the site: course with pictures, guides, API reference; in build/site/html
+	$(BIN)/python docs/site/build.py
+
 pictures: $(READY) ## take the screenshots in assets/ again
 	$(BIN)/python tests/browser/take_pictures.py
+	$(BIN)/python tests/browser/take_notebooks.py
 
 clean: ## remove the environment and what tools left behind
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results

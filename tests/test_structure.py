@@ -112,7 +112,13 @@ def test_the_lock_file_pins_every_requirement_and_names_no_registry():
     pinned = {re.split("==", line)[0].lower().replace("_", "-") for line in lines}
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = config["project"]["optional-dependencies"]
-    wanted = [*config["project"]["dependencies"], *config["dependency-groups"]["dev"], *extras["app"], *extras["class"]]
+    wanted = [
+        *config["project"]["dependencies"],
+        *config["dependency-groups"]["dev"],
+        *extras["app"],
+        *extras["class"],
+        *extras["docs"],
+    ]
     names = {re.split(r"[<>=\[]", item)[0].lower().replace("_", "-") for item in wanted}
     assert names <= pinned
 
