@@ -12,6 +12,10 @@ c.Spawner.cmd = [str(Path(sys.executable).parent / "jupyterhub-singleuser")]
 c.Spawner.args = [f"--config={HERE / 'server_config.py'}"]
 c.Spawner.default_url = "/lab"
 
+# A kernel starts as soon as a notebook is opened, in the notebook's folder. Without this, Python would take a file there
+# that is named as one of its own modules for the module, and run it: somebody else's file, from a link.
+c.Spawner.environment = {"PYTHONSAFEPATH": "1"}
+
 # Thirty who come at the same moment are served in turn (in_turn.py); the last waits longer than the usual minute.
 c.Spawner.start_timeout = 600
 c.Spawner.http_timeout = 300

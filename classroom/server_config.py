@@ -1,10 +1,18 @@
 """What every student's own server is told."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from classroom.contents import NoSavedWidgets
+
 c = get_config()  # noqa: F821  Jupyter gives it
 
 # Voila runs a notebook as soon as its page is opened. Together with nbgitpuller, which brings notebooks from any address
 # that a link names, a link could run code that nobody has read. The app can be served beside the hub (`make app`).
-c.ServerApp.jpserver_extensions = {"voila": False, "voila.server_extension": False}
+c.ServerApp.jpserver_extensions = {"voila.server_extension": False}
+# Likewise the widgets saved in a notebook from elsewhere.
+c.ServerApp.contents_manager_class = NoSavedWidgets
 
 # What a first page does not need: language servers are looked for at each start, and news are asked for on the web.
 c.LanguageServerManager.autodetect = False

@@ -101,9 +101,9 @@ class Student:
         self.mark("notebook")
         return [cell["source"] for cell in answer.json()["content"]["cells"] if cell["cell_type"] == "code"]
 
-    async def start_kernel(self) -> None:
-        """A session for the notebook, and the page's websocket to its kernel."""
-        wanted = {"path": NOTEBOOK, "name": "", "type": "notebook", "kernel": {"name": "python3"}}
+    async def start_kernel(self, notebook: str = NOTEBOOK) -> None:
+        """A session for a notebook, as opening it makes one, and the page's websocket to its kernel."""
+        wanted = {"path": notebook, "name": "", "type": "notebook", "kernel": {"name": "python3"}}
         answer = await self.web.post(f"{self.base}/api/sessions", json=wanted, headers=self.forgery_token())
         if answer.status_code != 201:
             raise Lost(f"no kernel: {answer.status_code} {answer.text[:500]}")

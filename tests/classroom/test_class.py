@@ -125,39 +125,57 @@ def test_a_wrong_password_opens_nothing(class_hub: Hub):
     visit(class_hub, "stranger", guesses)
 
 
-def test_a_link_that_brings_notebooks_runs_none_of_them(class_hub: Hub, tmp_path: Path):
-    """nbgitpuller fetches and shows; no kernel starts, and the way that would run a notebook at once is closed."""
-    made = tmp_path / "course"
-    cell = {"cell_type": "code", "execution_count": None, "id": "a", "metadata": {}, "outputs": []}
-    cell["source"] = f"open({str(tmp_path / 'ran')!r}, 'w')"
-    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-    made.mkdir()
-    (made / "run-me.ipynb").write_text(
-        json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
-    )
+def course_of_a_stranger(folder: Path, ran: Path) -> None:
+    """A repository with all that runs where it is let: cells, modules with the names of Python's own, a saved widget."""
+    write = f"open({str(ran)!r}, 'w').close()\n"
+    cell = {"cell_type": "code", "execution_count": None, "id": "a", "metadata": {}, "outputs": [], "source": write}
+    model = {"model_module": "anywidget", "model_module_version": "*", "model_name": "AnyModel"}
+    state = {"a" * 32: model | {"state": {"_esm": "fetch('api/kernels', {method: 'POST'}); export default {}"}}}
+    widgets = {"application/vnd.jupyter.widget-state+json": {"version_major": 2, "version_minor": 0, "state": state}}
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = {
+        "cells": [cell],
+        "metadata": {"kernelspec": kernel, "widgets": widgets},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    folder.mkdir()
+    (folder / "run-me.ipynb").write_text(json.dumps(notebook))
+    for name in ("importlib", "json", "runpy", "ipykernel_launcher", "debugpy", "psutil", "sitecustomize", "numpy"):
+        (folder / f"{name}.py").write_text(write)
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]
     for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "course"]):
-        subprocess.run([*git, *words], cwd=made, check=True)
+        subprocess.run([*git, *words], cwd=folder, check=True)
+
+
+def test_a_link_that_brings_notebooks_runs_nothing_of_them(class_hub: Hub, tmp_path: Path):
+    """nbgitpuller fetches, JupyterLab opens and starts the kernel as it does by itself; nothing that was fetched has run."""
+    course_of_a_stranger(tmp_path / "course", tmp_path / "ran")
 
     async def follows(student: Student) -> None:
         await student.log_in()
         await student.start_server()
-        query = f"?repo=file://{made}&branch=main&urlpath=lab/tree/course/run-me.ipynb"
+        query = f"?repo=file://{tmp_path}/course&branch=main&urlpath=lab/tree/course/run-me.ipynb"
         page = await student.web.get(f"{student.base}/git-pull{query}")
         assert page.status_code == 200
         for _again in range(2):
             pulled = await student.web.get(f"{student.base}/git-pull/api{query}", headers=student.forgery_token())
             assert '"phase": "finished"' in pulled.text, pulled.text
-        assert (class_hub.home("puller") / "course" / "run-me.ipynb").is_file()
+        assert await student.sessions() == []
         shown = await student.web.get(f"{student.base}/lab/tree/course/run-me.ipynb")
         assert shown.status_code == 200
         run_at_once = await student.web.get(f"{student.base}/voila/render/course/run-me.ipynb")
         assert run_at_once.status_code == 404
-        assert await student.sessions() == []
-        assert [s["id"] for s in (await student.web.get(f"{student.base}/api/kernels")).json()] == []
+        opened = await student.web.get(f"{student.base}/api/contents/course/run-me.ipynb?content=1")
+        assert opened.json()["content"]["metadata"].keys() == {"kernelspec"}
+        await student.start_kernel("course/run-me.ipynb")
+        for request in ("comm_info_request", "kernel_info_request"):
+            await student.page.kernel.ask(request, {})
+        assert not (tmp_path / "ran").exists()
+        await student.page.run(opened.json()["content"]["cells"][0]["source"])
+        assert (tmp_path / "ran").exists()
 
     visit(class_hub, "puller", follows)
-    assert not (tmp_path / "ran").exists()
 
 
 def test_the_hub_and_its_kernels_answer_on_loopback_only(class_hub: Hub):
