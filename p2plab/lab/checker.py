@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from html import escape
 
 import ipywidgets as widgets
 
-from p2plab.check import Search, Violation
+from p2plab.check import Checking, Violation
 from p2plab.check.picture import MOST, picture_of
-from p2plab.check.report import headline
+from p2plab.check.report import headline, shrunk
 from p2plab.lab.frame import Frame, row
 from p2plab.lab.pane import BokehPane
 from p2plab.lab.session import Session
@@ -20,6 +22,8 @@ from p2plab.views.graph_picture import depth_of, state_graph
 SLICE = 0.05
 #: A search in the lab gives up after this many seconds and says how far it came.
 BUDGET = 60.0
+#: A large search is shared out among so many processes, where there are processors for them.
+WORKERS = 4
 
 
 class Checker:
@@ -27,7 +31,7 @@ class Checker:
 
     def __init__(self, frame: Frame, session: Session) -> None:
         self.frame, self.session = frame, session
-        self.search: Search | None = None
+        self.search: Checking | None = None
         self.task: asyncio.Task[None] | None = None
         self.start = frame.button(
             "check every order", "is there an order of events that breaks a rule?", self._begin, "search"
@@ -42,7 +46,7 @@ class Checker:
         settings = dict(self.session.run.settings)
         if "play" in settings:
             settings["play"] = "story"  # by hand nobody would do anything
-        self.search = Search(self.session.run.scenario, knobs=settings, budget=BUDGET)
+        self.search = Checking(self.session.run.scenario, knobs=settings, budget=BUDGET, workers=workers())
         self._show(running=True)
         try:
             loop = asyncio.get_running_loop()
@@ -79,7 +83,8 @@ class Checker:
         said = escape(headline(verdict))
         if isinstance(verdict, Violation):
             self.session.show(verdict.run)
-            said = f'<span role="alert">{said}. It is open here: {escape(verdict.what)}.</span>'
+            smaller = f" {escape(shrunk(verdict, verdict.shrunk))}." if verdict.shrunk is not None else ""
+            said = f'<span role="alert">{said}. It is open here: {escape(verdict.what)}.{smaller}</span>'
         self.words.value = f'<span data-view="check">{said}</span>'
         self._draw()
         self.frame.refresh()
@@ -104,7 +109,16 @@ class Checker:
         self.stop.layout.display = "" if running else "none"
         if running:
             p = self.search.progress
+            doing = f"{p.frontier:,} to follow, up to {p.switches} switches, {p.seconds:.1f} s"
+            if self.search.shrinking:
+                doing = "something breaks: looking for a smaller story"
             self.words.value = (
-                f'<span data-view="check" role="status">{p.states:,} states, {p.rate:,.0f} a second, '
-                f"{p.frontier:,} to follow, up to {p.switches} switches, {p.seconds:.1f} s</span>"
+                f'<span data-view="check" role="status">{p.states:,} states, {p.rate:,.0f} a second, {doing}</span>'
             )
+
+
+def workers() -> int:
+    """How many processes a large search may have here: one where Python runs inside a browser."""
+    if sys.platform == "emscripten":
+        return 1
+    return max(1, min(WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from p2plab.check.parallel.team import NoWorkers
 from p2plab.check.search import Search
 from p2plab.core.errors import BadInput
 
@@ -36,9 +37,12 @@ def team_for(workers: int, cluster: str | Client | None) -> Callable[[], Team] |
 
 
 def _processes(workers: int) -> Team:
-    from p2plab.check.parallel.processes import Processes
+    try:
+        from p2plab.check.parallel.processes import Processes
 
-    return Processes(workers)
+        return Processes(workers)
+    except (ImportError, OSError) as error:
+        raise NoWorkers(f"no other process can be started here ({error}); ask for one worker") from None
 
 
 class Sharing:
@@ -57,13 +61,15 @@ class Sharing:
         if self.search.verdict is not None or not self.search.exact:  # the end, or a search that only replays
             self.close()
             return
-        if wide is None or wide.graph is self._graph or len(wide.graph) < PAYS:
+        if wide is None or wide.graph is self._graph or len(wide.graph) < PAYS // 2:
+            return
+        if self.team is None:
+            self.team = self._make()  # they get ready while the search goes on here
+        if len(wide.graph) < PAYS:
             return
         from p2plab.check.parallel.graph import SharedGraph  # numpy: only now
 
         self._forget()
-        if self.team is None:
-            self.team = self._make()
         self._graph = SharedGraph(wide.graph, self.team)
         wide.graph = wide.breadth.graph = self._graph
         if wide.layers is not None:
