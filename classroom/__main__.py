@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument("--together", action="store_true", help="let all servers start at the same time, not in turn")
     options.add_argument("--log", action="store_true", help="print the hub's log at the end")
     given = options.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the hub ends with whoever started it
     try:
         with hub(in_turn=not given.together) as running:
             print(f"hub at {running.url}, folder {running.folder}; {given.students} students", flush=True)

@@ -1,18 +1,29 @@
-"""What every student's own server is told."""
+"""What every student's own server is told: on one machine by common_config.py, on Kubernetes by values.yaml."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from classroom.contents import NoSavedWidgets
+from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 
 c = get_config()  # noqa: F821  Jupyter gives it
+
+
+class NoSavedWidgets(AsyncLargeFileManager):
+    """The usual manager of files, less the widgets saved in notebooks that this student neither wrote nor trusted.
+
+    The state of an anywidget is JavaScript, and JupyterLab loads saved widgets as soon as a notebook is opened, trusted or not:
+    in the page of the student's own server, which may do all that the student may. Cells that are run make theirs anew.
+    """
+
+    def mark_trusted_cells(self, nb, path=""):
+        """Called for each notebook before it goes to the page."""
+        super().mark_trusted_cells(nb, path)
+        if not self.notary.check_signature(nb):
+            nb["metadata"].pop("widgets", None)
+
+
+c.ServerApp.contents_manager_class = NoSavedWidgets
 
 # Voila runs a notebook as soon as its page is opened. Together with nbgitpuller, which brings notebooks from any address
 # that a link names, a link could run code that nobody has read. The app can be served beside the hub (`make app`).
 c.ServerApp.jpserver_extensions = {"voila.server_extension": False}
-# Likewise the widgets saved in a notebook from elsewhere.
-c.ServerApp.contents_manager_class = NoSavedWidgets
 
 # What a first page does not need: language servers are looked for at each start, and news are asked for on the web.
 c.LanguageServerManager.autodetect = False

@@ -168,10 +168,12 @@ def test_a_link_that_brings_notebooks_runs_nothing_of_them(class_hub: Hub, tmp_p
         assert run_at_once.status_code == 404
         opened = await student.web.get(f"{student.base}/api/contents/course/run-me.ipynb?content=1")
         assert opened.json()["content"]["metadata"].keys() == {"kernelspec"}
-        await student.start_kernel("course/run-me.ipynb")
-        for request in ("comm_info_request", "kernel_info_request"):
-            await student.page.kernel.ask(request, {})
-        assert not (tmp_path / "ran").exists()
+        try:
+            await asyncio.wait_for(student.start_kernel("course/run-me.ipynb"), 60)
+            for request in ("comm_info_request", "kernel_info_request"):
+                await student.page.kernel.ask(request, {})
+        finally:
+            assert not (tmp_path / "ran").exists()
         await student.page.run(opened.json()["content"]["cells"][0]["source"])
         assert (tmp_path / "ran").exists()
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 import yaml
 from jupyterhub.app import JupyterHub
@@ -105,7 +106,32 @@ def test_the_values_for_kubernetes_are_keys_of_the_chart():
     assert set(leaves(values)) == {f"{group}.{key}" for group, keys in KEYS.items() for key in keys}
     assert values["hub"]["config"]["JupyterHub"]["authenticator_class"] != "dummy"
     assert values["proxy"]["https"]["enabled"] is True
-    server = values["singleuser"]["extraFiles"]["server"]["data"]
-    assert server["ServerApp"]["jpserver_extensions"] == {"voila.server_extension": False}
     assert re.fullmatch(r"\d+[MG]", values["singleuser"]["memory"]["limit"])
     assert values["singleuser"]["memory"]["limit"] == "1G"
+
+
+def test_saved_widgets_of_strangers_are_left_out_and_ones_own_are_kept(tmp_path, monkeypatch):
+    """Until the notebook is signed, which running or trusting it does."""
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+    config = PyFileConfigLoader("server_config.py", path=str(CLASSROOM)).load_config()
+    manager = config.ServerApp.contents_manager_class(root_dir=str(tmp_path))
+    for own, kept in ((False, {}), (True, {"widgets": {"x": {}}})):
+        notebook = nbformat.v4.new_notebook(metadata={"widgets": {"x": {}}})
+        if own:
+            manager.notary.sign(notebook)
+        manager.mark_trusted_cells(notebook)
+        assert notebook.metadata == kept
+
+
+def test_the_servers_on_kubernetes_are_told_the_same():
+    """The same file, at a place where every Jupyter server looks; and no file beside a notebook is a module of Python's own."""
+    text = (CLASSROOM / "values.yaml").read_text()
+    values = yaml.safe_load(text)
+    assert values["singleuser"]["extraFiles"] == {
+        "server": {"mountPath": "/usr/local/etc/jupyter/jupyter_server_config.py"}
+    }
+    assert (
+        "--set-file singleuser.extraFiles.server.stringData=classroom/server_config.py"
+        in (CLASSROOM / "values.yaml").read_text()
+    )
+    assert values["singleuser"]["extraEnv"]["PYTHONSAFEPATH"] == "1"
