@@ -1,5 +1,6 @@
 """What a person gets to read: the text, the pytest to paste, JSON; pinned by golden files."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -7,16 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.handshake import IGNORES, NoStale, build
 from p2plab.catalog import find
 from p2plab.check import check
 from p2plab.check.picture import picture_of
 from p2plab.check.report import as_json, exit_status, pytest_of, text
 from p2plab.check.search import Search
-from p2plab.check.shrink import shorten, shrink_scene
+from p2plab.check.shrink import Shrinking, shorten, shrink_scene
+from p2plab.check.verdict import Violation, switches_of
 from p2plab.cli import main
 from p2plab.core.run import Run
+from p2plab.core.scenario import Knob, Scenario
 from p2plab.core.schedule import by_seed, by_text
 from p2plab.core.token import open_token
+from p2plab.rules import RULES
 from p2plab.views.text import board_of
 from tests.check.small import DRIVERS, SMALL, find_small
 
@@ -155,13 +160,85 @@ def test_a_run_found_by_chance_is_shortened_to_what_the_search_finds():
 
 
 def test_a_scene_is_made_smaller_as_long_as_the_promise_breaks():
-    """Fewer pages, the same story."""
+    """Fewer pages, the same story; what it was before is said."""
     scene = find("defrag-ignorant")
-    answer = check(scene)
+    answer = check(scene, shrink=False)
     small = shrink_scene(answer, scene)
     assert (small.rule, small.switches) == (answer.rule, answer.switches)
     assert small.steps <= answer.steps
-    assert small.run.settings["pages"] == 1
+    assert small.run.settings == {**answer.run.settings, "pages": 1}
+    assert (small.shrunk.settings, small.shrunk.finished) == (answer.run.settings, True)
+    assert board_of(small.run).findings[0].rule == answer.rule
+
+
+def test_times_are_not_made_smaller():
+    """In a search no clock runs: a shorter beat would change nothing, and only be noise in the report."""
+    answer = check(find("defrag-ignorant"), knobs={"beat": 50, "pages": 3}, budget=60)
+    assert (answer.run.settings["beat"], answer.run.settings["pages"]) == (50, 1)
+
+
+def handshake(**knobs) -> Scenario:
+    """The notifier's handshake with importers, maps and moves to choose; one importer ignores what it is told."""
+    sizes = tuple(Knob(name, value, "how many", low=1, high=4) for name, value in knobs.items())
+
+    def made(world, given):
+        build(given["importers"], given["maps"], given["moves"], IGNORES)(world)
+
+    return Scenario("handshake", "a handshake", made, knobs=sizes, rules=("no-stale",))
+
+
+def test_fewer_importers_maps_and_moves_are_left(monkeypatch):
+    """All that the story does not need goes, each reduction searched again; the report says from what."""
+    monkeypatch.setitem(RULES.more, "no-stale", NoStale)
+    scene = handshake(importers=3, maps=2, moves=3)
+    whole = check(scene, shrink=False, budget=60)
+    small = check(scene, budget=60)
+    assert small.run.settings == {"importers": 1, "maps": 1, "moves": 1}
+    assert (small.switches, small.steps) < (whole.switches, whole.steps)
+    assert (small.shrunk.switches, small.shrunk.steps) == (whole.switches, whole.steps)
+    assert small == dataclasses.replace(check(handshake(importers=1, maps=1, moves=1), shrink=False), run=small.run)
+    said = " ".join(text(small).split())
+    assert "made smaller: importers 3 -> 1, maps 2 -> 1, moves 3 -> 1" in said
+
+
+def test_a_scene_that_breaks_only_when_it_is_large_is_left_large(monkeypatch):
+    """What is needed stays: with fewer moves the promise holds."""
+    monkeypatch.setitem(RULES.more, "no-stale", NoStale)
+
+    def made(world, given):
+        build(given["importers"], 1, given["moves"], IGNORES if given["moves"] > 1 else "right")(world)
+
+    sizes = (Knob("importers", 2, "how many", low=1, high=2), Knob("moves", 3, "how many", low=1, high=3))
+    small = check(Scenario("picky", "a picky scene", made, knobs=sizes, rules=("no-stale",)), budget=60)
+    assert small.run.settings == {"importers": 1, "moves": 2}
+
+
+def test_a_story_found_by_plain_replay_is_made_shorter_too():
+    """Such a search finds few switches, and not always few steps."""
+    scene = find("defrag-ignorant")
+    begun = Run(scene).driven(by_text("app nic nic_dma*3", strict=False))
+    runs = (begun.driven(by_seed(seed)) for seed in range(50))
+    long = next(run for run in runs if board_of(run).first("obedience") is not None)
+    finding = board_of(long).first("obedience")
+    long = long.fork(finding.step)
+    answer = Violation(scene.name, "obedience", "nic", finding.what, long, switches_of(long.schedule))
+    shrinking = Shrinking(scene, answer, 60.0, {}, exact=False)
+    while not shrinking.advance(1.0):
+        pass
+    best = check(scene, rules=["obedience"])
+    assert (shrinking.answer.switches, shrinking.answer.steps) <= (best.switches + 2, best.steps + 3)
+    assert shrinking.answer.run.settings["pages"] == 1
+    assert shrinking.answer.shrunk.steps == len(long)
+
+
+def test_no_time_to_shrink_is_said():
+    """The story stays as it was found, and nobody is told that it is the smallest."""
+    scene = find("defrag-ignorant")
+    answer = check(scene, shrink=False)
+    shrinking = Shrinking(scene, answer, 1e-9, {})
+    assert shrinking.advance(1.0)
+    assert shrinking.answer == answer
+    assert main(["check", "defrag-ignorant", "--no-shrink"]) == 1
 
 
 def test_a_small_graph_can_be_drawn():

@@ -244,6 +244,8 @@ def test_check_finds_the_smallest_story_and_opens_it():
     lab.checker.start.click()
     assert lab.guard.last is None, lab.guard.strip.value
     assert "workbench BREAKS obedience: 2 switches" in lab.checker.words.value
+    assert "made smaller: pages 4 -&gt; 1" in lab.checker.words.value
+    assert lab.session.run.settings["pages"] == 1
     assert "<b>obedience</b>" in lab.verdict.value
     assert not lab.checker.start.disabled
     assert lab.checker.graph.children[0].children[0].alt.startswith("State graph of the search:")
