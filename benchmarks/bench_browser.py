@@ -59,5 +59,22 @@ def test_click_to_pixels(lab_server: Server, watched: Watched) -> None:
     print(f"95th percentile {times[int(CLICKS * 0.95)]:.0f} ms, {sum(frames) / CLICKS / 1000:.1f} kB received a click")
 
 
+def test_memory_of_a_lab(lab_server: Server, watched: Watched) -> None:
+    """What ten more labs in one kernel cost, each."""
+    page: Any = watched.page
+    lines = (
+        "from pathlib import Path\nfrom p2plab.lab import Lab\n"
+        "def now(): return int(Path('/proc/self/statm').read_text().split()[1]) * 4096 / 1e6\n"
+        "first, before = Lab('defrag-obedient'), now()\n"
+        "labs = [Lab('defrag-obedient') for _ in range(10)]\n"
+        "print('MEM' + 'ORY', round((now() - before) / 10, 1), round(before))"
+    )
+    write_notebook(lab_server, "memory-of-a-lab.ipynb", lines)
+    open_notebook(page, lab_server, "memory-of-a-lab.ipynb")
+    run_all(page)
+    said = page.locator("text=/^MEMORY/").first.inner_text().split()
+    print(f"\nkernel memory: {said[2]} MB with one lab, {said[1]} MB for each more")
+
+
 if __name__ == "__main__":
     sys.exit(pytest.main([__file__, "-q", "-s", "-p", "tests.browser.conftest"]))
