@@ -26,6 +26,8 @@ CHUNK = 1 << 15
 class WideGraph:
     """States by number, as in :class:`StateGraph`; ``successors`` is a matrix, one row a state, one column an actor."""
 
+    parts = 1  #: among how many workers the states are shared
+
     def __init__(self, small: StateGraph, seed: int = 1) -> None:
         self.small = small
         self.recorder, self.table, self.columns = small.recorder, small.table, small.columns

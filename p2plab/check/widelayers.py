@@ -41,7 +41,7 @@ class Breadth:
 
     def one_chunk(self) -> None:
         """Expand the next states, whether or not something breaks."""
-        last = min(len(self.graph), self.expanded + CHUNK)
+        last = min(len(self.graph), self.expanded + CHUNK * self.graph.parts)
         self.graph.expand(np.arange(self.expanded, last))
         self.expanded = last
 

@@ -33,7 +33,7 @@ class SharedGraph(WideGraph):
     def __init__(self, wide: WideGraph, team: Team) -> None:
         wide.expand(np.zeros(1, np.int64))  # what set-up broke is looked at there
         vars(self).update(vars(wide))
-        self.team = team
+        self.team, self.parts = team, team.parts
         self.losses = self._round = 0
         self._sent = -1  #: the version of the tables that all parts have
         self._packed: tuple[int, Message] = (-1, {})
