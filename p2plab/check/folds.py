@@ -7,7 +7,7 @@ decides nothing and is left out. Steps' numbers and times cannot split states: a
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,6 +118,21 @@ class Folds:
         """What the rules remember, as one value: for comparing searches."""
         return tuple(frozen(self._memories[rule][memory]) for rule, memory in enumerate(self.together[combination]))
 
+    def renamed(self, combination: int, rename: Callable[[str], str]) -> int:
+        """The combination in which every text that rules remember is replaced. TypeError if that cannot be done."""
+        memories: list[int] = []
+        for number, memory in enumerate(self.together[combination]):
+            rule = copy.copy(self._memories[number][memory])
+            vars(rule).update({name: _renamed(value, rename) for name, value in vars(rule).items()})
+            memories.append(self._number(number, rule))
+        return self._combine(tuple(memories))
+
+    def _number(self, number: int, rule: Rule) -> int:
+        known = self._numbers[number].setdefault(frozen(rule), len(self._memories[number]))
+        if known == len(self._memories[number]):
+            self._memories[number].append(rule)
+        return known
+
     def _combine(self, memories: tuple[int, ...]) -> int:
         number = self._together.get(memories)
         if number is None:
@@ -135,15 +150,29 @@ class Folds:
         )
         if rule.exercised:
             self.exercised.add(rule.name)
-        known = self._numbers[number].setdefault(frozen(rule), len(self._memories[number]))
-        if known == len(self._memories[number]):
-            self._memories[number].append(rule)
-        return known, broken
+        return self._number(number, rule), broken
 
 
 def frozen(rule: Rule) -> Any:
     """What a rule remembers, as a value."""
     return _RuleFreezer().freeze({name: value for name, value in vars(rule).items() if name != "exercised"})
+
+
+def _renamed(value: Any, rename: Callable[[str], str]) -> Any:
+    kind = type(value)
+    if kind is str:
+        return rename(value)
+    if kind in (tuple, list, set, frozenset):
+        return kind(_renamed(item, rename) for item in value)
+    if kind is dict:
+        return {_renamed(key, rename): _renamed(item, rename) for key, item in value.items()}
+    if value is None or kind in (int, bool, bytes, float):
+        return value
+    if kind is LockOrder:
+        other = copy.copy(value)
+        vars(other).update({name: _renamed(part, rename) for name, part in vars(value).items()})
+        return other
+    raise TypeError(f"a rule remembers a {kind.__qualname__}")
 
 
 class _RuleFreezer(Freezer):

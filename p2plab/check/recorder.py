@@ -76,6 +76,11 @@ class Recorder:
                 self._record_blocked(world, row, actor, waits, looked)
         return len(self.columns) > before
 
+    def add_column(self, cell: CellName) -> None:
+        """Make a cell a column before any step changed it."""
+        self.worlds.note_column(cell, self.columns.add(cell))
+        self.table.ask_for({cell})
+
     def audit(self, rows: Sequence[Row], path: Sequence[str]) -> None:
         """Replay from scratch, comparing each step's actor on the way (``rows`` are the states passed) and all at the end.
 

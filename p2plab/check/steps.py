@@ -90,6 +90,7 @@ class Columns:
         self.at_setup = cells
         self.of: dict[CellName, int] = {}
         self.values: list[dict[Any, int]] = [{value: 0} for value in locals_] + [{}]
+        self._frozen: dict[int, list[Any]] = {}  #: by column, the values by number, as far as somebody asked
 
     def __len__(self) -> int:
         return len(self.values)
@@ -98,6 +99,13 @@ class Columns:
         """The number of a value of a column; a new one if it was never met."""
         values = self.values[column]
         return values.setdefault(frozen, len(values))
+
+    def frozen(self, column: int, number: int) -> Any:
+        """The value of a column that has that number."""
+        values = self._frozen.setdefault(column, [])
+        if number >= len(values):
+            values += list(self.values[column])[len(values) :]
+        return values[number]
 
     def known(self, cell: CellName, frozen: Any) -> int | None:
         """The number of a cell's value, or None if it was never met."""
@@ -126,6 +134,7 @@ class StepTable:
         self.roots: list[dict[int, Node | Leaf]] = [{} for _ in columns.actors]
         self.events: list[Events] = []
         self.version = 0  #: goes up whenever a tree changes
+        self.versions = [0] * len(columns.actors)  #: the same for each actor's trees
         self._readings: list[dict[int, list[Reading]]] = [{} for _ in columns.actors]
         self._events: dict[Events, int] = {}
 
@@ -140,12 +149,12 @@ class StepTable:
         """Remember a step. :exc:`NotDeterministic` if the same reads led elsewhere before."""
         self._readings[actor].setdefault(local, []).append(reading)
         self._insert(actor, local, reading)
-        self.version += 1
+        self._changed(actor)
 
     def gone(self, actor: int, local: int) -> None:
         """An actor with this local configuration never steps again."""
         self.roots[actor][local] = GONE
-        self.version += 1
+        self._changed(actor)
 
     def number_of(self, events: Events) -> int:
         """The number of what a step told."""
@@ -156,13 +165,17 @@ class StepTable:
 
     def ask_for(self, cells: set[CellName]) -> None:
         """Some cells became columns: ask for them wherever a step read them, and write them wherever one wrote."""
-        self.version += 1
         for actor, by_local in enumerate(self._readings):
             for local, readings in by_local.items():
                 if any(not cells.isdisjoint(reading.touched) for reading in readings):
+                    self._changed(actor)
                     del self.roots[actor][local]
                     for reading in readings:
                         self._insert(actor, local, reading)
+
+    def _changed(self, actor: int) -> None:
+        self.version += 1
+        self.versions[actor] = self.version
 
     def _insert(self, actor: int, local: int, reading: Reading) -> None:
         holder: dict[int, Node | Leaf] = self.roots[actor]

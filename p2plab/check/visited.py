@@ -39,9 +39,8 @@ class Visited:
 
     def room_for(self, value: int) -> None:
         """Room for value numbers up to that one."""
-        for kind in (np.uint16, np.uint32):
-            if value > np.iinfo(self.rows.dtype).max:
-                self.rows = self.rows.astype(kind)
+        while value >> 8 * self.rows.dtype.itemsize:
+            self.rows = self.rows.astype(np.uint16 if self.rows.dtype == np.uint8 else np.uint32)
 
     def larger_values(self) -> None:
         """Room for value numbers above 65535."""

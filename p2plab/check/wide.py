@@ -138,9 +138,9 @@ class WideGraph:
 
     def _tree(self, actor: int) -> FlatTree:
         tree = self._trees[actor]
-        if tree is None or self._tree_versions[actor] != self.table.version:
+        if tree is None or self._tree_versions[actor] != self.table.versions[actor]:
             tree = self._trees[actor] = FlatTree(self.table, actor, self._leaves)
-            self._tree_versions[actor] = self.table.version
+            self._tree_versions[actor] = self.table.versions[actor]
         return tree
 
     def _record(self, states: Ints, state: int, actor: int) -> None:

@@ -95,6 +95,12 @@ class Worlds:
         if (column, value) not in self._values:
             self._values[column, value] = _portable_or_not(live)
 
+    def note_image(self, column: int, value: int, there: int, image: int, rename: Callable[[str], str]) -> None:
+        """As :meth:`note_value`, for what a value of one column becomes in another when names are replaced."""
+        known = self._values.get((column, value), _CannotBePutBack)
+        if known is not _CannotBePutBack:
+            self._values.setdefault((there, image), _renamed(known, rename))
+
     def replay(self, row: Row, path: Sequence[str], only: str = "", rows: Sequence[Row] = ()) -> QuietWorld:
         """A new world run along a path, and compared: at its end (one actor ``only``, or all) and with ``rows`` on the way.
 
@@ -197,6 +203,21 @@ def _portable(value: Any) -> Any:
     if kind is types.FunctionType and value.__closure__ is None and value.__defaults__ is None:
         return value
     raise _CannotBePutBack
+
+
+def _renamed(portable: Any, rename: Callable[[str], str]) -> Any:
+    kind = type(portable)
+    if kind is str:
+        return rename(portable)
+    if kind is _Named:
+        return _Named(rename(portable.name))
+    if kind is _Content:
+        return _Content(portable.kind, _renamed(portable.items, rename))
+    if kind is tuple:
+        return tuple(_renamed(item, rename) for item in portable)
+    if kind is frozenset:
+        return frozenset(_renamed(item, rename) for item in portable)
+    return portable
 
 
 def _live(portable: Any, objects: dict[str, Tracked], present: Any = None) -> Any:
