@@ -125,9 +125,7 @@ class Bar(Tracked):
     def mapping(self, buffer: Buffer, slot: Slot):  # type: ignore[no-untyped-def]
         async def map() -> None:
             while True:
-                await wait_event(
-                    lambda: self.doing == NOTHING and buffer.slot is None and self.is_free(slot), "mmap"
-                )
+                await wait_event(lambda: self.doing == NOTHING and buffer.slot is None and self.is_free(slot), "mmap")
                 buffer.slot = slot
 
         return map

@@ -85,6 +85,7 @@ class Folds:
     """The rules of a search and every combination of their memories met so far, numbered; 0 is before anything."""
 
     def __init__(self, rules: Sequence[type[Rule]]) -> None:
+        self.kinds = tuple(rules)
         self.rules: list[Rule] = [rule() for rule in watched(rules)]
         self.exercised: set[str] = set()
         self._memories: list[list[Rule]] = [[rule] for rule in self.rules]
@@ -126,6 +127,17 @@ class Folds:
             vars(rule).update({name: _renamed(value, rename) for name, value in vars(rule).items()})
             memories.append(self._number(number, rule))
         return self._combine(tuple(memories))
+
+    def anew(self) -> Folds:
+        """The same rules, which remember nothing yet: events are numbered otherwise in another table of steps."""
+        new = Folds(self.kinds)
+        new.exercised = self.exercised
+        return new
+
+    def adopted(self, other: Folds, combination: int) -> int:
+        """The number here of what the same rules remember elsewhere."""
+        memories = enumerate(other.together[combination])
+        return self._combine(tuple(self._number(rule, other._memories[rule][memory]) for rule, memory in memories))
 
     def _number(self, number: int, rule: Rule) -> int:
         known = self._numbers[number].setdefault(frozen(rule), len(self._memories[number]))

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from p2plab.check.graph import NOWHERE, StateGraph
 
+if TYPE_CHECKING:
+    from p2plab.check.wide import WideGraph
 
-def count_orders(graph: StateGraph) -> int | None:
-    """The number of different orders from the start to rest; None if a loop makes them endless."""
+#: Orders are counted in graphs with up to so many possible steps: it takes some 50 bytes for each.
+MOST_COUNTED = 20_000_000
+
+
+def count_orders(graph: StateGraph | WideGraph) -> int | None:
+    """The number of different orders from the start to rest; None if a loop makes them endless, or the graph is huge."""
+    if not isinstance(graph, StateGraph):
+        from p2plab.check.orders import count_orders as in_arrays
+
+        many = len(graph)
+        return in_arrays(graph.successors[:many]) if many * len(graph.actors) <= MOST_COUNTED else None
     order = _children_first(graph)
     if order is None:
         return None

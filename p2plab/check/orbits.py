@@ -58,33 +58,37 @@ class Column:
         self.kind, self.owners = kind, owners
         self.templates: list[int] = []
         self.refs: list[Refs] = []
+        self.labels: list[tuple[int, ...]] = []
         self.number_of: dict[int, int] = {}  #: common number -> value
         self._own: list[int] = []
-        self._arrays: tuple[int, tuple[Ints, Ints, Ints]] = (-1, (np.zeros(0),) * 3)
+        self._arrays: tuple[int, tuple[Ints, Ints, Ints, Ints]] = (-1, (np.zeros(0),) * 4)
 
     def __len__(self) -> int:
         return len(self.templates)
 
-    def learn(self, template: Any, refs: Refs) -> None:
+    def learn(self, template: Any, refs: Refs, labels: tuple[int, ...]) -> None:
         """The next value."""
         number = self.kind.templates.setdefault(template, len(self.kind.templates))
         self.number_of[self.kind.value(number, refs)] = len(self.templates)
         self.templates.append(number)
         self.refs.append(refs)
+        self.labels.append(labels)
         self._own.append(self.kind.value(number, tuple(-1 if ref in self.owners else ref for ref in refs)))
 
-    def arrays(self, members: int) -> tuple[Ints, Ints, Ints]:
-        """For each value: colour, colour with the members in it told apart, and these (``members`` where there is none)."""
+    def arrays(self, members: int) -> tuple[Ints, Ints, Ints, Ints]:
+        """For each value: colour, colour with the members in it told apart, these (``members`` for nobody), their labels."""
         if self._arrays[0] != len(self):
             refs = np.full((len(self), max(map(len, self.refs[1:]), default=0)), members, np.int64)
+            labels = np.zeros(refs.shape, np.uint64)
             for value, some in enumerate(self.refs):
                 if value:
                     refs[value, : len(some)] = some
+                    labels[value, : len(some)] = np.array(self.labels[value], np.uint64) + np.uint64(1)
             base = self.kind.number << 40
             colours = _mixed(np.array(self.templates, np.uint64) + np.uint64(base + 1))
             own = _mixed(np.array(self._own, np.uint64) + np.uint64(base + 1))
             colours[0] = own[0] = 0
-            self._arrays = len(self), (colours, own, refs)
+            self._arrays = len(self), (colours, own, refs, labels)
         return self._arrays[1]
 
 
@@ -120,7 +124,8 @@ class Orbits:
         """Take apart the values of a column that are new."""
         known = self.columns[column]
         for value in range(len(known), values):
-            known.learn(*self.symmetry.taken_apart(self.value_of(column, value)))
+            frozen = self.value_of(column, value)
+            known.learn(*self.symmetry.taken_apart(frozen), self.symmetry.labels(frozen))
 
     def image(self, row: tuple[int, ...], places: Permutation) -> tuple[int, ...]:
         """One state with others in the members' places."""
@@ -168,7 +173,7 @@ class Orbits:
         lines = np.arange(len(rows))
         for at in active:
             column = self.columns[at]
-            _, exact, refs = column.arrays(members)
+            _, exact, refs, _ = column.arrays(members)
             values = rows[:, at]
             for owner in column.owners:
                 own[:, owner] += exact[values]
@@ -187,18 +192,18 @@ class Orbits:
             new = _mixed(wide)
             for at in active:
                 column = self.columns[at]
-                shades, _, refs = column.arrays(members)
+                shades, _, refs, labels = column.arrays(members)
                 values = rows[:, at]
                 shade = shades[values]
                 around = shade.copy()
                 for owner in column.owners:
                     around += colours[:, owner]
                 for place in range(refs.shape[1]):
-                    ref = refs[values, place]
-                    given = _mixed(wide[lines, ref] + np.uint64(place + 1))
+                    ref, label = refs[values, place], labels[values, place]
+                    given = _mixed(wide[lines, ref] + label)
                     given[ref == members] = 0
                     shade += given
-                    new[lines, ref] += _mixed(around + np.uint64((place + 1) << 8))  # for nobody: a column never read
+                    new[lines, ref] += _mixed(around + (label << np.uint64(8)))  # for nobody: a column never read
                 for place, owner in enumerate(column.owners):
                     taken = _mixed(shade + np.uint64((place + 1) << 16))
                     taken[values == 0] = 0

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from p2plab.check.confirm import ONLY_HERE
-from p2plab.check.verdict import Effort, Incomplete, Pass, Shrunk, Verdict, Violation
+from p2plab.check.verdict import Effort, Incomplete, Orbits, Pass, Shrunk, Verdict, Violation
 from p2plab.core.events import to_json
 from p2plab.core.run import Run
 from p2plab.core.token import token_of
@@ -47,7 +47,15 @@ def headline(answer: Verdict) -> str:
     if not answer.complete:
         return f"{answer.scene} holds in every order with at most {answer.bound} switches; others not tried ({what})"
     orders = f": {_count(answer.orders, 'order', 'orders')}" if answer.orders is not None else ""
-    return f"{answer.scene} HOLDS in every order of events{orders} ({what})"
+    return f"{answer.scene} HOLDS in every order of events{orders} ({what}{_by_symmetry(answer.orbits)})"
+
+
+def _by_symmetry(orbits: Orbits | None) -> str:
+    """``, by symmetry of 3 Importer: 120 orbits``, or nothing."""
+    if orbits is None:
+        return ""
+    members = ", ".join(f"{many} {kind}" for kind, many in orbits.members)
+    return f", by symmetry of {members}: {_count(orbits.count, 'orbit', 'orbits')}"
 
 
 def effort(done: Effort) -> str:
@@ -163,7 +171,9 @@ def as_json(answer: Verdict) -> dict[str, Any]:
     }
     if isinstance(answer, Pass):
         orders = None if answer.orders is None else str(answer.orders)  # too large for a reader's double
-        more = {"complete": answer.complete, "bound": answer.bound, "orders": orders}
+        more: dict[str, Any] = {"complete": answer.complete, "bound": answer.bound, "orders": orders}
+        if answer.orbits is not None:
+            more["orbits"] = {"count": answer.orbits.count, "members": dict(answer.orbits.members)}
         return common | more | {"not_tested": list(answer.not_tested)}
     if isinstance(answer, Incomplete):
         return common | {"why": answer.why, "switches_tried": answer.switches}

@@ -13,14 +13,14 @@ from p2plab.check.drivers import cast
 from p2plab.check.folds import Folds, watched
 from p2plab.check.freeze import Unfreezable
 from p2plab.check.graph import StateGraph
-from p2plab.check.layers import Layers
 from p2plab.check.liveness import count_orders, lap, restless
 from p2plab.check.plain import Plain
 from p2plab.check.quiet import QuietWorld, maker
 from p2plab.check.recorder import Recorder
 from p2plab.check.silence import silence
+from p2plab.check.stages import Stages
 from p2plab.check.steps import NotDeterministic
-from p2plab.check.verdict import Effort, Incomplete, Pass, Verdict, Violation, switches_of
+from p2plab.check.verdict import Effort, Incomplete, Orbits, Pass, Verdict, Violation, switches_of
 from p2plab.check.watchdog import STEP_SECONDS, StepTooLong, Watchdog, where
 from p2plab.core.errors import BadInput, P2PError
 from p2plab.core.events import Event
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from p2plab.check.widesearch import WideSearch
 
 #: States after which a search is one for arrays: numpy is imported only then.
-SMALL = 4_000
+SMALL = 10_000
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,12 @@ class Search:
         states: int = 3_000_000,
         must_reach: Sequence[str] = (),
         step_seconds: float = STEP_SECONDS,
+        symmetry: bool = True,
     ) -> None:
         """:exc:`BadInput` for a class, knob, rule, kind of event or number that cannot be used.
 
-        ``bound``: switches; ``budget``: seconds; ``states``: at most so many; ``must_reach``: kinds of event.
+        ``bound``: switches; ``budget``: seconds; ``states``: at most so many; ``must_reach``: kinds of event;
+        ``symmetry``: whether actors that are interchangeable are searched once.
         """
         self.scene = cast(scene, importer, exporter)
         self.knobs = self.scene.settings(knobs or {})
@@ -80,9 +82,8 @@ class Search:
         self._dog = Watchdog(step_seconds)
         self._before = 0.0  #: seconds of earlier slices
         self._began: float | None = None  #: when the slice that runs began
-        self._layers: Layers | None = None
-        self._small = SMALL
-        self._wide: WideSearch | None = None
+        self._symmetry = symmetry
+        self._stages: Stages | None = None
         self._plain: Plain | None = None
         self._why_plain = ""
         self._classes = tuple(given for given in (importer, exporter) if given is not None)
@@ -120,7 +121,7 @@ class Search:
     def progress(self) -> Progress:
         """How far it is."""
         effort = self._effort()
-        search = self._plain or self._wide or self._layers
+        search = self._plain or (self._stages.current if self._stages is not None else None)
         rate = effort.states / effort.seconds if effort.seconds else 0.0
         frontier, switches = (search.frontier, search.switches) if search is not None else (0, 0)
         return Progress(effort.states, rate, frontier, switches, effort.seconds)
@@ -128,12 +129,12 @@ class Search:
     @property
     def graph(self) -> StateGraph | None:
         """The states met so far; None before the first slice."""
-        return self._layers.graph if self._layers is not None else None
+        return self._stages.layers.graph if self._stages is not None else None
 
     @property
     def wide(self) -> WideSearch | None:
         """The search in arrays, once the search has grown to be one."""
-        return self._wide
+        return self._stages.wide if self._stages is not None else None
 
     @property
     def exact(self) -> bool:
@@ -146,36 +147,20 @@ class Search:
         if self._plain is not None:
             self._plain_slice(self._plain, seconds)
             return
-        if self._layers is None:
+        if self._stages is None:
             self._folds = Folds([RULES[name] for name in self.rules])
             graph = StateGraph(self._recorder(), self._folds)
-            self._layers = Layers(graph, self.bound)
-        if self._wide is None:
-            self._layers.advance(seconds, states=min(self._small, self.most_states))
-            self._judge(self._layers, self._layers.found[0] if self._layers.found else None)
-        else:
-            self._wide.advance(seconds, self.most_states)
-            self._judge(self._wide, self._wide.found)
-        if self.verdict is None and self._effort().states > self.most_states:
-            self.verdict = self._incomplete(f"there are more than {self.most_states} states")
-        elif self.verdict is None and self._wide is None and self._layers.graph.expanded >= self._small:
-            self._grow(self._layers.graph)
-
-    def _judge(self, search: Layers | WideSearch, found: tuple[int, int, tuple[str, ...]] | None) -> None:
-        if found is not None:
-            switches, goal, schedule = found
-            broken = search.graph.goals[goal].broken
+            self._stages = Stages(graph, self.bound, self.most_states, SMALL, self._symmetry)
+        stages = self._stages
+        stages.advance(seconds)
+        if stages.found is not None:
+            switches, goal, schedule = stages.found
+            broken = stages.graph.goals[goal].broken
             self._show(broken.rule, broken.what, switches, schedule)
-        elif search.done:
-            self._nothing_broke(search.graph, search.complete, search.switches)
-
-    def _grow(self, graph: StateGraph) -> None:
-        try:
-            from p2plab.check.widesearch import WideSearch
-        except ImportError:  # in a browser there may be no numpy: the small search goes on by itself
-            self._small = self.most_states
-            return
-        self._wide = WideSearch(graph, self.bound)
+        elif stages.current.done:
+            self._nothing_broke(stages.graph, stages.current.complete, stages.current.switches)
+        if self.verdict is None and len(stages.graph) > self.most_states:
+            self.verdict = self._incomplete(f"there are more than {self.most_states} states")
 
     def _recorder(self) -> Recorder:
         try:
@@ -210,15 +195,19 @@ class Search:
             run = Run(self.scene, self.knobs).driven(straight)
             self._violation("must-reach", never[0], f"no order of events ever reaches {never[0]}", run)
         elif not complete or not self._never_rests(graph):
-            orders = count_orders(graph) if complete and isinstance(graph, StateGraph) else None
+            orders = count_orders(graph) if complete else None
             tested = {*self._folds.exercised, NoDeadlock.name}
             idle = tuple(name for name in self.rules if name not in tested)
-            self.verdict = Pass(self.scene.name, self.bound, complete, orders, idle, self._effort())
+            orbits = _orbits_of(graph)
+            self.verdict = Pass(self.scene.name, self.bound, complete, orders, idle, self._effort(), orbits)
 
     def _never_rests(self, graph: StateGraph | WideGraph) -> bool:
         state = restless(graph) if isinstance(graph, StateGraph) else graph.restless()
         if state is None:
             return False
+        if self._stages is not None and self._stages.symmetric is not None:
+            self._stages.without_symmetry("some order never comes to rest, and its loop is looked for")
+            return True
         there, around = lap(graph, state)
         run = Run(self.scene, self.knobs, (*graph.path(state), *there, *around))
         if run.at(len(run)).state() != run.at(len(run) - len(around)).state():
@@ -269,7 +258,7 @@ class Search:
     def _incomplete(self, why: str) -> Incomplete:
         if self._why_plain:
             why = f"{why} (every run was replayed, because {self._why_plain})"
-        search = self._plain or self._wide or self._layers
+        search = self._plain or (self._stages.current if self._stages is not None else None)
         tried = search.switches - 1 if search is not None else -1
         return Incomplete(self.scene.name, why, tried if tried >= 0 else None, self._effort())
 
@@ -280,13 +269,19 @@ class Search:
     def _effort(self) -> Effort:
         if self._plain is not None:
             return Effort(self._plain.runs, 0, self._seconds, self._plain.runs)
-        graph = self.graph
-        if graph is None:
+        if self._stages is None:
             return Effort(seconds=self._seconds)
-        if self._wide is not None:
-            wide = self._wide.graph
-            return Effort(len(wide), wide.transitions, self._seconds, wide.recorder.misses)
-        return Effort(len(graph), graph.transitions, self._seconds, graph.recorder.misses)
+        graph = self._stages.graph
+        return Effort(self._stages.states, graph.transitions, self._seconds, graph.recorder.misses)
+
+
+def _orbits_of(graph: StateGraph | WideGraph) -> Orbits | None:
+    """What a search by symmetry took for interchangeable, as the answer says it; None for any other search."""
+    symmetry = getattr(graph, "symmetry", None)
+    if symmetry is None:
+        return None
+    members = tuple((kind.title, len(kind.members)) for kind in symmetry.classes)
+    return Orbits(len(graph), members, graph.compared)  # type: ignore[union-attr]
 
 
 def _told(graph: StateGraph | WideGraph, kind: str) -> bool:

@@ -1,8 +1,8 @@
 """A wide graph with one state for each orbit: who is interchangeable is searched once, whoever it is.
 
-Nothing is believed: every step of driver code that the search needs is run a second time, in a world in which members
-have changed places at random, and must do the same there with the names exchanged. The first one that does not ends the
-search by symmetry, and an ordinary one takes its place.
+Nothing is believed: every step of driver code that the search needs is run again where members have changed places, two
+by two or at random, and must do the same there with the names exchanged. The first one that does not ends the search by
+symmetry, and an ordinary one takes its place.
 """
 
 from __future__ import annotations
@@ -15,23 +15,26 @@ import numpy as np
 import numpy.typing as npt
 
 from p2plab.check.freeze import CellName, Unfreezable
-from p2plab.check.graph import StateGraph
+from p2plab.check.graph import NOWHERE, StateGraph
 from p2plab.check.orbits import Orbits
+from p2plab.check.recorder import Recorder
 from p2plab.check.steps import Leaf, NotDeterministic, Row
-from p2plab.check.symmetry import NotSymmetric, Permutation, Symmetry, symmetry_of
+from p2plab.check.symmetry import NotSymmetric, Permutation, Symmetry
 from p2plab.check.wide import WideGraph
 
 Ints = npt.NDArray[Any]
 
-#: Orbits may be this large: their sizes are added up in 64 bits.
-MOST_PERMUTATIONS = 1 << 40
+
+#: Comparisons up to which each step is run after every swap of two members; after that with one arrangement by chance.
+THOROUGHLY = 2_000
 
 
 class SymmetricGraph(WideGraph):
     """The graph of orbits. ``full`` is how many states they stand for. :exc:`NotSymmetric` may come out of any method."""
 
     def __init__(self, small: StateGraph, symmetry: Symmetry, ordered: frozenset[CellName], seed: int = 1) -> None:
-        super().__init__(small, seed)
+        # With a table of its own: a step that is known already would not be run, and so not compared.
+        super().__init__(StateGraph(Recorder(small.recorder.make, small.recorder.dog), small.folds.anew()), seed)
         self.symmetry, self._ordered = symmetry, ordered
         self.full = 1
         self.compared = 0  #: steps that were run in two places
@@ -40,7 +43,7 @@ class SymmetricGraph(WideGraph):
         self._orbits = Orbits(symmetry, self._value, self._image_of)
         self._actor_number = {name: number for number, name in enumerate(self.actors)}
         self._met = (0, 0, 0)
-        self._learn()
+        self.learn()
 
     def path(self, state: int) -> list[str]:
         """Choices that lead to a state: what was done, by those who are in the members' places at the end."""
@@ -62,14 +65,24 @@ class SymmetricGraph(WideGraph):
             rows.append(self._orbits.image(self.row(state), later))
         return rows[::-1]
 
+    def representatives(self, rows: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+        """As :meth:`Orbits.representatives`."""
+        return self._orbits.representatives(rows, self.visited.weights)
+
+    def enabled_at(self, state: int) -> int:
+        """How many steps can be taken in a state that was expanded."""
+        return int((self.successors[state] != NOWHERE).sum())
+
     # -- one state an orbit -----------------------------------------------------------------------------------------
 
     def _arrive(self, rows: Ints, hashes: Ints, origins: Ints) -> None:
+        if not len(rows):
+            return
         _, first, back = np.unique(hashes, return_index=True, return_inverse=True)
-        self._learn()
+        self.learn()
         width = len(self.columns)
-        images, image_hashes, places, sizes = self._orbits.representatives(rows[first, :width], self.visited.weights)
-        self._learn()
+        images, image_hashes, places, sizes = self.representatives(rows[first, :width])
+        self.learn()
         self._room_for_values()
         padded = np.zeros((len(images), self.visited.rows.shape[1]), self.visited.rows.dtype)
         padded[:, : images.shape[1]] = images
@@ -87,7 +100,7 @@ class SymmetricGraph(WideGraph):
             more = np.zeros((len(self.came_from) - len(self._places), len(self.symmetry)), np.int8)
             self._places = np.concatenate([self._places, more])
 
-    def _learn(self) -> None:
+    def learn(self) -> None:
         """Make columns and values known to the orbits; a cell that changes has those that correspond to it beside it."""
         met = (len(self.columns), len(self.small.folds), sum(map(len, self.columns.values)))
         if met == self._met:
@@ -152,30 +165,34 @@ class SymmetricGraph(WideGraph):
     def _record(self, states: Ints, state: int, actor: int) -> None:
         row = self.row(state)
         if self.table.look_up(row, actor) is None:
-            super()._record(states, state, actor)
-            self._learn()
-            self._compare(state, actor)
-            self._learn()
+            try:
+                super()._record(states, state, actor)
+            except (NotDeterministic, Unfreezable) as error:  # or not that either: an ordinary search will say so
+                raise NotSymmetric(str(error)) from None
+            self.learn()
+            if self.compared < THOROUGHLY:
+                for places in self.symmetry.swaps():
+                    self._compare(state, actor, places)
+            self._compare(state, actor, self.symmetry.shuffled(self._random.random))
             self._room_for_values()
             if self.visited.rows.shape[1] != self._here.shape[1] or self.visited.rows.dtype != self._here.dtype:
                 self._here = self.visited.rows[states]
 
-    def _compare(self, state: int, actor: int) -> None:
-        places = self.symmetry.shuffled(self._random.random)
+    def _compare(self, state: int, actor: int, places: Permutation) -> None:
         row = self.row(state)
         other = self._orbits.image(row, places)
         there = self._actor_number[self.symmetry.renamed(self.actors[actor], places)]
         one, its = self._leaf(row, actor, lambda: self.path(state)), None
         try:
-            its = self._leaf(
-                other, there, lambda: [self.symmetry.renamed(name, places) for name in self.path(state)]
-            )
+            its = self._leaf(other, there, lambda: [self.symmetry.renamed(name, places) for name in self.path(state)])
         except (NotDeterministic, Unfreezable) as error:
             raise NotSymmetric(str(error)) from None
-        self._learn()
+        self.learn()
         self.compared += 1
         if not self._correspond(one, row, its, other, places):
-            raise NotSymmetric(f"{self.actors[there]} does not do at its place what {self.actors[actor]} does: {one.label}")
+            raise NotSymmetric(
+                f"{self.actors[there]} does not do at its place what {self.actors[actor]} does: {one.label}"
+            )
 
     def _leaf(self, row: Row, actor: int, path: Callable[[], list[str]]) -> Leaf:
         leaf = None
@@ -236,19 +253,3 @@ class SymmetricSearch:
     def advance(self, seconds: float, states: int) -> None:
         """Go on for about that long, up to that many orbits. :exc:`NotSymmetric`."""
         self._breadth.advance(seconds, states)
-
-
-def interchangeable(small: StateGraph) -> tuple[Symmetry, frozenset[CellName]] | None:
-    """The symmetry of the scene that a graph is about, as far as it was set up; None if there is none worth using."""
-    columns = small.columns
-    world = small.recorder.make()
-    if small.rows[0][columns.rules] and not _names_nobody(small):
-        return None
-    actors = {name: columns.frozen(number, 0) for number, name in enumerate(columns.actors)}
-    found = symmetry_of(world.objects, columns.at_setup, actors)
-    return found if found is not None and 1 < found[0].order <= MOST_PERMUTATIONS else None
-
-
-def _names_nobody(small: StateGraph) -> bool:
-    return not any(name in repr(small.folds.frozen(small.rows[0][small.columns.rules])) for name in small.actors)
-

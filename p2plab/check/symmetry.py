@@ -16,11 +16,17 @@ from math import factorial, prod
 from typing import Any
 
 from p2plab.check.freeze import CellName
+from p2plab.check.graph import StateGraph
 from p2plab.core.tracked import Tracked, name_of
 
 #: For each member, by number, the member that takes its place.
 Permutation = tuple[int, ...]
 Refs = tuple[int, ...]
+
+#: Orbits may be this large: their sizes are added up in 64 bits.
+MOST_PERMUTATIONS = 1 << 40
+#: Of larger crowds of equal objects nobody asks who is interchangeable.
+MOST_MEMBERS = 24
 
 _TEXT, _SET = "\0text", "\0set"
 
@@ -98,7 +104,13 @@ class Symmetry:
     def taken_apart(self, value: Any) -> tuple[Any, Refs]:
         """A frozen value as a template, and the members named in it, in order."""
         refs: list[int] = []
-        return self._template(value, refs), tuple(refs)
+        return self._template(value, refs, []), tuple(refs)
+
+    def labels(self, value: Any) -> tuple[int, ...]:
+        """For each member named in a value the place in which it is: the same for parts of a set that are alike."""
+        labels: list[int] = []
+        self._template(value, [], labels)
+        return tuple(labels)
 
     def put_together(self, template: Any, refs: Iterable[int]) -> Any:
         """The reverse."""
@@ -129,20 +141,29 @@ class Symmetry:
         self._pattern = re.compile(rf"(?<!\w)(?:{pattern})(?!\w)") if words else None
         self._texts: dict[str, tuple[Any, Refs]] = {}
 
-    def _template(self, value: Any, refs: list[int]) -> Any:
+    def _template(self, value: Any, refs: list[int], labels: list[int]) -> Any:
         kind = type(value)
         if kind is str:
             template, found = self._texts.get(value) or self._text(value)
+            labels += range(len(refs), len(refs) + len(found))
             refs += found
             return template
         if kind is tuple:
-            return tuple([self._template(item, refs) for item in value])
+            return tuple([self._template(item, refs, labels) for item in value])
         if kind is frozenset:
-            parts = sorted((self.taken_apart(item) for item in value), key=lambda part: (repr(part[0]), part[1]))
-            for _, found in parts:
-                refs += found
-            return (_SET, *(template for template, _ in parts))
+            parts = sorted(map(self._part, value), key=lambda part: (repr(part[0]), part[1]))
+            first, before = len(refs), None
+            for template, named, places in parts:
+                first, before = (len(refs), template) if template != before else (first, before)
+                refs += named
+                labels += [first + place for place in places]
+            return (_SET, *(template for template, _, _ in parts))
         return value
+
+    def _part(self, value: Any) -> tuple[Any, list[int], list[int]]:
+        refs: list[int] = []
+        labels: list[int] = []
+        return self._template(value, refs, labels), refs, labels
 
     def _text(self, text: str) -> tuple[Any, Refs]:
         pieces: list[Any] = []
@@ -180,20 +201,38 @@ class Symmetry:
 # -- finding members ------------------------------------------------------------------------------------------------------
 
 
-def symmetry_of(
-    objects: Sequence[Tracked], cells: Mapping[CellName, Any], actors: Mapping[str, Any]
-) -> tuple[Symmetry, frozenset[CellName]] | None:
-    """The symmetry of a scene after set-up, or None; with the cells whose order alone differs between members' places.
+def interchangeable(small: StateGraph) -> Iterator[tuple[Symmetry, frozenset[CellName]]]:
+    """The symmetries of the scene that a graph is about, as far as it was set up: all classes together, then each alone.
 
-    ``cells`` and ``actors``: all cells, and what each actor is about to do, frozen.
+    With each, the cells in which its members are named in an order.
     """
+    columns, folds = small.columns, small.folds
+    cells, actors = columns.at_setup, {name: columns.frozen(number, 0) for number, name in enumerate(columns.actors)}
+    classes = classes_of(small.recorder.make().objects, cells, actors)
+    for some in (classes, *([one] for one in classes if len(classes) > 1)):
+        symmetry = Symmetry(some, actors)
+        ordered = _unchanged(symmetry, cells, actors)
+        told = symmetry.taken_apart(folds.frozen(small.rows[0][columns.rules]))[1]  # by set-up, to the rules
+        if some and ordered is not None and not told and symmetry.order <= MOST_PERMUTATIONS:
+            yield symmetry, ordered
+
+
+def classes_of(objects: Sequence[Tracked], cells: Mapping[CellName, Any], actors: Mapping[str, Any]) -> list[Class]:
+    """Who is set up so that it could change places. ``cells`` and ``actors``: all of them, frozen."""
     by_object: dict[str, dict[str, Any]] = {name_of(thing): {} for thing in objects}
     for (name, attribute), value in cells.items():
         by_object[name][attribute] = value
-    kinds: dict[str, list[str]] = {}
+    kinds: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
     for thing in objects:
-        kinds.setdefault(type(thing).__qualname__, []).append(name_of(thing))
-    candidates = [found for kind, names in kinds.items() for found in _alike(kind, names, by_object)]
+        name = name_of(thing)
+        looks = tuple(sorted((cell, _look(value)) for cell, value in by_object[name].items()))
+        kinds.setdefault((type(thing).__qualname__, looks), []).append(name)
+    candidates = [
+        found
+        for (kind, _), names in kinds.items()
+        if 1 < len(names) <= MOST_MEMBERS
+        for found in _alike(kind, names, by_object)
+    ]
     accepted: list[Class] = []
     used: set[str] = set()
     for candidate in sorted(candidates, key=lambda found: -len(found.members[0])):
@@ -201,11 +240,12 @@ def symmetry_of(
         if used.isdisjoint(names) and _unchanged(Symmetry([candidate], actors), cells, actors) is not None:
             accepted.append(candidate)
             used |= names
-    if not accepted:
-        return None
-    symmetry = Symmetry(accepted, actors)
-    ordered = _unchanged(symmetry, cells, actors)
-    return None if ordered is None else (symmetry, ordered)
+    return accepted
+
+
+def _look(value: Any) -> str:
+    """What of a value is the same for all members: a number itself, of names only that they are names."""
+    return type(value).__name__ if type(value) in (str, tuple, frozenset) else repr(value)
 
 
 def _alike(kind: str, names: Sequence[str], by_object: Mapping[str, Mapping[str, Any]]) -> list[Class]:
@@ -264,11 +304,14 @@ class _Swap:
         if type(one) is str and one != other:
             if one not in self.to and other not in self.to:
                 self._note(one, other)
-            return self.to.get(one) == other
-        return bool(one == other)
+            one, other = self.to.get(one), other
+        equal: bool = one == other
+        return equal
 
 
-def _unchanged(symmetry: Symmetry, cells: Mapping[CellName, Any], actors: Mapping[str, Any]) -> frozenset[CellName] | None:
+def _unchanged(
+    symmetry: Symmetry, cells: Mapping[CellName, Any], actors: Mapping[str, Any]
+) -> frozenset[CellName] | None:
     """The cells in which an order differs after a swap, if nothing else does; None if something does."""
     ordered: set[CellName] = set()
     try:
@@ -290,7 +333,7 @@ def _unchanged(symmetry: Symmetry, cells: Mapping[CellName, Any], actors: Mappin
 def _loose(symmetry: Symmetry, value: Any) -> Any:
     """A value without the order in which it names members."""
     if type(value) is tuple and symmetry.taken_apart(value)[1]:
-        return tuple(sorted((repr(_loose(symmetry, item)) for item in value)))
+        return tuple(sorted(repr(_loose(symmetry, item)) for item in value))
     return value
 
 

@@ -21,10 +21,24 @@ class Effort:
 
 
 @dataclass(frozen=True)
+class Orbits:
+    """How a search by symmetry was done: states that differ only in who is in whose place were searched once.
+
+    ``members``: each kind of object that is interchangeable, and how many there are. ``compared``: the steps that were
+    run a second time with members in other places, and did the same.
+    """
+
+    count: int
+    members: tuple[tuple[str, int], ...]
+    compared: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
 class Pass:
     """No order breaks a promise: of all orders if ``complete``, else of those with at most ``bound`` switches.
 
-    ``orders`` is how many orders there are (None: not counted, or endless because of loops).
+    ``orders`` is how many orders there are (None: not counted, or endless because of loops). ``orbits`` says that, and
+    how, it was searched by symmetry; ``effort`` then has all states that the orbits stand for.
     """
 
     scene: str
@@ -33,6 +47,7 @@ class Pass:
     orders: int | None
     not_tested: tuple[str, ...]
     effort: Effort = field(compare=False)
+    orbits: Orbits | None = None
 
 
 @dataclass(frozen=True)

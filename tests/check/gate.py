@@ -1,5 +1,7 @@
 """The soundness gate: two searches of one program must agree on states, transitions, broken promises and rest."""
 
+import numpy as np
+
 from p2plab.check.folds import Folds, watched
 from p2plab.check.graph import StateGraph
 from p2plab.check.layers import Layers
@@ -7,8 +9,11 @@ from p2plab.check.naive import Explored, explore
 from p2plab.check.quiet import maker
 from p2plab.check.recorder import Recorder
 from p2plab.check.steps import ABSENT
+from p2plab.check.symmetric import SymmetricGraph
+from p2plab.check.symmetry import NotSymmetric, interchangeable
 from p2plab.check.watchdog import Watchdog
 from p2plab.check.wide import WideGraph
+from p2plab.check.widelayers import Breadth
 from p2plab.rules.health import LockOrderKept, NoCrash
 from tests.check.programs import NeverTwice
 
@@ -61,4 +66,68 @@ def difference(one: Explored, other: Explored) -> str:
         if a != b:
             counts = f"{len(a)} and {len(b)}, of which {len(a & b)} in common" if isinstance(a, set) else f"{a} and {b}"
             return f"{name}: {counts}"
+    return ""
+
+
+def by_symmetry(build, rules=RULES, limit=2_000) -> tuple[str, int, int]:
+    """What differs between the search by symmetry and the full one, the members' permutations, and the states.
+
+    No permutations: nobody is interchangeable, or not after all. Unless nothing differs the text says what does.
+    """
+    with Watchdog() as dog:
+        small = StateGraph(Recorder(maker(build, {}), dog), Folds(rules))
+        layers = Layers(small, stop_at_first=False)
+        layers.advance(60, states=limit)
+        if not layers.complete:
+            return "", 0, 0
+        for symmetry, ordered in interchangeable(small):
+            try:
+                graph = SymmetricGraph(small, symmetry, ordered)
+                breadth = Breadth(graph)
+                while not breadth.complete:
+                    breadth.one_chunk()
+            except NotSymmetric:
+                continue
+            return orbits_differ(small, graph), symmetry.order, len(small)
+        return "", 0, len(small)
+
+
+def translated(row, small: StateGraph, graph: SymmetricGraph) -> list[int]:
+    """A state of one graph as the other numbers its values; a cell that never changed in the other is left out."""
+    new = [0] * len(graph.columns)
+    for column, value in enumerate(row):
+        if column == small.columns.rules:
+            new[column] = graph.small.folds.adopted(small.folds, value)
+        elif column < small.columns.rules:
+            new[column] = graph.columns.number(column, small.columns.frozen(column, value))
+    for cell, there in graph.columns.of.items():
+        if cell in small.columns.of:
+            column = small.columns.of[cell]
+            new[there] = graph.columns.number(there, small.columns.frozen(column, row[column]))
+    return new
+
+
+def orbits_differ(small: StateGraph, graph: SymmetricGraph) -> str:
+    """The first thing on which a full graph and that of its orbits disagree; empty if there is none."""
+    rows = np.array([translated(row, small, graph) for row in small.rows])
+    graph.learn()
+    width = rows.shape[1]
+    _, hashes, _, sizes = graph.representatives(rows)
+    orbit_of = hashes.tolist()
+    _, own, _, _ = graph.representatives(graph.visited.rows[: len(graph), :width].astype(np.int64))
+    known = own.tolist()
+    if set(orbit_of) != set(known) or len(set(known)) != len(known):
+        return f"orbits: {len(set(orbit_of))} and {len(known)}, {len(set(orbit_of) & set(known))} in common"
+    if graph.full != len(small):
+        return f"the sizes of the orbits: {graph.full}, states: {len(small)}"
+    size = dict(zip(orbit_of, sizes.tolist(), strict=True))
+    if (many := sum(size[known[state]] * graph.enabled_at(state) for state in range(len(graph)))) != small.transitions:
+        return f"steps: {many} and {small.transitions}"
+    for what, full, orbits in (
+        ("at rest", {orbit_of[s] for s in small.at_rest}, {known[s] for s in graph.resting().tolist()}),
+        ("broken", {(orbit_of[g.state], g.broken.rule) for g in small.goals},
+         {(known[g.state], g.broken.rule) for g in graph.goals}),
+    ):  # fmt: skip
+        if full != orbits:
+            return f"{what}: {len(full)} and {len(orbits)}, {len(full & orbits)} in common"
     return ""

@@ -64,7 +64,7 @@ VALUES = (
 )  # fmt: skip
 
 
-class _Writer:
+class Writer:
     """Writes one program."""
 
     def __init__(self, seed: int) -> None:
@@ -151,7 +151,7 @@ def program(seed: int) -> Callable[[World], None]:
     }  # fmt: skip
     exec(compile(source(seed), f"<program {seed}>", "exec"), names)  # noqa: S102  the text is this module's own
     driver = names["Driver"]
-    count = _Writer(seed).drivers
+    count = Writer(seed).drivers
 
     def build(world: World) -> None:
         shared = Shared()
@@ -165,4 +165,4 @@ def program(seed: int) -> Callable[[World], None]:
 
 def source(seed: int) -> str:
     """Its text, for a person who looks into a difference."""
-    return _Writer(seed).source()
+    return Writer(seed).source()
