@@ -96,7 +96,8 @@ def _body(run: Run, data: int, library: int) -> Iterator[str]:
     yield "<section><h2>What this model leaves out</h2><ul>"
     yield from (f"<li><b>{escape(name)}</b>: {escape(what)}</li>" for name, what in LEAVES_OUT)
     yield "</ul></section>"
-    yield f'<section><h2>Token</h2><p>Replays this run anywhere: <code id="token">{escape(token_of(run))}</code></p>'
+    yield f'<section><h2>Token</h2><p>Replays this run anywhere: <code id="token">{escape(token_of(run))}</code> '
+    yield '<button type="button" id="copy">Copy</button> <output for="copy" id="copied"></output></p>'
     yield (
         f"<p>This file asks no server for anything. It holds {_size(library)} of drawing library "
         f"and {_size(data)} of this run.</p></section>"

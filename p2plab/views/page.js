@@ -71,6 +71,16 @@
   find("step").onclick = () => go(step + 1);
   find("last").onclick = () => go(last);
   find("slider").oninput = (event) => go(Number(event.target.value));
+  find("copy").onclick = async () => {
+    try {
+      await navigator.clipboard.writeText(find("token").textContent);
+      find("copied").value = "copied";
+    } catch {
+      // Some browsers lend no clipboard to a file: then the reader's own keys have it.
+      getSelection().selectAllChildren(find("token"));
+      find("copied").value = "selected: press Ctrl+C";
+    }
+  };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
     if (event.target.closest("input, pre, .wide")) return; // there these keys have a meaning of their own

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,11 @@ from typing import Any
 import pytest
 
 from p2plab.catalog import find
+from p2plab.core.actors import step as one_step
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
+from p2plab.core.schedule import by_seed, by_text
+from p2plab.core.token import token_of
+from p2plab.drivers.pinned import PinsUntilUnmap
 from p2plab.views.barmap import bar_map
 from p2plab.views.figures_page import page as page_of
 from p2plab.views.stepwise import boards, damage_words, verdict_words
@@ -27,6 +32,122 @@ PANES = ("address-space", "bar-map", "timeline")
 def run() -> Run:
     scene = find("defrag-ignorant")
     return Run(scene).driven(by_text(scene.story))
+
+
+class Closed:
+    """A page from a file, in a browser where every request but that for the file is refused and written down."""
+
+    def __init__(self, chromium: Any, file: Path, text: str, **options: Any) -> None:
+        file.write_text(text, encoding="utf-8")
+        self.file = file
+        self.context = chromium.new_context(viewport={"width": 1280, "height": 1800}, **options)
+        self.page = self.context.new_page()
+        self.asked: list[str] = []
+        self.errors: list[str] = []
+        self.dialogs: list[str] = []
+        self.context.set_offline(True)
+        self.context.route(re.compile("^(?!(file|blob|data):)"), lambda route: route.abort())
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        self.page.on("dialog", lambda dialog: (self.dialogs.append(dialog.message), dialog.dismiss()))
+        self.page.goto(file.as_uri())
+        at(self.page, 0)
+
+    def end(self) -> None:
+        """Nothing was asked for but the file and what it holds itself."""
+        outside = [url for url in self.asked if url != self.file.as_uri() and not url.startswith(("blob:", "data:"))]
+        self.context.close()
+        assert outside == []
+        assert self.errors == []
+        assert self.dialogs == []
+
+
+#: A page for each sort of run that can be exported: broken, kept, a deadlock, a design of today, nothing yet, by seed.
+RUNS = {
+    "broken": ("defrag-ignorant", {}, None),
+    "kept": ("defrag-obedient", {}, None),
+    "deadlock": ("E7", {}, None),
+    "another design": ("design-dma-buf-dynamic", {}, None),
+    "nothing yet": ("workbench", {}, ""),
+    "by seed": ("F10", {"driver": "good"}, 7),
+}
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_every_kind_of_page_does_what_it_says_without_a_network(chromium: Any, tmp_path: Path, kind: str):
+    """Opened from a file: stepped to its end by button, pictures and words there, no request at all."""
+    name, knobs, order = RUNS[kind]
+    scene = find(name)
+    driven = (
+        by_seed(order) if isinstance(order, int) else by_text(scene.story if order is None else order, strict=False)
+    )
+    run = Run(scene, knobs).driven(driven)
+    closed = Closed(chromium, tmp_path / "run.html", page_of(run))
+    page = closed.page
+    if len(run):
+        page.click("#last")
+        at(page, len(run))
+    for pane in PANES:
+        assert colours(page, pane) > 3, f"{pane} is empty"
+    verdict = {step: verdict_words(board) for step, board in _boards(run)}[len(run)]
+    assert said(page, "verdict") == verdict
+    assert page.locator("#token").inner_text() == token_of(run)
+    assert page.locator("pre").inner_text().strip() == story(run).strip()
+    assert page.locator("tr").count() == 1 + len(board_of(run).rules)
+    closed.end()
+
+
+def test_the_page_follows_the_reader_s_theme_and_hands_out_its_token(chromium: Any, run: Run, tmp_path: Path):
+    """Dark paper where the system is dark; the token goes to the clipboard, or is selected and the page says so."""
+    papers, ways = {}, set[str]()
+    for scheme in ("light", "dark"):
+        closed = Closed(chromium, tmp_path / f"{scheme}.html", page_of(run), color_scheme=scheme)
+        papers[scheme] = closed.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        closed.page.click("#copy")
+        closed.page.locator("#copied", has_text=re.compile("copied|selected")).wait_for()
+        ways.add(closed.page.locator("#copied").inner_text())
+        if "copied" not in ways:
+            assert ways == {"selected: press Ctrl+C"}
+            assert closed.page.evaluate("getSelection().toString()").strip() == token_of(run)
+        closed.end()
+    print("token:", *ways)
+    assert papers == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 29)"}
+
+
+def test_names_that_are_markup_stay_words(chromium: Any, tmp_path: Path):
+    """A scene, an actor, a step and a role that would run a script if any of them became markup: in words and pictures."""
+    nasty = '</script></pre><img src=x onerror="window.ran=1;alert(1)"><svg onload="window.ran=2">{{x}}${x}'
+
+    def build(world: Any, settings: Any) -> None:
+        base.build(world, settings)
+
+        async def go() -> None:
+            await one_step(nasty)
+            raise RuntimeError(nasty)
+
+        world.actor("eve", go)
+
+    base = find("workbench")
+    cast = {"importer": type(nasty, (PinsUntilUnmap,), {"__doc__": nasty})}
+    scene = dataclasses.replace(base, title=nasty, about=nasty, build=build, cast=cast)
+    run = Run(scene).driven(by_text("app !map nic"), 60).then("eve")
+    closed = Closed(chromium, tmp_path / "nasty.html", page_of(run))
+    page = closed.page
+    for number in range(len(run) + 1):
+        page.evaluate("n => { location.hash = '#' + n }", number)
+        at(page, number)
+    for pane in PANES:  # the pointer's notes are made by BokehJS, from columns
+        box = page.locator(f"[data-pane='{pane}']").bounding_box()
+        for across in range(5, 96, 6):
+            for down in (20, 40, 60, 80, 90):
+                page.mouse.move(box["x"] + box["width"] * across / 100, box["y"] + box["height"] * down / 100)
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.ran") is None
+    assert page.locator("img, main svg").count() == 0
+    assert page.locator("h1").inner_text() == nasty
+    assert nasty in said(page, "timeline")
+    closed.end()
 
 
 @pytest.fixture
