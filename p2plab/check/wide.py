@@ -16,6 +16,7 @@ from p2plab.check.graph import NOWHERE, Goal, StateGraph, goal_of
 from p2plab.check.steps import Row
 from p2plab.check.visited import Visited
 from p2plab.check.wideends import Combinations, Memories
+from p2plab.check.wideways import first_met
 
 Ints = npt.NDArray[Any]
 
@@ -118,8 +119,7 @@ class WideGraph:
                 first = max(0, last - CHUNK)
                 successors = self.successors[first:last]
                 calm[first:last] |= calm[np.where(successors >= 0, successors, count)].any(axis=1)
-        wild = np.flatnonzero(~calm[:count])
-        return int(wild[0]) if wild.size else None
+        return None if calm[:count].all() else first_met(self, ~calm[:count])
 
     # -- looking steps up -------------------------------------------------------------------------------------------
 

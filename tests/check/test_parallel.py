@@ -16,6 +16,7 @@ from p2plab.check import Incomplete, Pass, Violation, check, wide
 from p2plab.check.checking import Checking
 from p2plab.check.folds import Folds
 from p2plab.check.graph import StateGraph
+from p2plab.check.liveness import lap
 from p2plab.check.parallel import processes, share, wire
 from p2plab.check.parallel.graph import SharedGraph
 from p2plab.check.parallel.part import Part
@@ -105,6 +106,42 @@ def test_a_team_finds_the_states_and_the_story_that_one_process_finds(block, mon
             assert difference(small, explored_wide(graph)) == "", source(seed)
             graph.close()
             assert small_story(build, dog, parts) == small_story(build, dog, 0), source(seed)
+
+
+def endless(world):
+    """Two that look for ever, after having turned a dial that a third one turns too."""
+    from tests.check.test_verdicts import Box, step
+
+    box = Box()
+
+    def turns(by):
+        async def turn():
+            for _ in range(4):
+                await step("turns", lambda: setattr(box, "value", (box.value + by) % 7))
+            while by < 3:
+                await step("looks")
+
+        return turn
+
+    for by in (1, 2, 3):
+        world.actor(f"by{by}", turns(by))
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_the_loop_that_never_rests_is_the_same_one(parts):
+    """Which is shown is decided by the order of actors and not by numbers."""
+    ways = []
+    for team in (None, InThisProcess(parts)):
+        with Watchdog() as dog:
+            graph = graph_of(endless, dog)
+            graph = graph if team is None else SharedGraph(graph, team)
+            everything(graph)
+            state = graph.restless()
+            ways.append((graph.path(state), lap(graph, state), len(graph)))
+            if team is not None:
+                graph.close()
+    assert ways[0] == ways[1]
+    assert ways[0][2] > 100
 
 
 @pytest.mark.parametrize("dies", [3, 5, 8, 13])
