@@ -19,7 +19,7 @@ LITE := .p2plab/lite
 LITE_READY := $(LITE)/venv/.ready
 USB ?= p2plab-usb
 
-.PHONY: help setup lab app proxy class binder links lite lite-test usb docs test quick bench pictures clean
+.PHONY: help setup lab app proxy class binder links lite lite-test usb usb-test docs test quick bench pictures clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ lite-test: lite ## every notebook of that site, in Chromium with the network clo
 
 usb: $(READY) ## a folder that sets up a machine without a network: USB=/media/stick/p2plab
 	$(BIN)/python offline/build.py $(USB) $(USB_OPTIONS)
+
+usb-test: $(READY) ## such a folder, and a machine set up from it without a network
+	P2PLAB_USB=all $(BIN)/pytest tests/offline
 
 binder: $(READY) ## check what Binder would build, as far as this machine can
 	$(BIN)/python -m publish.binder

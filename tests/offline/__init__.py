@@ -1,0 +1,1 @@
+"""A machine without a network, set up from a folder."""
