@@ -108,6 +108,35 @@ def test_a_team_finds_the_states_and_the_story_that_one_process_finds(block, mon
             assert small_story(build, dog, parts) == small_story(build, dog, 0), source(seed)
 
 
+def crashing(world):
+    """Five who all do the same, each for itself; a sixth comes to grief once one of them has ended."""
+    from tests.check.test_verdicts import Box, step, wait_event
+
+    done = Box()
+    for number in range(5):
+        box = Box()
+
+        async def counts(box=box):
+            for _ in range(4):
+                await step("counts", lambda: setattr(box, "value", box.value + 1))
+            done.flag = True
+
+        world.actor(f"a{number}", counts)
+
+    async def looks():
+        await wait_event(lambda: done.flag, "one of them")
+        raise ZeroDivisionError
+
+    world.actor("z", looks)
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4, 5])
+def test_of_equally_small_stories_the_same_one_is_shown(parts):
+    """The first in the order of actors, whatever numbers their states have."""
+    with Watchdog() as dog:
+        assert small_story(crashing, dog, parts) == small_story(crashing, dog, 0) == (1, ("a0",) * 4 + ("z",))
+
+
 def endless(world):
     """Two that look for ever, after having turned a dial that a third one turns too."""
     from tests.check.test_verdicts import Box, step
