@@ -17,6 +17,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument("--csv", type=Path, metavar="OUT", help="write the table there instead of to standard output")
     command.add_argument("--seconds", type=int, default=60, metavar="N", help="for one hand-in (default 60)")
     command.add_argument("--megabytes", type=int, default=1536, metavar="N", help="for one hand-in (default 1536)")
+    command.add_argument("--jobs", type=int, default=1, metavar="N", help="hand-ins at a time (default 1)")
     command.set_defaults(handler=run)
 
 
@@ -24,7 +25,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit 0 once every file has its row, whatever the files did."""
     if not 1 <= arguments.seconds <= 86_400 or not 256 <= arguments.megabytes <= 1 << 20:
         raise BadInput("allowed: --seconds 1 to 86400, --megabytes 256 to 1048576")
-    rows = mark_folder(arguments.folder, Limits(arguments.seconds, arguments.megabytes), _told)
+    if not 1 <= arguments.jobs <= 256:
+        raise BadInput("allowed: --jobs 1 to 256")
+    rows = mark_folder(arguments.folder, Limits(arguments.seconds, arguments.megabytes), _told, arguments.jobs)
     if arguments.csv is None:
         write_csv(rows, sys.stdout)
         return 0

@@ -161,7 +161,9 @@ def _progress(place: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         return {}
     # A name becomes a file's name: nothing that leads out of the folder.
-    return {name: entry for name, entry in record.items() if isinstance(entry, dict) and re.fullmatch(r"[\w-]{1,60}", name)}
+    return {
+        name: entry for name, entry in record.items() if isinstance(entry, dict) and re.fullmatch(r"[\w-]{1,60}", name)
+    }
 
 
 def _write(path: Path, text: str) -> None:
