@@ -43,6 +43,7 @@ class Student:
     page: FrontEnd = field(default_factory=FrontEnd)
     kernel_id: str = ""
     first_token: str = ""
+    looking: asyncio.Task[None] | None = None
     arrived: float = field(default_factory=time.monotonic)
 
     @property
@@ -99,6 +100,7 @@ class Student:
         for asked in ("api/kernelspecs", "api/me", "lab/api/settings", f"api/contents/{NOTEBOOK}?content=1&hash=1"):
             answer = await self._get(f"{self.base}/{asked}")
         self.mark("notebook")
+        self.looking = asyncio.create_task(self._look_after())
         return [cell["source"] for cell in answer.json()["content"]["cells"] if cell["cell_type"] == "code"]
 
     async def start_kernel(self, notebook: str = NOTEBOOK) -> None:
@@ -163,6 +165,19 @@ class Student:
         answer = await self.web.get(f"{other.base}/api/contents")
         return answer.status_code in (403, 404)
 
+    async def _look_after(self) -> None:
+        """What an open JupyterLab asks by itself, every ten seconds."""
+        while True:
+            await asyncio.sleep(10)
+            for asked in (
+                "api/kernels",
+                "api/sessions",
+                "api/terminals",
+                "lab/api/workspaces",
+                "api/contents?content=1&hash=0",
+            ):
+                await self.web.get(f"{self.base}/{asked}")
+
     # -- the browser ------------------------------------------------------------------------------------------------
 
     async def _get(self, url: str) -> httpx.Response:
@@ -193,6 +208,8 @@ async def arriving(hub: Hub, name: str) -> AsyncIterator[Student]:
         try:
             yield student
         finally:
+            if student.looking is not None:
+                student.looking.cancel()
             if student.page.kernel is not None:
                 await student.page.kernel.leave()
 

@@ -59,6 +59,7 @@ def test_every_setting_of_the_hub_exists(name, monkeypatch, tmp_path):
             assert setting in known[section].class_trait_names(config=True), f"{name}: {section}.{setting}"
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:traitlets")
 def test_every_setting_of_the_students_servers_exists():
     """Likewise."""
     from jupyter_lsp.manager import LanguageServerManager
