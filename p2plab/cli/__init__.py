@@ -35,6 +35,8 @@ COMMANDS = {
 }
 
 BAD_INPUT = 2
+#: As a shell says it of a program that Ctrl-C ended.
+INTERRUPTED = 130
 
 
 def parser(command: str = "") -> argparse.ArgumentParser:
@@ -57,6 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except P2PError as error:
         print(f"p2plab: {error}", file=sys.stderr)
         return BAD_INPUT
+    except KeyboardInterrupt:
+        print("p2plab: interrupted", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

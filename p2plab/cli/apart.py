@@ -66,7 +66,7 @@ def _work_and_end(work: Callable[[], int], seconds: float | None, notes: IO[str]
     except P2PError as error:
         print(f"p2plab: {error}", file=sys.stderr)
         status = _BAD_INPUT
-    except BrokenPipeError:
+    except (BrokenPipeError, KeyboardInterrupt):  # nobody reads on, or the one who waits says it
         status = 0
     except BaseException:  # noqa: BLE001  as Python does with what nobody handles
         sys.excepthook(*sys.exc_info())

@@ -73,7 +73,7 @@ def graph_of(build, dog):
 
 
 def everything(graph):
-    """Expand all."""
+    """Expand all, broken promises or not."""
     breadth = Breadth(graph)
     while not breadth.complete:
         breadth.one_chunk()
@@ -135,6 +135,17 @@ def test_of_equally_small_stories_the_same_one_is_shown(parts):
     """The first in the order of actors, whatever numbers their states have."""
     with Watchdog() as dog:
         assert small_story(crashing, dog, parts) == small_story(crashing, dog, 0) == (1, ("a0",) * 4 + ("z",))
+
+
+def test_every_part_has_its_share_of_the_states():
+    """Each of four has about a quarter: hashes decide, and they are even."""
+    with Watchdog() as dog:
+        graph = SharedGraph(graph_of(crashing, dog), team := InThisProcess(4))
+        everything(graph)
+        shares = [member.visited.count / len(graph) for member in team.members]
+        graph.close()
+    assert sum(shares) == 1
+    assert all(0.2 < share < 0.3 for share in shares), shares
 
 
 def endless(world):

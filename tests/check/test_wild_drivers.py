@@ -1,8 +1,11 @@
 """Drivers that do what no driver should: the command ends in a sentence, and nothing of them gets between its lines."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -81,3 +84,18 @@ def test_a_call_that_never_comes_back_is_given_up_with_its_line(tmp_path):
     done = subprocess.run([sys.executable, "asleep.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 3
     assert "cannot be interrupted (it was in sleeps_in_its_step, line 4 of asleep.py)" in done.stderr
+
+
+def test_ctrl_c_is_one_line_and_leaves_nobody_behind(tmp_path):
+    """While a search goes on that would take a minute."""
+    (tmp_path / "mine.py").write_text(HEAD + "    async def map(self, start, end):\n        time.sleep(60)\n")
+    line = [sys.executable, "-m", "p2plab", "check", "defrag-obedient", "--importer", "mine.py:Mine"]
+    running = subprocess.Popen(
+        line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    time.sleep(1.5)
+    os.killpg(running.pid, signal.SIGINT)
+    out, error = running.communicate(timeout=20)
+    assert (running.returncode, out, error) == (130, b"", b"p2plab: interrupted\n")
+    with pytest.raises(ProcessLookupError):
+        os.killpg(running.pid, 0)
