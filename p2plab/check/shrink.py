@@ -111,10 +111,10 @@ class Shrinking:
                 self._take(settings, choices)
 
     def _take(self, settings: Mapping[str, Value], choices: Choices) -> None:
-        """Keep that story if it breaks the same promise, no other one before it, and is no longer."""
+        """Keep that story if it breaks the same promise and no other one before it. Steps left out make none longer."""
         rule = self.answer.rule
         told = confirm(self._scene, settings, rule, choices, self._dog)
-        if told is None or length_of(choices) > length(self.answer):
+        if told is None:
             return
         run, finding = told
         first = judge(run.log, [RULES[name] for name in {*self._rules, rule}]).findings[0]

@@ -17,6 +17,7 @@ from p2plab.check.search import Search
 from p2plab.check.shrink import Shrinking, shorten, shrink_scene
 from p2plab.check.verdict import Violation, switches_of
 from p2plab.cli import main
+from p2plab.core.actors import step
 from p2plab.core.run import Run
 from p2plab.core.scenario import Knob, Scenario
 from p2plab.core.schedule import by_seed, by_text
@@ -211,6 +212,24 @@ def test_a_scene_that_breaks_only_when_it_is_large_is_left_large(monkeypatch):
     sizes = (Knob("importers", 2, "how many", low=1, high=2), Knob("moves", 3, "how many", low=1, high=3))
     small = check(Scenario("picky", "a picky scene", made, knobs=sizes, rules=("no-stale",)), budget=60)
     assert small.run.settings == {"importers": 1, "moves": 2}
+
+
+def test_a_smaller_scene_that_breaks_another_promise_is_not_taken(monkeypatch):
+    """However short that story is."""
+    monkeypatch.setitem(RULES.more, "no-stale", NoStale)
+
+    def made(world, given):
+        if given["moves"] > 1:
+            build(1, 1, given["moves"], IGNORES)(world)
+        else:
+            world.actor("clumsy", lambda: step("stumbles", lambda: 1 // 0))
+
+    rules = ("no-stale", "no-crash")
+    scene = Scenario(
+        "other", "breaks otherwise", made, knobs=(Knob("moves", 3, "how many", low=1, high=3),), rules=rules
+    )
+    small = check(scene, budget=60)
+    assert (small.rule, small.run.settings) == ("no-stale", {"moves": 2})
 
 
 def test_a_story_found_by_plain_replay_is_made_shorter_too():
