@@ -47,13 +47,23 @@ class Journal:
             return
         self._last = token
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        torn = "\n" if self._torn() else ""
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"key": self.key, "token": token}) + "\n")
+            file.write(torn + json.dumps({"key": self.key, "token": token}) + "\n")
         lines = self._lines()
         if len(lines) > 2 * LINES:
             rest = self.path.with_suffix(".new")
             rest.write_text("\n".join(lines[-LINES:]) + "\n", encoding="utf-8")
             rest.replace(self.path)
+
+    def _torn(self) -> bool:
+        """Whether the last line was cut off: the disk was full, or the machine went down. The next one begins anew."""
+        assert self.path is not None
+        if not self.path.is_file() or not self.path.stat().st_size:
+            return False
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
 
     def _lines(self) -> list[str]:
         assert self.path is not None

@@ -187,6 +187,18 @@ def test_a_journal_that_cannot_be_written_is_said(tmp_path, monkeypatch):
     assert "This run is not kept for later" in lab.share.trouble.value
 
 
+def test_a_line_that_was_cut_off_costs_itself_and_not_the_next_one(journal):
+    """A full disk, a machine that went down: the run that is kept afterwards is offered."""
+    lab = Lab("workbench")
+    lab.buttons["map"].click()
+    journal.write_text(journal.read_text() + '{"key": "|workbench", "tok')
+    again = Lab("workbench", importer="ignorant")
+    again.buttons["map"].click()
+    later = Lab("workbench")
+    later.share.resume.click()
+    assert later.session.token == again.session.token != lab.session.token
+
+
 def test_a_spoiled_journal_offers_nothing(journal):
     """Lines that are no runs of ours are passed over."""
     journal.write_text('nonsense\n{"key": 3}\n[]\n{"key": "|workbench", "token": 5}\n')
