@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-ROWS = [(2, 3, 3), (3, 2, 1), (3, 2, 2), (4, 1, 1), (3, 3, 2)]
+ROWS = [(3, 2, 2), (3, 3, 3), (4, 2, 1), (2, 3, 3)]
 HERE = Path(__file__).resolve().parent
 
 

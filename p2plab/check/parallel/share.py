@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from p2plab.check.parallel.team import Team
 
 #: States from which on workers are asked: before that they cost more than they bring.
-PAYS = 200_000
+PAYS = 500_000
 #: At most so many workers.
 MOST = 256
 
