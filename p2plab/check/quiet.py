@@ -76,6 +76,7 @@ class QuietWorld(World):
     make_lock_order = _Told
 
     def __init__(self, build: Callable[[World], None], cast: Mapping[str, type]) -> None:
+        self.number = 0  #: given by whoever keeps worlds
         self.events: list[tuple[str, Event]] = []
         self.footprint = Footprint()  #: of the last step, even if that was cut short
         super().__init__(build, cast)

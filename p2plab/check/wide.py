@@ -24,6 +24,10 @@ Ints = npt.NDArray[Any]
 CHUNK = 1 << 15
 
 
+#: So few states are looked up one by one.
+FEW = 200
+
+
 class WideGraph:
     """States by number, as in :class:`StateGraph`; ``successors`` is a matrix, one row a state, one column an actor."""
 
@@ -127,13 +131,18 @@ class WideGraph:
         found, misses = self._tree(actor).walk(self._here, actor)
         todo = np.flatnonzero(found < 0)
         misses = misses[todo]
-        while todo.size:
+        while todo.size > FEW:
             for index in todo[np.unique(misses, return_index=True)[1]]:
                 self._record(states, int(states[index]), actor)
             numbers, misses = self._tree(actor).walk(self._here[todo], actor)
             found[todo] = numbers
             missing = np.flatnonzero(numbers < 0)
             todo, misses = todo[missing], misses[missing]
+        for index in todo.tolist():  # for a few it does not pay to make arrays of the trees again
+            state = int(states[index])
+            while (leaf := self.table.look_up(self.row(state), actor)) is None:
+                self._record(states, state, actor)
+            found[index] = self._leaves.number(leaf)
         return found
 
     def _tree(self, actor: int) -> FlatTree:

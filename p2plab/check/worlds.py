@@ -52,6 +52,7 @@ class Worlds:
         self._by_row: dict[Row, int] = {}
         self._by_local: dict[tuple[int, int], list[int]] = {}
         self._next = 0
+        self._registered: dict[int, tuple[int, ...]] = {}  #: by world: the local configurations it is known for
         self._setup: dict[CellName, Any] = {}
         self._values: dict[tuple[int, int], Any] = {}  #: (column, value) -> what to put back
 
@@ -63,24 +64,32 @@ class Worlds:
         candidates = self._by_local.get((actor, row[actor]), [])
         while candidates:
             number = candidates[-1]
-            if number in self._kept:
+            if number in self._kept and self._kept[number][1][actor] == row[actor]:
                 here = self._set_cells(*self._kept[number], row)
                 if here is None:
                     break
                 world, _ = self._drop(number)
                 return world, here
-            candidates.pop()
+            candidates.pop()  # it has gone on since
         return self.replay(row, path(), self.columns.actors[actor]), row
 
     def keep(self, world: QuietWorld, row: Row) -> None:
         """Keep a world for later."""
         while len(self._kept) >= KEPT:
-            self._drop(next(iter(self._kept)))
-        number = self._next = self._next + 1
+            oldest = next(iter(self._kept))
+            self._drop(oldest)
+            del self._registered[oldest]
+        if not world.number:
+            world.number = self._next = self._next + 1
+        number = world.number
+        before, locals_ = self._registered.get(number), row[: self.columns.rules]
         self._kept[number] = world, row
         self._by_row[self._key(row)] = number
-        for actor in range(self.columns.rules):
-            self._by_local.setdefault((actor, row[actor]), []).append(number)
+        self._registered[number] = locals_
+        if before != locals_:
+            for actor, local in enumerate(locals_):
+                if before is None or before[actor] != local:
+                    self._by_local.setdefault((actor, local), []).append(number)
 
     def note_setup(self, cells: Mapping[CellName, Any]) -> None:
         """The values that cells have after set-up, which is value 0 of every column."""
