@@ -28,6 +28,8 @@ c.JupyterHub.spawner_class = Students
 # CHOOSE. Enforced by the kernel, through the cgroup. docs/classroom.md has the measurements behind the two numbers.
 c.Spawner.mem_limit = "1G"
 c.Spawner.cpu_limit = 1.0
+# Too much memory costs the kernel that took it, and not the student's whole server.
+c.SystemdSpawner.unit_extra_properties = {"OOMPolicy": "continue"}
 c.SystemdSpawner.isolate_tmp = True
 c.SystemdSpawner.isolate_devices = True
 c.SystemdSpawner.disable_user_sudo = True
