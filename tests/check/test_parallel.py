@@ -30,7 +30,7 @@ from tests.check.gate import RULES, difference, explored_wide, memoised
 from tests.check.programs import program, source
 
 #: Large enough to be searched in arrays, small enough for a test.
-BROKEN, GOOD = "f23-reads-under-lock", "e16-frees-a-slot-for-ram"
+SCENE = "e16-frees-a-slot-for-ram"
 
 
 class InThisProcess:
@@ -239,11 +239,11 @@ def numbers(answer):
 @pytest.mark.parametrize("workers", [2, 3])
 def test_processes_give_the_answer_of_one_process(soon, workers):
     """A proof with the same states and steps; the same smallest story, to the step."""
-    one, more = (check(find(GOOD), knobs={"driver": "good"}, budget=60, workers=n) for n in (1, workers))
+    one, more = (check(find(SCENE), knobs={"driver": "good"}, budget=60, workers=n) for n in (1, workers))
     assert isinstance(more, Pass)
     assert (more, numbers(more)) == (one, numbers(one))
     assert len(soon) == workers
-    one, more = (check(find(BROKEN), budget=60, workers=n, shrink=False) for n in (1, workers))
+    one, more = (check(find(SCENE), budget=60, workers=n, shrink=False) for n in (1, workers))
     assert isinstance(more, Violation)
     assert more == one
     assert len(soon) == 2 * workers
@@ -252,7 +252,7 @@ def test_processes_give_the_answer_of_one_process(soon, workers):
 
 def begun(workers=2, **options):
     """A check that has handed its search over."""
-    checking = Checking(find(GOOD), knobs={"driver": "good"}, budget=60, workers=workers, **options)
+    checking = Checking(find(SCENE), knobs={"driver": "good"}, budget=60, workers=workers, **options)
     while checking.sharing.team is None:
         assert checking.advance(0.01) is None
     return checking, checking.sharing.team.process_ids
@@ -265,7 +265,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(soon, monkeypat
     os.kill(process_ids[1], signal.SIGKILL)
     while checking.advance(0.5) is None:
         pass
-    assert numbers(checking.verdict) == numbers(check(find(GOOD), knobs={"driver": "good"}))
+    assert numbers(checking.verdict) == numbers(check(find(SCENE), knobs={"driver": "good"}))
     assert isinstance(checking.verdict, Pass)
     assert len(soon) == 3
     assert gone_in(soon)
@@ -344,10 +344,10 @@ def test_messages_are_numbers_and_arrays_of_integers():
 def test_a_number_of_workers_that_makes_no_sense_gets_a_sentence(workers):
     """Before anything is started."""
     with pytest.raises(BadInput, match=r"workers=.* is not possible; allowed: 1 to 256"):
-        check(find(GOOD), workers=workers)
+        check(find(SCENE), workers=workers)
 
 
 def test_a_small_search_starts_no_process(monkeypatch):
     """Below the size from which workers pay, one process does it."""
     monkeypatch.setattr(processes, "_Worker", None)
-    assert isinstance(check(find(GOOD), knobs={"driver": "good"}, workers=2), Pass)
+    assert isinstance(check(find(SCENE), knobs={"driver": "good"}, workers=2), Pass)

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from p2plab.cli import main
+
 HEAD = """
 import os, sys, time
 from p2plab.drivers.nic import ObedientNic
@@ -60,9 +62,8 @@ def test_json_stays_json_whatever_is_printed(tmp_path):
         ("def map(self, start, end):\n        pass", 2, "Mine.map is not async"),
         ("async def map(self):\n        pass", 2, "Mine.map takes (); it is called with (start, end)"),
         ("1 / 0", 2, "mine.py raised ZeroDivisionError"),
-        ("while True: print(1)", 2, "mine.py does not come to its end"),
     ],
-    ids=["exits", "aborts", "forks", "yields", "not-async", "signature", "raises", "prints-without-end"],
+    ids=["exits", "aborts", "forks", "yields", "not-async", "signature", "raises"],
 )
 def test_it_is_said_in_one_sentence(tmp_path, body, status, sentence):
     """On stderr, with the status that goes with it."""
@@ -71,6 +72,16 @@ def test_it_is_said_in_one_sentence(tmp_path, body, status, sentence):
     assert sentence in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
+
+
+def test_a_file_that_prints_without_end_is_stopped(tmp_path, monkeypatch, capsys):
+    """Its top level must only define things; what it printed is nowhere to be seen."""
+    monkeypatch.setattr("p2plab.cli.check.LOADING", 0.3)
+    (tmp_path / "endless.py").write_text("while True:\n    print('more')\n")
+    assert main(["check", "defrag-obedient", "--importer", f"{tmp_path}/endless.py:Mine"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert "endless.py does not come to its end" in said.err
 
 
 def test_a_call_that_never_comes_back_is_given_up_with_its_line(tmp_path):
