@@ -1,0 +1,128 @@
+"""The site: built without a warning, read without asking anybody, with a picture and words for every explorer."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SITE = ROOT / "docs" / "site"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]-*.ipynb"))
+SHOWS = re.compile(r"((Lab|Predict|this_machine)\([^\n]*\)|\.lab\(\) if [^\n]*)$")
+
+
+def ours(name: str):
+    """A module of the folder docs/site, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"site_{name}", SITE / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Built once; the notebooks that were executed before, and have not changed, are not executed again."""
+    out = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        [sys.executable, str(SITE / "build.py"), str(out)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+class Page(HTMLParser):
+    """What a page loads, where it leads to, its pictures, and which names it has."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.leads: list[str] = []
+        self.names: set[str] = set()
+        self.pictures: list[tuple[str, str]] = []
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        known = dict(attrs)
+        self.names |= {known[key] for key in ("id", "name") if known.get(key)}
+        if tag == "a" and known.get("href"):
+            self.leads.append(known["href"])
+        elif tag == "link" and known.get("rel") in ("stylesheet", "icon", "preload"):
+            self.loads.append(known.get("href", ""))
+        elif known.get("src"):
+            self.loads.append(known["src"])
+        if tag == "img":
+            self.pictures.append((known.get("src", ""), known.get("alt", "")))
+
+
+def test_every_explorer_of_the_course_has_its_picture_and_no_picture_is_left_over():
+    """A cell that changes asks for another name: `make pictures` takes it."""
+    notebooks = ours("notebooks")
+    wanted = set()
+    for file in NOTEBOOKS:
+        cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+        sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        wanted |= {notebooks.picture_name(file.name, source) for source in sources if SHOWS.search(source)}
+    assert {picture.name for picture in notebooks.PICTURES.glob("*.png")} == wanted
+    assert sum(picture.stat().st_size for picture in notebooks.PICTURES.glob("*.png")) < 2_500_000
+
+
+def test_every_room_has_a_page_of_the_reference():
+    """Found, not listed."""
+    rooms = {folder.parent.name for folder in (ROOT / "p2plab").glob("*/__init__.py")}
+    assert set(ours("api").pages()) == {"index.rst", *(f"{room}.rst" for room in rooms)}
+
+
+def test_the_site_asks_nobody(site):
+    """No script, style, font or picture from elsewhere, in pages and in styles."""
+    for file in site.rglob("*.html"):
+        assert [load for load in Page(file).loads if re.match(r"(https?:)?//", load)] == [], file.name
+    for file in site.rglob("*.css"):
+        assert re.findall(r"url\(['\"]?(?:https?:)?//[^)]+|@import[^;]+", file.read_text(encoding="utf-8")) == [], (
+            file.name
+        )
+
+
+def test_links_inside_the_site_lead_to_a_page_and_a_place(site):
+    """As built: also those that the tools made."""
+    pages = {file: Page(file) for file in site.rglob("*.html")}
+    for file, page in pages.items():
+        for lead in page.leads:
+            name, _, place = lead.partition("#")
+            if re.match(r"[a-z]+:", lead) or (not name and not place):
+                continue
+            target = (file.parent / name).resolve() if name else file
+            assert target.exists(), f"{file.name}: {lead}"
+            if place and target.suffix == ".html":
+                assert place in pages[target].names, f"{file.name}: {lead}"
+
+
+def test_a_notebook_is_worth_reading_without_a_kernel(site):
+    """What came out, a picture with words for each explorer, and no word about a widget that is not there."""
+    for file in NOTEBOOKS:
+        text = (site / "notebooks" / f"{file.stem}.html").read_text(encoding="utf-8")
+        cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+        shown = sum(bool(SHOWS.search("".join(cell["source"]))) for cell in cells if cell["cell_type"] == "code")
+        pictures = Page(site / "notebooks" / f"{file.stem}.html").pictures
+        assert sum("explorer" in alt for _, alt in pictures) == shown, file.name
+        assert text.count("<summary>The same in words</summary>") == shown, file.name
+        assert "widget-view" not in text
+        assert "<summary>Answers</summary>" in text
+    words = (site / "notebooks" / "00-start-here.html").read_text(encoding="utf-8")
+    assert "BROKEN: obedience (invariant 20), at step 24, by nic" in words
+
+
+def test_the_reference_has_what_the_docstrings_say(site):
+    """With a place for each name to link to."""
+    page = (site / "api" / "core.html").read_text(encoding="utf-8")
+    assert 'id="p2plab.core.run.Run"' in page
+    assert "Every <code" in page or "every <code" in page
+    assert 'id="p2plab.p2p.importer.Importer.wait_until_valid"' in (site / "api" / "p2p.html").read_text(
+        encoding="utf-8"
+    )
