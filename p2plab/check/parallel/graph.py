@@ -1,7 +1,7 @@
 """A wide graph whose rows lie with workers: here are the numbers only, so that all that reads a graph reads this one too.
 
-For each state: its successors, whence it came, and whose it is. That is some 25 to 40 bytes a state where a row with its
-hash and its slot has about a hundred.
+For each state: its successors, whence it came, and whose it is. That is some 40 bytes a state where a row with its hash and
+its slot has 60 to 80.
 """
 
 from __future__ import annotations
