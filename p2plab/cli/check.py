@@ -25,6 +25,9 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 #: How often the terminal is told how far the search is (seconds).
 _SLICE = 0.5
 
+#: States have numbers of 32 bits.
+MOST_STATES = 2_000_000_000
+
 #: How long a file of somebody's own may take to define its classes (seconds).
 LOADING = 5.0
 
@@ -41,6 +44,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument("--rule", action="append", metavar="NAME", help="watch only this rule; may be repeated")
     command.add_argument("--bound", metavar="N", help="only orders with at most N switches")
     command.add_argument("--budget", default="10s", metavar="TIME", help="stop after that long: 10s, 2m (default 10s)")
+    command.add_argument("--states", metavar="N", default="3000000", help="stop after N states (default 3000000)")
     command.add_argument("--workers", metavar="N", default="1", help="let N processes share a large search")
     command.add_argument(
         "--cluster", metavar="ADDRESS", help="let a Dask cluster do so: tcp://HOST:PORT of its scheduler"
@@ -93,6 +97,7 @@ def _search(arguments: argparse.Namespace) -> Verdict:
         rules=arguments.rule,
         bound=_bound(arguments.bound),
         budget=_seconds(arguments.budget),
+        states=_states(arguments.states),
         must_reach=arguments.must_reach,
     )
     while (answer := checking.advance(_SLICE)) is None:
@@ -117,6 +122,12 @@ def _bound(word: str | None) -> int | None:
         return None
     if not re.fullmatch(r"\d{1,6}", word):
         raise BadInput(f"--bound {word[:40]}: write a number of switches, 0 to 999999")
+    return int(word)
+
+
+def _states(word: str) -> int:
+    if not re.fullmatch(r"\d{1,10}", word) or not 1 <= int(word) <= MOST_STATES:
+        raise BadInput(f"--states {word[:40]}: write a number of states, 1 to {MOST_STATES}")
     return int(word)
 
 

@@ -105,6 +105,8 @@ def test_the_exit_status_tells_the_answers_apart(tmp_path, capsys):
     assert main(["check", "defrag-obedient", "--bound", "1"]) == 3
     assert "holds in every order with at most 1 switches" in capsys.readouterr().out.replace("\n  ", " ")
     assert main(["check", "defrag-obedient", "--budget", "1ms"]) == 3
+    assert main(["check", "defrag-obedient", "--states", "50"]) == 3
+    assert "there are more than 50 states" in capsys.readouterr().out
     assert main(["check", "nonsense"]) == 2
 
 
@@ -123,6 +125,10 @@ def test_the_exit_status_tells_the_answers_apart(tmp_path, capsys):
         (["--importer", "{tmp}:X"], "cannot be read"),
         (["--bound", "-1"], "write a number of switches"),
         (["--bound", "9" * 5000], "write a number of switches"),
+        (["--states", "0"], "write a number of states, 1 to 2000000000"),
+        (["--states", "9" * 5000], "write a number of states"),
+        (["--workers", "many"], "write how many processes, 1 to 256"),
+        (["--workers", "257"], "workers=257 is not possible; allowed: 1 to 256"),
         (["--budget", "soon"], "write a time such as 10s"),
         (["--budget", "0s"], "write a time such as 10s"),
         (["--knob", "pages"], "write NAME=VALUE"),
