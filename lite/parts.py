@@ -35,7 +35,7 @@ LEFT_OUT = {
     "app": "it is the page that a server gives out; the site is itself one",
 }
 
-#: Parts of p2plab that stay out, for the front page. Each is refused with a sentence when it is asked for all the same.
+#: Parts of p2plab that stay out, for the front page, in HTML.
 NOT_HERE = (
     ("large searches", "the search counts with plain Python: small scenes are proved, larger ones end in “incomplete”"),
     ("sweeps", "they count with numpy"),
@@ -64,7 +64,7 @@ PLAIN_HALF = ("markupsafe",)
 NOT_ASKED_FOR = {
     "bokeh": re.compile(r"server/static/(?!js/bokeh\.min\.js$)|/sampledata/"),
     "jedi": re.compile(r"third_party/django-stubs/"),
-    "p2plab": re.compile(r"assets/recordings/(?!pci/)|course/marking/"),
+    "p2plab": re.compile(r"assets/recordings/(?!pci/)"),
 }
 
 

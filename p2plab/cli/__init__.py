@@ -62,6 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("p2plab: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except ModuleNotFoundError as missing:
+        if (missing.name or "p2plab").partition(".")[0] == "p2plab":
+            raise
+        print(f"p2plab: this needs {missing.name}, which is not here; `p2plab doctor` says what to do", file=sys.stderr)
+        return BAD_INPUT
     except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

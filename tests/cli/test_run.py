@@ -149,6 +149,17 @@ def test_doctor_ends_with_a_verdict(capsys):
     assert out.splitlines()[-1] == "verdict: ready, the lab will draw here"
 
 
+def test_a_package_that_is_not_there_is_named():
+    """As numpy in a browser: one sentence, exit status 2; a missing part of p2plab itself is a fault and not hidden."""
+    code = (
+        "import sys; sys.modules[{!r}] = None; from p2plab.cli import main; sys.exit(main(['sweep', 'fragmentation']))"
+    )
+    for missing, said in {"numpy": "this needs numpy, which is not here", "p2plab.sweeps": "Traceback"}.items():
+        done = subprocess.run([sys.executable, "-c", code.format(missing)], capture_output=True, text=True, check=False)
+        assert done.returncode == (2 if missing == "numpy" else 1)
+        assert said in done.stderr
+
+
 def test_a_reader_that_stops_early_is_no_error():
     """`p2plab run … | head -1` is quiet."""
     command = f"{sys.executable} -m p2plab run defrag-ignorant | head -1"
