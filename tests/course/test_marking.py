@@ -15,7 +15,7 @@ from p2plab.course.marking import Limits, mark_folder
 from p2plab.course.marking.mark import mark_file
 from tests.course.hostile import ENDS, GOOD, HandIn, hostile, write
 
-SECONDS = 10
+SECONDS = 15
 
 
 def one(name, source, mark="pass", note=""):
