@@ -1,7 +1,8 @@
-"""The search beside SPIN: one handshake as p2plab drivers and as Promela, each from process start to verdict.
+"""The search beside SPIN and rumur: one protocol as p2plab drivers, Promela and Murphi, from process start to verdict.
 
-SPIN is taken twice, compiled with gcc -O2 and with tcc, which is the fair peer for short runs. Then every scene of the
-catalogue. Needs ``spin``, ``gcc`` and ``tcc`` for the peers; what is missing is left out.
+SPIN is taken twice, compiled with gcc -O2 and with tcc, which is the fair peer for short runs; rumur, which knows symmetry,
+beside the search by symmetry. Sizes grow in importers, maps, moves and slots, and each row says who wins it. Then every
+scene of the catalogue. Needs ``spin``, ``rumur``, ``gcc`` and ``tcc``; what is missing is left out.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from handshake import NoStale, build, promela
 
-SHORT = [(1, 1, 1), (2, 2, 2), (3, 3, 3)]
-FULL = [(2, 2, 2), (2, 3, 3), (3, 2, 1), (3, 2, 2)]
+SHORT = [(1, 1, 1), (2, 2, 2), (3, 3, 3), (3, 3, 6)]
+FULL = [(2, 2, 2), (2, 3, 3), (3, 1, 1), (3, 2, 1), (3, 2, 2), (4, 1, 1), (3, 3, 2), (3, 2, 3)]
+PROTOCOL = [(1, 4), (2, 4), (3, 4), (4, 4), (4, 6), (5, 4), (4, 8)]
 
 
 def search(importers: int, maps: int, moves: int, variant: str) -> str:
@@ -69,42 +72,89 @@ def spin(compiler: list[str], model: str, breadth: bool) -> tuple[float, float, 
         return sum(run[0] for run in runs), runs[-1][1], states + ("" if "errors: 0" in out else " (breaks)")
 
 
+def rumur(model: str) -> tuple[float, float, str]:
+    """The same for rumur, with its symmetry reduction; one thread, as all others here."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "p.m").write_text(model)
+        make = ["gcc", "-O2", "-std=c11", "-march=native", "-mcx16", "-o", "p", "p.c", "-lpthread"]
+        steps = (["rumur", "--threads", "1", "p.m", "-o", "p.c"], make, ["./p"])
+        runs = [timed(step, folder) for step in steps]
+        states = next((line.split()[0] for line in runs[-1][2].splitlines() if " states, " in line), "?")
+        return sum(run[0] for run in runs), runs[-1][1], states
+
+
+Column = tuple[str, Callable[[], tuple[float, float, str]]]
+
+
+def row(name: str, columns: list[Column]) -> None:
+    """Run each and print them side by side, the fastest with a star."""
+    results = [(which, *run()) for which, run in columns]
+    best = min(seconds for _, seconds, _, _ in results)
+    cells = [
+        f"{which} {seconds:.2f} s{'*' if seconds == best else ' '} {memory:.0f} MB, {told}"
+        for which, seconds, memory, told in results
+    ]
+    print(f"{name:<22}" + " | ".join(f"{cell:<46}" for cell in cells).rstrip(), flush=True)
+
+
+def p2plab(*words: object) -> Column:
+    """This search in a process of its own."""
+    command = [sys.executable, __file__, *map(str, words)]
+
+    def run() -> tuple[float, float, str]:
+        seconds, memory, out = timed(command, ".")
+        return seconds, memory, out.strip()
+
+    return "p2plab", run
+
+
+def spins(model: str, breadth: bool) -> list[Column]:
+    """SPIN with each compiler that is there."""
+    there = [compiler for compiler in (["gcc", "-O2"], ["tcc"]) if shutil.which("spin") and shutil.which(compiler[0])]
+    return [(f"SPIN {compiler[0]}", lambda c=compiler: spin(c, model, breadth)) for compiler in there]  # type: ignore[misc]
+
+
 def beside_spin(sizes: list[tuple[int, int, int]], variants: list[str], breadth: bool) -> None:
     """One row a size and variant."""
-    print(f"{'importers maps moves':<32}{'p2plab':>30}{'SPIN gcc -O2':>30}{'SPIN tcc':>30}")
     for size in sizes:
         for variant in variants:
-            mine = [sys.executable, __file__, "--one", *map(str, size), variant]
-            row = f"{' '.join(map(str, size))} {variant:<24}".ljust(32)
-            seconds, memory, out = timed(mine, ".")
-            row += f"{seconds:.3f} s {memory:.0f} MB {out.strip()}".rjust(42)
-            for compiler in (["gcc", "-O2"], ["tcc"]):
-                if shutil.which("spin") and shutil.which(compiler[0]):
-                    seconds, memory, states = spin(compiler, promela(*size, variant), breadth)
-                    row += f"{seconds:.3f} s {memory:.0f} MB {states}".rjust(30)
-            print(row, flush=True)
+            columns = [p2plab("--one", *size, variant), *spins(promela(*size, variant), breadth)]
+            row(f"{' '.join(map(str, size))} {variant}", columns)
 
 
-def every_choice() -> None:
-    """A model of guarded commands, each an actor of its own: many actors, hardly any code. The worst case here."""
+def beside_rumur() -> None:
+    """Guarded commands, each an actor of its own; by symmetry, and beside both peers as long as these have them all."""
+    from protocol_peers import murphi
+    from protocol_peers import promela as in_promela
+
+    for size in PROTOCOL:
+        columns = [p2plab("--orbits", *size)]
+        if shutil.which("rumur"):
+            columns.append(("rumur", lambda s=size: rumur(murphi(*s))))  # type: ignore[misc]
+        if size[0] < 4:
+            columns += spins(in_promela(*size), breadth=False)
+        row(" ".join(map(str, size)), columns)
+
+
+def orbits(importers: int, slots: int) -> str:
+    """One search by symmetry in this process: orbits, and the states that they stand for."""
     from protocol import NoStale as NoStaleThere
     from protocol import build as build_there
 
     from p2plab.check.folds import Folds
     from p2plab.check.graph import StateGraph
-    from p2plab.check.layers import Layers
     from p2plab.check.quiet import maker
     from p2plab.check.recorder import Recorder
+    from p2plab.check.symmetric import SymmetricSearch
+    from p2plab.check.symmetry import interchangeable
     from p2plab.check.watchdog import Watchdog
 
-    for importers, expected in ((1, 1_989), (2, 25_893)):
-        began = time.perf_counter()
-        with Watchdog() as dog:
-            graph = StateGraph(Recorder(maker(build_there(importers, 4), {}), dog), Folds([NoStaleThere]))
-            Layers(graph).advance(600)
-        seconds = time.perf_counter() - began
-        same = "as SPIN, TLC and rumur count" if len(graph) == expected else f"BUT {expected} IS RIGHT"
-        print(f"{importers} importers, {len(graph.actors)} actors: {len(graph)} states, {same}; {seconds:.2f} s")
+    with Watchdog() as dog:
+        graph = StateGraph(Recorder(maker(build_there(importers, slots), {}), dog), Folds([NoStaleThere]))
+        search = SymmetricSearch(graph, *next(interchangeable(graph)))
+        while not search.done:
+            search.advance(10, 10**8)
+    return f"{len(search.graph)} orbits, {search.graph.full} states"
 
 
 def catalogue() -> None:
@@ -131,13 +181,15 @@ def catalogue() -> None:
 
 
 def main() -> None:
-    """All of it: about two minutes."""
-    print("shortest counterexample, process start included (SPIN: breadth first, so that it is the shortest too)")
+    """All of it: about four minutes."""
+    print(
+        "importers maps moves: shortest counterexample, process start included (SPIN: breadth first, so that it is, too)"
+    )
     beside_spin(SHORT, ["ignores", "no-retry"], breadth=True)
-    print("\nevery order (SPIN: depth first, with its partial-order reduction, its faster way)")
+    print("\nimporters maps moves: every order (SPIN: depth first, with its partial-order reduction, its faster way)")
     beside_spin(FULL, ["right"], breadth=False)
-    print("\nguarded commands")
-    every_choice()
+    print("\nimporters slots: every state of guarded commands (rumur and p2plab: by symmetry)")
+    beside_rumur()
     print("\nthe catalogue")
     catalogue()
 
@@ -146,5 +198,7 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
         one, two, three = map(int, sys.argv[2:5])
         print(search(one, two, three, sys.argv[5]))
+    elif sys.argv[1:2] == ["--orbits"]:
+        print(orbits(*map(int, sys.argv[2:4])))
     else:
         main()

@@ -23,7 +23,8 @@ from p2plab.check.watchdog import Watchdog
 from p2plab.check.wide import WideGraph
 from p2plab.check.widelayers import Breadth, WideLayers
 from p2plab.rules import RULES as ALL_RULES
-from tests.check.gate import RULES, difference, explored_wide, memoised, reference
+from tests.check.equals import equals
+from tests.check.gate import RULES, by_symmetry, difference, explored_wide, memoised, reference
 from tests.check.programs import program
 
 #: Programs with more states are left out: the plain search would take minutes for each.
@@ -76,10 +77,26 @@ def scenes() -> None:
                 counts["too large"] += 1
                 continue
             counts["scenes compared"] += 1
+            if found := by_symmetry(build, rules, limit=LARGEST)[0]:
+                counts["DIFFERENT"] += 1
+                print(f"{name} {knobs} by symmetry: {found}")
             counts["states"] += len(small.states)
             if found := difference(small, reference(build, rules, limit=20 * LARGEST)):
                 counts["DIFFERENT"] += 1
                 print(f"{name} {knobs}: {found}")
+    print(", ".join(f"{value} {name}" for name, value in counts.items()))
+
+
+def equals_by_symmetry(first: int, last: int) -> None:
+    """Random programs of equals: the orbits against the full search."""
+    counts: Counter[str] = Counter()
+    for seed in range(first, last):
+        found, order, states = by_symmetry(equals(seed), limit=5 * LARGEST)
+        counts["programs of equals" if order else "with nobody interchangeable" if states else "too large"] += 1
+        counts["states"] += states if order else 0
+        if found:
+            counts["DIFFERENT"] += 1
+            print(f"program of equals {seed}: {found}")
     print(", ".join(f"{value} {name}" for name, value in counts.items()))
 
 
@@ -96,4 +113,5 @@ def wide(build):  # type: ignore[no-untyped-def]
 
 if __name__ == "__main__":
     scenes()
+    equals_by_symmetry(0, 1_000)
     main()
