@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def line(count: int, report: Report) -> list[str]:
 
 def main(words: list[str]) -> int:
     """Print a row as soon as it is measured; exit 1 if anybody was lost or saw another's work."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a hub ends with whoever started it
     in_turn = "--together" not in words
     sizes = [int(word) for word in words if word.isdigit()] or list(SIZES)
     how = "in turn" if in_turn else "together"
