@@ -17,6 +17,8 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "assets" / "pictures" / "notebooks"
+#: A cell whose last line shows an explorer.
+SHOWS = re.compile(r"((Lab|Predict|this_machine)\([^\n]*\)|\.lab\(\) if [^\n]*)$")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 

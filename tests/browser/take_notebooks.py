@@ -17,16 +17,18 @@ from tests.browser.notebook import open_notebook, run_all
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs" / "site"))
-from notebooks import PICTURES, picture_name, surroundings  # noqa: E402  the folder is no package
+from notebooks import PICTURES, SHOWS, picture_name, surroundings  # noqa: E402  the folder is no package
 
 #: JupyterLab draws only the cells near those that are seen; a picture needs them all.
 EVERY_CELL = """() => {
     const notebook = jupyterapp.shell.currentWidget.content;
     notebook.notebookConfig = { ...notebook.notebookConfig, windowingMode: "none" };
 }"""
-#: Whether the cell with this source shows an explorer.
-SHOWS = """source => jupyterapp.shell.currentWidget.content.widgets.some(
-    cell => cell.model.sharedModel.getSource() === source && cell.node.querySelector('.p2plab-lab'))"""
+#: How many cells show an explorer by now.
+DRAWN = "number => document.querySelectorAll('.jp-CodeCell .p2plab-lab').length === number"
+#: Whether every picture that can be seen has been drawn.
+READY = """() => [...document.querySelectorAll('.p2plab-lab [data-pane]')].every(
+    pane => pane.offsetParent === null || pane.dataset.seq)"""
 #: What is pressed before the picture of a notebook's first explorer is taken: what the prose beside it asks for.
 PRESSED = {
     "00": ("map", "start DMA", "step", "step", "step", "defrag", "run on"),
@@ -53,10 +55,11 @@ def test_take(lab_server: Server, watched: Watched, file: Path) -> None:
     page.wait_for_function(
         "() => [...document.querySelectorAll('.jp-InputPrompt')].every(made => !made.textContent.includes('*'))"
     )
-    page.wait_for_timeout(2000)  # the last explorer is drawn after its cell is done
     pressed = PRESSED.get(file.name[:2], ())
     codes = ["".join(cell["source"]) for cell in json.loads(file.read_text())["cells"] if cell["cell_type"] == "code"]
-    shown = [source for source in codes if page.evaluate(SHOWS, source)]
+    shown = [source for source in codes if SHOWS.search(source)]
+    page.wait_for_function(DRAWN, arg=len(shown))
+    page.wait_for_function(READY)
     for old in PICTURES.glob(f"{file.name[:2]}-*.png"):
         old.unlink()
     for number, source in enumerate(shown):

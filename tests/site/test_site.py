@@ -15,7 +15,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "docs" / "site"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]-*.ipynb"))
-SHOWS = re.compile(r"((Lab|Predict|this_machine)\([^\n]*\)|\.lab\(\) if [^\n]*)$")
 
 
 def ours(name: str):
@@ -24,6 +23,9 @@ def ours(name: str):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+SHOWS = ours("notebooks").SHOWS
 
 
 @pytest.fixture(scope="module")
