@@ -31,6 +31,7 @@ def test_a_click_on_defrag_makes_the_page_say_which_rule_broke(lab_server: Serve
     open_notebook(page, lab_server, "00-start-here.ipynb", copy_as="defrag.ipynb")
     run_all(page)
     wait_for_pictures(page)
+    assert page.locator("details summary").first.inner_text() == "verdict: ready, the lab will draw here"
     assert said(page, "verdict") == "No rule is broken so far."
     for pane in PANES:
         assert colours(page, pane) > 3, f"{pane} is empty"

@@ -115,6 +115,7 @@ def test_the_first_notebook_runs_in_the_browser_alone(visit: Visit):
     page.wait_for_selector(f"[data-pane='timeline'][data-seq], {TROUBLE}")
     print(f"first picture after {time.time() - began:.1f} s")
     visit.until_run()
+    assert page.locator("details summary").first.inner_text() == "verdict: ready, the lab will draw here"
     for pane in ("address-space", "bar-map", "timeline"):
         assert colours(page, pane) > 3, f"{pane} is empty"
     assert page.evaluate("Bokeh.documents[0].roots()[0].toolbar_location") is None  # None did not become "as usual"
