@@ -26,7 +26,7 @@ Ints = npt.NDArray[Any]
 
 
 #: Comparisons up to which each step is run after every swap of two members; after that with one arrangement by chance.
-THOROUGHLY = 2_000
+THOROUGHLY = 1_000
 
 
 class SymmetricGraph(WideGraph):

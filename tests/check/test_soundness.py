@@ -3,7 +3,7 @@
 import pytest
 
 from p2plab.catalog import find
-from p2plab.check import wide, widelayers
+from p2plab.check import frames, wide, widelayers
 from p2plab.check.folds import Folds
 from p2plab.check.freeze import Freezer, Unfreezable
 from p2plab.check.graph import StateGraph
@@ -12,6 +12,7 @@ from p2plab.check.quiet import maker
 from p2plab.check.recorder import Recorder
 from p2plab.check.steps import NotDeterministic
 from p2plab.check.watchdog import Watchdog
+from p2plab.core.actors import step
 from p2plab.core.tracked import Footprint
 from p2plab.core.world import World
 from p2plab.rules import RULES as ALL_RULES
@@ -133,6 +134,37 @@ def test_a_local_configuration_without_its_value_stack_is_caught(monkeypatch):
         if expected is not None and {kind for kind, _ in expected} != told:
             return
     pytest.fail("nothing was noticed")
+
+
+def test_locals_left_out_although_they_are_read_again_are_caught(monkeypatch):
+    """Take every assignment for one that nobody reads: states become one that behave differently."""
+    monkeypatch.setattr(frames, "_READS", frozenset())
+    monkeypatch.setattr(frames, "_LIVE", {})
+    assert caught()
+
+
+def test_a_local_that_is_not_read_again_is_no_state():
+    """It is read, or a handler may read it, or code may look at all of its locals: then it is."""
+
+    def frozen_with(job, number):
+        coroutine = job(number)
+        coroutine.send(None)
+        value = Freezer().whole(coroutine)
+        coroutine.close()
+        return value
+
+    for text, counts in (
+        ("return None", False),
+        ("return seen", True),
+        ("seen = 1; return seen", False),
+        ("del seen", True),
+        ("return locals()", True),
+        ("try:\n        await step('b')\n    finally:\n        print(seen)", True),
+    ):
+        names = {"step": step}
+        exec(f"async def job(number):\n    seen = number\n    await step('a')\n    {text}\n", names)  # noqa: S102
+        differ = frozen_with(names["job"], 1) != frozen_with(names["job"], 2)
+        assert differ == (counts or not frames.drop_dead), text
 
 
 @pytest.mark.parametrize("block", range(10))
