@@ -1,7 +1,7 @@
 """Spawners whose servers start one after the other, as many at a time as the machine has processors.
 
-Thirty servers that start at once share the processors: all thirty wait as long as the last. In turn, the first student
-has a server at once and half of the class after half of the time; the last waits no longer than before.
+Thirty servers that start at once share the processors: all thirty wait about as long as the last. In turn the first student
+has a server soon, where the processors are the hub's own; docs/classroom.md says what was measured, and what was not.
 """
 
 from __future__ import annotations
