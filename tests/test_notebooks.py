@@ -22,10 +22,11 @@ SECONDS = 10
 
 #: Errors of callbacks reach no cell: a last cell uses every control once and asks each explorer's guard.
 LAST = f"""
-import sys
+import sys, time
+seconds_of_processor = time.process_time()
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from tests.press import press_everything
-await press_everything()
+seconds_of_processor, await press_everything()
 """
 
 
@@ -48,8 +49,9 @@ def test_a_notebook_runs_in_time_and_without_an_error(file: Path, tmp_path: Path
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     said = [o for o in outputs if o.output_type == "error" or (o.output_type == "stream" and o.name == "stderr")]
     assert said == []
-    used = ast.literal_eval(outputs[-1]["data"]["text/plain"])
+    processor, used = ast.literal_eval(outputs[-1]["data"]["text/plain"])
     assert len(used) >= min(shown, 1)
     assert all(number >= 2 for number in used.values())
-    # On a machine that does other things beside, as in CI, twice as long is no fault of the notebook.
-    assert seconds < SECONDS * (2 if os.getloadavg()[0] > (os.cpu_count() or 1) else 1)
+    assert processor < SECONDS
+    # By the clock only where nobody else uses the machine: it is no fault of a notebook that others do.
+    assert seconds < SECONDS or os.getloadavg()[0] > (os.cpu_count() or 1)
