@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from p2plab.catalog.case import BROKEN, GOOD, Case
@@ -49,14 +50,14 @@ def find(name: str) -> Scenario:
             return more[name]
     import difflib
 
-    near = difflib.get_close_matches(name, scenes, n=1)
+    near = difflib.get_close_matches(name[:60], scenes, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise BadInput(f"there is no scene {name[:60]!r}; there are {', '.join(scenes)}{hint}")
 
 
 def _cases_like(name: str) -> list[Case]:
     """The cases whose code a name begins with: one, or none."""
-    code = re.match(r"([fec])(\d{1,2})(?![^-])", name.lower())
+    code = re.match(r"([fec])(\d{1,2})(?![^-])", name[:60].lower())
     if code is None:
         return []
     package = _PACKAGES[code[1]]
@@ -64,6 +65,7 @@ def _cases_like(name: str) -> list[Case]:
     return [_case(package, module) for module in _modules(package) if module.startswith(wanted)]
 
 
+@cache
 def _modules(package: str) -> list[str]:
     folder = importlib.import_module(f"{__name__}.{package}").__path__[0]
     return sorted(name.removesuffix(".py") for name in os.listdir(folder) if re.fullmatch(r"[fec]\d\d_\w+\.py", name))

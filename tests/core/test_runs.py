@@ -153,7 +153,7 @@ def test_a_change_that_forgot_its_version_is_noticed():
     [
         ("", "not a token: '' does not begin with p2p1."),
         ("p2p2.sheet~1.-.a.AAAAAAAA.aaaaaa", "does not begin with p2p1."),
-        ("p2p1." + "a" * 30_000, "characters, at most 20000 are possible"),
+        ("p2p1." + "a" * 201_000, "characters, at most 201000 are possible"),
         ("p2p1.sheet~1.-.a.AAAAAAAA.aaaaaa", "the token is damaged: its check does not fit"),
         ("p2p1.sheet~1.-.a", "the token is damaged"),
     ],
