@@ -8,7 +8,7 @@ from p2plab.core.run import Run
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.views.follow import follow_page
-from p2plab.views.picture import AMBER, LINES, MINT, ORANGE, PALE, PLAIN, Picture, Table
+from p2plab.views.picture import AMBER, CROSSES, LINES, MINT, ORANGE, PALE, PLAIN, Picture, Table
 
 
 def address_space(run: Run, step: int, page: int | None = None) -> Picture:
@@ -79,7 +79,7 @@ def _translations(pages: Table, importer: Any, base: int) -> str:
         hover = f"{importer.name}: page {page:#x} is at {address:#x}" + ("" if fresh else ", STALE")
         label = "ok" if fresh else "stale"
         row = f"{importer.name} translates"
-        _bar(pages, number, number + 1, row, label, MINT if fresh else AMBER, hover, " " if fresh else "cross")
+        _bar(pages, number, number + 1, row, label, MINT if fresh else AMBER, hover, PLAIN if fresh else CROSSES)
     if not good and not stale:
         return f"{importer.name} translates nothing"
     return f"{importer.name} translates {len(good)} pages rightly and {len(stale)} stale" + (

@@ -6,13 +6,14 @@ import pytest
 from bokeh.core.enums import HatchPattern
 from bokeh.models import GlyphRenderer, GroupFilter
 
-from p2plab.catalog import find
+from p2plab.catalog import SCENES, find
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.lab import Lab, MachineLab, MemoryLab
 from p2plab.views import figures
 from p2plab.views.barmap import bar_map
 from p2plab.views.picture import CROSSES, LINES, PLAIN
+from p2plab.views.strip import address_space
 
 
 @pytest.mark.parametrize(
@@ -36,4 +37,15 @@ def test_hatching_is_drawn_for_the_rows_that_ask_for_it():
     assert {(kind.column_name, kind.group) for kind in filters} == {("hatch", LINES), ("hatch", CROSSES)}
     used = {hatch for step in range(len(run) + 1) for hatch in bar_map(run, step).data["slots"]["hatch"]}
     assert used - {PLAIN} == {LINES, CROSSES}
-    assert used - {PLAIN} <= set(HatchPattern)  # an unknown one is drawn as nothing, without a word
+
+
+def test_every_hatch_of_every_scene_has_its_glyph():
+    """What no glyph is there for is drawn as nothing, without a word: then colour alone would tell stale from right."""
+    used = set()
+    for scene in SCENES.values():
+        run = Run(scene).driven(by_text(scene.story, strict=False))
+        for step in (len(run) // 2, len(run)):
+            used |= set(bar_map(run, step).data["slots"]["hatch"])
+            used |= set(address_space(run, step).data["pages"]["hatch"])
+    assert used == {PLAIN, LINES, CROSSES}
+    assert used - {PLAIN} <= set(HatchPattern)
