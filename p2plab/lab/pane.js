@@ -1,6 +1,7 @@
 // The browser's half of BokehPane: load BokehJS once per page, embed the figure, then only replace its columns.
 
 const WAIT = 20000;
+const FRAME = 50; // milliseconds: after so long without an update the next one is drawn at once, else in the next frame
 
 function needBokeh(model) {
   const version = model.get("version");
@@ -130,10 +131,12 @@ function render({ model, el }) {
   let bokehDocument = null;
   let drawn = {};
   let due = false;
+  let fed = -FRAME; // when columns were last given to BokehJS
   let gone = false;
 
   const put = () => {
     due = false;
+    fed = performance.now();
     if (gone || bokehDocument === null) return;
     // Each column is a trait of its own, "source.column"; a source is drawn again if one of its columns is another.
     const sources = {};
@@ -152,8 +155,10 @@ function render({ model, el }) {
   };
   const soon = () => {
     if (due) return;
-    due = true; // a burst of updates paints once
-    requestAnimationFrame(put);
+    due = true;
+    // The first update goes at once, and BokehJS paints it in the next frame; the rest of a burst paints once a frame.
+    if (performance.now() - fed > FRAME) put();
+    else requestAnimationFrame(put);
   };
   const drawNow = async () => {
     try {
