@@ -206,7 +206,7 @@ SCENES = (
     ),
     Scenario(
         "workbench",
-        "the same machine, with nothing begun: press the buttons yourself",
+        "Workbench: a GPU, a NIC and a process, with nothing begun; press the buttons yourself",
         build,
         knobs=(_importer("obedient"), _play("by-hand"), *_KNOBS),
         story="...",

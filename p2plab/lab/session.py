@@ -29,7 +29,7 @@ LIMIT = 5_000
 
 @dataclass(frozen=True)
 class Forked:
-    """Going on from an earlier step replaced the rest of a run: its token, and the step of the fork."""
+    """Another run took a run's place, or that of its rest: the token of the whole, and the step that was being looked at."""
 
     token: str
     step: int
@@ -112,7 +112,7 @@ class Session:
     def reset(self, knobs: Mapping[str, object] | None = None) -> None:
         """Begin the scene again, with other knobs if given; the run so far can be had back by its token."""
         run = _told(Run(self.run.scenario, {**self.run.settings, **(knobs or {})}))
-        self._keep_token(0)
+        self._keep_token()
         self.run, self.step, self.touched = run, len(run), True
 
     def open(self, token: str) -> None:
@@ -121,21 +121,21 @@ class Session:
 
     def show(self, run: Run) -> None:
         """Show another run, at its end; the one that was there is kept as a token."""
-        self._keep_token(0)
+        self._keep_token()
         self.run, self.step, self.touched = run, len(run), True
 
     def _go_on(self, schedule: Schedule, limit: int) -> None:
         if self.step < len(self.run):
             forked = self.run.fork(self.step).driven(schedule, limit)
-            self._keep_token(self.step)
+            self._keep_token()
             self.run = forked
         else:
             self.run = self.run.driven(schedule, limit)
         self.step, self.touched = len(self.run), True
 
-    def _keep_token(self, step: int) -> None:
-        if len(self.run) > step:
-            self.forked = Forked(self.token, step)
+    def _keep_token(self) -> None:
+        if len(self.run) and not self.run.scenario.cast:
+            self.forked = Forked(self.token, self.step)
 
 
 def _told(run: Run) -> Run:

@@ -55,6 +55,15 @@ class Share:
 
     def refresh(self) -> None:
         """Show the token, and write it down; a journal that cannot be written is said and does not stop the lab."""
+        own = ", ".join(made.__name__ for made in self.session.run.scenario.cast.values())
+        self.copier.disabled = bool(own)
+        if own:
+            self.token.value = (
+                f'<div data-view="token">This run has no token: a token carries no driver, and {escape(own)} is your own. '
+                "Save it as a test, a text or a page instead.</div>"
+            )
+            self.resume.layout.display = "none"
+            return
         token = token_of(self.session.run)
         self.token.value = (
             f'<div>Token of this run: <span class="p2plab-token" data-view="token">{escape(token)}</span></div>'

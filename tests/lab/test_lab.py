@@ -1,9 +1,17 @@
 """The widgets, clicked in Python: every handler goes through the guard, and the views follow."""
 
+import dataclasses
+
 import pytest
 
+from p2plab.catalog import find
 from p2plab.core.errors import BadInput
+from p2plab.core.run import Run
+from p2plab.core.schedule import by_text
+from p2plab.core.token import token_of
+from p2plab.drivers.pinned import PinsUntilUnmap
 from p2plab.lab import Lab
+from p2plab.lab.session import Session
 from p2plab.views.barmap import SHOWS, THICK
 
 
@@ -325,3 +333,29 @@ def test_the_token_goes_to_the_clipboard():
     lab.share.copier.click()
     assert lab.guard.last is None
     assert sent == [{"kind": "copy", "text": lab.session.token}]
+
+
+def test_a_run_with_somebody_s_own_class_offers_no_token():
+    """A token carries no driver: it could not be opened anywhere. The lab says so, and keeps nothing in the journal."""
+    lab = Lab("workbench")
+    own = dataclasses.replace(find("workbench"), cast={"importer": PinsUntilUnmap})
+    lab.session.show(Run(own).driven(by_text(own.story, strict=False)))
+    lab.press("map")
+    lab.refresh()
+    assert "This run has no token: a token carries no driver, and PinsUntilUnmap is your own." in lab.share.token.value
+    assert lab.share.copier.disabled
+    assert lab.share.journal.last() == ""
+    lab.session.open(token_of(Run(find("workbench"))))
+    lab.refresh()
+    assert "Token of this run" in lab.share.token.value
+    assert not lab.share.copier.disabled
+
+
+def test_the_run_that_was_left_is_kept_with_the_step_that_was_looked_at():
+    """Another run takes its place, as after a search."""
+    lab = Lab("workbench")
+    lab.press("map")
+    step, token = lab.session.step, lab.session.token
+    lab.session.show(Session("defrag-ignorant").run)
+    lab.refresh()
+    assert f"The run you left at step {step} is kept: <code>{token}</code>" in lab.title.value
