@@ -141,8 +141,8 @@ class Actor:
         """Let go of the coroutine; a driver's ``finally`` that awaits again is cut short."""
         try:
             self.coroutine.close()
-        except (RuntimeError, P2PError):
-            return  # "coroutine ignored GeneratorExit": nobody is left to run it
+        except (RuntimeError, ValueError, P2PError):
+            return  # "coroutine ignored GeneratorExit", or it is being left just now: nobody is left to run it
 
     def __del__(self) -> None:
         self.close()

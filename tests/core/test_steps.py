@@ -1,5 +1,6 @@
 """Actors, steps and the world that takes them."""
 
+import gc
 from dataclasses import dataclass
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from p2plab.core.actors import idle, run_alone, step, wait_event
 from p2plab.core.errors import KernelError, NotEnabled
 from p2plab.core.events import Event, emit
+from p2plab.core.run import Run
+from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import follow, straight
 from p2plab.core.tracked import Tracked
 from p2plab.core.world import Crashed, World
@@ -268,3 +271,42 @@ def test_a_driver_that_leaves_the_program_only_crashes_itself():
     world = World(build)
     follow(world, straight)
     assert [e.event.error for e in world.log if isinstance(e.event, Crashed)] == ["SystemExit: 3"]
+
+
+def test_a_world_that_is_buried_in_the_middle_of_another_s_step_leaves_no_trace_in_it():
+    """The collector may run at any allocation; what it buries has coroutines, and these have ``finally`` blocks."""
+    busy = [False]
+
+    class Box(Tracked):
+        def __init__(self) -> None:
+            self.closed = 0
+
+    def build(world, _settings):
+        box = Box()
+
+        async def worker():
+            try:
+                await step("begins")
+                if busy[0]:
+                    garbage = [[number] for number in range(20_000)]
+                    assert len(garbage) == 20_000
+                await step("goes on")
+            finally:
+                box.closed += 1
+
+        world.actor("worker", worker)
+        world.things["itself"] = world
+
+    scene = Scenario("buried", "buried", build)
+    thresholds = gc.get_threshold()
+    gc.set_threshold(50, 1, 1)
+    try:
+        for _ in range(20):
+            Run(scene).world.take("worker")  # nobody keeps it
+        busy[0] = True
+        world = Run(scene).world
+        world.take("worker")
+    finally:
+        gc.set_threshold(*thresholds)
+    assert world.footprints[-1].names() == ((), ())
+    assert gc.isenabled()
