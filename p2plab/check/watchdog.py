@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import threading
 import time
@@ -55,6 +56,10 @@ class Watchdog:
     @contextmanager
     def step(self) -> Iterator[None]:
         """:exc:`StepTooLong` comes out of a body that takes longer than the budget."""
+        # A collection in a large process takes longer than a step may: it waits, or the step would be blamed for it, and
+        # the exception could land in a finaliser, which swallows it.
+        collects = gc.isenabled()
+        gc.disable()
         self._deadline = time.process_time() + self.seconds, time.monotonic() + PATIENCE * self.seconds
         process_id, forks = os.getpid(), _forks.count
         try:
@@ -67,6 +72,8 @@ class Watchdog:
                 if self._fired:  # take one back that was raised but has not arrived
                     self._fired = False
                     self._raise(None)
+            if collects:
+                gc.enable()
         if _forks.count != forks:
             raise BadInput("a step of your code forks: a driver has no processes of its own")
 
