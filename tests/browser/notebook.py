@@ -63,6 +63,7 @@ def press(page: Any, name: str) -> None:
     page.wait_for_function(
         "before => Number(document.querySelector(\"[data-pane='timeline']\").dataset.seq) > before", arg=before
     )
+    page.wait_for_timeout(200)  # words and buttons follow the pictures, in messages of their own
 
 
 def wait_until_saved(page: Any, server: Server, name: str, views: int) -> None:

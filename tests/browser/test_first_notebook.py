@@ -96,7 +96,7 @@ def test_a_handler_that_is_broken_on_purpose_shows_its_message(lab_server: Serve
     alert.locator("summary").click()
     assert "in explode" in alert.inner_text()
     press(page, "map")
-    assert page.locator(".p2plab-alert").count() == 0
+    page.locator(".p2plab-alert").wait_for(state="detached")
 
 
 def test_a_reload_and_a_second_view_show_the_current_state(lab_server: Server, watched: Watched):

@@ -105,6 +105,6 @@ def test_a_link_with_a_bad_token_says_so_and_offers_a_workbench(app_server: Serv
     wait_for_pictures(page)
     assert "the token is damaged" in page.inner_text(".p2plab-alert")
     press(page, "map")
-    assert page.locator(".p2plab-alert").count() == 0
+    page.locator(".p2plab-alert").wait_for(state="detached")
     assert watched.abroad == []
     assert watched.ours == []
