@@ -8,12 +8,27 @@ import numpy as np
 import numpy.typing as npt
 
 from p2plab.check.graph import waits
+from p2plab.check.layout import Layout
 from p2plab.check.steps import Leaf, Node, StepTable
 
 Ints = npt.NDArray[Any]
 
 #: In the child tables: nobody has seen this yet. Below it are leaves: ``-2 - number``.
 MISS = -1
+
+
+class Effects:
+    """What each leaf does to the words of a state: by word and leaf the bits that it leaves alone, and those that it sets."""
+
+    def __init__(self, keep: Ints, put: Ints, layout: Layout, rules: int) -> None:
+        self.keep, self.put, self.layout, self.rules = keep, put, layout, rules
+
+    def step(self, words: Ints, leaves: Ints, memories: Ints) -> Ints:
+        """The states after one step each: as its leaf says, and then the rules remember that. Changes ``words``."""
+        words &= self.keep.take(leaves, axis=1)
+        words |= self.put.take(leaves, axis=1)
+        self.layout.put(words, self.rules, memories)
+        return words
 
 
 class Leaves:
@@ -27,6 +42,9 @@ class Leaves:
         self.linked: Ints = np.zeros(0, bool)  #: waiting for somebody by name: those can be a cycle
         self.broken: Ints = np.zeros(0, bool)
         self.events: Ints = np.zeros(0, np.int64)
+        self.effects: Effects | None = None
+        self._version = -1
+        self._writing: list[tuple[list[int], list[int]]] = []
 
     def number(self, leaf: Leaf) -> int:
         """The number of a leaf."""
@@ -35,8 +53,16 @@ class Leaves:
             self.all.append(leaf)
         return number
 
-    def refresh(self) -> None:
-        """Bring the arrays up to date."""
+    def refresh(self, layout: Layout, rules: int) -> None:
+        """Bring the arrays up to date. ``rules`` is the column of what the rules remember, which no leaf writes."""
+        if len(self.enabled) == len(self.all) and self._version == layout.version:
+            return
+        if self._version != layout.version:
+            self._version, self._writing = layout.version, []
+        for leaf in self.all[len(self._writing) :]:
+            self._writing.append(layout.writing(leaf.writes, rules))
+        keep, put = (np.array(part, np.uint64).T.copy() for part in zip(*self._writing, strict=True))
+        self.effects = Effects(keep, put, layout, rules)
         if len(self.enabled) != len(self.all):
             self.enabled = np.array([leaf.enabled for leaf in self.all], bool)
             self.waiting = np.array([waits(leaf) for leaf in self.all], bool)
@@ -75,16 +101,16 @@ class FlatTree:
             self._children[self._offsets[number] + value] = self._flatten(child, leaves)
         return number
 
-    def walk(self, rows: Ints, actor: int) -> tuple[Ints, Ints]:
-        """For each row the number of its leaf, or -1; and for those a number that equal misses share."""
-        local = rows[:, actor].astype(np.int64)
+    def walk(self, words: Ints, actor: int, layout: Layout) -> tuple[Ints, Ints]:
+        """For each state the number of its leaf, or -1; and for those a number that equal misses share."""
+        local = layout.read(words, actor)
         known = local < len(self.roots)
         here = np.where(known, self.roots[np.where(known, local, 0)] if len(self.roots) else MISS, MISS)
         miss = np.where(here == MISS, -1 - local, 0)
         active = np.flatnonzero(here >= 0)
         while active.size:
             nodes = here[active]
-            values = rows[active, self.columns[nodes]].astype(np.int64)
+            values = layout.read_each(words, active, self.columns[nodes])
             inside = values < self.sizes[nodes]
             child = self.children[np.where(inside, self.offsets[nodes] + values, -1)]
             lost = child == MISS

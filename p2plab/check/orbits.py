@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from p2plab.check.colours import Column, Kind, mixed
 from p2plab.check.symmetry import NotSymmetric, Permutation, Refs, Symmetry
 
 Ints = npt.NDArray[Any]
@@ -22,74 +23,6 @@ Ints = npt.NDArray[Any]
 ROUNDS = 2
 #: More ways to arrange one block of states than this are not tried.
 MOST_WAYS = 2_000_000
-
-_MIX = np.uint64(0xD6E8FEB86659FD93)
-_SHIFT = np.uint64(32)
-
-
-def _mixed(numbers: Ints) -> Ints:
-    numbers = (numbers ^ (numbers >> _SHIFT)) * _MIX
-    numbers = (numbers ^ (numbers >> _SHIFT)) * _MIX
-    mixed: Ints = numbers ^ (numbers >> _SHIFT)
-    return mixed
-
-
-class Kind:
-    """Columns that correspond to each other, and the values that any of them takes, numbered in common."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.columns: dict[Refs, int] = {}  #: by the members that a column belongs to
-        self.templates: dict[Any, int] = {}
-        self._values: dict[tuple[int, Refs], int] = {}
-
-    def value(self, template: int, refs: Refs) -> int:
-        """The common number of a value."""
-        return self._values.setdefault((template, refs), len(self._values))
-
-
-class Column:
-    """One column: its kind, whose it is, and for each value its template, its colour and the members in it.
-
-    Value 0 is what everybody begins with. It has no colour: so colours do not depend on what is met later.
-    """
-
-    def __init__(self, kind: Kind, owners: Refs) -> None:
-        self.kind, self.owners = kind, owners
-        self.templates: list[int] = []
-        self.refs: list[Refs] = []
-        self.labels: list[tuple[int, ...]] = []
-        self.number_of: dict[int, int] = {}  #: common number -> value
-        self._own: list[int] = []
-        self._arrays: tuple[int, tuple[Ints, Ints, Ints, Ints]] = (-1, (np.zeros(0),) * 4)
-
-    def __len__(self) -> int:
-        return len(self.templates)
-
-    def learn(self, template: Any, refs: Refs, labels: tuple[int, ...]) -> None:
-        """The next value."""
-        number = self.kind.templates.setdefault(template, len(self.kind.templates))
-        self.number_of[self.kind.value(number, refs)] = len(self.templates)
-        self.templates.append(number)
-        self.refs.append(refs)
-        self.labels.append(labels)
-        self._own.append(self.kind.value(number, tuple(-1 if ref in self.owners else ref for ref in refs)))
-
-    def arrays(self, members: int) -> tuple[Ints, Ints, Ints, Ints]:
-        """For each value: colour, colour with the members in it told apart, these (``members`` for nobody), their labels."""
-        if self._arrays[0] != len(self):
-            refs = np.full((len(self), max(map(len, self.refs[1:]), default=0)), members, np.int64)
-            labels = np.zeros(refs.shape, np.uint64)
-            for value, some in enumerate(self.refs):
-                if value:
-                    refs[value, : len(some)] = some
-                    labels[value, : len(some)] = np.array(self.labels[value], np.uint64) + np.uint64(1)
-            base = self.kind.number << 40
-            colours = _mixed(np.array(self.templates, np.uint64) + np.uint64(base + 1))
-            own = _mixed(np.array(self._own, np.uint64) + np.uint64(base + 1))
-            colours[0] = own[0] = 0
-            self._arrays = len(self), (colours, own, refs, labels)
-        return self._arrays[1]
 
 
 class Orbits:
@@ -138,7 +71,7 @@ class Orbits:
 
     # -- many at once -----------------------------------------------------------------------------------------------
 
-    def representatives(self, rows: Ints, weights: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+    def representatives(self, rows: Ints) -> tuple[Ints, Ints, Ints, Ints]:
         """For each row: the representative of its orbit, its hash, the permutation that leads to it, the orbit's size."""
         active = [at for at, column in enumerate(self.columns) if len(column) > 1 and rows[:, at].any()]
         origin = np.arange(len(rows))
@@ -155,12 +88,12 @@ class Orbits:
             origin, colours = self._told_apart(origin[~done], colours[~done], cell[~done])
         which, places, twins = (np.concatenate(parts) for parts in zip(*leaves, strict=True))
         images = self._images(rows[which], places)
-        hashes = (images.astype(np.uint64) * weights[: images.shape[1]]).sum(axis=1, dtype=np.uint64)
+        hashes = _sums(images.astype(np.uint64))
         order = np.lexsort((hashes, which))
         best = order[np.flatnonzero(np.diff(which[order], prepend=-1))]
         # Each way that leads there is one in which the state is like itself; two may have been found by two choices.
         same = np.flatnonzero(hashes == hashes[best][which])
-        codes = (_mixed(places[same].astype(np.uint64) + np.uint64(1)) * weights[: places.shape[1]]).sum(1, np.uint64)
+        codes = _sums(mixed(places[same].astype(np.uint64) + np.uint64(1)))
         different = _first_of_equal(which[same], codes)
         alike = np.bincount(which[same][different], minlength=len(rows)) * twins[best]
         return images[best], hashes[best], places[best], self.symmetry.order // alike
@@ -189,7 +122,7 @@ class Orbits:
         lines = np.arange(len(rows))
         for _ in range(ROUNDS):
             wide = np.concatenate([colours, np.zeros((len(rows), 1), np.uint64)], axis=1)
-            new = _mixed(wide)
+            new = mixed(wide)
             for at in active:
                 column = self.columns[at]
                 shades, _, refs, labels = column.arrays(members)
@@ -200,12 +133,12 @@ class Orbits:
                     around += colours[:, owner]
                 for place in range(refs.shape[1]):
                     ref, label = refs[values, place], labels[values, place]
-                    given = _mixed(wide[lines, ref] + label)
+                    given = mixed(wide[lines, ref] + label)
                     given[ref == members] = 0
                     shade += given
-                    new[lines, ref] += _mixed(around + (label << np.uint64(8)))  # for nobody: a column never read
+                    new[lines, ref] += mixed(around + (label << np.uint64(8)))  # for nobody: a column never read
                 for place, owner in enumerate(column.owners):
-                    taken = _mixed(shade + np.uint64((place + 1) << 16))
+                    taken = mixed(shade + np.uint64((place + 1) << 16))
                     taken[values == 0] = 0
                     new[:, owner] += taken
             colours = new[:, :members]
@@ -240,7 +173,7 @@ class Orbits:
         lines, chosen = np.nonzero(cell)
         colours = colours[lines]
         each = np.arange(len(lines))
-        colours[each, chosen] = _mixed(colours[each, chosen] + np.uint64(1))
+        colours[each, chosen] = mixed(colours[each, chosen] + np.uint64(1))
         return origin[lines], colours
 
     def _images(self, rows: Ints, places: Ints) -> Ints:
@@ -293,6 +226,13 @@ class Orbits:
         if number is None:
             number = other.number_of[common] = self.image_of(column, there, value, places)
         return number
+
+
+def _sums(numbers: Ints) -> Ints:
+    """A hash for each row. A number that is 0 adds nothing, so a row keeps its hash when there are more columns."""
+    weights = mixed(np.arange(1, numbers.shape[1] + 1, dtype=np.uint64)) | np.uint64(1)
+    sums: Ints = (numbers * weights).sum(axis=1, dtype=np.uint64)
+    return sums
 
 
 def _first_of_equal(one: Ints, other: Ints) -> Ints:

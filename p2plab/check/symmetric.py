@@ -20,6 +20,7 @@ from p2plab.check.orbits import Orbits
 from p2plab.check.recorder import Recorder
 from p2plab.check.steps import Leaf, NotDeterministic, Row
 from p2plab.check.symmetry import NotSymmetric, Permutation, Symmetry
+from p2plab.check.visited import Collision
 from p2plab.check.wide import WideGraph
 
 Ints = npt.NDArray[Any]
@@ -67,7 +68,7 @@ class SymmetricGraph(WideGraph):
 
     def representatives(self, rows: Ints) -> tuple[Ints, Ints, Ints, Ints]:
         """As :meth:`Orbits.representatives`."""
-        return self._orbits.representatives(rows, self.visited.weights)
+        return self._orbits.representatives(rows)
 
     def enabled_at(self, state: int) -> int:
         """How many steps can be taken in a state that was expanded."""
@@ -75,22 +76,24 @@ class SymmetricGraph(WideGraph):
 
     # -- one state an orbit -----------------------------------------------------------------------------------------
 
-    def _arrive(self, rows: Ints, hashes: Ints, origins: Ints) -> None:
-        if not len(rows):
+    def _arrive(self, words: Ints, states: Ints, who: Ints) -> None:
+        if not len(who):
             return
-        _, first, back = np.unique(hashes, return_index=True, return_inverse=True)
+        _, first, back = np.unique(self.visited.hash_of(words), return_index=True, return_inverse=True)
+        if not np.array_equal(words.take(first, axis=1).take(back, axis=1), words):
+            raise NotSymmetric("two different states have one hash")
         self.learn()
-        width = len(self.columns)
-        images, image_hashes, places, sizes = self.representatives(rows[first, :width])
+        images, _, places, sizes = self.representatives(self.layout.unpack(words.take(first, axis=1)))
         self.learn()
         self._room_for_values()
-        padded = np.zeros((len(images), self.visited.rows.shape[1]), self.visited.rows.dtype)
-        padded[:, : images.shape[1]] = images
-        numbers, new = self.visited.add(padded, image_hashes)
+        try:
+            numbers, new = self.visited.add(self.layout.pack(images))
+        except Collision:
+            raise NotSymmetric("two different states have one hash") from None
         self._grow()
-        self.successors.reshape(-1)[origins] = numbers[back]
+        self.successors[states, who] = numbers[back]
         fresh = numbers[new]
-        self.came_from[fresh], self.came_by[fresh] = np.divmod(origins[first][new], len(self.actors))
+        self.came_from[fresh], self.came_by[fresh] = states[first][new], who[first][new]
         self._places[fresh] = places[new]
         self.full += int(sizes[new].sum())
 
@@ -118,7 +121,6 @@ class SymmetricGraph(WideGraph):
         for cell in list(self.columns.of)[known - self.columns.rules - 1 :]:
             template, refs = self.symmetry.taken_apart(cell[0])
             self._orbits.add_column(("cell", template, cell[1]), refs)
-        self.visited.widen(len(self.columns))
         for column, values in enumerate(self.columns.values):
             many = len(self.small.folds) if column == self.columns.rules else len(values)
             self._orbits.learn(column, many)
@@ -162,11 +164,11 @@ class SymmetricGraph(WideGraph):
 
     # -- run in two places ------------------------------------------------------------------------------------------
 
-    def _record(self, states: Ints, state: int, actor: int) -> None:
+    def _record(self, state: int, actor: int) -> None:
         row = self.row(state)
         if self.table.look_up(row, actor) is None:
             try:
-                super()._record(states, state, actor)
+                super()._record(state, actor)
             except (NotDeterministic, Unfreezable) as error:  # or not that either: an ordinary search will say so
                 raise NotSymmetric(str(error)) from None
             self.learn()
@@ -175,8 +177,6 @@ class SymmetricGraph(WideGraph):
                     self._compare(state, actor, places)
             self._compare(state, actor, self.symmetry.shuffled(self._random.random))
             self._room_for_values()
-            if self.visited.rows.shape[1] != self._here.shape[1] or self.visited.rows.dtype != self._here.dtype:
-                self._here = self.visited.rows[states]
 
     def _compare(self, state: int, actor: int, places: Permutation) -> None:
         row = self.row(state)

@@ -5,7 +5,6 @@ It shares recorder, table and rules with the small graph, so what that has learn
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -13,16 +12,16 @@ import numpy.typing as npt
 
 from p2plab.check.flat import FlatTree, Leaves
 from p2plab.check.graph import NOWHERE, Goal, StateGraph, goal_of
+from p2plab.check.layout import Layout
 from p2plab.check.steps import Row
-from p2plab.check.visited import Visited
-from p2plab.check.wideends import Combinations, Memories
+from p2plab.check.visited import Visited, longer
+from p2plab.check.wideends import BREAKS, Ends, Memories
 from p2plab.check.wideways import first_met
 
 Ints = npt.NDArray[Any]
 
 #: States expanded together: large enough for arrays to pay, small enough to stay in the cache.
-CHUNK = 1 << 15
-
+CHUNK = 1 << 16
 
 #: So few states are looked up one by one.
 FEW = 200
@@ -37,12 +36,14 @@ class WideGraph:
         self.small = small
         self.recorder, self.table, self.columns = small.recorder, small.table, small.columns
         self.actors = small.actors
-        self.visited = Visited(len(self.columns) + 4, seed, np.uint8)
-        many = len(self.visited.hashes)
+        self.layout = Layout(self._counts())
+        self.visited = Visited(self.layout.words, seed)
+        many = self.visited.words.shape[1]
         self.successors: Ints = np.full((many, len(self.actors)), NOWHERE, np.int32)
         self.expanded: Ints = np.zeros(many, bool)
         self.came_from: Ints = np.full(many, -1, np.int32)
         self.came_by: Ints = np.zeros(many, np.int8)
+        _keep_memory()
         self.goals: list[Goal] = []
         self.goals_of: dict[int, list[int]] = {}
         self.at_rest: list[Ints] = []
@@ -50,12 +51,10 @@ class WideGraph:
         self._leaves = Leaves()
         self._trees: list[FlatTree | None] = [None] * len(self.actors)
         self._tree_versions = [-1] * len(self.actors)
+        self._states, self._here = np.zeros(0, np.int64), self.visited.words[:, :0]
         self._memories = Memories(small)
-        self._ends = Combinations(small, self._leaves)
-        self._room_for_values()
-        first = np.zeros((1, self.visited.rows.shape[1]), self.visited.rows.dtype)
-        first[0, : len(small.rows[0])] = small.rows[0]
-        self.visited.add(first, self.visited.hash_of(first))
+        self._ends = Ends(small, self._leaves)
+        self.visited.add(self.layout.pack(np.array([small.rows[0]])))
 
     def __len__(self) -> int:
         return self.visited.count
@@ -66,7 +65,7 @@ class WideGraph:
 
     def row(self, state: int) -> Row:
         """A state as the table knows it."""
-        return tuple(self.visited.rows[state, : len(self.columns)].tolist())
+        return self.layout.row(self.visited.words[:, state])
 
     def path(self, state: int) -> list[str]:
         """Some choices that lead to a state."""
@@ -92,18 +91,16 @@ class WideGraph:
 
     def _expand(self, states: Ints) -> None:
         self.expanded[states] = True
-        self._here = self.visited.rows[states]
+        self.successors[states] = NOWHERE
+        self._states, self._here = states, self.visited.words.take(states, axis=1)
         leaves = np.stack([self._look_up(states, actor) for actor in range(len(self.actors))])
-        self._leaves.refresh()
+        self._leaves.refresh(self.layout, self.columns.rules)
         enabled = self._leaves.enabled[leaves]
-        goes_on = ~self._look_for_ends(states, leaves, enabled)
-        taken = [
-            self._step(states, able, actor, leaves[actor, able])
-            for actor in range(len(self.actors))
-            if (able := np.flatnonzero(enabled[actor] & goes_on)).size
-        ]
-        if taken:
-            self._arrive(*map(np.concatenate, zip(*taken, strict=True)))
+        enabled &= ~self._look_for_ends(states, leaves, enabled)
+        steps = np.flatnonzero(enabled)
+        if len(steps):
+            who = np.repeat(np.arange(len(self.actors)), np.count_nonzero(enabled, axis=1))
+            self._step(states, steps - who * len(states), who, leaves.ravel().take(steps))
 
     def followers(self, state: int) -> list[int]:
         """The successors of a state that is expanded, one an actor."""
@@ -128,20 +125,20 @@ class WideGraph:
     # -- looking steps up -------------------------------------------------------------------------------------------
 
     def _look_up(self, states: Ints, actor: int) -> Ints:
-        found, misses = self._tree(actor).walk(self._here, actor)
+        found, misses = self._tree(actor).walk(self._here, actor, self.layout)
         todo = np.flatnonzero(found < 0)
         misses = misses[todo]
         while todo.size > FEW:
             for index in todo[np.unique(misses, return_index=True)[1]]:
-                self._record(states, int(states[index]), actor)
-            numbers, misses = self._tree(actor).walk(self._here[todo], actor)
+                self._record(int(states[index]), actor)
+            numbers, misses = self._tree(actor).walk(self._here.take(todo, axis=1), actor, self.layout)
             found[todo] = numbers
             missing = np.flatnonzero(numbers < 0)
             todo, misses = todo[missing], misses[missing]
         for index in todo.tolist():  # for a few it does not pay to make arrays of the trees again
             state = int(states[index])
             while (leaf := self.table.look_up(self.row(state), actor)) is None:
-                self._record(states, state, actor)
+                self._record(state, actor)
             found[index] = self._leaves.number(leaf)
         return found
 
@@ -152,73 +149,65 @@ class WideGraph:
             self._tree_versions[actor] = self.table.versions[actor]
         return tree
 
-    def _record(self, states: Ints, state: int, actor: int) -> None:
+    def _record(self, state: int, actor: int) -> None:
         row = self.row(state)
         if self.table.look_up(row, actor) is not None:
             return
-        if self.recorder.record(row, actor, lambda: self.path(state)):
-            self.visited.widen(len(self.columns))
+        self.recorder.record(row, actor, lambda: self.path(state))
         self._room_for_values()
-        if self.visited.rows.shape[1] != self._here.shape[1]:
-            self._here = self.visited.rows[states]
+
+    def _counts(self) -> list[int]:
+        """How many values each column has by now."""
+        counts = [len(values) for values in self.columns.values]
+        counts[self.columns.rules] = len(self.small.folds)
+        return counts
 
     def _room_for_values(self) -> None:
-        self.visited.room_for(max(len(self.small.folds), *map(len, self.columns.values)))
+        """Make room in the states for all values known by now."""
+        if self.layout.room_for(self._counts()):
+            self.visited.widen(self.layout.words)
+            if len(self._here) < self.layout.words:
+                self._here = self.visited.words.take(self._states, axis=1)
 
     # -- stepping ---------------------------------------------------------------------------------------------------
 
-    def _step(self, states: Ints, able: Ints, actor: int, leaves: Ints) -> tuple[Ints, Ints, Ints]:
-        """The states after one actor's steps, with their hashes and where each came from: state and actor in one."""
-        self.transitions += len(able)
-        memories, broken = self._judge(states, able, actor, leaves)
+    def _step(self, states: Ints, at: Ints, who: Ints, leaves: Ints) -> None:
+        """Steps from ``states[at]``, each by the actor ``who`` and as its leaf says."""
+        self.transitions += len(at)
+        memories, broken = self._judge(states, at, who, leaves)
         if broken.any():
-            able, leaves, memories = able[~broken], leaves[~broken], memories[~broken]
-        # Numpy sorts 16-bit numbers by counting, several times faster.
-        keys = leaves.astype(np.int16) if len(self._leaves.all) < 1 << 15 else leaves
-        order = np.argsort(keys, kind="stable")
-        able, leaves = able[order], leaves[order]
-        rows = self._here[able].astype(self.visited.rows.dtype, copy=False)
-        hashes = self.visited.hashes[states[able]]
-        edges = [0, *(np.flatnonzero(np.diff(leaves)) + 1).tolist(), len(leaves)]
-        for start, stop in itertools.pairwise(edges) if len(leaves) else ():
-            for column, value in self._leaves.all[leaves[start]].writes:
-                self._write(rows[start:stop], hashes[start:stop], column, value)
-        if len(self.small.folds) > 1:
-            self._write(rows, hashes, self.columns.rules, memories[order])
-        return rows, hashes, states[able] * len(self.actors) + actor
+            at, who, leaves, memories = at[~broken], who[~broken], leaves[~broken], memories[~broken]
+        self._leaves.refresh(self.layout, self.columns.rules)
+        assert self._leaves.effects is not None
+        words = self._leaves.effects.step(self._here.take(at, axis=1), leaves, memories)
+        self._arrive(words, states.take(at), who)
 
-    def _arrive(self, rows: Ints, hashes: Ints, origins: Ints) -> None:
-        numbers, new = self.visited.add(rows, hashes)
+    def _arrive(self, words: Ints, states: Ints, who: Ints) -> None:
+        numbers, new = self.visited.add(words)
         self._grow()
-        self.successors.reshape(-1)[origins] = numbers
-        fresh = numbers[new]
-        self.came_from[fresh], self.came_by[fresh] = np.divmod(origins[new], len(self.actors))
-
-    def _write(self, rows: Ints, hashes: Ints, column: int, value: Any) -> None:
-        change = (value - rows[:, column].astype(np.int64)).astype(np.uint64)
-        hashes += change * self.visited.weights[column]
-        rows[:, column] = value
+        self.successors.reshape(-1)[states * len(self.actors) + who] = numbers
+        fresh = numbers.take(new)
+        self.came_from[fresh], self.came_by[fresh] = states.take(new), who.take(new)
 
     def _grow(self) -> None:
-        size = len(self.visited.hashes)
-        if size > len(self.came_from):
-            more = size - len(self.came_from)
-            self.successors = np.concatenate([self.successors, np.full((more, len(self.actors)), NOWHERE, np.int32)])
-            self.expanded = np.concatenate([self.expanded, np.zeros(more, bool)])
-            self.came_from = np.concatenate([self.came_from, np.full(more, -1, np.int32)])
-            self.came_by = np.concatenate([self.came_by, np.zeros(more, np.int8)])
+        size, used = self.visited.words.shape[1], len(self.came_from)
+        if size > used:
+            self.successors = longer(self.successors, used, size)
+            self.came_from = longer(self.came_from, used, size)
+            self.came_by = longer(self.came_by, used, size)
+            self.expanded = longer(self.expanded, used, size)
 
-    def _judge(self, states: Ints, able: Ints, actor: int, leaves: Ints) -> tuple[Ints, Ints]:
+    def _judge(self, states: Ints, at: Ints, who: Ints, leaves: Ints) -> tuple[Ints, Ints]:
         """What the rules remember after each step, and which steps broke something."""
-        before = self._here[able, self.columns.rules].astype(np.int64)
-        after = self._memories.after(before, self._leaves.events[leaves], leaves, self._leaves)
+        before = self.layout.read(self._here, self.columns.rules).take(at)
+        after = self._memories.after(before, self._leaves.events.take(leaves), leaves, self._leaves)
         self._room_for_values()
-        wrong: Ints = (after == -2) | self._leaves.broken[leaves]
+        wrong: Ints = (after == BREAKS) | self._leaves.broken.take(leaves)
         for index in np.flatnonzero(wrong):
             leaf = self._leaves.all[leaves[index]]
             what = leaf.broken or self.small.judge(int(before[index]), leaf)[1]
-            self.goals.append(Goal(int(states[able[index]]), actor, what[0]))
-            self.successors[states[able[index]], actor] = goal_of(len(self.goals) - 1)
+            self.goals.append(Goal(int(states[at[index]]), int(who[index]), what[0]))
+            self.successors[states[at[index]], who[index]] = goal_of(len(self.goals) - 1)
         return after, wrong
 
     # -- ends -------------------------------------------------------------------------------------------------------
@@ -254,8 +243,17 @@ class WideGraph:
 
     def _rest(self, states: Ints) -> None:
         self.at_rest.append(states)
-        memories = self.visited.rows[states, self.columns.rules]
+        memories = self.layout.read(self.visited.words.take(states, axis=1), self.columns.rules)
         for memory in np.unique(memories):
             for broken in self.small.left_open(int(memory)):
                 for state in states[memories == memory].tolist():
                     self._end(state, Goal(state, None, broken))
+
+
+def _keep_memory() -> None:
+    """Have the C library keep what arrays give back: for each chunk they take it again, and new memory is slow.
+
+    Glibc gives memory of some size back to the system at once, and learns from the largest that was ever given back.
+    """
+    del_me = np.empty(8 << 20, np.uint8)
+    del del_me

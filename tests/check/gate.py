@@ -111,10 +111,9 @@ def orbits_differ(small: StateGraph, graph: SymmetricGraph) -> str:
     """The first thing on which a full graph and that of its orbits disagree; empty if there is none."""
     rows = np.array([translated(row, small, graph) for row in small.rows])
     graph.learn()
-    width = rows.shape[1]
     _, hashes, _, sizes = graph.representatives(rows)
     orbit_of = hashes.tolist()
-    _, own, _, _ = graph.representatives(graph.visited.rows[: len(graph), :width].astype(np.int64))
+    _, own, _, _ = graph.representatives(graph.layout.unpack(graph.visited.words[:, : len(graph)]))
     known = own.tolist()
     if set(orbit_of) != set(known) or len(set(known)) != len(known):
         return f"orbits: {len(set(orbit_of))} and {len(known)}, {len(set(orbit_of) & set(known))} in common"

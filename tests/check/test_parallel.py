@@ -56,8 +56,7 @@ class InThisProcess:
             raise Lost([self.members.index(None)])
         for part, message in messages.items():
             for other in range(self.parts):
-                rows, hashes = self.members[other].letter(part, message["round"])
-                message |= {f"rows{other}": rows, f"hashes{other}": hashes}
+                message[f"words{other}"] = self.members[other].letter(part, message["round"])
         return self.ask("insert", messages)
 
     def replace(self, parts):

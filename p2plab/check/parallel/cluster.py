@@ -202,8 +202,7 @@ def insert(search: str, number: int, message: Message, others: Sequence[int], *l
     """Give a part what the others have for it."""
     if any(each is None for each in letters):
         return {"gone": 1}
-    for other, (rows, hashes) in zip(others, letters, strict=True):
-        message |= {f"rows{other}": rows, f"hashes{other}": hashes}
+    message |= {f"words{other}": words for other, words in zip(others, letters, strict=True)}
     return answer(search, number, "insert", message)
 
 

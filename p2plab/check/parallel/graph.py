@@ -12,16 +12,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from p2plab.check.graph import Goal, goal_of
-from p2plab.check.parallel.part import BREAKS, owner_of
+from p2plab.check.graph import NOWHERE, Goal, goal_of
+from p2plab.check.layout import widened
+from p2plab.check.parallel.part import owner_of
 from p2plab.check.parallel.spool import Spool
 from p2plab.check.parallel.tables import packed
 from p2plab.check.parallel.team import Lost, Message, NoWorkers, Team
 from p2plab.check.steps import Row
-from p2plab.check.visited import Collision
+from p2plab.check.visited import GROWTH, Collision, longer
 from p2plab.check.wide import CHUNK, WideGraph
 
 Ints = npt.NDArray[Any]
+
+#: Of the step table, and of where columns lie.
+Version = tuple[int, int]
 
 #: So many losses of workers in one search are made good; after that something is wrong with where they work.
 LOSSES = 5
@@ -35,26 +39,25 @@ class SharedGraph(WideGraph):
         vars(self).update(vars(wide))
         self.team, self.parts = team, team.parts
         self.losses = self._round = 0
-        self._sent = -1  #: the version of the tables that all parts have
-        self._packed: tuple[int, Message] = (-1, {})
-        self._weights = wide.visited.weights
-        self._broken_ends: list[Goal] = []
-        self._end_numbers: dict[tuple[int, ...], int] = {}
+        self._sent: dict[int, Version] = {}  #: by part, which tables it has
+        self._packed: tuple[Version, Message] = ((-1, -1), {})
+        self._seed = wide.visited.seed
         count = wide.visited.count
         self._count = count
-        owners = owner_of(wide.visited.hashes[:count], team.parts)
+        words = wide.visited.words[:, :count]
+        owners = owner_of(wide.visited.hash_of(words), team.parts)
         self._owner: Ints = np.zeros(len(self.came_from), np.int16)
         self._owner[:count] = owners
         self._local: Ints = np.zeros(len(self.came_from), np.int32)
         self._global: list[Ints] = []
-        self._counts: list[int] = []
+        self._many: list[int] = []
         self._spool = Spool(team.parts)
         for part in range(team.parts):
             its = np.flatnonzero(owners == part)
             self._local[its] = np.arange(len(its))
             self._global.append(its.astype(np.int32))
-            self._counts.append(len(its))
-            self._spool.add(part, wide.visited.rows[its, : len(self.columns)])
+            self._many.append(len(its))
+            self._spool.add(part, words.take(its, axis=1))
         del self.visited
         self._begin(list(range(team.parts)))
 
@@ -96,7 +99,7 @@ class SharedGraph(WideGraph):
                 self._round += 1
                 expanded = self._until_all_is_known(by_part)
                 inserted = self.team.exchange(
-                    {part: {"round": self._round, "base": count} for part, count in enumerate(self._counts)}
+                    {part: {"round": self._round, "base": count} for part, count in enumerate(self._many)}
                 )
                 break
             except Lost as lost:
@@ -104,36 +107,35 @@ class SharedGraph(WideGraph):
         if any("collision" in reply for reply in inserted.values()):
             raise Collision
         self.expanded[states] = True
+        self.successors[states] = NOWHERE
         for part, reply in expanded.items():
             self._note_ends(by_part[part], reply)
         self._number(by_part, expanded, inserted)
 
     def _until_all_is_known(self, by_part: Sequence[Ints]) -> dict[int, Message]:
         """Have all parts expand, and answer what they ask, until none asks any more."""
-        version, tables = self._tables()
         todo: dict[int, Message] = {
-            part: {"round": self._round, "states": self._local[its]} for part, its in enumerate(by_part)
+            part: self._with_tables(part, {"round": self._round, "states": self._local[its]})
+            for part, its in enumerate(by_part)
         }
-        if version != self._sent:
-            todo = {part: message | tables | {"largest": self._largest()} for part, message in todo.items()}
         done: dict[int, Message] = {}
         while todo:
             replies = self.team.ask("expand", todo)
-            self._sent = version
             asking = {part: reply for part, reply in replies.items() if "ask" in reply}
             done |= {part: reply for part, reply in replies.items() if part not in asking}
-            todo = {
-                part: self._answer(reply, self._global[part]) | {"round": self._round} for part, reply in asking.items()
-            }
-            for part, reply in asking.items():
-                if reply["ask"] == "steps":  # others get the new tables with their next states
-                    todo[part] |= self._tables()[1]
+            answers = {part: self._answer(reply, self._global[part]) for part, reply in asking.items()}
+            todo = {part: self._with_tables(part, answer | {"round": self._round}) for part, answer in answers.items()}
         return done
 
-    def _tables(self) -> tuple[int, Message]:
-        if self._packed[0] != self.table.version:
-            self._packed = self.table.version, packed(self.table, self._leaves)
-        return self._packed
+    def _with_tables(self, part: int, message: Message) -> Message:
+        """A message, with the tables if that part does not have them as they are now."""
+        version = self.table.version, self.layout.version
+        if self._packed[0] != version:
+            self._packed = version, packed(self.table, self._leaves, self.layout)
+        if self._sent.get(part) == version:
+            return message
+        self._sent[part] = version
+        return message | self._packed[1]
 
     # -- what parts ask ---------------------------------------------------------------------------------------------
 
@@ -141,40 +143,21 @@ class SharedGraph(WideGraph):
         if question["ask"] == "steps":
             for local, actor, row in zip(question["states"], question["actors"], question["rows"], strict=True):
                 self._record_step(tuple(row.tolist()), int(actor), int(numbers[local]))
-            return {"largest": self._largest()}
+            return {}
         if question["ask"] == "ends":
-            codes = [
-                self._end_of(kind, able)
-                for kind, able in zip(question["kinds"].tolist(), question["able"].tolist(), strict=True)
-            ]
-            return {"ends": np.array(codes, np.int64)}
-        after = []
-        for before, number in zip(question["before"].tolist(), question["leaves"].tolist(), strict=True):
-            memory, broken = self.small.judge(before, self._leaves.all[number])
-            after.append(BREAKS if broken else memory)
-        return {"after": np.array(after, np.int64), "largest": self._largest()}
-
-    def _largest(self) -> int:
-        """No number in a row is larger."""
-        return max(len(self.small.folds), *map(len, self.columns.values))
+            return {"ends": self._ends.judged(question["kinds"], question["able"])}
+        after = self._memories.judged(question["before"], question["leaves"], self._leaves)
+        self._room_for_values()
+        return {"after": after}
 
     def _record_step(self, row: Row, actor: int, state: int) -> None:
         row = (*row, *(0,) * (len(self.columns) - len(row)))
         if self.table.look_up(row, actor) is None:
             self.recorder.record(row, actor, lambda: self.path(state))
+            self._room_for_values()
 
-    def _end_of(self, kind: Sequence[int], able: bool) -> int:
-        """0 if a story goes on where these actors wait, else 1 + the number of its end."""
-        key = (*kind, able)
-        if key not in self._end_numbers:
-            waiting = [
-                (name, self._leaves.all[leaf]) for name, leaf in zip(self.actors, kind, strict=True) if leaf >= 0
-            ]
-            broken = self.small.deadlock(waiting, able)
-            if broken is not None:
-                self._broken_ends.append(Goal(0, None, broken))
-            self._end_numbers[key] = len(self._broken_ends) if broken is not None else 0
-        return self._end_numbers[key]
+    def _room_for_values(self) -> None:
+        self.layout.room_for(self._counts())
 
     # -- the numbers ------------------------------------------------------------------------------------------------
 
@@ -182,7 +165,7 @@ class SharedGraph(WideGraph):
         self.transitions += int(reply["transitions"])
         for at, kind in reply["ended"].tolist():
             state = int(states[at])
-            self._end(state, Goal(state, None, self._broken_ends[kind].broken))
+            self._end(state, Goal(state, None, self._ends.broken[kind]))
         if len(reply["resting"]):
             resting, memories = states[reply["resting"]], reply["resting_memory"]
             self.at_rest.append(resting)
@@ -207,31 +190,26 @@ class SharedGraph(WideGraph):
             came_by = np.concatenate([origins % actors for _, origins in pieces])
             new = reply["new"]
             fresh = np.arange(self._count, self._count + len(new), dtype=np.int32)
-            self._owner[fresh], self._local[fresh] = part, np.arange(self._counts[part], self._counts[part] + len(new))
+            self._owner[fresh], self._local[fresh] = part, np.arange(self._many[part], self._many[part] + len(new))
             self.came_from[fresh], self.came_by[fresh] = came_from[new], came_by[new]
             self._append(part, fresh)
             self.successors[came_from, came_by] = self._global[part][reply["numbers"]]
-            self._spool.add(part, reply["rows"])
+            self._spool.add(part, reply["words"])
 
     def _append(self, part: int, fresh: Ints) -> None:
-        count = self._counts[part]
+        count = self._many[part]
         if count + len(fresh) > len(self._global[part]):
             room = np.zeros(len(fresh) + count // 2, np.int32)
             self._global[part] = np.concatenate([self._global[part], room])
         self._global[part][count : count + len(fresh)] = fresh
-        self._counts[part] += len(fresh)
+        self._many[part] += len(fresh)
         self._count += len(fresh)
 
     def _grow_to(self, wanted: int) -> None:
         have = len(self._owner)
         if wanted > have:
-            more = max(wanted, have + have // 2) - have
-            self.successors = np.concatenate([self.successors, np.full((more, len(self.actors)), -1, np.int32)])
-            self.expanded = np.concatenate([self.expanded, np.zeros(more, bool)])
-            self.came_from = np.concatenate([self.came_from, np.full(more, -1, np.int32)])
-            self.came_by = np.concatenate([self.came_by, np.zeros(more, np.int8)])
-            self._owner = np.concatenate([self._owner, np.zeros(more, np.int16)])
-            self._local = np.concatenate([self._local, np.zeros(more, np.int32)])
+            for name in ("successors", "expanded", "came_from", "came_by", "_owner", "_local"):
+                setattr(self, name, longer(getattr(self, name), have, GROWTH * wanted))
 
     # -- rows, and workers that die ---------------------------------------------------------------------------------
 
@@ -241,27 +219,27 @@ class SharedGraph(WideGraph):
         asks = {int(part): {"states": self._local[numbers[owners == part]]} for part in np.unique(owners)}
         while True:
             try:
-                replies = self.team.ask("rows", asks)
+                replies = self.team.ask("words", asks)
                 break
             except Lost as lost:
                 self._recover(lost.parts)
-        width = len(self.columns)
         found: list[Row] = [()] * len(numbers)
         for part, reply in replies.items():
-            for place, row in zip(np.flatnonzero(owners == part), reply["rows"].tolist(), strict=True):
-                found[place] = (*row[:width], *(0,) * (width - len(row)))
+            rows = self.layout.unpack(widened(reply["words"], self.layout.words))
+            for place, row in zip(np.flatnonzero(owners == part), rows.tolist(), strict=True):
+                found[place] = tuple(row)
         return found
 
     def _begin(self, parts: list[int]) -> None:
         """Give parts that have nothing the states that are theirs."""
         while parts:
             try:
-                common = {"parts": self.team.parts, "width": len(self.columns) + 8, "weights": self._weights}
+                common = {"parts": self.team.parts, "seed": self._seed}
                 self.team.ask("begin", {part: common | {"number": part} for part in parts})
                 for part in parts:
-                    for rows in self._spool.read(part):
-                        for first in range(0, len(rows), CHUNK):
-                            piece = {"rows": rows[first : first + CHUNK]}
+                    for words in self._spool.read(part):
+                        for first in range(0, words.shape[1], CHUNK):
+                            piece = {"words": words[:, first : first + CHUNK]}
                             if "collision" in self.team.ask("load", {part: piece})[part]:
                                 raise Collision
                 return
@@ -277,5 +255,5 @@ class SharedGraph(WideGraph):
         self.losses += len(parts)
         if self.losses > LOSSES:
             raise NoWorkers(f"workers died {self.losses} times (out of memory?): the search is given up")
-        self._sent = -1
+        self._sent.clear()  # whoever was asked at the same time may not have heard it
         self.team.replace(parts)

@@ -26,7 +26,7 @@ class Processes:
         self.parts = parts
         self._boxes = boxes(parts)
         self._workers = [_Worker(self._boxes) for _ in range(parts)]
-        self._mail: dict[int, list[Place]] = {}  #: by who left it: rows and hashes for each part, one after the other
+        self._mail: dict[int, list[Place]] = {}  #: by who left it: the states for each part
 
     @property
     def process_ids(self) -> list[int]:
@@ -56,8 +56,7 @@ class Processes:
     def exchange(self, messages: Mapping[int, Message]) -> dict[int, Message]:
         """See :meth:`~p2plab.check.parallel.team.Team.exchange`."""
         mail = {
-            part: [(source, its[2 * part : 2 * part + 2]) for source, its in self._mail.items() if source != part]
-            for part in messages
+            part: [(source, its[part]) for source, its in self._mail.items() if source != part] for part in messages
         }
         return self.ask("insert", {part: {**message, "mail": mail[part]} for part, message in messages.items()})
 

@@ -13,27 +13,25 @@ Ints = npt.NDArray[Any]
 
 
 class Spool:
-    """Rows in the order in which they were added. Files without a name: they go when this process does."""
+    """States as words, in the order in which they were added. Files without a name: they go when this process does."""
 
     def __init__(self, parts: int) -> None:
         self._files: list[BinaryIO] = [tempfile.TemporaryFile() for _ in range(parts)]  # noqa: SIM115
-        self._layout: list[list[tuple[str, tuple[int, int]]]] = [[] for _ in range(parts)]
+        self._shapes: list[list[tuple[int, int]]] = [[] for _ in range(parts)]
 
-    def add(self, part: int, rows: Ints) -> None:
-        """Some more rows of a part."""
-        if len(rows):
-            rows = np.ascontiguousarray(rows)
-            self._layout[part].append((rows.dtype.str, (rows.shape[0], rows.shape[1])))
-            self._files[part].write(rows.data)
+    def add(self, part: int, words: Ints) -> None:
+        """Some more states of a part, each a column."""
+        if words.shape[1]:
+            self._shapes[part].append((words.shape[0], words.shape[1]))
+            self._files[part].write(np.ascontiguousarray(words).data)
 
     def read(self, part: int) -> Iterator[Ints]:
-        """All rows of a part, in pieces."""
+        """All states of a part, in pieces."""
         file = self._files[part]
         file.flush()
         file.seek(0)
-        for kind, shape in self._layout[part]:
-            dtype = np.dtype(kind)
-            yield np.frombuffer(file.read(shape[0] * shape[1] * dtype.itemsize), dtype).reshape(shape)
+        for rows, columns in self._shapes[part]:
+            yield np.frombuffer(file.read(rows * columns * 8), np.uint64).reshape(rows, columns)
         file.seek(0, 2)
 
     def close(self) -> None:

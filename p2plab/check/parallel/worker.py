@@ -22,14 +22,11 @@ def main(boxes: list[int]) -> None:
         while True:
             message = receive(source)
             kind = str(message.pop("kind"))
-            for other, (rows, hashes) in dict(message.pop("mail", [])).items():
-                message[f"rows{other}"], message[f"hashes{other}"] = (
-                    fetch(boxes[other], rows),
-                    fetch(boxes[other], hashes),
-                )
+            for other, place in dict(message.pop("mail", [])).items():
+                message[f"words{other}"] = fetch(boxes[other], place)
             answer = part.answer(kind, message)
             if kind == "expand" and "ask" not in answer:
-                answer["mail"] = leave(boxes[part.number], [array for letter in part.outbox for array in letter])
+                answer["mail"] = leave(boxes[part.number], part.outbox)
             send(target, answer)
     except Ended:
         sys.exit(0)

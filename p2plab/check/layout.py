@@ -1,0 +1,189 @@
+"""Where each column of a state lies: a few bits of one of its 64-bit words, so that states are compared as integers.
+
+What a column once got stays where it is. A column with more values than its bits can tell apart gets more bits elsewhere;
+in every state met so far these are 0, as a new column is. So states keep their words, whatever is learnt on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[Any]
+
+#: Bits of a word.
+WORD = 64
+
+
+class Field(NamedTuple):
+    """Some bits of a column's value: those from ``low`` on, so many, at that place of a word."""
+
+    word: int
+    shift: int
+    bits: int
+    low: int
+
+    @property
+    def mask(self) -> int:
+        """The bits, at the place where they lie."""
+        return ((1 << self.bits) - 1) << self.shift
+
+    def of(self, value: int) -> int:
+        """What a value puts there."""
+        return (value >> self.low & ((1 << self.bits) - 1)) << self.shift
+
+
+class Layout:
+    """The fields of all columns. ``version`` goes up with every change."""
+
+    def __init__(self, counts: Sequence[int]) -> None:
+        """``counts``: how many values each column has by now."""
+        self.version = 0
+        self.fields: list[list[Field]] = []
+        self._used: list[int] = []
+        self._most: list[int] = []  #: so many values each column can have
+        exact = [max(1, (count - 1).bit_length()) for count in counts]
+        ample = [bits + 1 for bits in exact]  # bits to spare, where they cost no word
+        self._grow(ample if _words(ample) == _words(exact) else exact)
+
+    @classmethod
+    def of_fields(cls, fields: Ints) -> Layout:
+        """The layout of which :meth:`packed` tells."""
+        layout = cls([])
+        for column, *numbers in fields.tolist():
+            while len(layout.fields) <= column:
+                layout.fields.append([])
+            field = Field(*numbers)
+            layout.fields[column].append(field)
+            layout._used += [0] * (field.word + 1 - layout.words)
+        layout._arrays = layout._levels()
+        return layout
+
+    def packed(self) -> Ints:
+        """All that there is to know, a row a field: its column, and the numbers of :class:`Field`."""
+        return np.array([(column, *field) for column, fields in enumerate(self.fields) for field in fields], np.int64)
+
+    @property
+    def words(self) -> int:
+        """The words of a state."""
+        return len(self._used)
+
+    def room_for(self, counts: Sequence[int]) -> bool:
+        """Give more bits to columns that need them; whether some did."""
+        most = self._most
+        if len(counts) == len(most) and all(map(int.__le__, counts, most)):
+            return False
+        wanted = []
+        for column, count in enumerate(counts):
+            has = most[column].bit_length() - 1 if column < len(most) else 0
+            needs = max(1, (count - 1).bit_length())
+            wanted.append(needs - has + 1 if needs > has else 0)
+        self._grow(wanted)
+        return True
+
+    def _grow(self, bits: Sequence[int]) -> None:
+        self.version += 1
+        for column, more in enumerate(bits):
+            if column == len(self.fields):
+                self.fields.append([])
+                self._most.append(1)
+            if more:
+                word = next((at for at, used in enumerate(self._used) if used + more <= WORD), len(self._used))
+                if word == len(self._used):
+                    self._used.append(0)
+                low = sum(field.bits for field in self.fields[column])
+                self.fields[column].append(Field(word, self._used[word], more, low))
+                self._used[word] += more
+                self._most[column] <<= more
+        self._arrays = self._levels()
+
+    def _levels(self) -> list[tuple[Ints, Ints, Ints, Ints]]:
+        return [self._level(level) for level in range(max(map(len, self.fields), default=0))]
+
+    def _level(self, level: int) -> tuple[Ints, Ints, Ints, Ints]:
+        """The fields of all columns that are first, or second, ...: word, shift, bits as a mask, low."""
+        none = Field(0, 0, 0, 0)
+        chosen = [fields[level] if level < len(fields) else none for fields in self.fields]
+        numbers = np.array([(f.word, f.shift, (1 << f.bits) - 1, f.low) for f in chosen], np.uint64)
+        return numbers[:, 0].astype(np.int64), numbers[:, 1].copy(), numbers[:, 2].copy(), numbers[:, 3].copy()
+
+    # -- many states ------------------------------------------------------------------------------------------------
+
+    def pack(self, rows: Ints) -> Ints:
+        """The words of some states, a column a state; ``rows``: a row a state, its columns' values."""
+        words = np.zeros((self.words, len(rows)), np.uint64)
+        for column in range(rows.shape[1]):
+            self.put(words, column, rows[:, column])
+        return words
+
+    def put(self, words: Ints, column: int, values: Ints) -> None:
+        """Write a column in which there is 0."""
+        values = values.astype(np.uint64)
+        for word, shift, bits, low in self.fields[column]:
+            words[word] |= ((values >> np.uint64(low)) & np.uint64((1 << bits) - 1)) << np.uint64(shift)
+
+    def unpack(self, words: Ints) -> Ints:
+        """The values of some states: a row a state."""
+        rows = np.empty((words.shape[1], len(self.fields)), np.int64)
+        for column in range(len(self.fields)):
+            rows[:, column] = self.read(words, column)
+        return rows
+
+    def read(self, words: Ints, column: int) -> Ints:
+        """The values of one column."""
+        values: Ints = np.zeros(words.shape[1], np.uint64)
+        for word, shift, bits, low in self.fields[column]:
+            values |= ((words[word] >> np.uint64(shift)) & np.uint64((1 << bits) - 1)) << np.uint64(low)
+        return values.view(np.int64)
+
+    def read_each(self, words: Ints, which: Ints, columns: Ints) -> Ints:
+        """Of each of ``which`` states the value of a column of its own."""
+        values: Ints = np.zeros(0, np.uint64)
+        for level, (word, shift, mask, low) in enumerate(self._arrays):
+            there = words[0, which] if len(words) == 1 else words[word[columns], which]
+            part = (there >> shift[columns]) & mask[columns]
+            values = part if level == 0 else values | (part << low[columns])
+        return values.view(np.int64)
+
+    # -- one state --------------------------------------------------------------------------------------------------
+
+    def row(self, words: Ints) -> tuple[int, ...]:
+        """The values of one state."""
+        its = words.tolist()
+        return tuple(
+            [
+                sum([(its[field.word] >> field.shift & ((1 << field.bits) - 1)) << field.low for field in fields])
+                for fields in self.fields
+            ]
+        )
+
+    def writing(self, writes: Sequence[tuple[int, int]], rules: int) -> tuple[list[int], list[int]]:
+        """What a step does to each word: the bits that it keeps, and those that it sets. It clears the column ``rules``."""
+        keep, put = [(1 << 64) - 1] * self.words, [0] * self.words
+        for column, value in (*writes, (rules, 0)):
+            for field in self.fields[column]:
+                keep[field.word] &= ~field.mask
+                put[field.word] |= field.of(value)
+        return keep, put
+
+
+def widened(words: Ints, many: int) -> Ints:
+    """States with so many words: those that they did not have are 0."""
+    if len(words) == many:
+        return words
+    more = np.zeros((many - len(words), words.shape[1]), np.uint64)
+    return np.concatenate([words, more])
+
+
+def _words(bits: Sequence[int]) -> int:
+    """How many words it takes to put so many bits each one after the other."""
+    used = [0]
+    for more in bits:
+        at = next((word for word, many in enumerate(used) if many + more <= WORD), len(used))
+        if at == len(used):
+            used.append(0)
+        used[at] += more
+    return len(used)
