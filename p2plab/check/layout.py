@@ -16,6 +16,8 @@ Ints = npt.NDArray[Any]
 
 #: Bits of a word.
 WORD = 64
+#: Bits that a column gets beyond what its values need, so that it rarely needs more.
+SPARE = 1
 
 
 class Field(NamedTuple):
@@ -46,7 +48,7 @@ class Layout:
         self._used: list[int] = []
         self._most: list[int] = []  #: so many values each column can have
         exact = [max(1, (count - 1).bit_length()) for count in counts]
-        ample = [bits + 1 for bits in exact]  # bits to spare, where they cost no word
+        ample = [bits + SPARE for bits in exact]  # bits to spare, where they cost no word
         self._grow(ample if _words(ample) == _words(exact) else exact)
 
     @classmethod
@@ -80,7 +82,7 @@ class Layout:
         for column, count in enumerate(counts):
             has = most[column].bit_length() - 1 if column < len(most) else 0
             needs = max(1, (count - 1).bit_length())
-            wanted.append(needs - has + 1 if needs > has else 0)
+            wanted.append(needs - has + SPARE if needs > has else 0)
         self._grow(wanted)
         return True
 

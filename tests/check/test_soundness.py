@@ -3,7 +3,7 @@
 import pytest
 
 from p2plab.catalog import find
-from p2plab.check import frames, wide, widelayers
+from p2plab.check import frames, layout, wide, widelayers
 from p2plab.check.folds import Folds
 from p2plab.check.freeze import Freezer, Unfreezable
 from p2plab.check.graph import StateGraph
@@ -169,7 +169,9 @@ def test_a_local_that_is_not_read_again_is_no_state():
 
 @pytest.mark.parametrize("block", range(10))
 def test_the_search_in_arrays_finds_what_the_small_one_finds(block, monkeypatch):
-    """The same states, and the same smallest story, cut into chunks of any size."""
+    """The same states, and the same smallest story, cut into chunks of any size and into words of few bits."""
+    monkeypatch.setattr(layout, "WORD", (64, 5, 11)[block % 3])
+    monkeypatch.setattr(layout, "SPARE", block % 2)
     monkeypatch.setattr(wide, "CHUNK", 1 + 3 * block)
     monkeypatch.setattr(widelayers, "CHUNK", 1 + 3 * block)
     for seed in range(6 * block, 6 * block + 6):
