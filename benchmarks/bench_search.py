@@ -143,10 +143,10 @@ def orbits(importers: int, slots: int) -> str:
 
     from p2plab.check.folds import Folds
     from p2plab.check.graph import StateGraph
+    from p2plab.check.members import interchangeable
     from p2plab.check.quiet import maker
     from p2plab.check.recorder import Recorder
     from p2plab.check.symmetric import SymmetricSearch
-    from p2plab.check.symmetry import interchangeable
     from p2plab.check.watchdog import Watchdog
 
     with Watchdog() as dog:

@@ -92,7 +92,7 @@ class Stages:
 
                 self.wide = WideSearch(graph, self.bound)
             else:
-                from p2plab.check.symmetry import interchangeable
+                from p2plab.check.members import interchangeable
 
                 self._looked = True
                 self._symmetries = interchangeable(graph)

@@ -5,12 +5,13 @@ import numpy as np
 from p2plab.check.folds import Folds, watched
 from p2plab.check.graph import StateGraph
 from p2plab.check.layers import Layers
+from p2plab.check.members import interchangeable
 from p2plab.check.naive import Explored, explore
 from p2plab.check.quiet import maker
 from p2plab.check.recorder import Recorder
 from p2plab.check.steps import ABSENT
 from p2plab.check.symmetric import SymmetricGraph
-from p2plab.check.symmetry import NotSymmetric, interchangeable
+from p2plab.check.symmetry import NotSymmetric
 from p2plab.check.watchdog import Watchdog
 from p2plab.check.wide import WideGraph
 from p2plab.check.widelayers import Breadth
