@@ -37,6 +37,9 @@ class Leaves:
     def __init__(self) -> None:
         self.all: list[Leaf] = []
         self._numbers: dict[Leaf, int] = {}
+        self._same: dict[
+            int, tuple[Leaf, int]
+        ] = {}  #: by identity, which is quicker; they are kept, so that it is theirs
         self.enabled: Ints = np.zeros(0, bool)
         self.waiting: Ints = np.zeros(0, bool)
         self.linked: Ints = np.zeros(0, bool)  #: waiting for somebody by name: those can be a cycle
@@ -48,10 +51,13 @@ class Leaves:
 
     def number(self, leaf: Leaf) -> int:
         """The number of a leaf."""
-        number = self._numbers.setdefault(leaf, len(self.all))
-        if number == len(self.all):
-            self.all.append(leaf)
-        return number
+        known = self._same.get(id(leaf))
+        if known is None:
+            number = self._numbers.setdefault(leaf, len(self.all))
+            if number == len(self.all):
+                self.all.append(leaf)
+            known = self._same[id(leaf)] = leaf, number
+        return known[1]
 
     def refresh(self, layout: Layout, rules: int) -> None:
         """Bring the arrays up to date. ``rules`` is the column of what the rules remember, which no leaf writes."""

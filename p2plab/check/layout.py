@@ -61,7 +61,7 @@ class Layout:
             field = Field(*numbers)
             layout.fields[column].append(field)
             layout._used += [0] * (field.word + 1 - layout.words)
-        layout._arrays = layout._levels()
+        layout._note_fields()
         return layout
 
     def packed(self) -> Ints:
@@ -100,10 +100,13 @@ class Layout:
                 self.fields[column].append(Field(word, self._used[word], more, low))
                 self._used[word] += more
                 self._most[column] <<= more
-        self._arrays = self._levels()
+        self._note_fields()
 
-    def _levels(self) -> list[tuple[Ints, Ints, Ints, Ints]]:
-        return [self._level(level) for level in range(max(map(len, self.fields), default=0))]
+    def _note_fields(self) -> None:
+        """Keep the fields in forms in which they are quickly used."""
+        self._first = [(fields[0].word, fields[0].shift, (1 << fields[0].bits) - 1) for fields in self.fields]
+        self._more = [(column, field) for column, fields in enumerate(self.fields) for field in fields[1:]]
+        self._arrays = [self._level(level) for level in range(max(map(len, self.fields), default=0))]
 
     def _level(self, level: int) -> tuple[Ints, Ints, Ints, Ints]:
         """The fields of all columns that are first, or second, ...: word, shift, bits as a mask, low."""
@@ -155,12 +158,10 @@ class Layout:
     def row(self, words: Ints) -> tuple[int, ...]:
         """The values of one state."""
         its = words.tolist()
-        return tuple(
-            [
-                sum([(its[field.word] >> field.shift & ((1 << field.bits) - 1)) << field.low for field in fields])
-                for fields in self.fields
-            ]
-        )
+        row = [its[word] >> shift & mask for word, shift, mask in self._first]
+        for column, field in self._more:
+            row[column] |= (its[field.word] >> field.shift & ((1 << field.bits) - 1)) << field.low
+        return tuple(row)
 
     def writing(self, writes: Sequence[tuple[int, int]], rules: int) -> tuple[list[int], list[int]]:
         """What a step does to each word: the bits that it keeps, and those that it sets. It clears the column ``rules``."""

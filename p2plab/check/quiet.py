@@ -129,9 +129,12 @@ class QuietWorld(World):
 
     def cells_as_they_are(self) -> dict[CellName, Any]:
         """Every cell's own value, not frozen: to see which were bound anew."""
-        return {
-            (name_of(thing), attribute): value for thing in self.objects for attribute, value in cells_of(thing).items()
-        }
+        cells: dict[CellName, Any] = {}
+        for thing in self.objects:
+            name = name_of(thing)
+            for attribute, value in cells_of(thing).items():
+                cells[name, attribute] = value
+        return cells
 
 
 def entry(actor: str, event: Event) -> Entry:

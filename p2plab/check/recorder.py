@@ -22,6 +22,7 @@ from p2plab.core.tracked import Footprint, Tracked, name_of
 
 Cells = Mapping[CellName, Any]
 _SHALLOW = (int, str, bytes, bool, float, type(None), range, Tracked, type)
+_PLAIN = frozenset({int, str, bytes, bool, float, type(None)})  #: of these, those met most often
 _NOTHING = object()
 
 
@@ -160,9 +161,10 @@ class Recorder:
         self, name: str, row: Row, before: Cells, after: Cells, written: set[CellName], label: str
     ) -> None:
         for cell, value in after.items():
-            if cell in written:
+            same = before.get(cell, _NOTHING) is value
+            if (same and value.__class__ in _PLAIN) or cell in written:
                 continue
-            if before.get(cell, _NOTHING) is not value or (
+            if not same or (
                 not isinstance(value, _SHALLOW)
                 and self.columns.known(cell, Freezer(cell).whole(value)) != self.columns.of_row(row, cell)
             ):

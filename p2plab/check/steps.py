@@ -90,6 +90,7 @@ class Columns:
         self.at_setup = cells
         self.of: dict[CellName, int] = {}
         self.values: list[dict[Any, int]] = [{value: 0} for value in locals_] + [{}]
+        self.version = 0  #: goes up with every column and value
         self._frozen: dict[int, list[Any]] = {}  #: by column, the values by number, as far as somebody asked
 
     def __len__(self) -> int:
@@ -98,7 +99,11 @@ class Columns:
     def number(self, column: int, frozen: Any) -> int:
         """The number of a value of a column; a new one if it was never met."""
         values = self.values[column]
-        return values.setdefault(frozen, len(values))
+        next_ = len(values)
+        number = values.setdefault(frozen, next_)
+        if number == next_:
+            self.version += 1
+        return number
 
     def frozen(self, column: int, number: int) -> Any:
         """The value of a column that has that number."""
@@ -121,6 +126,7 @@ class Columns:
 
     def add(self, cell: CellName) -> int:
         """A column for a cell that a step changed; in every row so far it is 0."""
+        self.version += 1
         column = self.of[cell] = len(self.values)
         self.values.append({self.at_setup.get(cell, ABSENT): 0})
         return column
@@ -135,6 +141,7 @@ class StepTable:
         self.events: list[Events] = []
         self.version = 0  #: goes up whenever a tree changes
         self.versions = [0] * len(columns.actors)  #: the same for each actor's trees
+        self.reshaped = [0] * len(columns.actors)  #: the same, but for steps and values that were only added
         self._readings: list[dict[int, list[Reading]]] = [{} for _ in columns.actors]
         self._events: dict[Events, int] = {}
 
@@ -169,6 +176,7 @@ class StepTable:
             for local, readings in by_local.items():
                 if any(not cells.isdisjoint(reading.touched) for reading in readings):
                     self._changed(actor)
+                    self.reshaped[actor] = self.version
                     del self.roots[actor][local]
                     for reading in readings:
                         self._insert(actor, local, reading)

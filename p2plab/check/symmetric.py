@@ -43,7 +43,7 @@ class SymmetricGraph(WideGraph):
         self._places: Ints = np.zeros((len(self.came_from), len(symmetry)), np.int8)
         self._orbits = Orbits(symmetry, self._value, self._image_of)
         self._actor_number = {name: number for number, name in enumerate(self.actors)}
-        self._met = (0, 0, 0)
+        self._met = (-1, -1)
         self.learn()
 
     def path(self, state: int) -> list[str]:
@@ -105,7 +105,7 @@ class SymmetricGraph(WideGraph):
 
     def learn(self) -> None:
         """Make columns and values known to the orbits; a cell that changes has those that correspond to it beside it."""
-        met = (len(self.columns), len(self.small.folds), sum(map(len, self.columns.values)))
+        met = self.columns.version, len(self.small.folds)
         if met == self._met:
             return
         known = len(self._orbits.columns)
@@ -124,7 +124,7 @@ class SymmetricGraph(WideGraph):
         for column, values in enumerate(self.columns.values):
             many = len(self.small.folds) if column == self.columns.rules else len(values)
             self._orbits.learn(column, many)
-        self._met = len(self.columns), len(self.small.folds), sum(map(len, self.columns.values))
+        self._met = self.columns.version, len(self.small.folds)
 
     def _add_cells_like(self, cell: CellName) -> None:
         todo, seen = [cell], {cell}
@@ -164,22 +164,20 @@ class SymmetricGraph(WideGraph):
 
     # -- run in two places ------------------------------------------------------------------------------------------
 
-    def _record(self, state: int, actor: int) -> None:
-        row = self.row(state)
-        if self.table.look_up(row, actor) is None:
-            try:
-                super()._record(state, actor)
-            except (NotDeterministic, Unfreezable) as error:  # or not that either: an ordinary search will say so
-                raise NotSymmetric(str(error)) from None
-            self.learn()
-            if self.compared < THOROUGHLY:
-                for places in self.symmetry.swaps():
-                    self._compare(state, actor, places)
-            self._compare(state, actor, self.symmetry.shuffled(self._random.random))
-            self._room_for_values()
+    def _record(self, row: Row, state: int, actor: int) -> None:
+        try:
+            super()._record(row, state, actor)
+        except (NotDeterministic, Unfreezable) as error:  # or not that either: an ordinary search will say so
+            raise NotSymmetric(str(error)) from None
+        self.learn()
+        if self.compared < THOROUGHLY:
+            for places in self.symmetry.swaps():
+                self._compare(row, state, actor, places)
+        self._compare(row, state, actor, self.symmetry.shuffled(self._random.random))
+        self._room_for_values()
 
-    def _compare(self, state: int, actor: int, places: Permutation) -> None:
-        row = self.row(state)
+    def _compare(self, row: Row, state: int, actor: int, places: Permutation) -> None:
+        row = self._whole(row)
         other = self._orbits.image(row, places)
         there = self._actor_number[self.symmetry.renamed(self.actors[actor], places)]
         one, its = self._leaf(row, actor, lambda: self.path(state)), None
@@ -197,7 +195,7 @@ class SymmetricGraph(WideGraph):
     def _leaf(self, row: Row, actor: int, path: Callable[[], list[str]]) -> Leaf:
         leaf = None
         while leaf is None:
-            row = (*row, *(0,) * (len(self.columns) - len(row)))
+            row = self._whole(row)
             leaf = self.table.look_up(row, actor)
             if leaf is None:
                 self.recorder.record(row, actor, path)
@@ -216,7 +214,7 @@ class SymmetricGraph(WideGraph):
         return True
 
     def _after(self, row: Row, leaf: Leaf) -> Row:
-        new = [*row, *(0,) * (len(self.columns) - len(row))]
+        new = list(self._whole(row))
         for column, value in leaf.writes:
             new[column] = value
         return tuple(new)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from p2plab.check.flat import FlatTree, Leaves
 from p2plab.check.graph import NOWHERE, Goal, StateGraph, goal_of
 from p2plab.check.layout import Layout
-from p2plab.check.steps import Row
+from p2plab.check.steps import Leaf, Row
 from p2plab.check.visited import Visited, longer
 from p2plab.check.wideends import BREAKS, Ends, Memories
 from p2plab.check.wideways import first_met
@@ -24,7 +24,7 @@ Ints = npt.NDArray[Any]
 CHUNK = 1 << 16
 
 #: So few states are looked up one by one.
-FEW = 200
+FEW = 100
 
 
 class WideGraph:
@@ -42,7 +42,7 @@ class WideGraph:
         self.successors: Ints = np.full((many, len(self.actors)), NOWHERE, np.int32)
         self.expanded: Ints = np.zeros(many, bool)
         self.came_from: Ints = np.full(many, -1, np.int32)
-        self.came_by: Ints = np.zeros(many, np.int8)
+        self.came_by: Ints = np.zeros(many, np.int16)
         _keep_memory()
         self.goals: list[Goal] = []
         self.goals_of: dict[int, list[int]] = {}
@@ -51,6 +51,7 @@ class WideGraph:
         self._leaves = Leaves()
         self._trees: list[FlatTree | None] = [None] * len(self.actors)
         self._tree_versions = [-1] * len(self.actors)
+        self._known = (-1, -1)  #: for how many columns and values there is room
         self._states, self._here = np.zeros(0, np.int64), self.visited.words[:, :0]
         self._memories = Memories(small)
         self._ends = Ends(small, self._leaves)
@@ -65,7 +66,11 @@ class WideGraph:
 
     def row(self, state: int) -> Row:
         """A state as the table knows it."""
-        return self.layout.row(self.visited.words[:, state])
+        return self._whole(self.layout.row(self.visited.words[:, state]))
+
+    def _whole(self, row: Row) -> Row:
+        """A state with the columns that are not laid out yet: there it has not changed."""
+        return (*row, *(0,) * (len(self.columns) - len(row)))
 
     def path(self, state: int) -> list[str]:
         """Some choices that lead to a state."""
@@ -129,30 +134,32 @@ class WideGraph:
         todo = np.flatnonzero(found < 0)
         misses = misses[todo]
         while todo.size > FEW:
-            for index in todo[np.unique(misses, return_index=True)[1]]:
-                self._record(int(states[index]), actor)
-            numbers, misses = self._tree(actor).walk(self._here.take(todo, axis=1), actor, self.layout)
+            if self._tree_versions[actor] == self.table.versions[actor]:
+                for index in todo[np.unique(misses, return_index=True)[1]]:
+                    self._looked_up(int(states[index]), actor)
+            numbers, misses = self._tree(actor, anew=True).walk(self._here.take(todo, axis=1), actor, self.layout)
             found[todo] = numbers
             missing = np.flatnonzero(numbers < 0)
             todo, misses = todo[missing], misses[missing]
         for index in todo.tolist():  # for a few it does not pay to make arrays of the trees again
-            state = int(states[index])
-            while (leaf := self.table.look_up(self.row(state), actor)) is None:
-                self._record(state, actor)
-            found[index] = self._leaves.number(leaf)
+            found[index] = self._leaves.number(self._looked_up(int(states[index]), actor))
         return found
 
-    def _tree(self, actor: int) -> FlatTree:
-        tree = self._trees[actor]
-        if tree is None or self._tree_versions[actor] != self.table.versions[actor]:
+    def _tree(self, actor: int, anew: bool = False) -> FlatTree:
+        """An actor's trees as arrays. Unless made ``anew`` it may miss steps that were added since: these are not found."""
+        tree, version = self._trees[actor], self._tree_versions[actor]
+        if tree is None or version < self.table.reshaped[actor] or (anew and version != self.table.versions[actor]):
             tree = self._trees[actor] = FlatTree(self.table, actor, self._leaves)
             self._tree_versions[actor] = self.table.versions[actor]
         return tree
 
-    def _record(self, state: int, actor: int) -> None:
-        row = self.row(state)
-        if self.table.look_up(row, actor) is not None:
-            return
+    def _looked_up(self, state: int, actor: int) -> Leaf:
+        """What an actor does in a state; driver code runs if nobody knows yet."""
+        while (leaf := self.table.look_up(row := self.row(state), actor)) is None:
+            self._record(row, state, actor)
+        return leaf
+
+    def _record(self, row: Row, state: int, actor: int) -> None:
         self.recorder.record(row, actor, lambda: self.path(state))
         self._room_for_values()
 
@@ -164,10 +171,12 @@ class WideGraph:
 
     def _room_for_values(self) -> None:
         """Make room in the states for all values known by now."""
-        if self.layout.room_for(self._counts()):
+        known = self.columns.version, len(self.small.folds)
+        if known != self._known and self.layout.room_for(self._counts()):
             self.visited.widen(self.layout.words)
             if len(self._here) < self.layout.words:
                 self._here = self.visited.words.take(self._states, axis=1)
+        self._known = known
 
     # -- stepping ---------------------------------------------------------------------------------------------------
 
@@ -255,5 +264,5 @@ def _keep_memory() -> None:
 
     Glibc gives memory of some size back to the system at once, and learns from the largest that was ever given back.
     """
-    del_me = np.empty(8 << 20, np.uint8)
-    del del_me
+    large = np.empty(8 << 20, np.uint8)
+    del large

@@ -151,7 +151,7 @@ class SharedGraph(WideGraph):
         return {"after": after}
 
     def _record_step(self, row: Row, actor: int, state: int) -> None:
-        row = (*row, *(0,) * (len(self.columns) - len(row)))
+        row = self._whole(row)
         if self.table.look_up(row, actor) is None:
             self.recorder.record(row, actor, lambda: self.path(state))
             self._room_for_values()
