@@ -5,6 +5,7 @@ It shares recorder, table and rules with the small graph, so what that has learn
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ Ints = npt.NDArray[Any]
 
 #: States expanded together: large enough for arrays to pay, small enough to stay in the cache.
 CHUNK = 1 << 16
+
+#: So many at a time are asked whether they come to rest.
+BLOCK = 1 << 13
 
 #: So few states are looked up one by one.
 FEW = 100
@@ -118,14 +122,24 @@ class WideGraph:
         calm: Ints = np.zeros(count + 1, bool)  # the last one stands for "no such successor"
         calm[self.resting()] = True
         calm[[goal.state for goal in self.goals]] = True
-        before = -1
-        while (now := int(calm.sum())) != before:
-            before = now
-            for last in range(count, 0, -CHUNK):
-                first = max(0, last - CHUNK)
-                successors = self.successors[first:last]
-                calm[first:last] |= calm[np.where(successors >= 0, successors, count)].any(axis=1)
-        return None if calm[:count].all() else first_met(self, ~calm[:count])
+        # Successors mostly have larger numbers: from the last state to the first, and again those that are left.
+        blocks: Iterable[Ints] = (np.arange(max(0, last - BLOCK), last) for last in range(count, 0, -BLOCK))
+        left = -1
+        while left:
+            todo = np.concatenate([block[~self._calms_down(block, calm)][::-1].astype(np.int32) for block in blocks])
+            before, left = left, len(todo)
+            if left == before:
+                return first_met(self, ~calm[:count])
+            blocks = np.array_split(todo, 1 + left // BLOCK)
+        return None
+
+    def _calms_down(self, states: Ints, calm: Ints) -> Ints:
+        successors = self.successors.take(states, axis=0)
+        good: Ints = calm[states]
+        for actor in range(len(self.actors)):
+            good |= calm[np.maximum(successors[:, actor], -1)]
+        calm[states] = good
+        return good
 
     # -- looking steps up -------------------------------------------------------------------------------------------
 
