@@ -10,8 +10,8 @@ from p2plab.check.graph import NOWHERE, StateGraph
 if TYPE_CHECKING:
     from p2plab.check.wide import WideGraph
 
-#: Orders are counted in graphs with up to so many possible steps: it takes some 50 bytes for each.
-MOST_COUNTED = 20_000_000
+#: Orders are counted in graphs with up to so many steps: it takes some 50 bytes for each.
+MOST_COUNTED = 6_000_000
 
 
 def count_orders(graph: StateGraph | WideGraph) -> int | None:
@@ -19,8 +19,7 @@ def count_orders(graph: StateGraph | WideGraph) -> int | None:
     if not isinstance(graph, StateGraph):
         from p2plab.check.orders import count_orders as in_arrays
 
-        many = len(graph)
-        return in_arrays(graph.successors[:many]) if many * len(graph.actors) <= MOST_COUNTED else None
+        return in_arrays(graph.edges, len(graph)) if graph.edges.count <= MOST_COUNTED else None
     order = _children_first(graph)
     if order is None:
         return None

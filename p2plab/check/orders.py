@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from p2plab.check.edges import Edges
+
 Ints = npt.NDArray[Any]
 
 
-def count_orders(successors: Ints) -> int | None:
-    """The number of orders from state 0 to rest, given each state's successors (negative: none); None if loops are endless."""
-    many, actors = successors.shape
-    sources, by = np.nonzero(successors >= 0)
-    targets = successors[sources, by]
+def count_orders(edges: Edges, many: int) -> int | None:
+    """The number of orders from state 0 to rest among so many states; None if loops make them endless."""
+    actors = edges.actors
+    sources, targets = edges.steps(many)
     by_target = np.argsort(targets, kind="stable")
     before = sources[by_target]
     begins = np.concatenate([[0], np.cumsum(np.bincount(targets, minlength=many))])

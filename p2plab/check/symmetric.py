@@ -72,13 +72,13 @@ class SymmetricGraph(WideGraph):
 
     def enabled_at(self, state: int) -> int:
         """How many steps can be taken in a state that was expanded."""
-        return int((self.successors[state] != NOWHERE).sum())
+        return sum(successor != NOWHERE for successor in self.followers(state))
 
     # -- one state an orbit -----------------------------------------------------------------------------------------
 
-    def _arrive(self, words: Ints, states: Ints, who: Ints) -> None:
+    def _arrive(self, words: Ints, states: Ints, who: Ints) -> Ints:
         if not len(who):
-            return
+            return np.zeros(0, np.int32)
         _, first, back = np.unique(self.visited.hash_of(words), return_index=True, return_inverse=True)
         if not np.array_equal(words.take(first, axis=1).take(back, axis=1), words):
             raise NotSymmetric("two different states have one hash")
@@ -91,11 +91,12 @@ class SymmetricGraph(WideGraph):
         except Collision:
             raise NotSymmetric("two different states have one hash") from None
         self._grow()
-        self.successors[states, who] = numbers[back]
         fresh = numbers[new]
         self.came_from[fresh], self.came_by[fresh] = states[first][new], who[first][new]
         self._places[fresh] = places[new]
         self.full += int(sizes[new].sum())
+        arrived: Ints = numbers[back]
+        return arrived
 
     def _grow(self) -> None:
         super()._grow()

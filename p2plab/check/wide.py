@@ -5,34 +5,31 @@ It shares recorder, table and rules with the small graph, so what that has learn
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from p2plab.check.edges import Edges
 from p2plab.check.flat import FlatTree, Leaves
-from p2plab.check.graph import NOWHERE, Goal, StateGraph, goal_of
+from p2plab.check.graph import Goal, StateGraph, goal_of
 from p2plab.check.layout import Layout
 from p2plab.check.steps import Leaf, Row
 from p2plab.check.visited import Visited, longer
 from p2plab.check.wideends import BREAKS, Ends, Memories
-from p2plab.check.wideways import first_met
+from p2plab.check.wideways import restless
 
 Ints = npt.NDArray[Any]
 
 #: States expanded together: large enough for arrays to pay, small enough to stay in the cache.
 CHUNK = 1 << 16
 
-#: So many at a time are asked whether they come to rest.
-BLOCK = 1 << 13
-
 #: So few states are looked up one by one.
 FEW = 100
 
 
 class WideGraph:
-    """States by number, as in :class:`StateGraph`; ``successors`` is a matrix, one row a state, one column an actor."""
+    """States by number, as in :class:`StateGraph`; ``edges`` has the successors of those that are expanded."""
 
     parts = 1  #: among how many workers the states are shared
 
@@ -43,8 +40,7 @@ class WideGraph:
         self.layout = Layout(self._counts())
         self.visited = Visited(self.layout.words, seed)
         many = self.visited.words.shape[1]
-        self.successors: Ints = np.full((many, len(self.actors)), NOWHERE, np.int32)
-        self.expanded: Ints = np.zeros(many, bool)
+        self.edges = Edges(len(self.actors))
         self.came_from: Ints = np.full(many, -1, np.int32)
         self.came_by: Ints = np.zeros(many, np.int16)
         _keep_memory()
@@ -94,52 +90,31 @@ class WideGraph:
 
     def expand(self, states: Ints) -> None:
         """Work out the successors of some states, those among them that are not expanded yet."""
-        states = states[~self.expanded[states]]
-        for first in range(0, len(states), CHUNK):
-            self._expand(states[first : first + CHUNK])
+        states = states[~self.edges.known(states)]
+        if len(states) > 1 and not (np.diff(states) > 0).all():  # in order, and each once
+            states = np.unique(states)
+        for first in range(0, len(states), CHUNK * self.parts):
+            self._expand(states[first : first + CHUNK * self.parts])
 
     def _expand(self, states: Ints) -> None:
-        self.expanded[states] = True
-        self.successors[states] = NOWHERE
         self._states, self._here = states, self.visited.words.take(states, axis=1)
         leaves = np.stack([self._look_up(states, actor) for actor in range(len(self.actors))])
         self._leaves.refresh(self.layout, self.columns.rules)
         enabled = self._leaves.enabled[leaves]
         enabled &= ~self._look_for_ends(states, leaves, enabled)
-        steps = np.flatnonzero(enabled)
-        if len(steps):
-            who = np.repeat(np.arange(len(self.actors)), np.count_nonzero(enabled, axis=1))
-            self._step(states, steps - who * len(states), who, leaves.ravel().take(steps))
+        # Each step, state by state: from which of the states, and whose.
+        at = np.repeat(np.arange(len(states)), enabled.sum(axis=0, dtype=np.int64))
+        who = np.flatnonzero(np.ascontiguousarray(enabled.T)) - at * len(self.actors)
+        self.edges.add(states, enabled, self._step(states, at, who, leaves.ravel().take(who * len(states) + at)))
 
     def followers(self, state: int) -> list[int]:
         """The successors of a state that is expanded, one an actor."""
-        found: list[int] = self.successors[state].tolist()
+        found: list[int] = self.edges.of(np.array([state]))[0].tolist()
         return found
 
     def restless(self) -> int | None:
         """As :func:`p2plab.check.liveness.restless`, when all states are expanded."""
-        count = len(self)
-        calm: Ints = np.zeros(count + 1, bool)  # the last one stands for "no such successor"
-        calm[self.resting()] = True
-        calm[[goal.state for goal in self.goals]] = True
-        # Successors mostly have larger numbers: from the last state to the first, and again those that are left.
-        blocks: Iterable[Ints] = (np.arange(max(0, last - BLOCK), last) for last in range(count, 0, -BLOCK))
-        left = -1
-        while left:
-            todo = np.concatenate([block[~self._calms_down(block, calm)][::-1].astype(np.int32) for block in blocks])
-            before, left = left, len(todo)
-            if left == before:
-                return first_met(self, ~calm[:count])
-            blocks = np.array_split(todo, 1 + left // BLOCK)
-        return None
-
-    def _calms_down(self, states: Ints, calm: Ints) -> Ints:
-        successors = self.successors.take(states, axis=0)
-        good: Ints = calm[states]
-        for actor in range(len(self.actors)):
-            good |= calm[np.maximum(successors[:, actor], -1)]
-        calm[states] = good
-        return good
+        return restless(self)
 
     # -- looking steps up -------------------------------------------------------------------------------------------
 
@@ -194,34 +169,36 @@ class WideGraph:
 
     # -- stepping ---------------------------------------------------------------------------------------------------
 
-    def _step(self, states: Ints, at: Ints, who: Ints, leaves: Ints) -> None:
-        """Steps from ``states[at]``, each by the actor ``who`` and as its leaf says."""
+    def _step(self, states: Ints, at: Ints, who: Ints, leaves: Ints) -> Ints:
+        """Steps from ``states[at]``, each by the actor ``who`` and as its leaf says: where each leads."""
         self.transitions += len(at)
-        memories, broken = self._judge(states, at, who, leaves)
+        targets = np.empty(len(at), np.int32)
+        memories, broken = self._judge(states, at, who, leaves, targets)
+        good: Ints | slice = slice(None)
         if broken.any():
-            at, who, leaves, memories = at[~broken], who[~broken], leaves[~broken], memories[~broken]
+            good = ~broken
+            at, who, leaves, memories = at[good], who[good], leaves[good], memories[good]
         self._leaves.refresh(self.layout, self.columns.rules)
         assert self._leaves.effects is not None
         words = self._leaves.effects.step(self._here.take(at, axis=1), leaves, memories)
-        self._arrive(words, states.take(at), who)
+        targets[good] = self._arrive(words, states.take(at), who)
+        return targets
 
-    def _arrive(self, words: Ints, states: Ints, who: Ints) -> None:
+    def _arrive(self, words: Ints, states: Ints, who: Ints) -> Ints:
         numbers, new = self.visited.add(words)
         self._grow()
-        self.successors.reshape(-1)[states * len(self.actors) + who] = numbers
         fresh = numbers.take(new)
         self.came_from[fresh], self.came_by[fresh] = states.take(new), who.take(new)
+        return numbers
 
     def _grow(self) -> None:
         size, used = self.visited.words.shape[1], len(self.came_from)
         if size > used:
-            self.successors = longer(self.successors, used, size)
             self.came_from = longer(self.came_from, used, size)
             self.came_by = longer(self.came_by, used, size)
-            self.expanded = longer(self.expanded, used, size)
 
-    def _judge(self, states: Ints, at: Ints, who: Ints, leaves: Ints) -> tuple[Ints, Ints]:
-        """What the rules remember after each step, and which steps broke something."""
+    def _judge(self, states: Ints, at: Ints, who: Ints, leaves: Ints, targets: Ints) -> tuple[Ints, Ints]:
+        """What the rules remember after each step, and which steps broke something: these lead to goals."""
         before = self.layout.read(self._here, self.columns.rules).take(at)
         after = self._memories.after(before, self._leaves.events.take(leaves), leaves, self._leaves)
         self._room_for_values()
@@ -230,7 +207,7 @@ class WideGraph:
             leaf = self._leaves.all[leaves[index]]
             what = leaf.broken or self.small.judge(int(before[index]), leaf)[1]
             self.goals.append(Goal(int(states[at[index]]), int(who[index]), what[0]))
-            self.successors[states[at[index]], who[index]] = goal_of(len(self.goals) - 1)
+            targets[index] = goal_of(len(self.goals) - 1)
         return after, wrong
 
     # -- ends -------------------------------------------------------------------------------------------------------

@@ -83,9 +83,9 @@ class WideLayers:
         if 0 in self.graph.goals_of:
             self.found, self.done = (0, self.graph.goals_of[0][0], ()), True
             return
-        for actor in range(self._actors):
-            if self.graph.successors[0, actor] != NOWHERE:
-                node = np.array([int(self.graph.successors[0, actor]) * self._actors + actor], np.int64)
+        for actor, successor in enumerate(self.graph.followers(0)):
+            if successor != NOWHERE:
+                node = np.array([successor * self._actors + actor], np.int64)
                 self._here.setdefault(1, []).append((node, np.full(1, -1, np.int64)))
 
     def _visit(self, length: int, many: list[tuple[Ints, Ints]]) -> None:
@@ -110,8 +110,9 @@ class WideLayers:
         for index in np.flatnonzero(np.isin(states, list(self.graph.goals_of))):
             self._meet(self.graph.goals_of[int(states[index])][0], int(came[index]), int(last[index]))
             return
+        followers = self.graph.edges.of(states)
         for actor in range(self._actors):
-            successors = self.graph.successors[states, actor].astype(np.int64)
+            successors = followers[:, actor].astype(np.int64)
             able = successors != NOWHERE
             for layer, chosen in ((self._here, able & (last == actor)), (self._later, able & (last != actor))):
                 if chosen.any():

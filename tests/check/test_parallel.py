@@ -92,6 +92,7 @@ def small_story(build, dog, parts):
 def test_a_team_finds_the_states_and_the_story_that_one_process_finds(block, monkeypatch):
     """Random programs, one to four parts, rounds of any size; no order of numbers decides which story is shown."""
     monkeypatch.setattr("p2plab.check.parallel.graph.CHUNK", 1 + 3 * block)
+    monkeypatch.setattr("p2plab.check.wide.CHUNK", 1 + 3 * block)
     monkeypatch.setattr("p2plab.check.widelayers.CHUNK", 2 + 5 * block)
     for seed in range(6 * block, 6 * block + 6):
         build = program(seed)

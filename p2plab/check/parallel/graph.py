@@ -6,7 +6,7 @@ its slot has 60 to 80.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,15 +82,6 @@ class SharedGraph(WideGraph):
 
     # -- a round ----------------------------------------------------------------------------------------------------
 
-    def expand(self, states: Ints) -> None:
-        """Work out the successors of some states, those among them that are not expanded yet."""
-        states = states[~self.expanded[states]]
-        if len(states) > 1 and not (np.diff(states) > 0).all():  # in order, and each once
-            states = np.unique(states)
-        many = CHUNK * self.team.parts
-        for first in range(0, len(states), many):
-            self._expand(states[first : first + many])
-
     def _expand(self, states: Ints) -> None:
         owners = self._owner[states]
         by_part = [states[owners == part] for part in range(self.team.parts)]
@@ -106,11 +97,15 @@ class SharedGraph(WideGraph):
                 self._recover(lost.parts)
         if any("collision" in reply for reply in inserted.values()):
             raise Collision
-        self.expanded[states] = True
-        self.successors[states] = NOWHERE
+        successors = np.full((len(states), len(self.actors)), NOWHERE, np.int32)
         for part, reply in expanded.items():
+            its = np.searchsorted(states, by_part[part])
             self._note_ends(by_part[part], reply)
-        self._number(by_part, expanded, inserted)
+            for at, actor, goal in self._broken(by_part[part], reply):
+                successors[its[at], actor] = goal
+        self._number(states, successors, by_part, expanded, inserted)
+        able = successors != NOWHERE
+        self.edges.add(states, np.ascontiguousarray(able.T), successors[able])
 
     def _until_all_is_known(self, by_part: Sequence[Ints]) -> dict[int, Message]:
         """Have all parts expand, and answer what they ask, until none asks any more."""
@@ -173,27 +168,37 @@ class SharedGraph(WideGraph):
                 for broken in self.small.left_open(memory):
                     for state in resting[memories == memory].tolist():
                         self._end(state, Goal(state, None, broken))
+
+    def _broken(self, states: Ints, reply: Message) -> Iterator[tuple[int, int, int]]:
+        """The steps that broke something: from which of the states, by whom, and the code of the goal."""
         for at, actor, memory, number in reply["broken"].tolist():
             leaf = self._leaves.all[number]
             what = leaf.broken or self.small.judge(memory, leaf)[1]
             self.goals.append(Goal(int(states[at]), actor, what[0]))
-            self.successors[states[at], actor] = goal_of(len(self.goals) - 1)
+            yield at, actor, goal_of(len(self.goals) - 1)
 
-    def _number(self, by_part: Sequence[Ints], expanded: dict[int, Message], inserted: dict[int, Message]) -> None:
+    def _number(
+        self,
+        states: Ints,
+        successors: Ints,
+        by_part: Sequence[Ints],
+        expanded: dict[int, Message],
+        inserted: dict[int, Message],
+    ) -> None:
         """New states get the next numbers; every step gets the number of the state that it leads to."""
         actors = len(self.actors)
         self._grow_to(self._count + sum(len(reply["new"]) for reply in inserted.values()))
         for part in range(self.team.parts):
             reply = inserted[part]
             pieces = [(by_part[source], expanded[source][f"origins{part}"]) for source in sorted(expanded)]
-            came_from = np.concatenate([states[origins // actors] for states, origins in pieces])
+            came_from = np.concatenate([its[origins // actors] for its, origins in pieces])
             came_by = np.concatenate([origins % actors for _, origins in pieces])
             new = reply["new"]
             fresh = np.arange(self._count, self._count + len(new), dtype=np.int32)
             self._owner[fresh], self._local[fresh] = part, np.arange(self._many[part], self._many[part] + len(new))
             self.came_from[fresh], self.came_by[fresh] = came_from[new], came_by[new]
             self._append(part, fresh)
-            self.successors[came_from, came_by] = self._global[part][reply["numbers"]]
+            successors[np.searchsorted(states, came_from), came_by] = self._global[part][reply["numbers"]]
             self._spool.add(part, reply["words"])
 
     def _append(self, part: int, fresh: Ints) -> None:
@@ -208,7 +213,7 @@ class SharedGraph(WideGraph):
     def _grow_to(self, wanted: int) -> None:
         have = len(self._owner)
         if wanted > have:
-            for name in ("successors", "expanded", "came_from", "came_by", "_owner", "_local"):
+            for name in ("came_from", "came_by", "_owner", "_local"):
                 setattr(self, name, longer(getattr(self, name), have, GROWTH * wanted))
 
     # -- rows, and workers that die ---------------------------------------------------------------------------------
