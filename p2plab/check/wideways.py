@@ -1,4 +1,4 @@
-"""Ways through a wide graph that do not depend on how its states are numbered."""
+"""Ways through a wide graph that do not depend on how its states are numbered: who comes to rest, and who is met first."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A wide graph whose rows lie with workers: here are the numbers only, so that all that reads a graph reads this one too.
+"""A wide graph whose states lie with workers: here are the numbers only, so that all that reads a graph reads this one too.
 
-For each state: its successors, whence it came, and whose it is. That is some 40 bytes a state where a row with its hash and
-its slot has 60 to 80.
+For each state: its successors, whence it came, and whose it is. That is some 20 bytes a state and 4 for each step; the
+states' words and their table, 15 to 30 bytes each, are the workers'.
 """
 
 from __future__ import annotations
