@@ -18,12 +18,14 @@ from p2plab.check.steps import ABSENT, Columns, Leaf, Reading, Row, StepTable
 from p2plab.check.watchdog import StepTooLong, Watchdog, where
 from p2plab.check.worlds import Worlds
 from p2plab.core.containers import TRACKED_CONTAINERS
-from p2plab.core.tracked import Footprint, Tracked, name_of
+from p2plab.core.tracked import Footprint, Tracked, cells_of, name_of
 
-Cells = Mapping[CellName, Any]
+#: Cells as they are, not frozen, by object and attribute.
+Cells = Mapping[str, Mapping[str, Any]]
 _SHALLOW = (int, str, bytes, bool, float, type(None), range, Tracked, type)
 _PLAIN = frozenset({int, str, bytes, bool, float, type(None)})  #: of these, those met most often
 _NOTHING = object()
+_NO_CELLS: Mapping[str, Any] = {}
 
 
 class Recorder:
@@ -65,7 +67,7 @@ class Recorder:
             with self.dog.step():
                 enabled, waits, looked = world.probe(self.columns.actors[actor])
             if enabled:
-                cells = world.cells_as_they_are()
+                cells = {name_of(thing): cells_of(thing).copy() for thing in world.objects}
                 with self.dog.step():
                     looked = world.go(self.columns.actors[actor])
         except StepTooLong as error:
@@ -108,10 +110,14 @@ class Recorder:
         self, world: QuietWorld, row: Row, actor: int, label: str, before: Cells, footprint: Footprint
     ) -> None:
         name = self.columns.actors[actor]
-        after = world.cells_as_they_are()
         written = {(name_of(thing), attribute) for thing, attribute in footprint.writes}
-        self._check_cells(name, row, before, after, written, label)
+        self._check_cells(world, name, row, before, written, label)
         self._check_others(world, row, actor, label)
+        after = {
+            (name_of(thing), attribute): cells_of(thing)[attribute]
+            for thing, attribute in footprint.writes
+            if attribute in cells_of(thing)
+        }
         self._note_bindings(before, after, written)
         frozen = world.frozen_actor(name)
         local = self.columns.number(actor, frozen.value)
@@ -134,7 +140,7 @@ class Recorder:
         names = ((name_of(thing), attribute) for thing, attribute in footprint.reads)
         return tuple((cell, self.columns.of_row(row, cell)) for cell in names)
 
-    def _writes(self, after: Cells, written: set[CellName]) -> list[tuple[int, int]]:
+    def _writes(self, after: Mapping[CellName, Any], written: set[CellName]) -> list[tuple[int, int]]:
         """The new values of the cells written; a cell becomes a column when it first changes."""
         writes: list[tuple[int, int]] = []
         added: set[CellName] = set()
@@ -158,33 +164,37 @@ class Recorder:
     # -- nothing else may change ------------------------------------------------------------------------------------
 
     def _check_cells(
-        self, name: str, row: Row, before: Cells, after: Cells, written: set[CellName], label: str
+        self, world: QuietWorld, name: str, row: Row, before: Cells, written: set[CellName], label: str
     ) -> None:
-        for cell, value in after.items():
-            same = before.get(cell, _NOTHING) is value
-            if (same and value.__class__ in _PLAIN) or cell in written:
-                continue
-            if not same or (
-                not isinstance(value, _SHALLOW)
-                and self.columns.known(cell, Freezer(cell).whole(value)) != self.columns.of_row(row, cell)
-            ):
-                raise _unseen(name, label, ".".join(cell))
+        for thing in world.objects:
+            owner = name_of(thing)
+            was = before.get(owner, _NO_CELLS)
+            for attribute, value in cells_of(thing).items():
+                same = was.get(attribute, _NOTHING) is value
+                if (same and value.__class__ in _PLAIN) or (cell := (owner, attribute)) in written:
+                    continue
+                if not same or (
+                    not isinstance(value, _SHALLOW)
+                    and self.columns.known(cell, Freezer(cell).whole(value)) != self.columns.of_row(row, cell)
+                ):
+                    raise _unseen(name, label, ".".join(cell))
 
     def _check_others(self, world: QuietWorld, row: Row, actor: int, label: str) -> None:
         name = self.columns.actors[actor]
         if len(world.actors) != len(self.columns.actors):
             raise Unfreezable(f"the step {label!r} starts an actor; all actors must be there when the scene is built")
+        sealed = not rebinding()
         for other, other_name in enumerate(self.columns.actors):
-            if other == actor or (row[other] in self._sealed[other] and not rebinding()):
+            if other == actor or (sealed and row[other] in self._sealed[other]):
                 continue
             frozen = world.frozen_actor(other_name)
             self._note_held(frozen.held)
             if self.columns.values[other].get(frozen.value) != row[other]:
                 raise _unseen(name, label, f"what {other_name} has in its local variables")
 
-    def _note_bindings(self, before: Cells, after: Cells, written: set[CellName]) -> None:
+    def _note_bindings(self, before: Cells, after: Mapping[CellName, Any], written: set[CellName]) -> None:
         for cell in written:
-            was = before.get(cell)
+            was = before.get(cell[0], _NO_CELLS).get(cell[1])
             if isinstance(was, TRACKED_CONTAINERS) and after.get(cell) is not was:
                 self._bound_anew.add(cell)
         self._refuse_old_containers()

@@ -8,8 +8,6 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -53,29 +51,21 @@ class Watchdog:
         self._stop.set()
         self._inside.stop()
 
-    @contextmanager
-    def step(self) -> Iterator[None]:
+    def step(self) -> _Step:
         """:exc:`StepTooLong` comes out of a body that takes longer than the budget."""
-        # A collection in a large process takes longer than a step may: it waits, or the step would be blamed for it, and
-        # the exception could land in a finaliser, which swallows it.
-        collects = gc.isenabled()
-        gc.disable()
+        return _Step(self)
+
+    def begin(self) -> None:
+        """A step begins."""
         self._deadline = time.process_time() + self.seconds, time.monotonic() + PATIENCE * self.seconds
-        process_id, forks = os.getpid(), _forks.count
-        try:
-            yield
-        finally:
-            if os.getpid() != process_id:  # a driver has forked: its copy of the search must not go on beside this one
-                os._exit(0)
-            with self._lock:
-                self._deadline = None
-                if self._fired:  # take one back that was raised but has not arrived
-                    self._fired = False
-                    self._raise(None)
-            if collects:
-                gc.enable()
-        if _forks.count != forks:
-            raise BadInput("a step of your code forks: a driver has no processes of its own")
+
+    def end(self) -> None:
+        """It is over: an exception that was raised but has not arrived is taken back."""
+        with self._lock:
+            self._deadline = None
+            if self._fired:
+                self._fired = False
+                self._raise(None)
 
     def _watch(self, stop: threading.Event) -> None:
         while not stop.wait(_POLL):
@@ -95,6 +85,34 @@ class Watchdog:
     def _raise(self, error: type[BaseException] | None) -> None:
         target = ctypes.py_object(error) if error is not None else None
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread_id), target)
+
+
+class _Step:
+    """``with`` this, driver code runs."""
+
+    __slots__ = ("collects", "dog", "forks", "process_id")
+
+    def __init__(self, dog: Watchdog) -> None:
+        self.dog = dog
+
+    def __enter__(self) -> None:
+        # A collection in a large process takes longer than a step may: it waits, or the step would be blamed for it, and
+        # the exception could land in a finaliser, which swallows it.
+        self.collects = gc.isenabled()
+        gc.disable()
+        self.process_id, self.forks = os.getpid(), _forks.count
+        self.dog.begin()
+
+    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
+        if os.getpid() != self.process_id:  # a driver has forked: its copy of the search must not go on beside this one
+            os._exit(0)
+        try:
+            self.dog.end()
+        finally:
+            if self.collects:
+                gc.enable()
+        if kind is None and _forks.count != self.forks:
+            raise BadInput("a step of your code forks: a driver has no processes of its own")
 
 
 class _Forks:
