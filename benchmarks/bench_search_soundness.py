@@ -1,6 +1,7 @@
-"""The soundness gate at length: 2,000 random programs (of 2,040, as some are too large) and small scenes, memoised against plain, small against wide.
+"""The soundness gate at length: random programs and small scenes, memoised against plain, small against wide.
 
-``python benchmarks/bench_search_soundness.py [FIRST LAST]``; the default takes some minutes.
+``python benchmarks/bench_search_soundness.py [FIRST LAST]``; the default takes some minutes, and 2,000 of its programs are
+small enough to be compared.
 """
 
 from __future__ import annotations
