@@ -28,9 +28,8 @@ class Edges:
         self.actors = actors
         self.count = 0
         self._targets: Ints = np.zeros(1 << 12, np.int32)
-        self._begins: Ints = np.zeros(
-            1 << 12, np.int32
-        )  #: where a state's successors begin, plus 1; 0: it was not added
+        #: Where a state's successors begin, plus 1; 0: it was not added.
+        self._begins: Ints = np.zeros(1 << 12, np.int32)
         self._able: Ints = np.zeros((-(-actors // 8), 1 << 12), np.uint8)
 
     def known(self, states: Ints) -> Ints:
