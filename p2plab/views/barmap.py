@@ -12,7 +12,7 @@ from p2plab.views.picture import AMBER, CROSSES, LINES, PALE, PAPER, PLAIN, Pict
 
 #: Rows of the map, from bottom to top.
 MEMORY, SHOWS, LENT, DMA = 0, 1, 2, 3
-ROWS = ("in memory", "slot shows", "lent to", "DMA now")
+ROWS = ("memory frame", "slot shows", "lent to", "DMA now")
 
 #: Width of a box's edge, and of one that belongs to the page being followed.
 THIN, THICK = 1.0, 4.0
@@ -39,7 +39,7 @@ def bar_map(run: Run, step: int, page: int | None = None) -> Picture:
         hover = f"slot {slot} at {aperture.address(slot):#x}: {_of(name, owner)}{', about to move' if moving else ''}"
         box(slot, SHOWS, name or "free", object_colour(name, objects), hatch, hover)
         if frame is not None:
-            box(slot, MEMORY, f"frame {frame}", PAPER, PLAIN, f"slot {slot} reaches frame {frame} of device memory")
+            box(slot, MEMORY, str(frame), PAPER, PLAIN, f"slot {slot} reaches frame {frame} of device memory")
     for importer in world.things["importers"]:
         for slot in _slots(aperture, importer, (grant.address for grant in importer.held.values())):
             box(slot, LENT, importer.name, PALE, PLAIN, f"slot {slot}: lent to {importer.name}")
