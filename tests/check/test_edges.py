@@ -11,9 +11,17 @@ from hypothesis import strategies as st
 
 from p2plab.check import wideways
 from p2plab.check.edges import Edges
-from p2plab.check.graph import NOWHERE, goal_of
+from p2plab.check.folds import Folds
+from p2plab.check.graph import NOWHERE, StateGraph, goal_of
 from p2plab.check.orders import count_orders
+from p2plab.check.quiet import maker
+from p2plab.check.recorder import Recorder
+from p2plab.check.watchdog import Watchdog
+from p2plab.check.wide import WideGraph
 from p2plab.check.wideways import restless
+from p2plab.core.actors import step
+from p2plab.core.tracked import Tracked
+from p2plab.core.world import World
 
 
 @st.composite
@@ -63,6 +71,31 @@ def test_a_goal_is_a_successor_and_no_state():
     assert edges.leads_to(np.array([7]), everything_but_the_last).tolist() == [True]
     everything_but_the_last[0] = False
     assert edges.leads_to(np.array([7]), everything_but_the_last).tolist() == [False]
+
+
+def test_any_of_hundreds_of_actors_may_have_led_to_a_state():
+    """Each adds a number of its own once; the way to a state names the one who stepped, the last as well."""
+
+    def build(world: World) -> None:
+        cells = [Cell() for _ in range(300)]
+        for number, cell in enumerate(cells):
+
+            async def job(cell: Cell = cell) -> None:
+                await step("sets it", lambda: setattr(cell, "value", 1))
+
+            world.actor(f"a{number}", job)
+
+    with Watchdog() as dog:
+        graph = WideGraph(StateGraph(Recorder(maker(build, {}), dog), Folds([])))
+        graph.expand(np.zeros(1, np.int64))
+    assert [graph.path(state) for state in range(1, len(graph))] == [[f"a{number}"] for number in range(300)]
+
+
+class Cell(Tracked):
+    """Set once."""
+
+    def __init__(self) -> None:
+        self.value = 0
 
 
 def the_slow_way(rows: list[list[int]]) -> int | None:
