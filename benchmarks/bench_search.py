@@ -27,19 +27,19 @@ PROTOCOL = [(1, 4), (2, 4), (3, 4), (4, 4), (4, 6), (5, 4), (4, 8)]
 
 def search(build: Callable[..., Any], rule: type, symmetry: bool = False) -> str:
     """One search in this process; the states, and the switches and steps of what it found."""
-    from p2plab.check.folds import Folds
-    from p2plab.check.graph import StateGraph
-    from p2plab.check.layers import Layers
-    from p2plab.check.quiet import maker
-    from p2plab.check.recorder import Recorder
-    from p2plab.check.search import SMALL
-    from p2plab.check.watchdog import Watchdog
+    from p2plab.search.folds import Folds
+    from p2plab.search.graph import StateGraph
+    from p2plab.search.layers import Layers
+    from p2plab.search.quiet import maker
+    from p2plab.search.recorder import Recorder
+    from p2plab.search.search import SMALL
+    from p2plab.search.watchdog import Watchdog
 
     with Watchdog() as dog:
         graph = StateGraph(Recorder(maker(build, {}), dog), Folds([rule]))
         if symmetry:
-            from p2plab.check.members import interchangeable
-            from p2plab.check.symmetric import SymmetricSearch
+            from p2plab.search.members import interchangeable
+            from p2plab.search.symmetric import SymmetricSearch
 
             orbits = SymmetricSearch(graph, *next(interchangeable(graph)))
             while not orbits.done:
@@ -50,7 +50,7 @@ def search(build: Callable[..., Any], rule: type, symmetry: bool = False) -> str
         if layers.done:
             found, states = layers.found[0] if layers.found else None, len(graph)
         else:
-            from p2plab.check.widesearch import WideSearch
+            from p2plab.search.widesearch import WideSearch
 
             wide = WideSearch(graph, None)
             while not wide.done:
@@ -157,7 +157,7 @@ def beside_rumur() -> None:
 def catalogue() -> None:
     """Every scene, with the rule that it is about: the smallest story; and its good twin, every order of it."""
     from p2plab.catalog import SCENES
-    from p2plab.check import Pass, Violation, check
+    from p2plab.search import Pass, Violation, check
 
     for name, scene in SCENES.items():
         began = time.perf_counter()

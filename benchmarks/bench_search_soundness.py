@@ -14,20 +14,20 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from p2plab.catalog import SCENES
-from p2plab.check import layout as layout_module
-from p2plab.check import wide as wide_module
-from p2plab.check.folds import Folds
-from p2plab.check.freeze import Unfreezable
-from p2plab.check.graph import StateGraph
-from p2plab.check.quiet import maker
-from p2plab.check.recorder import Recorder
-from p2plab.check.watchdog import Watchdog
-from p2plab.check.wide import WideGraph
-from p2plab.check.widelayers import Breadth, WideLayers
 from p2plab.rules import RULES as ALL_RULES
-from tests.check.equals import equals
-from tests.check.gate import RULES, by_symmetry, difference, explored_wide, memoised, reference
-from tests.check.programs import program
+from p2plab.search import layout as layout_module
+from p2plab.search import wide as wide_module
+from p2plab.search.folds import Folds
+from p2plab.search.freeze import Unfreezable
+from p2plab.search.graph import StateGraph
+from p2plab.search.quiet import maker
+from p2plab.search.recorder import Recorder
+from p2plab.search.watchdog import Watchdog
+from p2plab.search.wide import WideGraph
+from p2plab.search.widelayers import Breadth, WideLayers
+from tests.search.equals import equals
+from tests.search.gate import RULES, by_symmetry, difference, explored_wide, memoised, reference
+from tests.search.programs import program
 
 #: Programs with more states are left out: the plain search would take minutes for each.
 LARGEST = 300

@@ -26,10 +26,10 @@ def one(row: tuple[int, ...], workers: int, cluster: str | None, share: bool) ->
     import numpy  # noqa: F401  what is measured is the search
     from handshake import NoStale, build
 
-    from p2plab.check import Pass, check
-    from p2plab.check.parallel import share as sharing
     from p2plab.core.scenario import Scenario
     from p2plab.rules import RULES, also_known
+    from p2plab.search import Pass, check
+    from p2plab.search.parallel import share as sharing
 
     also_known({"no-stale": NoStale})
     assert "no-stale" in RULES

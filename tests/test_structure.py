@@ -24,18 +24,31 @@ BELOW = {
     "catalog": {"core", "mm", "pci", "p2p", "drivers", "rules"},
     "designs": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog"},
     "conform": {"core", "mm", "pci"},
-    "check": {"core", "mm", "p2p", "drivers", "rules", "catalog", "views"},
+    "search": {"core", "mm", "p2p", "drivers", "rules", "catalog", "views"},
     "sweeps": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog"},
-    "views": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "check", "sweeps"},
-    "lab": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "check", "sweeps", "views"},
-    "course": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "check", "sweeps", "views"},
+    "views": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "search", "sweeps"},
+    "lab": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "search", "sweeps", "views"},
+    "course": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "search", "sweeps", "views"},
     "doctor": {"core", "catalog"},
-    "cli": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "check", "sweeps", "views"}
+    "cli": {
+        "core",
+        "mm",
+        "pci",
+        "p2p",
+        "drivers",
+        "rules",
+        "catalog",
+        "designs",
+        "conform",
+        "search",
+        "sweeps",
+        "views",
+    }
     | {"course", "doctor"},
 }
 #: What a room may import from outside of the standard library.
 OUTSIDE = {
-    "check": {"numpy", "distributed", "dask"},
+    "search": {"numpy", "distributed", "dask"},
     "sweeps": {"numpy"},
     "course": {"ipywidgets"},
     "doctor": {"jupyter_core"},

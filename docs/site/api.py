@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 #: From the ground up, as DESIGN.md has them; what is new comes last.
 ORDER = (
-    *("core", "pci", "mm", "p2p", "drivers", "rules", "catalog", "designs", "check", "sweeps", "conform", "views"),
+    *("core", "pci", "mm", "p2p", "drivers", "rules", "catalog", "designs", "search", "sweeps", "conform", "views"),
     *("lab", "course", "cli"),
 )
 _THERE = {folder.parent.name for folder in (ROOT / "p2plab").glob("*/__init__.py")}

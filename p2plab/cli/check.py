@@ -9,15 +9,15 @@ import sys
 from pathlib import Path
 
 from p2plab.catalog import find
-from p2plab.check.checking import Checking
-from p2plab.check.drivers import load
-from p2plab.check.parallel.share import MOST
-from p2plab.check.report import as_json, exit_status, text
-from p2plab.check.silence import silence
-from p2plab.check.verdict import Verdict, Violation
-from p2plab.check.watchdog import PATIENCE, STEP_SECONDS, Watchdog
 from p2plab.cli.apart import apart
 from p2plab.core.errors import BadInput
+from p2plab.search.checking import Checking
+from p2plab.search.drivers import load
+from p2plab.search.parallel.share import MOST
+from p2plab.search.report import as_json, exit_status, text
+from p2plab.search.silence import silence
+from p2plab.search.verdict import Verdict, Violation
+from p2plab.search.watchdog import PATIENCE, STEP_SECONDS, Watchdog
 
 _SECONDS = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)(ms|s|m|h)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}

@@ -7,8 +7,6 @@ from itertools import permutations
 
 from p2plab.catalog import CASES, find
 from p2plab.catalog.verdict import story_run
-from p2plab.check import check
-from p2plab.check.report import headline
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.drivers.pinned import PinsUntilUnmap
@@ -16,6 +14,8 @@ from p2plab.mm import NotifierStart
 from p2plab.mm.ask import ask
 from p2plab.p2p.events import HmmRangeMapped, HmmRangeUnmapped, P2PMapFailed, P2PMapped
 from p2plab.pci import Machine, pci_test_p2p, reach_2019, reach_today, read_machine, with_cpu
+from p2plab.search import check
+from p2plab.search.report import headline
 from p2plab.views.callgraph import call_graph, call_graph_text
 from p2plab.views.text import WIDTH, board_of, verdict
 

@@ -8,8 +8,6 @@ from typing import cast
 from p2plab.catalog import CASES, find
 from p2plab.catalog.bench import Plan
 from p2plab.catalog.verdict import story_run
-from p2plab.check import check
-from p2plab.check.report import headline
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.course.exercises.scenes import scene_of
@@ -23,6 +21,8 @@ from p2plab.mm import LINUX_6_12
 from p2plab.mm.ask import ask
 from p2plab.mm.ask_operations import OPERATIONS
 from p2plab.p2p.events import P2PMapFailed
+from p2plab.search import check
+from p2plab.search.report import headline
 from p2plab.views.designs_text import uses_text
 from p2plab.views.text import WIDTH, board_of, verdict
 

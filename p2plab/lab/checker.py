@@ -9,12 +9,12 @@ from html import escape
 
 import ipywidgets as widgets
 
-from p2plab.check import Checking, Violation
-from p2plab.check.picture import MOST, picture_of
-from p2plab.check.report import headline, shrunk
 from p2plab.lab.frame import Frame, row
 from p2plab.lab.pane import BokehPane
 from p2plab.lab.session import Session
+from p2plab.search import Checking, Violation
+from p2plab.search.picture import MOST, picture_of
+from p2plab.search.report import headline, shrunk
 from p2plab.views.figures_more import state_graph_figure
 from p2plab.views.graph_picture import depth_of, state_graph
 

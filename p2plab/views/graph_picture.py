@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2plab.check.picture import GraphPicture
+from p2plab.search.picture import GraphPicture
 from p2plab.views.picture import AMBER, BLUE, GREEN, INK, MINT, ORANGE, PALE, PINK, SKY, Picture, Table
 
 #: Colours of the actors' steps, in the order in which they appear; a legend names them.

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from p2plab.check import breaks
 from p2plab.core.errors import BadInput
 from p2plab.course import EXERCISES, exercise, find_scene, hand_in, progress
 from p2plab.course.kit import Importer
 from p2plab.course.solutions import RIGHT, WRONG
 from p2plab.course.solutions.wrong import Obeys
+from p2plab.search import breaks
 
 
 @pytest.mark.parametrize("name", EXERCISES)

@@ -12,7 +12,6 @@ from nbclient import NotebookClient
 
 from p2plab.catalog import CASES, find
 from p2plab.catalog.verdict import board, story_run
-from p2plab.check import Pass, check
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_seed, by_text
 from p2plab.course.review import CLAIMS, evidence
@@ -31,6 +30,7 @@ from p2plab.pci import (
 )
 from p2plab.pci.bars import size_from_readback
 from p2plab.rules import RULES
+from p2plab.search import Pass, check
 from p2plab.sweeps import fragmentation, refusals
 from p2plab.views.damage import memory_picture, memory_text
 from p2plab.views.follow import follow_page

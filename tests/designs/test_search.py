@@ -3,9 +3,9 @@
 import pytest
 
 from p2plab.catalog import find
-from p2plab.check import Pass, Violation, check
 from p2plab.designs import DESIGNS, SCENES
 from p2plab.designs.steps import LISTS
+from p2plab.search import Pass, Violation, check
 
 GOOD = [
     (design, importer, steps)

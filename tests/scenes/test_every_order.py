@@ -6,10 +6,10 @@ import pytest
 
 from p2plab.catalog import CASES, find
 from p2plab.catalog.case import Case
-from p2plab.check import Pass, Violation, check
+from p2plab.search import Pass, Violation, check
 
 #: Scene, rule, switches, steps of the smallest story; and of a rule that breaks in a shorter one.
-SMALLEST = Path(__file__).parents[1] / "golden" / "check" / "smallest.txt"
+SMALLEST = Path(__file__).parents[1] / "golden" / "search" / "smallest.txt"
 #: Too many orders for a quick test, with two importers each; a thousand random orders cover them in `p2plab catalog`.
 LARGE = ("E2",)
 

@@ -13,12 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from p2plab.check.drivers import load
-from p2plab.check.watchdog import Watchdog
 from p2plab.core.errors import BadInput
 from p2plab.course.exercises import EXERCISES
 from p2plab.course.keep import LONGEST_SOURCE
 from p2plab.course.marking.jail import shut
+from p2plab.search.drivers import load
+from p2plab.search.watchdog import Watchdog
 
 #: Seconds that an answer's top level may take.
 LOADING = 2.0
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     sources = json.loads(file.read_text(encoding="utf-8"))["sources"]
-    for needed in ("numpy", "p2plab.check.widesearch", "p2plab.course.kit", "asyncio", "difflib"):
+    for needed in ("numpy", "p2plab.search.widesearch", "p2plab.course.kit", "asyncio", "difflib"):
         importlib.import_module(needed)
     apart = os.environ.pop("NAMESPACES", "")
     means = ", ".join(part for part in (apart, shut(scratch, seconds, megabytes)) if part)

@@ -1,0 +1,136 @@
+"""A person's own driver classes: loading them from a file, looking at them before anything runs, casting them."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import dataclasses
+import importlib.util
+import inspect
+import sys
+import textwrap
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from p2plab.core.errors import BadInput
+from p2plab.core.scenario import Scenario
+from p2plab.search.silence import silence
+from p2plab.search.watchdog import StepTooLong, Watchdog
+
+#: What decides differently each time, by the name that code uses.
+RANDOM_OR_TIME = frozenset({"random", "secrets", "time", "datetime", "uuid", "os", "id", "hash", "input"})
+LARGEST_FILE = 1_000_000
+
+
+def cast(scene: Scenario, importer: type | None = None, exporter: type | None = None) -> Scenario:
+    """The scene with somebody's classes in its roles. :exc:`BadInput` says what is wrong with a class."""
+    roles = {role: given for role, given in (("importer", importer), ("exporter", exporter)) if given is not None}
+    for role, given in roles.items():
+        look_at(role, given)
+    return dataclasses.replace(scene, cast={**scene.cast, **roles}) if roles else scene
+
+
+def look_at(role: str, given: type) -> None:
+    """:exc:`BadInput` where a class cannot play a role: not a driver, a callback that is not ``async``, a signature."""
+    from p2plab.p2p.exporter import Exporter
+    from p2plab.p2p.importer import Importer
+
+    base: type = {"importer": Importer, "exporter": Exporter}[role]
+    if not isinstance(given, type) or not issubclass(given, base):
+        what = given.__name__ if isinstance(given, type) else repr(given)[:40]
+        raise BadInput(f"{what} cannot be the {role}: derive it from {base.__module__}.{base.__name__}")
+    for name, own in inspect.getmembers(given, inspect.isfunction):
+        expected = getattr(base, name, None)
+        if own is expected or not inspect.iscoroutinefunction(expected):
+            continue
+        if inspect.isasyncgenfunction(own):
+            raise BadInput(f"{given.__name__}.{name} has a `yield`: a callback awaits its steps and returns")
+        if not inspect.iscoroutinefunction(own):
+            raise BadInput(
+                f"{given.__name__}.{name} is not async: write `async def {name}(…)`, its awaits are its steps"
+            )
+        takes, wants = _parameters(own), _parameters(expected)
+        if not _can_take(own, len(wants)):
+            raise BadInput(
+                f"{given.__name__}.{name} takes ({', '.join(takes)}); it is called with ({', '.join(wants)})"
+            )
+
+
+def load(text: str, dog: Watchdog) -> type:
+    """The class that ``file.py:Class`` names. Running the file is what was asked for; a step budget applies."""
+    path_text, colon, name = text.rpartition(":")
+    if not colon or not name.isidentifier() or not path_text:
+        raise BadInput(f"{text[:60]!r} does not name a class; write FILE.py:Class")
+    path = Path(path_text)
+    try:
+        too_long = path.stat().st_size > LARGEST_FILE
+        if not path.is_file():
+            raise ValueError("it is no file")
+        if not too_long:
+            path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path_text[-80:]} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if too_long:
+        raise BadInput(f"{path_text[-80:]} has more than {LARGEST_FILE} bytes")
+    module = _run(path, dog)
+    found = getattr(module, name, None)
+    if not isinstance(found, type):
+        classes = [own for own, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+        raise BadInput(f"{path.name} has no class {name}; it has {', '.join(classes) or 'none'}")
+    return found
+
+
+def suspects(*classes: type) -> list[str]:
+    """Names in the classes' code that differ from run to run, or that write globals, with their lines."""
+    found: list[str] = []
+    for given in classes:
+        with contextlib.suppress(OSError, TypeError, SyntaxError):
+            lines, first = inspect.getsourcelines(given)
+            for node in ast.walk(ast.parse(textwrap.dedent("".join(lines)))):
+                line = first + getattr(node, "lineno", 1) - 1
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in RANDOM_OR_TIME:
+                    found.append(f"line {line} of {given.__name__} uses {node.id}")
+                elif isinstance(node, ast.Global):
+                    found.append(f"line {line} of {given.__name__} writes the global {', '.join(node.names)}")
+        for function in (value for value in vars(given).values() if isinstance(value, types.FunctionType)):
+            for name in function.__code__.co_names:
+                kept = function.__globals__.get(name)
+                if isinstance(kept, (list, dict, set)):
+                    found.append(f"{given.__name__}.{function.__name__} uses the global {type(kept).__name__} {name}")
+    return list(dict.fromkeys(found))
+
+
+def _run(path: Path, dog: Watchdog) -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise BadInput(f"{path} is not a Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)  # dataclasses and inspect look their module up
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)  # a driver may import what lies beside it, as when it is run
+    try:
+        with silence(), dog.step():
+            spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise BadInput(f"{path.name}, line {error.lineno}: {error.msg}") from None
+    except StepTooLong:
+        raise BadInput(f"{path.name} does not come to its end: its top level must only define things") from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever somebody's file raises is said in a sentence
+        raise BadInput(f"{path.name} raised {type(error).__name__}: {error}") from None
+    finally:
+        sys.path.remove(folder)
+    return module
+
+
+def _parameters(function: Callable[..., Any]) -> list[str]:
+    return list(inspect.signature(function).parameters)[1:]
+
+
+def _can_take(function: Callable[..., Any], count: int) -> bool:
+    try:
+        inspect.signature(function).bind(*range(count + 1))
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,126 @@
+"""The decision trees as arrays, so that many states are looked up at once. Only a search that has grown imports this."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from p2plab.search.graph import waits
+from p2plab.search.layout import Layout
+from p2plab.search.steps import Leaf, Node, StepTable
+
+Ints = npt.NDArray[Any]
+
+#: In the child tables: nobody has seen this yet. Below it are leaves: ``-2 - number``.
+MISS = -1
+
+
+class Effects:
+    """What each leaf does to the words of a state: by word and leaf the bits that it leaves alone, and those that it sets."""
+
+    def __init__(self, keep: Ints, put: Ints, layout: Layout, rules: int) -> None:
+        self.keep, self.put, self.layout, self.rules = keep, put, layout, rules
+
+    def step(self, words: Ints, leaves: Ints, memories: Ints) -> Ints:
+        """The states after one step each: as its leaf says, and then the rules remember that. Changes ``words``."""
+        words &= self.keep.take(leaves, axis=1)
+        words |= self.put.take(leaves, axis=1)
+        self.layout.put(words, self.rules, memories)
+        return words
+
+
+class Leaves:
+    """Every leaf met, numbered, with what the search needs of each as arrays."""
+
+    def __init__(self) -> None:
+        self.all: list[Leaf] = []
+        self._numbers: dict[Leaf, int] = {}
+        self._same: dict[
+            int, tuple[Leaf, int]
+        ] = {}  #: by identity, which is quicker; they are kept, so that it is theirs
+        self.enabled: Ints = np.zeros(0, bool)
+        self.waiting: Ints = np.zeros(0, bool)
+        self.linked: Ints = np.zeros(0, bool)  #: waiting for somebody by name: those can be a cycle
+        self.broken: Ints = np.zeros(0, bool)
+        self.events: Ints = np.zeros(0, np.int64)
+        self.effects: Effects | None = None
+        self._version = -1
+        self._writing: list[tuple[list[int], list[int]]] = []
+
+    def number(self, leaf: Leaf) -> int:
+        """The number of a leaf."""
+        known = self._same.get(id(leaf))
+        if known is None:
+            number = self._numbers.setdefault(leaf, len(self.all))
+            if number == len(self.all):
+                self.all.append(leaf)
+            known = self._same[id(leaf)] = leaf, number
+        return known[1]
+
+    def refresh(self, layout: Layout, rules: int) -> None:
+        """Bring the arrays up to date. ``rules`` is the column of what the rules remember, which no leaf writes."""
+        if len(self.enabled) == len(self.all) and self._version == layout.version:
+            return
+        if self._version != layout.version:
+            self._version, self._writing = layout.version, []
+        for leaf in self.all[len(self._writing) :]:
+            self._writing.append(layout.writing(leaf.writes, rules))
+        keep, put = (np.array(part, np.uint64).T.copy() for part in zip(*self._writing, strict=True))
+        self.effects = Effects(keep, put, layout, rules)
+        if len(self.enabled) != len(self.all):
+            self.enabled = np.array([leaf.enabled for leaf in self.all], bool)
+            self.waiting = np.array([waits(leaf) for leaf in self.all], bool)
+            self.linked = np.array([waits(leaf) and bool(leaf.waits) for leaf in self.all], bool)
+            self.broken = np.array([bool(leaf.broken) for leaf in self.all], bool)
+            self.events = np.array([leaf.events for leaf in self.all], np.int64)
+
+
+class FlatTree:
+    """One actor's trees as arrays: for each node its column, and where its children begin in one long table."""
+
+    def __init__(self, table: StepTable, actor: int, leaves: Leaves) -> None:
+        self._columns: list[int] = []
+        self._offsets: list[int] = []
+        self._sizes: list[int] = []
+        self._children: list[int] = []
+        roots = table.roots[actor]
+        self.roots: Ints = np.full(max(roots, default=-1) + 1, MISS, np.int64)
+        for local, node in roots.items():
+            self.roots[local] = self._flatten(node, leaves)
+        self.columns = np.array(self._columns, np.int64)
+        self.offsets = np.array(self._offsets, np.int64)
+        self.sizes = np.array(self._sizes, np.int64)
+        self.children = np.array([*self._children, MISS], np.int64)
+
+    def _flatten(self, node: Node | Leaf, leaves: Leaves) -> int:
+        if isinstance(node, Leaf):
+            return -2 - leaves.number(node)
+        number = len(self._columns)
+        size = max(node.branches) + 1
+        self._columns.append(node.column)
+        self._offsets.append(len(self._children))
+        self._sizes.append(size)
+        self._children += [MISS] * size
+        for value, child in node.branches.items():
+            self._children[self._offsets[number] + value] = self._flatten(child, leaves)
+        return number
+
+    def walk(self, words: Ints, actor: int, layout: Layout) -> tuple[Ints, Ints]:
+        """For each state the number of its leaf, or -1; and for those a number that equal misses share."""
+        local = layout.read(words, actor)
+        known = local < len(self.roots)
+        here = np.where(known, self.roots[np.where(known, local, 0)] if len(self.roots) else MISS, MISS)
+        miss = np.where(here == MISS, -1 - local, 0)
+        active = np.flatnonzero(here >= 0)
+        while active.size:
+            nodes = here[active]
+            values = layout.read_each(words, active, self.columns[nodes])
+            inside = values < self.sizes[nodes]
+            child = self.children[np.where(inside, self.offsets[nodes] + values, -1)]
+            lost = child == MISS
+            miss[active[lost]] = (nodes[lost] << 32) | values[lost]
+            here[active] = child
+            active = active[child >= 0]
+        return np.where(here < MISS, -2 - here, -1), miss

@@ -1,0 +1,221 @@
+"""Rules as part of the state: a rule is a fold over the log, so what it remembers is one more value that a step changes.
+
+All rules together are one column of a state. A rule's memory is its ``__dict__``, frozen; whether it was ``exercised``
+decides nothing and is left out. Steps' numbers and times cannot split states: a rule gets entries that have none.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from p2plab.core.calls import Called, Returned
+from p2plab.core.events import Entry, Event
+from p2plab.core.lockdep import LockOrder
+from p2plab.core.locks import LockAcquired, LockReleased
+from p2plab.rules.base import Finding, Rule
+from p2plab.rules.health import LockOrderKept, NoDeadlock
+from p2plab.search.freeze import Freezer
+from p2plab.search.quiet import LockWanted, Unseen, entry
+
+#: What one step told: actor and event, in order.
+Events = tuple[tuple[str, Event], ...]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A rule that a step broke, and the sentence for it."""
+
+    rule: str
+    culprit: str
+    what: str
+
+
+class LockOrderFold(LockOrderKept):
+    """The same promise, judged from what is wanted: the search's worlds do not judge the lock order themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order = LockOrder()
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event = entry.event
+        self.exercised |= isinstance(event, LockAcquired)
+        if isinstance(event, LockWanted):
+            for inversion in self.order.about_to_take(entry.actor, event.lock):
+                yield self.broken(entry, entry.actor, str(inversion))
+        elif isinstance(event, LockAcquired):
+            self.order.taken(entry.actor, event.lock)
+        elif isinstance(event, LockReleased):
+            self.order.released(entry.actor, event.lock)
+
+
+class OpenCalls(Rule):
+    """Per actor: the calls that have not returned. At rest there must be none, or a callback never returns."""
+
+    name = "calls-return"
+    promise = "a callback returns: nobody rests in the middle of it"
+    source = "a rule of this model"
+    stated = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: dict[str, tuple[str, ...]] = {}
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event, before = entry.event, self.open.get(entry.actor, ())
+        if isinstance(event, Called):
+            self.open[entry.actor] = (*before, f"{event.target}.{event.function}")
+        elif isinstance(event, Returned) and before:
+            self.open[entry.actor] = before[:-1]
+            if not before[:-1]:
+                del self.open[entry.actor]
+        return iter(())
+
+
+def watched(rules: Sequence[type[Rule]]) -> list[type[Rule]]:
+    """The rules as a search watches them; deadlock is seen in the states themselves."""
+    kinds = [LockOrderFold if rule is LockOrderKept else rule for rule in rules if rule is not NoDeadlock]
+    return [*kinds, OpenCalls]
+
+
+class Folds:
+    """The rules of a search and every combination of their memories met so far, numbered; 0 is before anything."""
+
+    def __init__(self, rules: Sequence[type[Rule]]) -> None:
+        self.kinds = tuple(rules)
+        self.rules: list[Rule] = [rule() for rule in watched(rules)]
+        self.exercised: set[str] = set()
+        self._memories: list[list[Rule]] = [[rule] for rule in self.rules]
+        self._numbers: list[dict[Any, int]] = [{frozen(rule): 0} for rule in self.rules]
+        self._steps: list[dict[tuple[int, int], tuple[int, tuple[Broken, ...]]]] = [{} for _ in self.rules]
+        self.together: list[tuple[int, ...]] = [(0,) * len(self.rules)]
+        self._together: dict[tuple[int, ...], int] = {self.together[0]: 0}
+
+    def __len__(self) -> int:
+        return len(self.together)
+
+    def after(self, before: int, number: int, events: Events) -> tuple[int, tuple[Broken, ...]]:
+        """The combination after the events of that ``number`` in the combination ``before``, and what broke."""
+        memories: list[int] = []
+        broken: list[Broken] = []
+        for rule, memory in enumerate(self.together[before]):
+            known = self._steps[rule].get((memory, number))
+            if known is None:
+                known = self._steps[rule][memory, number] = self._see(rule, memory, events)
+            memories.append(known[0])
+            broken += known[1]
+        return self._combine(tuple(memories)), tuple(broken)
+
+    def left_open(self, combination: int) -> dict[str, tuple[str, ...]]:
+        """The calls that have not returned, by actor."""
+        rule = self._memories[-1][self.together[combination][-1]]
+        assert isinstance(rule, OpenCalls)
+        return rule.open
+
+    def frozen(self, combination: int) -> tuple[Any, ...]:
+        """What the rules remember, as one value: for comparing searches."""
+        return tuple(frozen(self._memories[rule][memory]) for rule, memory in enumerate(self.together[combination]))
+
+    def renamed(self, combination: int, rename: Callable[[str], str]) -> int:
+        """The combination in which every text that rules remember is replaced. TypeError if that cannot be done."""
+        memories: list[int] = []
+        for number, memory in enumerate(self.together[combination]):
+            rule = copy.copy(self._memories[number][memory])
+            vars(rule).update({name: _renamed(value, rename) for name, value in vars(rule).items()})
+            memories.append(self._number(number, rule))
+        return self._combine(tuple(memories))
+
+    def anew(self) -> Folds:
+        """The same rules, which remember nothing yet: events are numbered otherwise in another table of steps."""
+        new = Folds(self.kinds)
+        new.exercised = self.exercised
+        return new
+
+    def adopted(self, other: Folds, combination: int) -> int:
+        """The number here of what the same rules remember elsewhere."""
+        memories = enumerate(other.together[combination])
+        return self._combine(tuple(self._number(rule, other._memories[rule][memory]) for rule, memory in memories))
+
+    def _number(self, number: int, rule: Rule) -> int:
+        known = self._numbers[number].setdefault(frozen(rule), len(self._memories[number]))
+        if known == len(self._memories[number]):
+            self._memories[number].append(rule)
+        return known
+
+    def _combine(self, memories: tuple[int, ...]) -> int:
+        number = self._together.get(memories)
+        if number is None:
+            number = self._together[memories] = len(self.together)
+            self.together.append(memories)
+        return number
+
+    def _see(self, number: int, memory: int, events: Events) -> tuple[int, tuple[Broken, ...]]:
+        before = self._memories[number][memory]
+        rule = copy.copy(before)
+        vars(rule).update({name: _copied(value) for name, value in vars(before).items()})
+        rule.exercised = before.exercised = False
+        broken = tuple(
+            Broken(finding.rule, finding.culprit, finding.what)
+            for actor, event in events
+            for finding in rule.see(entry(actor, event))
+        )
+        if rule.exercised:
+            self.exercised.add(rule.name)
+            rule.exercised = False
+        if vars(rule) == vars(before):  # most rules have nothing to do with most events
+            return memory, broken
+        return self._number(number, rule), broken
+
+
+def frozen(rule: Rule) -> Any:
+    """What a rule remembers, as a value."""
+    return _RuleFreezer().freeze({name: value for name, value in vars(rule).items() if name != "exercised"})
+
+
+def _copied(value: Any) -> Any:
+    """A rule's memory is made of plain values: copying those by kind is several times faster than ``deepcopy``."""
+    kind = type(value)
+    if kind is dict:
+        return {key: _copied(item) for key, item in value.items()}
+    if kind is list:
+        return [_copied(item) for item in value]
+    if kind is set:
+        return set(value)
+    if value is None or kind in (int, str, bool, bytes, float, tuple, frozenset, Unseen):
+        return value
+    return copy.deepcopy(value)
+
+
+def _renamed(value: Any, rename: Callable[[str], str]) -> Any:
+    kind = type(value)
+    if kind is str:
+        return rename(value)
+    if kind in (tuple, list, set, frozenset):
+        return kind(_renamed(item, rename) for item in value)
+    if kind is dict:
+        return {_renamed(key, rename): _renamed(item, rename) for key, item in value.items()}
+    if value is None or kind in (int, bool, bytes, float):
+        return value
+    if kind is LockOrder:
+        other = copy.copy(value)
+        vars(other).update({name: _renamed(part, rename) for name, part in vars(value).items()})
+        return other
+    raise TypeError(f"a rule remembers a {kind.__qualname__}")
+
+
+class _RuleFreezer(Freezer):
+    """Freezes a rule's memory; the dicts and sets of a rule are looked things up in, so their order says nothing."""
+
+    def freeze(self, value: Any) -> Any:
+        if isinstance(value, Unseen):
+            return ("a step or a time",)
+        if type(value) is dict:
+            return ("dict", frozenset((self.freeze(key), self.freeze(item)) for key, item in value.items()))
+        if isinstance(value, LockOrder):
+            held = {actor: tuple(locks) for actor, locks in value.held.items() if locks}
+            after = {(lock, under) for lock, others in value._after.items() for under in others}
+            return self.freeze((held, after, value._told))
+        return super().freeze(value)

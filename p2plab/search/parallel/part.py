@@ -1,0 +1,207 @@
+"""One worker's part of a search: the states that it owns, their expansion, and those that others hand to it.
+
+All of it is integer work. What a part does not know (a step that nobody took yet, what the rules make of an event,
+whether actors that wait are in a deadlock) it asks, and nothing is changed until it was told.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from p2plab.search.layout import widened
+from p2plab.search.lookups import UNKNOWN, Combinations, Pairs, first_of_each
+from p2plab.search.parallel.tables import Tables
+from p2plab.search.parallel.team import Message
+from p2plab.search.visited import Collision, Visited
+from p2plab.search.wideends import BREAKS
+
+Ints = npt.NDArray[Any]
+
+_OWNER = np.uint64(0xD6E8FEB86659FD93)
+_BLOCK = 1 << 15
+
+
+def owner_of(hashes: Ints, parts: int) -> Ints:
+    """Which part owns states of these hashes: other bits than those by which a part finds its slots."""
+    spread: Ints = ((hashes * _OWNER) >> np.uint64(40)).astype(np.int64)
+    return (spread * parts) >> 24
+
+
+class Part:
+    """Answers messages, one at a time: ``begin``, ``load``, ``expand`` (until it asks no more), ``insert``, ``words``."""
+
+    def __init__(self) -> None:
+        self.number, self.parts = 0, 1
+        self.outbox: list[Ints] = []  #: for each part: the states that it gets, as words
+        self._round = -1
+        self._lock = threading.Lock()
+
+    def answer(self, kind: str, message: Message) -> Message:
+        """The answer to a message of that kind; ``gone`` to one of a round that is over, which comes late."""
+        with self._lock:
+            if "round" in message and (
+                message["round"] != self._round if kind == "insert" else message["round"] < self._round
+            ):
+                return {"gone": 1}
+            return self._answer(kind, message)
+
+    def letter(self, to: int, turn: int) -> Ints | None:
+        """What goes to another part in that round."""
+        with self._lock:
+            return self.outbox[to] if turn == self._round and self.outbox else None
+
+    def _answer(self, kind: str, message: Message) -> Message:
+        try:
+            handler = {
+                "begin": self._begin,
+                "load": self._load,
+                "expand": self._expand,
+                "insert": self._insert,
+                "words": self._words,
+            }[kind]
+            return handler(message)
+        except Collision:
+            return {"collision": 1}
+
+    def _begin(self, message: Message) -> Message:
+        self.number, self.parts = int(message["number"]), int(message["parts"])
+        self.visited = Visited(1, int(message["seed"]))
+        self._judged, self._ends = Pairs(), Combinations()
+        return {}
+
+    def _load(self, message: Message) -> Message:
+        words = message["words"]
+        for first in range(0, words.shape[1], _BLOCK):
+            self._add(words[:, first : first + _BLOCK])
+        return {"count": self.visited.count}
+
+    def _add(self, words: Ints) -> tuple[Ints, Ints]:
+        self.visited.widen(len(words))
+        return self.visited.add(widened(words, len(self.visited.words)))
+
+    def _words(self, message: Message) -> Message:
+        return {"words": self.visited.words.take(message["states"], axis=1)}
+
+    # -- expanding --------------------------------------------------------------------------------------------------
+
+    def _expand(self, message: Message) -> Message:
+        if "actors" in message:
+            self.tables = Tables(message)
+            self.visited.widen(self.tables.layout.words)
+        if "states" in message:
+            self._round, self.outbox = int(message["round"]), []
+            self._states: Ints = message["states"]
+            self._leaves: Ints = np.full((self.tables.actors, len(self._states)), -1, np.int64)
+        if "ends" in message:
+            self._ends.learn(self._asked_keys, message["ends"])
+        if "after" in message:
+            self._judged.learn(*self._asked_pairs, message["after"])
+        self._here: Ints = self.visited.words.take(self._states, axis=1)
+        return self._ask_steps() or self._ask_ends() or self._ask_rules() or self._step()
+
+    def _ask_steps(self) -> Message:
+        """Steps that nobody took yet: one state for each that is different as far as the tables know."""
+        states: list[Ints] = []
+        actors: list[int] = []
+        for actor, tree in enumerate(self.tables.trees):
+            todo = np.flatnonzero(self._leaves[actor] < 0)
+            if todo.size:
+                leaves, misses = tree.walk(self._here.take(todo, axis=1), actor, self.tables.layout)
+                self._leaves[actor, todo] = leaves
+                missing = np.flatnonzero(leaves < 0)
+                if missing.size:
+                    chosen = todo[missing[np.unique(misses[missing], return_index=True)[1]]]
+                    states.append(chosen)
+                    actors += [actor] * len(chosen)
+        if not states:
+            return {}
+        at = np.concatenate(states)
+        rows = self.tables.layout.unpack(self._here.take(at, axis=1))
+        return {"ask": "steps", "states": self._states[at], "actors": np.array(actors, np.int64), "rows": rows}
+
+    def _ask_ends(self) -> Message:
+        """Which states the story ends in: whether those who wait are in a deadlock depends on where all of them are."""
+        tables, leaves = self.tables, self._leaves
+        self._enabled: Ints = tables.enabled[leaves]
+        waiting: Ints = tables.waiting[leaves]
+        able: Ints = np.any(self._enabled, axis=0)
+        self._end: Ints = np.zeros(len(able), np.int64)  # 0: goes on, or 1 + the number of a deadlock
+        self._resting: Ints = np.flatnonzero(~able & ~np.any(waiting, axis=0))
+        # While somebody can step, only those who wait for each other by name can be stuck.
+        matter = np.where(able, tables.linked[leaves], waiting)
+        some = np.flatnonzero(np.any(matter, axis=0))
+        if not some.size:
+            return {}
+        kinds = np.where(matter[:, some], leaves[:, some], -1)
+        keys = self._ends.keys(kinds, able[some], len(tables.enabled))
+        codes = self._ends.look(keys)
+        unknown = np.flatnonzero(codes == UNKNOWN)
+        if unknown.size:
+            self._asked_keys, first = np.unique(keys[unknown], return_index=True)
+            return {"ask": "ends", "kinds": kinds[:, unknown[first]], "able": able[some][unknown[first]]}
+        self._end[some] = codes
+        return {}
+
+    def _ask_rules(self) -> Message:
+        """What the rules remember after each step, given what they remembered before."""
+        self._who, self._at = np.nonzero(self._enabled & (self._end == 0))
+        self._leaf: Ints = self._leaves[self._who, self._at]
+        self._before: Ints = self.tables.layout.read(self._here, self.tables.rules)[self._at]
+        events = self.tables.events[self._leaf]
+        self._after: Ints = self._judged.look(self._before, events)
+        unknown = np.flatnonzero(self._after == UNKNOWN)
+        if not unknown.size:
+            return {}
+        new = unknown[first_of_each(self._before[unknown], events[unknown])]
+        self._asked_pairs = self._before[new], events[new]
+        return {"ask": "rules", "before": self._before[new], "leaves": self._leaf[new]}
+
+    # -- stepping ---------------------------------------------------------------------------------------------------
+
+    def _step(self) -> Message:
+        """Every successor, in the outbox of its owner. To the one who asked: from where each came, and what ended."""
+        tables, who, at, leaf = self.tables, self._who, self._at, self._leaf
+        wrong: Ints = (self._after == BREAKS) | tables.broken[leaf]
+        broken = np.stack([at[wrong], who[wrong], self._before[wrong], leaf[wrong]], axis=1)
+        good = ~wrong
+        words = tables.effects.step(self._here.take(at[good], axis=1), leaf[good], self._after[good])
+        ended = np.flatnonzero(self._end)
+        reply: Message = {
+            "transitions": len(at),
+            "resting": self._resting,
+            "resting_memory": tables.layout.read(self._here.take(self._resting, axis=1), tables.rules),
+            "ended": np.stack([ended, self._end[ended] - 1], axis=1),
+            "broken": broken,
+        }
+        self._hand_out(words, (at[good] * tables.actors + who[good]).astype(np.int32), reply)
+        return reply
+
+    def _hand_out(self, words: Ints, origins: Ints, reply: Message) -> None:
+        owners = owner_of(self.visited.hash_of(words), self.parts)
+        self.outbox = []
+        for part in range(self.parts):
+            its = np.flatnonzero(owners == part)
+            self.outbox.append(words.take(its, axis=1))
+            reply[f"origins{part}"] = origins[its]
+
+    # -- what others hand over --------------------------------------------------------------------------------------
+
+    def _insert(self, message: Message) -> Message:
+        """Take the states handed to this part, its own among them. Doing so twice does no harm.
+
+        ``base``: how many states this part is known to have. The answer: the number of each, and where the new ones are.
+        """
+        base = int(message["base"])
+        pieces = [self.outbox[part] if part == self.number else message[f"words{part}"] for part in range(self.parts)]
+        most = max(map(len, pieces))  # others may know of more words than the tables here
+        before = self.visited.count
+        numbers, new = self._add(np.concatenate([widened(piece, most) for piece in pieces], axis=1))
+        if before != base:  # this was begun once already, and somebody died in the middle
+            later = np.flatnonzero(numbers >= base)
+            new = later[np.unique(numbers[later], return_index=True)[1]]
+        words = self.visited.words[:, base : self.visited.count]
+        return {"numbers": numbers.astype(np.int32), "new": new.astype(np.int32), "words": words}

@@ -1,0 +1,36 @@
+"""A worker process of this machine: ``python -m p2plab.search.parallel.worker``. It ends when nobody talks to it any more."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from p2plab.search.parallel.mail import fetch, leave
+from p2plab.search.parallel.part import Part
+from p2plab.search.parallel.wire import Ended, receive, send
+
+
+def main(boxes: list[int]) -> None:
+    """Answer messages on standard input, one after the other. ``boxes``: the files in which processes leave arrays."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who asked, and he will go or stay
+    source = os.fdopen(os.dup(0), "rb", buffering=0)
+    target = os.fdopen(os.dup(1), "wb", buffering=1 << 16)
+    os.dup2(2, 1)  # whatever a library prints must not get between the messages
+    part = Part()
+    try:
+        while True:
+            message = receive(source)
+            kind = str(message.pop("kind"))
+            for other, place in dict(message.pop("mail", [])).items():
+                message[f"words{other}"] = fetch(boxes[other], place)
+            answer = part.answer(kind, message)
+            if kind == "expand" and "ask" not in answer:
+                answer["mail"] = leave(boxes[part.number], part.outbox)
+            send(target, answer)
+    except Ended:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main([int(word) for word in sys.argv[1:]])

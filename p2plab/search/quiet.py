@@ -1,0 +1,147 @@
+"""The world that a search runs: no clock, no log of the past, and a lock order that is only reported, never judged.
+
+What a step does must depend on nothing but its actor's coroutines and the cells that it reads. So the step's number,
+the time and the log are kept out of reach here; rules and the lock order are folds over the events (``folds.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, NoReturn
+
+from p2plab.core.events import Entry, Event
+from p2plab.core.lockdep import LockInversion, LockOrder
+from p2plab.core.running import current_world, running
+from p2plab.core.tracked import Footprint, cells_of, name_of
+from p2plab.core.world import Stepped, World
+from p2plab.search.freeze import CellName, Freezer
+
+
+@dataclass(frozen=True, slots=True)
+class LockWanted(Event):
+    """An actor is about to take a lock, whatever it holds. Only a search's own log has it."""
+
+    lock: str
+
+
+class _Told(LockOrder):
+    """Tells what is wanted, and judges nothing: what was taken before is history, not state."""
+
+    def about_to_take(self, actor: str, lock: str) -> tuple[LockInversion, ...]:  # type: ignore[override]
+        current_world().note(LockWanted(lock))
+        return ()
+
+    def taken(self, actor: str, lock: str) -> None:
+        """Nothing to remember."""
+
+    def released(self, actor: str, lock: str) -> None:
+        """Nothing to remember."""
+
+
+class Unseen(int):
+    """A step's number or a time in a search: it can be shown, but nothing may be decided by it."""
+
+    def _refuse(self, *_other: object) -> NoReturn:
+        raise TypeError("a step's number or a time decides something: the order of events alone may do that")
+
+    __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = __sub__ = __rsub__ = __bool__ = __index__ = _refuse
+    __mul__ = __rmul__ = __mod__ = __floordiv__ = __eq__ = __ne__ = _refuse
+    __hash__ = int.__hash__
+
+    def __repr__(self) -> str:
+        return "0"
+
+    __str__ = __repr__
+
+    def __format__(self, _how: str) -> str:
+        return "0"
+
+
+NEVER = Unseen(0)
+
+
+class FrozenActor(NamedTuple):
+    """A local configuration: None once the actor has returned, the cells whose container it keeps, and whether it is
+    out of the others' reach (:attr:`~p2plab.search.freeze.Freezer.sealed`)."""
+
+    value: Any
+    held: frozenset[CellName] = frozenset()
+    sealed: bool = True
+
+
+class QuietWorld(World):
+    """A world without a past: ``events`` are those of the last step only."""
+
+    make_lock_order = _Told
+
+    def __init__(self, build: Callable[[World], None], cast: Mapping[str, type]) -> None:
+        self.number = 0  #: given by whoever keeps worlds
+        self.events: list[tuple[str, Event]] = []
+        self.footprint = Footprint()  #: of the last step, even if that was cut short
+        super().__init__(build, cast)
+        self.now = self.steps = NEVER
+
+    def note(self, event: Event) -> None:
+        """Keep an event of the step that is running."""
+        self.events.append((running.actor, event))
+
+    def go(self, name: str) -> Footprint:
+        """One step of an actor that is enabled; its events are in ``events``. The clock stands still."""
+        actor = self.actors[name]
+        op = actor.op
+        assert op is not None
+        footprint = self.footprint = Footprint()
+        self.events = []
+        with self._as_running(name, footprint):
+            refused = actor.look()
+            self.note(Stepped(op.label, op.duration))
+            actor.advance(refused)
+            self._report_crash(actor)
+        return footprint
+
+    def probe(self, name: str) -> tuple[bool, tuple[str, ...], Footprint]:
+        """Whether an actor could step, for whom it waits if not, and what that depends on."""
+        op = self.actors[name].op
+        footprint = self.footprint = Footprint()
+        if op is None or op.guard is None:
+            return op is not None, (), footprint
+        with self._as_running(name, footprint):
+            if self.actors[name].look() is not None or op.guard():
+                return True, (), footprint
+            return False, op.waits_for() if op.waits_for is not None else (), footprint
+
+    # -- frozen -----------------------------------------------------------------------------------------------------
+
+    def frozen_actor(self, name: str) -> FrozenActor:
+        """An actor's local configuration."""
+        actor = self.actors[name]
+        if actor.op is None:
+            return FrozenActor(None if actor.crash is None else ("crashed", type(actor.crash).__qualname__))
+        freezer = Freezer()
+        made = tuple(sorted((kind, count) for (maker, kind), count in self._names.items() if maker == name))
+        value = (made, actor.op.label, freezer.whole(actor.coroutine))
+        return FrozenActor(value, frozenset(freezer.held), freezer.sealed)
+
+    def frozen_cells(self) -> dict[CellName, Any]:
+        """The frozen value of every cell there is."""
+        return {cell: Freezer(cell).whole(value) for cell, value in self.cells_as_they_are().items()}
+
+    def cells_as_they_are(self) -> dict[CellName, Any]:
+        """Every cell's own value, not frozen: to see which were bound anew."""
+        cells: dict[CellName, Any] = {}
+        for thing in self.objects:
+            name = name_of(thing)
+            for attribute, value in cells_of(thing).items():
+                cells[name, attribute] = value
+        return cells
+
+
+def entry(actor: str, event: Event) -> Entry:
+    """A log entry for a rule, by whose place and time nothing may be decided."""
+    return Entry(NEVER, NEVER, NEVER, actor, event)
+
+
+def maker(build: Callable[[World], None], cast: Mapping[str, type]) -> Callable[[], QuietWorld]:
+    """What builds a search's worlds."""
+    return lambda: QuietWorld(build, cast)

@@ -1,0 +1,224 @@
+"""A verdict for people and for programs: text of at most 72 columns, a pytest to paste, one JSON object."""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from p2plab.core.events import to_json
+from p2plab.core.run import Run
+from p2plab.core.token import token_of
+from p2plab.search.confirm import ONLY_HERE
+from p2plab.search.verdict import Effort, Incomplete, Orbits, Pass, Shrunk, Verdict, Violation
+from p2plab.views.text import WIDTH, columns, verdict
+
+#: The exit status of ``p2plab check`` for each answer.
+EXIT_PASS, EXIT_VIOLATION, EXIT_INCOMPLETE = 0, 1, 3
+
+
+def exit_status(answer: Verdict) -> int:
+    """0: all orders hold. 1: one breaks. 3: not all orders were tried."""
+    if isinstance(answer, Violation):
+        return EXIT_VIOLATION
+    return EXIT_PASS if isinstance(answer, Pass) and answer.complete else EXIT_INCOMPLETE
+
+
+def text(answer: Verdict) -> str:
+    """The whole report."""
+    lines = list(_wrap(headline(answer)))
+    if isinstance(answer, Violation):
+        lines += _violation(answer)
+    elif isinstance(answer, Pass) and answer.not_tested:
+        lines += _wrap(f"not put to the test in any order: {', '.join(answer.not_tested)}")
+    return "\n".join(lines) + "\n"
+
+
+def headline(answer: Verdict) -> str:
+    """The answer in one sentence, with what it took."""
+    what = effort(answer.effort)
+    if isinstance(answer, Violation):
+        switches = _count(answer.switches, "switch", "switches")
+        return f"{answer.scene} BREAKS {answer.rule}: {switches}, {_count(answer.steps, 'step', 'steps')} ({what})"
+    if isinstance(answer, Incomplete):
+        tried = "" if answer.switches is None else f"; all orders with up to {answer.switches} switches hold"
+        return f"{answer.scene}: NOT DECIDED, {answer.why}{tried} ({what})"
+    if not answer.complete:
+        return f"{answer.scene} holds in every order with at most {answer.bound} switches; others not tried ({what})"
+    orders = f": {_count(answer.orders, 'order', 'orders')}" if answer.orders is not None else ""
+    return f"{answer.scene} HOLDS in every order of events{orders} ({what}{_by_symmetry(answer.orbits)})"
+
+
+def _by_symmetry(orbits: Orbits | None) -> str:
+    """``, by symmetry of 3 Importer: 120 orbits``, or nothing."""
+    if orbits is None:
+        return ""
+    members = ", ".join(f"{many} {kind}" for kind, many in orbits.members)
+    return f", by symmetry of {members}: {_count(orbits.count, 'orbit', 'orbits')}"
+
+
+def effort(done: Effort) -> str:
+    """``1,632 states, 2,902 steps``."""
+    return f"{_count(done.states, 'state', 'states')}, {_count(done.transitions, 'step', 'steps')}"
+
+
+def _violation(answer: Violation) -> Iterator[str]:
+    run = answer.run
+    yield from _wrap(answer.what, "  ")
+    knobs = changed_knobs(run)
+    if knobs:
+        yield from _wrap("knobs: " + ", ".join(f"{name}={value}" for name, value in knobs.items()))
+    if answer.shrunk is not None:
+        yield from _wrap(shrunk(answer, answer.shrunk))
+    if answer.also is not None:
+        other = answer.also
+        story = f"{_count(other.switches, 'switch', 'switches')}, {_count(other.steps, 'step', 'steps')}"
+        yield from _wrap(f"also broken, in a story of {story}: {other.rule} ({other.what})")
+    yield ""
+    yield from columns(run)
+    if answer.then:
+        yield from _wrap(f"and then {answer.then} begins a step that never ends")
+    yield ""
+    if answer.rule in ONLY_HERE:
+        yield from _wrap(f"BROKEN: {answer.rule}, by {answer.culprit}")
+        yield from _wrap(f"promised: {ONLY_HERE[answer.rule]}", "  ")
+        yield from _wrap(f"happened: {answer.what}", "  ")
+    else:
+        yield from verdict(run)
+    yield ""
+    if run.scenario.cast:
+        yield from _wrap("A token cannot carry a driver of your own. This test can; put it beside your file:")
+        yield ""
+        yield pytest_of(answer).rstrip()
+    else:
+        yield "token:"
+        token = token_of(run)
+        yield from (token[at : at + WIDTH] for at in range(0, len(token), WIDTH))
+
+
+def shrunk(answer: Violation, before: Shrunk) -> str:
+    """What the story was before it was made smaller, in one sentence."""
+    now = answer.run.settings
+    scene = [f"{name} {was} -> {now[name]}" for name, was in before.settings.items() if now[name] != was]
+    story = [
+        f"{was} -> {_count(is_now, one, many)}"
+        for was, is_now, one, many in (
+            (before.switches, answer.switches, "switch", "switches"),
+            (before.steps, answer.steps, "step", "steps"),
+        )
+        if was != is_now
+    ]
+    tries = _count(before.tries, "try", "tries")
+    ended = tries if before.finished else f"{tries}, then its time was up"
+    if not scene and not story:
+        return f"nothing smaller breaks it ({ended})" if before.finished else f"not made smaller ({ended})"
+    return f"made smaller: {', '.join([*scene, *story])} ({ended}, each run again from its start)"
+
+
+def changed_knobs(run: Run) -> dict[str, Any]:
+    """The knobs that are not at their default."""
+    return {
+        knob.name: run.settings[knob.name] for knob in run.scenario.knobs if run.settings[knob.name] != knob.default
+    }
+
+
+def schedule_text(schedule: tuple[str, ...]) -> str:
+    """``app*6 nic*7 gpu``: the schedule as a person would write it."""
+    groups = [(choice, len(list(group))) for choice, group in itertools.groupby(schedule)]
+    return " ".join(
+        choice if count == 1 and choice.startswith("!") else f"{choice}*{count}" for choice, count in groups
+    )
+
+
+def pytest_of(answer: Violation) -> str:
+    """A test to paste: it fails as long as the same order of events breaks the same promise."""
+    run, rule = answer.run, answer.rule
+    name = f"test_{rule}_in_{run.scenario.name}".replace("-", "_")
+    imports = ["from p2plab.catalog import find", "from p2plab.search import breaks"]
+    roles = ""
+    for role, given in run.scenario.cast.items():
+        imports.append(f"from {given.__module__} import {given.__name__}")
+        roles += f", {role}={given.__name__}"
+    knobs = f", knobs={changed_knobs(run)!r}" if changed_knobs(run) else ""
+    order = schedule_text((*run.schedule, answer.then) if answer.then else run.schedule)
+    chunks = textwrap.wrap(order, 60)
+    lines = [f'        "{chunk}{" " if at < len(chunks) - 1 else ""}"' for at, chunk in enumerate(chunks)]
+    return "\n".join(
+        [
+            *imports,
+            "",
+            "",
+            f"def {name}():",
+            f'    """{answer.what.replace(chr(34), chr(39)).replace(chr(92), "/")}"""',
+            "    order = (",
+            *(lines or ['        ""']),
+            "    )",
+            f'    assert not breaks("{rule}", find("{run.scenario.name}"), order{roles}{knobs})',
+            "",
+        ]
+    )
+
+
+def as_json(answer: Verdict) -> dict[str, Any]:
+    """The answer as one JSON object."""
+    common: dict[str, Any] = {
+        "scene": answer.scene,
+        "verdict": {Pass: "pass", Violation: "violation", Incomplete: "incomplete"}[type(answer)],
+        "states": answer.effort.states,
+        "transitions": answer.effort.transitions,
+        "seconds": round(answer.effort.seconds, 3),
+    }
+    if isinstance(answer, Pass):
+        orders = None if answer.orders is None else str(answer.orders)  # too large for a reader's double
+        more: dict[str, Any] = {"complete": answer.complete, "bound": answer.bound, "orders": orders}
+        if answer.orbits is not None:
+            more["orbits"] = {"count": answer.orbits.count, "members": dict(answer.orbits.members)}
+        return common | more | {"not_tested": list(answer.not_tested)}
+    if isinstance(answer, Incomplete):
+        return common | {"why": answer.why, "switches_tried": answer.switches}
+    run = answer.run
+    return common | {
+        "rule": answer.rule,
+        "culprit": answer.culprit,
+        "what": answer.what,
+        "switches": answer.switches,
+        "steps": answer.steps,
+        "shrunk_from": None if answer.shrunk is None else _shrunk_as_json(answer.shrunk),
+        "also": None if answer.also is None else _also_as_json(answer.also),
+        "settings": run.settings,
+        "schedule": list(run.schedule),
+        "then": answer.then or None,
+        "token": None if run.scenario.cast else token_of(run),
+        "pytest": pytest_of(answer),
+        "log": [to_json(entry) for entry in run.log],
+    }
+
+
+def _also_as_json(other: Violation) -> dict[str, Any]:
+    return {
+        "rule": other.rule,
+        "culprit": other.culprit,
+        "what": other.what,
+        "switches": other.switches,
+        "steps": other.steps,
+        "schedule": list(other.run.schedule),
+    }
+
+
+def _shrunk_as_json(before: Shrunk) -> dict[str, Any]:
+    return {
+        "settings": dict(before.settings),
+        "switches": before.switches,
+        "steps": before.steps,
+        "tries": before.tries,
+        "finished": before.finished,
+    }
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _wrap(line: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(line, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=True)

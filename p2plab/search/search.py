@@ -1,0 +1,288 @@
+"""``Search``: every order of events of a scene, a slice at a time, and the answer as a value."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from p2plab.core.errors import BadInput, P2PError
+from p2plab.core.events import Event
+from p2plab.core.run import Run
+from p2plab.core.scenario import Scenario
+from p2plab.core.schedule import straight
+from p2plab.rules import RULES
+from p2plab.rules.health import NoDeadlock
+from p2plab.search.audit import audit, named
+from p2plab.search.confirm import confirm
+from p2plab.search.drivers import cast
+from p2plab.search.folds import Folds, watched
+from p2plab.search.freeze import Unfreezable
+from p2plab.search.graph import StateGraph
+from p2plab.search.liveness import count_orders, lap, restless
+from p2plab.search.plain import Plain
+from p2plab.search.quiet import QuietWorld, maker
+from p2plab.search.recorder import Recorder
+from p2plab.search.silence import silence
+from p2plab.search.stages import Stages
+from p2plab.search.steps import NotDeterministic
+from p2plab.search.verdict import Effort, Incomplete, Orbits, Pass, Verdict, Violation, switches_of
+from p2plab.search.watchdog import STEP_SECONDS, StepTooLong, Watchdog, where
+
+if TYPE_CHECKING:
+    from p2plab.search.wide import WideGraph
+    from p2plab.search.widesearch import WideSearch
+
+#: States after which a search is one for arrays: numpy is imported only then.
+SMALL = 10_000
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a search is: states met, those a second, steps waiting to be followed, switches tried, seconds."""
+
+    states: int
+    rate: float
+    frontier: int
+    switches: int
+    seconds: float
+
+
+class Search:
+    """A search that can be watched and stopped: call :meth:`advance` until there is a ``verdict``."""
+
+    def __init__(
+        self,
+        scene: Scenario,
+        *,
+        importer: type | None = None,
+        exporter: type | None = None,
+        knobs: Mapping[str, object] | None = None,
+        rules: Sequence[str] | None = None,
+        bound: int | None = None,
+        budget: float | None = 10.0,
+        states: int = 3_000_000,
+        must_reach: Sequence[str] = (),
+        step_seconds: float = STEP_SECONDS,
+        symmetry: bool = True,
+    ) -> None:
+        """:exc:`BadInput` for a class, knob, rule, kind of event or number that cannot be used.
+
+        ``bound``: switches; ``budget``: seconds; ``states``: at most so many; ``must_reach``: kinds of event;
+        ``symmetry``: whether actors that are interchangeable are searched once.
+        """
+        self.scene = cast(scene, importer, exporter)
+        self.knobs = self.scene.settings(knobs or {})
+        self.rules = tuple(self.scene.rules if rules is None else rules)
+        self.must_reach = tuple(must_reach)
+        self.bound, self.budget, self.most_states = bound, budget, states
+        self._check_arguments()
+        self.verdict: Verdict | None = None
+        self._dog = Watchdog(step_seconds)
+        self._before = 0.0  #: seconds of earlier slices
+        self._began: float | None = None  #: when the slice that runs began
+        self._symmetry = symmetry
+        self._stages: Stages | None = None
+        self._plain: Plain | None = None
+        self._why_plain = ""
+        self._classes = tuple(given for given in (importer, exporter) if given is not None)
+
+    # -- from outside -----------------------------------------------------------------------------------------------
+
+    def advance(self, seconds: float) -> Verdict | None:
+        """Search on for about that long; the verdict, once there is one."""
+        if self.verdict is not None:
+            return self.verdict
+        self._began = time.perf_counter()
+        if self.budget is not None:
+            seconds = min(seconds, self.budget - self._before)
+        with self._dog, silence():
+            try:
+                self._slice(seconds)
+            except Unfreezable as error:
+                self._fall_back(str(error))
+            except NotDeterministic as error:
+                self.verdict = self._incomplete(named(error, self._classes))
+            except StepTooLong as error:
+                self.verdict = self._incomplete(f"the scene cannot be built, a step never ends: {where(error)}")
+        self._before, self._began = self._seconds, None
+        if self.verdict is None and self.budget is not None and self._seconds >= self.budget:
+            self.verdict = self._incomplete(f"the budget of {self.budget:g} s is used up")
+        return self.verdict
+
+    def cancel(self) -> Verdict:
+        """Stop here; the verdict says how far the search came."""
+        if self.verdict is None:
+            self.verdict = self._incomplete("it was cancelled")
+        return self.verdict
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        effort = self._effort()
+        search = self._plain or (self._stages.current if self._stages is not None else None)
+        rate = effort.states / effort.seconds if effort.seconds else 0.0
+        frontier, switches = (search.frontier, search.switches) if search is not None else (0, 0)
+        return Progress(effort.states, rate, frontier, switches, effort.seconds)
+
+    @property
+    def graph(self) -> StateGraph | None:
+        """The states met so far; None before the first slice."""
+        return self._stages.layers.graph if self._stages is not None else None
+
+    @property
+    def wide(self) -> WideSearch | None:
+        """The search in arrays, once the search has grown to be one."""
+        return self._stages.wide if self._stages is not None else None
+
+    @property
+    def exact(self) -> bool:
+        """Whether a story found is known to be the shortest; plain replay gives a short one."""
+        return self._plain is None
+
+    # -- a slice ----------------------------------------------------------------------------------------------------
+
+    def _slice(self, seconds: float) -> None:
+        if self._plain is not None:
+            self._plain_slice(self._plain, seconds)
+            return
+        if self._stages is None:
+            self._folds = Folds([RULES[name] for name in self.rules])
+            graph = StateGraph(self._recorder(), self._folds)
+            self._stages = Stages(graph, self.bound, self.most_states, SMALL, self._symmetry)
+        stages = self._stages
+        stages.advance(seconds)
+        if stages.found is not None:
+            switches, goal, schedule = stages.found
+            broken = stages.graph.goals[goal].broken
+            self._show(broken.rule, broken.what, switches, schedule)
+        elif stages.current.done:
+            self._nothing_broke(stages.graph, stages.current.complete, stages.current.switches)
+        if self.verdict is None and len(stages.graph) > self.most_states:
+            self.verdict = self._incomplete(f"there are more than {self.most_states} states")
+
+    def _recorder(self) -> Recorder:
+        try:
+            return Recorder(self._maker(), self._dog)
+        except P2PError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever a class's __init__ raises is said in a sentence
+            at = where(error)
+            raise BadInput(f"the scene cannot be built: {type(error).__name__}: {error} (in {at})") from None
+
+    def _maker(self) -> Callable[[], QuietWorld]:
+        scene, knobs = self.scene, self.knobs
+        return maker(lambda world: scene.build(world, knobs), scene.cast)
+
+    def _show(self, rule: str, what: str, switches: int, schedule: Sequence[str]) -> None:
+        confirmed = confirm(self.scene, self.knobs, rule, schedule, self._dog)
+        if confirmed is None:
+            error = NotDeterministic(f"a run that broke {rule} ({what}) did not break it when it was executed again")
+            self.verdict = self._incomplete(named(error, self._classes))
+            return
+        run, finding = confirmed
+        then = schedule[len(run)] if len(run) < len(schedule) else ""
+        said = what if rule == "endless-step" else finding.what
+        self.verdict = Violation(self.scene.name, rule, finding.culprit, said, run, switches, then, self._effort())
+
+    def _nothing_broke(self, graph: StateGraph | WideGraph, complete: bool, switches: int) -> None:
+        audit(graph, self._classes)
+        never = [kind for kind in self.must_reach if not _told(graph, kind)]
+        if never and not complete:
+            self.verdict = self._incomplete(f"no order with at most {switches} switches reaches {never[0]}")
+        elif never:
+            run = Run(self.scene, self.knobs).driven(straight)
+            self._violation("must-reach", never[0], f"no order of events ever reaches {never[0]}", run)
+        elif not complete or not self._never_rests(graph):
+            orders = count_orders(graph) if complete else None
+            tested = {*self._folds.exercised, NoDeadlock.name}
+            idle = tuple(name for name in self.rules if name not in tested)
+            orbits = _orbits_of(graph)
+            self.verdict = Pass(self.scene.name, self.bound, complete, orders, idle, self._effort(), orbits)
+
+    def _never_rests(self, graph: StateGraph | WideGraph) -> bool:
+        state = restless(graph) if isinstance(graph, StateGraph) else graph.restless()
+        if state is None:
+            return False
+        if self._stages is not None and self._stages.symmetric is not None:
+            self._stages.without_symmetry("some order never comes to rest, and its loop is looked for")
+            return True
+        there, around = lap(graph, state)
+        run = Run(self.scene, self.knobs, (*graph.path(state), *there, *around))
+        if run.at(len(run)).state() != run.at(len(run) - len(around)).state():
+            raise NotDeterministic("a loop that the search saw does not come back to where it began")
+        who = " and ".join(dict.fromkeys(around))
+        what = f"the last {len(around)} steps, of {who}, go round for ever: no order comes to rest from there"
+        self._violation("retry-for-ever", around[0], what, run)
+        return True
+
+    def _violation(self, rule: str, culprit: str, what: str, run: Run) -> None:
+        switches = switches_of(run.schedule)
+        self.verdict = Violation(self.scene.name, rule, culprit, what, run, switches, effort=self._effort())
+
+    # -- the plain search -------------------------------------------------------------------------------------------
+
+    def _fall_back(self, why: str) -> None:
+        self._why_plain = why
+        self._plain = Plain(self._maker(), watched([RULES[name] for name in self.rules]), self._dog, self.bound)
+
+    def _plain_slice(self, plain: Plain, seconds: float) -> None:
+        try:
+            plain.advance(seconds)
+        except StepTooLong as error:
+            self.verdict = self._incomplete(f"a step never ends: {where(error)}")
+            return
+        if plain.done and plain.found is not None:
+            switches, broken, schedule = plain.found
+            self._show(broken.rule, broken.what, switches, schedule)
+        elif plain.done and plain.complete and not self.must_reach:
+            self.verdict = Pass(self.scene.name, self.bound, True, None, (), self._effort())
+        elif plain.done:
+            self.verdict = self._incomplete("the bound is reached, or some run is too long")
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _check_arguments(self) -> None:
+        for name in self.rules:
+            if name not in RULES:
+                raise BadInput(f"there is no rule {name[:40]!r}; there are {', '.join(RULES)}")
+        for kind in self.must_reach:
+            if kind not in Event.kinds:
+                raise BadInput(f"there is no kind of event {kind[:40]!r} that could be reached")
+        if self.bound is not None and not 0 <= self.bound <= 1_000_000:
+            raise BadInput(f"bound={str(self.bound)[:20]} is not possible; allowed: 0 to 1000000 switches")
+        if self.budget is not None and not 0 < self.budget <= 1e6:
+            raise BadInput(f"budget={str(self.budget)[:20]} is not possible; allowed: more than 0 s, up to 1000000 s")
+
+    def _incomplete(self, why: str) -> Incomplete:
+        if self._why_plain:
+            why = f"{why} (every run was replayed, because {self._why_plain})"
+        search = self._plain or (self._stages.current if self._stages is not None else None)
+        tried = search.switches - 1 if search is not None else -1
+        return Incomplete(self.scene.name, why, tried if tried >= 0 else None, self._effort())
+
+    @property
+    def _seconds(self) -> float:
+        return self._before + (time.perf_counter() - self._began if self._began is not None else 0.0)
+
+    def _effort(self) -> Effort:
+        if self._plain is not None:
+            return Effort(self._plain.runs, 0, self._seconds, self._plain.runs)
+        if self._stages is None:
+            return Effort(seconds=self._seconds)
+        graph = self._stages.graph
+        return Effort(self._stages.states, graph.transitions, self._seconds, graph.recorder.misses)
+
+
+def _orbits_of(graph: StateGraph | WideGraph) -> Orbits | None:
+    """What a search by symmetry took for interchangeable, as the answer says it; None for any other search."""
+    symmetry = getattr(graph, "symmetry", None)
+    if symmetry is None:
+        return None
+    members = tuple((kind.title, len(kind.members)) for kind in symmetry.classes)
+    return Orbits(len(graph), members, graph.compared)  # type: ignore[union-attr]
+
+
+def _told(graph: StateGraph | WideGraph, kind: str) -> bool:
+    return any(event.kind == kind for events in graph.table.events for _, event in events)

@@ -1,0 +1,254 @@
+"""A wide graph with one state for each orbit: who is interchangeable is searched once, whoever it is.
+
+Nothing is believed: every step of driver code that the search needs is run again where members have changed places, two
+by two or at random, and must do the same there with the names exchanged. The first one that does not ends the search by
+symmetry, and an ordinary one takes its place.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from p2plab.search.freeze import CellName, Unfreezable
+from p2plab.search.graph import NOWHERE, StateGraph
+from p2plab.search.orbits import Orbits
+from p2plab.search.recorder import Recorder
+from p2plab.search.steps import Leaf, NotDeterministic, Row
+from p2plab.search.symmetry import NotSymmetric, Permutation, Symmetry
+from p2plab.search.visited import Collision
+from p2plab.search.wide import WideGraph
+
+Ints = npt.NDArray[Any]
+
+
+#: Comparisons up to which each step is run after every swap of two members; after that with one arrangement by chance.
+THOROUGHLY = 1_000
+
+
+class SymmetricGraph(WideGraph):
+    """The graph of orbits. ``full`` is how many states they stand for. :exc:`NotSymmetric` may come out of any method."""
+
+    def __init__(self, small: StateGraph, symmetry: Symmetry, ordered: frozenset[CellName], seed: int = 1) -> None:
+        # With a table of its own: a step that is known already would not be run, and so not compared.
+        super().__init__(StateGraph(Recorder(small.recorder.make, small.recorder.dog), small.folds.anew()), seed)
+        self.symmetry, self._ordered = symmetry, ordered
+        self.full = 1
+        self.compared = 0  #: steps that were run in two places
+        self._random = random.Random(seed)
+        self._places: Ints = np.zeros((len(self.came_from), len(symmetry)), np.int8)
+        self._orbits = Orbits(symmetry, self._value, self._image_of)
+        self._actor_number = {name: number for number, name in enumerate(self.actors)}
+        self._met = (-1, -1)
+        self.learn()
+
+    def path(self, state: int) -> list[str]:
+        """Choices that lead to a state: what was done, by those who are in the members' places at the end."""
+        choices = []
+        later = self.symmetry.identity
+        while state:
+            later = tuple(later[place] for place in self._places[state].tolist())
+            choices.append(self.symmetry.renamed(self.actors[int(self.came_by[state])], later))
+            state = int(self.came_from[state])
+        return choices[::-1]
+
+    def rows_of_path(self, state: int) -> list[Row]:
+        """The states that :meth:`path` passes, the first and the last included."""
+        rows = [self.row(state)]
+        later = self.symmetry.identity
+        while state:
+            later = tuple(later[place] for place in self._places[state].tolist())
+            state = int(self.came_from[state])
+            rows.append(self._orbits.image(self.row(state), later))
+        return rows[::-1]
+
+    def representatives(self, rows: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+        """As :meth:`Orbits.representatives`."""
+        return self._orbits.representatives(rows)
+
+    def enabled_at(self, state: int) -> int:
+        """How many steps can be taken in a state that was expanded."""
+        return sum(successor != NOWHERE for successor in self.followers(state))
+
+    # -- one state an orbit -----------------------------------------------------------------------------------------
+
+    def _arrive(self, words: Ints, states: Ints, who: Ints) -> Ints:
+        if not len(who):
+            return np.zeros(0, np.int32)
+        _, first, back = np.unique(self.visited.hash_of(words), return_index=True, return_inverse=True)
+        if not np.array_equal(words.take(first, axis=1).take(back, axis=1), words):
+            raise NotSymmetric("two different states have one hash")
+        self.learn()
+        images, _, places, sizes = self.representatives(self.layout.unpack(words.take(first, axis=1)))
+        self.learn()
+        self._room_for_values()
+        try:
+            numbers, new = self.visited.add(self.layout.pack(images))
+        except Collision:
+            raise NotSymmetric("two different states have one hash") from None
+        self._grow()
+        fresh = numbers[new]
+        self.came_from[fresh], self.came_by[fresh] = states[first][new], who[first][new]
+        self._places[fresh] = places[new]
+        self.full += int(sizes[new].sum())
+        arrived: Ints = numbers[back]
+        return arrived
+
+    def _grow(self) -> None:
+        super()._grow()
+        if len(self.came_from) > len(self._places):
+            more = np.zeros((len(self.came_from) - len(self._places), len(self.symmetry)), np.int8)
+            self._places = np.concatenate([self._places, more])
+
+    def learn(self) -> None:
+        """Make columns and values known to the orbits; a cell that changes has those that correspond to it beside it."""
+        met = self.columns.version, len(self.small.folds)
+        if met == self._met:
+            return
+        known = len(self._orbits.columns)
+        if known == 0:
+            for name in self.actors:
+                template, refs = self.symmetry.taken_apart(name)
+                self._orbits.add_column(("actor", template), tuple(dict.fromkeys(refs)))
+            self._orbits.add_column("rules", ())
+            known = len(self._orbits.columns)
+        cells = list(self.columns.of)[known - self.columns.rules - 1 :]
+        for cell in cells:
+            self._add_cells_like(cell)
+        for cell in list(self.columns.of)[known - self.columns.rules - 1 :]:
+            template, refs = self.symmetry.taken_apart(cell[0])
+            self._orbits.add_column(("cell", template, cell[1]), refs)
+        for column, values in enumerate(self.columns.values):
+            many = len(self.small.folds) if column == self.columns.rules else len(values)
+            self._orbits.learn(column, many)
+        self._met = self.columns.version, len(self.small.folds)
+
+    def _add_cells_like(self, cell: CellName) -> None:
+        todo, seen = [cell], {cell}
+        for one in todo:
+            if one in self._ordered:
+                raise NotSymmetric(f"{'.'.join(one)} changes, and names members in an order")
+            if one not in self.columns.of:
+                self.recorder.add_column(one)
+            for places in self.symmetry.swaps():
+                other = self.symmetry.cell(one, places)
+                if other not in seen:
+                    seen.add(other)
+                    todo.append(other)
+
+    def _value(self, column: int, value: int) -> Any:
+        if column == self.columns.rules:
+            return self.small.folds.frozen(value)
+        return self.columns.frozen(column, value)
+
+    def _image_of(self, column: int, there: int, value: int, places: Permutation) -> int:
+        def rename(text: str) -> str:
+            renamed: str = self.symmetry.renamed(text, places)
+            return renamed
+
+        if column == self.columns.rules:
+            try:
+                return self.small.folds.renamed(value, rename)
+            except TypeError as error:
+                raise NotSymmetric(str(error)) from None
+        frozen = self.symmetry.renamed(self.columns.frozen(column, value), places)
+        number = self.columns.number(there, frozen)
+        if column > self.columns.rules:
+            self.recorder.worlds.note_image(column, value, there, number, rename)
+        elif frozen is None or frozen[0] == "crashed":
+            self.table.gone(there, number)
+        return number
+
+    # -- run in two places ------------------------------------------------------------------------------------------
+
+    def _record(self, row: Row, state: int, actor: int) -> None:
+        try:
+            super()._record(row, state, actor)
+        except (NotDeterministic, Unfreezable) as error:  # or not that either: an ordinary search will say so
+            raise NotSymmetric(str(error)) from None
+        self.learn()
+        if self.compared < THOROUGHLY:
+            for places in self.symmetry.swaps():
+                self._compare(row, state, actor, places)
+        self._compare(row, state, actor, self.symmetry.shuffled(self._random.random))
+        self._room_for_values()
+
+    def _compare(self, row: Row, state: int, actor: int, places: Permutation) -> None:
+        row = self._whole(row)
+        other = self._orbits.image(row, places)
+        there = self._actor_number[self.symmetry.renamed(self.actors[actor], places)]
+        one, its = self._leaf(row, actor, lambda: self.path(state)), None
+        try:
+            its = self._leaf(other, there, lambda: [self.symmetry.renamed(name, places) for name in self.path(state)])
+        except (NotDeterministic, Unfreezable) as error:
+            raise NotSymmetric(str(error)) from None
+        self.learn()
+        self.compared += 1
+        if not self._correspond(one, row, its, other, places):
+            raise NotSymmetric(
+                f"{self.actors[there]} does not do at its place what {self.actors[actor]} does: {one.label}"
+            )
+
+    def _leaf(self, row: Row, actor: int, path: Callable[[], list[str]]) -> Leaf:
+        leaf = None
+        while leaf is None:
+            row = self._whole(row)
+            leaf = self.table.look_up(row, actor)
+            if leaf is None:
+                self.recorder.record(row, actor, path)
+        return leaf
+
+    def _correspond(self, one: Leaf, row: Row, its: Leaf, other: Row, places: Permutation) -> bool:
+        if (one.enabled, one.idle, one.gone, bool(one.broken)) != (its.enabled, its.idle, its.gone, bool(its.broken)):
+            return False
+        if {self.symmetry.renamed(name, places) for name in one.waits} != set(its.waits):
+            return False
+        if one.enabled and not one.broken:
+            told = self.symmetry.renamed(repr(self.table.events[one.events]), places)
+            if told != repr(self.table.events[its.events]):
+                return False
+            return self._orbits.image(self._after(row, one), places) == self._after(other, its)
+        return True
+
+    def _after(self, row: Row, leaf: Leaf) -> Row:
+        new = list(self._whole(row))
+        for column, value in leaf.writes:
+            new[column] = value
+        return tuple(new)
+
+
+class SymmetricSearch:
+    """Every orbit, breadth first; for a story that breaks a promise an ordinary search has to look."""
+
+    def __init__(self, small: StateGraph, symmetry: Symmetry, ordered: frozenset[CellName]) -> None:
+        from p2plab.search.widelayers import Breadth
+
+        self.graph = SymmetricGraph(small, symmetry, ordered)
+        self._breadth = Breadth(self.graph)
+        self.found = None
+        self.switches = 0
+
+    @property
+    def frontier(self) -> int:
+        """How many orbits wait to be followed."""
+        return self._breadth.frontier
+
+    @property
+    def broken(self) -> bool:
+        """Whether something breaks."""
+        return bool(self.graph.goals)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all orbits were expanded and nothing breaks."""
+        return self._breadth.complete and not self.graph.goals
+
+    done = complete
+
+    def advance(self, seconds: float, states: int) -> None:
+        """Go on for about that long, up to that many orbits. :exc:`NotSymmetric`."""
+        self._breadth.advance(seconds, states)
