@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno as _errno
-
-#: Errnos of the kernel's own, which no user-space header and so not Python's ``errno`` either knows.
-KERNEL_ONLY = {"ENOTSUPP": 524}
+from p2plab.core.errno import NUMBERS, errorcode
 
 
 class P2PError(Exception):
@@ -13,7 +10,7 @@ class P2PError(Exception):
 
 
 class KernelError(P2PError):
-    """An operation that the kernel would refuse: ``errno`` (positive), its ``name``, and a sentence for the human.
+    """An operation that the kernel would refuse: ``errno`` (positive, as Linux numbers it), its ``name``, a sentence for people.
 
     Raised before anything was changed, so the state after it equals the state before.
 
@@ -22,9 +19,9 @@ class KernelError(P2PError):
     """
 
     def __init__(self, name: str, sentence: str) -> None:
-        number = KERNEL_ONLY.get(name) or getattr(_errno, name, None)
+        number = NUMBERS.get(name)
         if number is None:
-            raise ValueError(f"{name!r} is not an errno")
+            raise ValueError(f"{name!r} is not an errno of Linux")
         super().__init__(f"-{name}: {sentence}")
         self.name = name
         self.errno: int = number
@@ -37,9 +34,8 @@ class KernelError(P2PError):
         >>> str(KernelError.from_return(-14, "no p2p_map"))
         '-EFAULT: no p2p_map'
         """
-        numbers = {**_errno.errorcode, **{number: name for name, number in KERNEL_ONLY.items()}}
-        if -status in numbers:
-            return cls(numbers[-status], sentence)
+        if -status in errorcode:
+            return cls(errorcode[-status], sentence)
         return cls("EINVAL", f"{sentence} (it returned {status}, which is neither 0 nor a negative errno)")
 
 

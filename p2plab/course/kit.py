@@ -1,7 +1,6 @@
 """What the author of a driver needs, in one place: ``from p2plab.course.kit import …`` (or ``*`` in a notebook)."""
 
-import errno
-
+from p2plab.core import errno
 from p2plab.core.actors import step, wait_event
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-
+from p2plab.core import errno
 from p2plab.core.actors import step, wait_event
 from p2plab.core.errors import KernelError
 from p2plab.mm import Vma

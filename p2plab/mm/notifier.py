@@ -6,10 +6,10 @@ that causes the invalidation, with that actor's locks held.
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from p2plab.core import errno
 from p2plab.core.actors import wait_event
 from p2plab.core.calls import called
 from p2plab.core.errors import KernelError

@@ -1,9 +1,8 @@
 """Listeners of the chain: who is called in which order, what a refusal does, and what never comes back from it."""
 
-import errno
-
 import pytest
 
+from p2plab.core import errno
 from p2plab.core.calls import Called, Returned
 from p2plab.core.errors import KernelError
 from p2plab.core.lockdep import Deadlock

@@ -1,9 +1,8 @@
 """E3: the GPU does not serialise: p2p_map answers with the old slot while the object is being moved."""
 
-import errno
-
 from p2plab.catalog.bench import Plan
 from p2plab.catalog.case import case
+from p2plab.core import errno
 from p2plab.core.errors import KernelError
 from p2plab.drivers.gpu import Gpu
 from p2plab.mm import Vma

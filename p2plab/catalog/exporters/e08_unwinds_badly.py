@@ -1,11 +1,11 @@
 """E8: p2p_map gets half of the pages, fails, and keeps them."""
 
-import errno
 from collections.abc import Mapping
 from typing import Any
 
 from p2plab.catalog.bench import Bench, Plan
 from p2plab.catalog.case import DMA, case
+from p2plab.core import errno
 from p2plab.drivers.gpu import Gpu
 from p2plab.mm import Vma
 from p2plab.p2p.aperture import PAGE_SIZE

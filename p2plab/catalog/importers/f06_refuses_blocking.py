@@ -1,9 +1,8 @@
 """F6: the NIC answers -EAGAIN to a call that may block."""
 
-import errno
-
 from p2plab.catalog.bench import Plan
 from p2plab.catalog.case import case
+from p2plab.core import errno
 from p2plab.drivers.nic import ObedientNic
 from p2plab.mm import MmuNotifierRange
 

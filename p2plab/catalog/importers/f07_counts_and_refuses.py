@@ -1,10 +1,9 @@
 """F7: the NIC counts an invalidation and refuses it; its end never comes (as in the base HMM of January 2019)."""
 
-import errno
-
 from p2plab.catalog.bench import Plan
 from p2plab.catalog.case import case
 from p2plab.catalog.importers.f05_sleeps_non_blocking import NonBlockingNic, WithAnonymousMemory
+from p2plab.core import errno
 from p2plab.mm import MmuNotifierRange
 
 
