@@ -60,13 +60,11 @@ test: $(READY) ## all checks and all tests; browser tests where there is a Chrom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@# A busy machine may come too late for a limit of time: what failed is asked once more, and has to pass then.
-	$(BIN)/pytest -m "not browser" || $(BIN)/pytest -m "not browser" --last-failed
-	@# A page of a busy machine may come too late: what failed is asked once more, and has to pass then.
-	$(BIN)/pytest -m browser || $(BIN)/pytest -m browser --last-failed
+	$(BIN)/python -m tests.whole -m "not browser"
+	$(BIN)/python -m tests.whole -m browser
 
 quick: $(READY) ## the tests without a browser
-	$(BIN)/pytest -m "not browser"
+	$(BIN)/python -m tests.whole -m "not browser"
 
 bench: $(READY) ## the benchmarks, side by side with their peers
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -28,6 +28,10 @@ class Knob:
     high: int = 0
     ticks: bool = False
 
+    def __post_init__(self) -> None:
+        if bool(self.choices) == (self.low < self.high):
+            raise ValueError(f"knob {self.name!r}: give either choices, or numbers from low up to high")
+
     def check(self, value: object) -> Value:
         """The value as this knob's type; :exc:`BadInput` says what is allowed."""
         text = _written(value)

@@ -107,11 +107,6 @@ class Vma(Tracked):
         """``linear_page_index``: the page offset at an address in bytes."""
         return self.vm_pgoff + ((address - self.vm_start) >> PAGE_SHIFT)
 
-    def address_of(self, pgoff: int) -> int | None:
-        """``vma_address``: where a page offset is mapped, in bytes; None if this VMA does not map it."""
-        address = self.vm_start + ((pgoff - self.vm_pgoff) << PAGE_SHIFT)
-        return address if self.vm_start <= address < self.vm_end else None
-
     def prot_writable(self) -> bool:
         """Whether ``vm_page_prot`` lets a new entry be writable at once (mm/mmap.c, vma_set_page_prot).
 

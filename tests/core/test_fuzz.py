@@ -42,6 +42,7 @@ def test_reading_runs_nothing_and_opens_nothing(rows):
     assert {name: row["touched"] for name, row in rows.items() if row.get("touched")} == {}
 
 
+@pytest.mark.timed
 def test_no_input_takes_long_or_much_memory(rows):
     """Small texts that might grow large: seconds and megabytes, generously for a busy machine."""
     for row in rows.values():

@@ -54,6 +54,13 @@ SCENE = Scenario(
 )
 
 
+@pytest.mark.parametrize("given", [{}, {"low": 3, "high": 3}, {"choices": ("a", "b"), "high": 4}])
+def test_a_knob_is_a_list_or_a_range(given):
+    """Neither, both, or a range without room is a mistake of whoever wrote the scene."""
+    with pytest.raises(ValueError, match="either choices, or numbers"):
+        Knob("lines", 2, "lines each", **given)
+
+
 def find(name: str) -> Scenario:
     if name != "sheet":
         raise BadInput(f"there is no scene {name!r}")

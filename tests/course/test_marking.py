@@ -62,6 +62,7 @@ def marked(tmp_path_factory):
     return class_, rows, seconds, treasure, set(_sleepers()) - before
 
 
+@pytest.mark.timed
 def test_it_ends_in_bounded_time_with_a_row_for_each(marked):
     """Each has its seconds, and a few more to be started and ended."""
     _, rows, seconds, _, _ = marked

@@ -2,8 +2,13 @@
 
 import pytest
 
+from p2plab.catalog import find
 from p2plab.core.errors import BadInput, NotEnabled
+from p2plab.core.run import Run
+from p2plab.core.schedule import straight
+from p2plab.drivers.nic import ObedientNic
 from p2plab.lab.session import DRIVER, EVERYBODY, NOBODY, Session
+from p2plab.search.drivers import cast
 
 
 def done(session: Session) -> str:
@@ -109,3 +114,16 @@ def test_a_bad_token_changes_nothing():
     with pytest.raises(BadInput, match="not a token"):
         session.open("hello")
     assert session.token == whole
+
+
+def test_an_empty_run_and_one_with_a_class_of_somebody_leave_no_token():
+    """There is nothing to give back of an empty run; a token cannot carry a class, so it would replay another run."""
+    session = Session("workbench")
+    session.show(Run(find("workbench")))
+    session.forked = None
+    session.reset()
+    assert session.forked is None
+    session.show(Run(cast(find("defrag-obedient"), importer=ObedientNic)).driven(straight))
+    session.forked = None
+    session.reset()
+    assert session.forked is None

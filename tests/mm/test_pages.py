@@ -12,6 +12,7 @@ from p2plab.mm import (
     AddressSpace,
     File,
     Memory,
+    PageFault,
     PfnFile,
     Signal,
     fallocate_punch_hole,
@@ -359,3 +360,19 @@ def test_a_move_between_alike_places_is_announced_from_the_edge_below(alone, ker
         mm._check()
 
     alone(story)
+
+
+def test_a_page_that_is_alone_again_is_reused_and_the_log_says_so(alone):
+    """Once the child is gone the parent's write copies nothing and clears nothing; it is a fault all the same."""
+
+    async def story():
+        mm, _ = await process(1)
+        child = await mm.fork("child")
+        await child.exit()
+        await mm.touch(BASE, BASE + PAGE, True)
+
+    faults = [entry.event for entry in alone(story).log if isinstance(entry.event, PageFault)]
+    assert [(fault.write, fault.how) for fault in faults] == [
+        (True, "a new page"),
+        (True, "the page is this process's alone, and is reused"),
+    ]

@@ -57,6 +57,7 @@ def test_what_is_read_can_be_shown():
         assert max(map(len, machine_text(machine))) <= 100
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "text",
     [
@@ -77,6 +78,7 @@ def test_a_hostile_text_takes_no_longer_than_its_length(text):
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.timed
 def test_a_hostile_recording_takes_no_longer_than_its_length():
     """A line of boot messages a megabyte long, a tree sixty thousand functions wide."""
     began = time.monotonic()

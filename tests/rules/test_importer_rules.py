@@ -10,6 +10,7 @@ from p2plab.mm.log import NotifierEnd, NotifierStart, VmaUnmapped
 from p2plab.p2p.events import (
     BeatIssued,
     BeatLanded,
+    MapAsked,
     P2PMapFailed,
     P2PMapped,
     P2PUnmapped,
@@ -189,3 +190,13 @@ def test_a_rule_that_had_no_occasion_says_so():
     assert {rule.name: board.state(rule) for rule in board.rules} == dict.fromkeys(
         ("obedience", "no-overlap"), "not exercised"
     )
+
+
+def test_inside_one_vma_is_kept_by_asking_and_not_by_silence():
+    """A good question exercises the rule; without one the board does not claim that it was kept."""
+    asked = MapAsked("nic", "gpu", BASE, END, BASE, END)
+    states = []
+    for events in ((), (asked,)):
+        board = judge(log(*events), [RULES["inside-one-vma"]])
+        states += [board.state(rule) for rule in board.rules]
+    assert states == ["not exercised", "kept"]

@@ -21,7 +21,7 @@ from p2plab.search import check
 from p2plab.search.picture import picture_of
 from p2plab.search.report import as_json, exit_status, pytest_of, text
 from p2plab.search.search import Search
-from p2plab.search.shrink import Shrinking, shorten, shrink_scene
+from p2plab.search.shrink import Shrinking, shorten, shrink_scene, smaller
 from p2plab.search.verdict import Violation, switches_of
 from p2plab.views.text import board_of
 from tests.search.small import DRIVERS, SMALL, find_small
@@ -176,6 +176,15 @@ def test_a_scene_is_made_smaller_as_long_as_the_promise_breaks():
     assert small.run.settings == {**answer.run.settings, "pages": 1}
     assert (small.shrunk.settings, small.shrunk.finished) == (answer.run.settings, True)
     assert board_of(small.run).findings[0].rule == answer.rule
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "tried"),
+    [(1, 1, []), (1, 2, [1]), (0, 8, [0, 4, 6, 7]), (0, 7, [0, 4, 6]), (8, 64, [8, 36, 50, 57, 61, 63])],
+)
+def test_smaller_numbers_come_ever_nearer(low, value, tried):
+    """The smallest first, then always half of what is left, rounded up; never the number itself."""
+    assert list(smaller(Knob("moves", value, "how many", low=low, high=100), value)) == tried
 
 
 def test_times_are_not_made_smaller():

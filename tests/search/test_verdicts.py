@@ -341,6 +341,7 @@ def test_a_closure_that_two_actors_share_is_refused_and_replayed():
     assert answer.rule == "no-crash"
 
 
+@pytest.mark.timed
 def test_a_search_goes_on_in_slices_and_can_be_cancelled():
     """A slice is short, progress grows, and a cancelled search says that it was."""
     search = Search(SCENE)
