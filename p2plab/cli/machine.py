@@ -29,7 +29,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Always exits 0."""
-    machine = read_machine(arguments.source)
+    machine = read_machine(arguments.source, pipes=True)
     words: list[str] = []
     if arguments.assign:
         done = assign_resources(_blank(machine))

@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise BadInput(f"{len(arguments.pair)} functions given; allowed: two (A B), or none for every pair")
     if not 1 <= arguments.mask <= 64:
         raise BadInput(f"a DMA mask of {arguments.mask} bits; allowed: 1 to 64")
-    machine = _changed(read_machine(arguments.source), arguments)
+    machine = _changed(read_machine(arguments.source, pipes=True), arguments)
     if not machine.tree_known:
         raise BadInput(f"{machine.name} shows no tree; lspci -vvv, -xxx or -tv shows it")
     if arguments.pair:

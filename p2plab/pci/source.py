@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -15,11 +16,17 @@ from p2plab.pci.recording import read_recording
 from p2plab.pci.sysfs import read_sysfs
 
 
-def read_machine(source: str, stdin: TextIO | None = None) -> Machine:
-    """The machine of ``-`` (standard input), a directory, a file, or a recorded machine's name. Raises BadInput."""
+def read_machine(source: str, stdin: TextIO | None = None, *, pipes: bool = False) -> Machine:
+    """The machine of ``-`` (standard input), a directory, a file, or a recorded machine's name. Raises BadInput.
+
+    ``pipes``: a named pipe or ``/dev/stdin`` is read as well, which may wait for whoever writes it.
+    """
     if source == "-":
+        reader = stdin or sys.stdin
+        if reader is None:
+            raise BadInput("standard input is closed")
         try:
-            text = (stdin or sys.stdin).read(MAX_CHARACTERS + 1)
+            text = reader.read(MAX_CHARACTERS + 1)
         except UnicodeDecodeError as error:
             raise BadInput(f"standard input: not text at byte {error.start}") from error
         return read_text(text, "standard input")
@@ -27,9 +34,11 @@ def read_machine(source: str, stdin: TextIO | None = None) -> Machine:
     try:
         if path.is_dir():
             return read_sysfs(path)
-        if path.is_file():
+        if path.is_file() or (pipes and _is_pipe(path)):
             return _file(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        if not isinstance(error, OSError):
+            raise BadInput(f"{source[:80]!r} cannot be the name of a file") from None
         raise BadInput(f"{source[:80]}: {error.strerror or error}") from error
     found = _recorded().get(source)
     if found is None:
@@ -60,6 +69,12 @@ def _file(path: Path) -> Machine:
         return read_text(text, path.name)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
+
+
+def _is_pipe(path: Path) -> bool:
+    """``<(lspci -vvv)``, ``/dev/stdin``: what can be read from its beginning to its end, once."""
+    mode = path.stat().st_mode if path.exists() else 0
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
 
 
 def _recorded() -> dict[str, Path]:

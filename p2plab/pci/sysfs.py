@@ -34,11 +34,15 @@ def read_sysfs(path: str | Path = LIVE) -> Machine:
     if not root.is_dir():
         raise BadInput(f"{root}: not a directory")
     live = root.resolve().is_relative_to("/sys")
-    folders = _functions(LIVE if live and root.resolve() == Path("/sys") else root, live)
+    folders, unseen = _functions(LIVE if live and root.resolve() == Path("/sys") else root, live)
     if not folders:
         raise BadInput(f"{root}: no PCI functions in it; expected directories named like 0000:00:1f.2")
     drafts = {bdf: _draft(bdf, folder) for bdf, folder in sorted(folders.items())}
     lacks = ["the address ranges of the host bridges"]
+    if unseen:
+        lacks.append(
+            f"what is in {len(unseen)} of its directories, which cannot be listed (such as {_short(unseen[0])})"
+        )
     if any(draft.denied for draft in drafts.values()):
         lacks += ["the PCI Express type of some functions (root may read it)", "ACS (root may read it)"]
     machine = assemble(root.name or "sysfs", drafts, lacks=lacks)
@@ -50,23 +54,41 @@ def read_sysfs(path: str | Path = LIVE) -> Machine:
     return Machine(machine.name, machine.devices, machine.host_bridges, cpu, iommu, tuple(lacks), machine.tree_known)
 
 
-def _functions(root: Path, live: bool) -> dict[str, Path]:
-    """Every function's directory. In a live tree the links of /sys/bus/pci/devices are followed, in a copy none."""
+def _functions(root: Path, live: bool) -> tuple[dict[str, Path], list[str]]:
+    """Every function's directory, and the directories that could not be listed.
+
+    In a live tree the links of /sys/bus/pci/devices are followed, in a copy none.
+    """
     found: dict[str, Path] = {}
+    unseen: list[str] = []
     if live:
         for entry in root.iterdir():
             if _BDF.fullmatch(entry.name):
                 found[canonical(entry.name)] = entry.resolve()
         if found:
-            return found
-    for seen, (folder, below, files) in enumerate(os.walk(root, followlinks=False)):
+            return found, unseen
+    to_see, seen = [str(root)], 0
+    while to_see:  # no recursion: a copy may be as deep as a path can be long
+        folder, seen = to_see.pop(), seen + 1
         if seen > MAX_DIRECTORIES or len(found) > MAX_DEVICES:
             raise BadInput(f"{root}: more than {MAX_DIRECTORIES} directories or {MAX_DEVICES} functions")
+        try:
+            with os.scandir(folder) as entries:
+                kinds = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+        except OSError:
+            unseen.append(folder)
+            continue
+        below = [entry for entry, is_folder in kinds.items() if is_folder]
         name = os.path.basename(folder)
-        if _BDF.fullmatch(name) and {"resource", "config", "class", "vendor"} & set(files):
+        if _BDF.fullmatch(name) and any(kinds.get(file) is False for file in ("resource", "config", "class", "vendor")):
             found[canonical(name)] = Path(folder)
-            below[:] = [b for b in below if _BDF.fullmatch(b) or b.startswith("pci")]
-    return found
+            below = [entry for entry in below if _BDF.fullmatch(entry) or entry.startswith("pci")]
+        to_see += [os.path.join(folder, entry) for entry in reversed(below)]
+    return found, unseen
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= 80 else f"{path[:40]}…{path[-39:]}"
 
 
 def _draft(bdf: str, folder: Path) -> Draft:

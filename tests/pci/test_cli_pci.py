@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -154,3 +156,21 @@ def test_without_a_tree_nobody_knows_who_reaches_whom(capsys, tmp_path):
     path.write_text("00:01.0 PCI bridge: Port\n01:00.0 VGA compatible controller: GPU\n")
     assert run(capsys, "machine", str(path))[0] == 0
     assert run(capsys, "reach", str(path))[2] == "p2plab: plain.txt shows no tree; lspci -vvv, -xxx or -tv shows it\n"
+
+
+@pytest.mark.parametrize(
+    "source", ["<(cat {})", "/dev/stdin < {}", "/dev/stdin < <(cat {})", "- < {}", "/dev/fd/0 < <(cat {})"]
+)
+def test_what_a_shell_hands_over_is_read(lspci, capsys, source):
+    """A process substitution, the name of standard input, a dash: the tree of the file that is behind it."""
+    command = f"{sys.executable} -m p2plab machine {source.format(lspci)}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = run(capsys, "machine", str(lspci))[1].splitlines()
+    assert done.stdout.splitlines()[1:] == expected[1:]
+
+
+def test_a_closed_standard_input_is_said(capsys, monkeypatch):
+    """As after ``<&-``."""
+    monkeypatch.setattr("sys.stdin", None)
+    assert run(capsys, "machine", "-")[::2] == (2, "p2plab: standard input is closed\n")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,22 @@ def test_a_directory_without_functions_is_refused(tmp_path):
 def test_the_cpu_is_known_by_vendor_and_family(text, cpu):
     """AMD from family 0x17 on; Hygon's Zen is another vendor to the kernel."""
     assert cpu_of(text) == cpu
+
+
+def test_a_copy_as_deep_as_one_likes_is_read_and_what_cannot_be_listed_is_said(tmp_path):
+    """Three thousand folders in each other beside the functions: no path reaches the lowest ones."""
+    root = copy_of("pc_flat", tmp_path)
+    before = [device.bdf for device in read_sysfs(root)]
+    here = os.open(root, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("down", dir_fd=here)
+        below = os.open("down", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    try:
+        machine = read_sysfs(root)
+        assert [device.bdf for device in machine] == before
+        assert any("1 of its directories, which cannot be listed" in lack for lack in machine.lacks)
+    finally:
+        subprocess.run(["rm", "-rf", str(root / "down")], check=True)  # Python's own removal recurses
