@@ -30,30 +30,30 @@ lab: $(READY) ## open the first notebook in JupyterLab
 	$(BIN)/jupyter lab $(ROOT_OK) $(NOTEBOOK)
 
 app: $(READY) ## the lab alone as a web page, without a notebook around it
-	JUPYTER_PATH=$(CURDIR)/share/jupyter JUPYTER_CONFIG_PATH=$(CURDIR)/share/jupyter/config $(BIN)/voila $(APP_OPTIONS) notebooks/app.ipynb
+	JUPYTER_PATH=$(CURDIR)/ways/share/jupyter JUPYTER_CONFIG_PATH=$(CURDIR)/ways/share/jupyter/config $(BIN)/voila $(APP_OPTIONS) notebooks/app.ipynb
 
 proxy: $(PROXY) ## what a class's hub needs besides Python packages, from npm
 
 class: $(READY) $(PROXY) ## a JupyterHub on this machine with N=30 simulated students in the first lab
-	$(BIN)/python -m classroom --students $(N)
+	$(BIN)/python -m ways.classroom --students $(N)
 
 lite: $(READY) $(LITE_READY) ## a site that needs no server: Python in the browser, nothing fetched from elsewhere
-	$(LITE)/venv/bin/python lite/build.py
+	$(LITE)/venv/bin/python ways/lite/build.py
 
 lite-test: lite ## every notebook of that site, in Chromium with the network closed
 	P2PLAB_LITE=all $(BIN)/pytest tests/browser/test_lite.py
 
 usb: $(READY) ## a folder that sets up a machine without a network: USB=/media/stick/p2plab
-	$(BIN)/python offline/build.py $(USB) $(USB_OPTIONS)
+	$(BIN)/python ways/offline/build.py $(USB) $(USB_OPTIONS)
 
 usb-test: $(READY) ## such a folder, and a machine set up from it without a network
 	P2PLAB_USB=all $(BIN)/pytest tests/offline
 
 binder: $(READY) ## check what Binder would build, as far as this machine can
-	$(BIN)/python -m publish.binder
+	$(BIN)/python -m ways.publish.binder
 
 links: $(READY) ## all links to a published copy: make links REPO=gh/OWNER/REPO [TAG=v1.0] [HUB=https://…]
-	@$(BIN)/python -m publish.links $(REPO) $(if $(TAG),--tag $(TAG)) $(if $(HUB),--hub $(HUB))
+	@$(BIN)/python -m ways.publish.links $(REPO) $(if $(TAG),--tag $(TAG)) $(if $(HUB),--hub $(HUB))
 
 test: $(READY) ## all checks and all tests; browser tests where there is a Chromium
 	@command -v npm >/dev/null && $(MAKE) --no-print-directory proxy || echo "no proxy from npm: the tests of a class are left out"
@@ -83,9 +83,9 @@ $(PROXY): | $(READY)
 	@command -v npm >/dev/null || { echo "JupyterHub's proxy comes from npm, and there is none here. On Debian or Ubuntu: apt install npm"; exit 1; }
 	npm install --silent --no-audit --no-fund --prefix $(VENV)/proxy configurable-http-proxy@$(PROXY_VERSION)
 
-$(LITE_READY): lite/requirements.txt
+$(LITE_READY): ways/lite/requirements.txt
 	$(PYTHON) -m venv $(LITE)/venv
-	$(LITE)/venv/bin/python -m pip install --quiet --disable-pip-version-check -r lite/requirements.txt
+	$(LITE)/venv/bin/python -m pip install --quiet --disable-pip-version-check -r ways/lite/requirements.txt
 	@touch $(LITE_READY)
 
 $(READY): requirements.lock pyproject.toml

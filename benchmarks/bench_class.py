@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from classroom.hub import hub
-from classroom.rehearsal import Report, rehearse
-from classroom.usage import DRIVER, KERNEL, SERVER, by_student, percentile
+from ways.classroom.hub import hub
+from ways.classroom.rehearsal import Report, rehearse
+from ways.classroom.usage import DRIVER, KERNEL, SERVER, by_student, percentile
 
 SIZES = (5, 10, 20, 30)
 COLUMNS = (

@@ -10,7 +10,7 @@ class P2PError(Exception):
 
 
 class KernelError(P2PError):
-    """An operation that the kernel would refuse: ``errno`` (positive, as Linux numbers it), its ``name``, a sentence for people.
+    """An operation that the kernel would refuse: ``errno`` (positive, as on Linux), its ``name``, and a sentence.
 
     Raised before anything was changed, so the state after it equals the state before.
 

@@ -9,9 +9,9 @@ import pytest
 
 from p2plab.core.token import token_of
 from p2plab.lab.session import Session
-from publish.links import Place
 from tests.browser.conftest import ROOT, Watched, _free_port, _serving
 from tests.browser.notebook import said, wait_for_pictures
+from ways.publish.links import Place
 
 LOGIN = "0f3b6c9ab294d1e77aa02"
 
@@ -20,8 +20,8 @@ def test_a_binder_link_shows_its_run(
     watched: Watched, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ):
     """The app's page within a server with a login, with ``run=`` and with ``token=``."""
-    monkeypatch.setenv("JUPYTER_PATH", str(ROOT / "share" / "jupyter"))
-    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(ROOT / "share" / "jupyter" / "config"))
+    monkeypatch.setenv("JUPYTER_PATH", str(ROOT / "ways" / "share" / "jupyter"))
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(ROOT / "ways" / "share" / "jupyter" / "config"))
     token = token_of(Session("defrag-ignorant").run)
     port = _free_port()
     url = f"http://127.0.0.1:{port}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from classroom.hub import Hub, NoHub, hub, proxy_command
+from ways.classroom.hub import Hub, NoHub, hub, proxy_command
 
 REQUIRED = os.environ.get("P2PLAB_CLASS") == "required"
 

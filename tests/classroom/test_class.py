@@ -16,12 +16,12 @@ from typing import Any
 import psutil
 import pytest
 
-from classroom.hub import Hub
-from classroom.kernel import KernelDied
-from classroom.lesson import STEPS, lesson, told
-from classroom.rehearsal import rehearse
-from classroom.student import Lost, Student, arriving
-from classroom.usage import KERNEL, SERVER, by_student, usage
+from ways.classroom.hub import Hub
+from ways.classroom.kernel import KernelDied
+from ways.classroom.lesson import STEPS, lesson, told
+from ways.classroom.rehearsal import rehearse
+from ways.classroom.student import Lost, Student, arriving
+from ways.classroom.usage import KERNEL, SERVER, by_student, usage
 
 pytestmark = pytest.mark.classroom
 

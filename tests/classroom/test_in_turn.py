@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from classroom import in_turn
-from classroom.in_turn import InTurn, Turns
+from ways.classroom import in_turn
+from ways.classroom.in_turn import InTurn, Turns
 
 
 class Slow:

@@ -15,7 +15,7 @@ from jupyterhub.auth import Authenticator, DummyAuthenticator
 from jupyterhub.proxy import ConfigurableHTTPProxy
 from traitlets.config import Config, PyFileConfigLoader
 
-CLASSROOM = Path(__file__).parents[2] / "classroom"
+CLASSROOM = Path(__file__).parents[2] / "ways" / "classroom"
 
 #: The keys of the Zero to JupyterHub chart that values.yaml uses, as its documentation names them.
 KEYS = {
@@ -132,7 +132,7 @@ def test_the_servers_on_kubernetes_are_told_the_same():
         "server": {"mountPath": "/usr/local/etc/jupyter/jupyter_server_config.py"}
     }
     assert (
-        "--set-file singleuser.extraFiles.server.stringData=classroom/server_config.py"
+        "--set-file singleuser.extraFiles.server.stringData=ways/classroom/server_config.py"
         in (CLASSROOM / "values.yaml").read_text()
     )
     assert values["singleuser"]["extraEnv"]["PYTHONSAFEPATH"] == "1"

@@ -1,4 +1,4 @@
-"""lite/parts.py and lite/build.py as modules: the folder is no package, it is run by an environment of its own."""
+"""ways/lite/parts.py and ways/lite/build.py as modules: the folder is no package, it is run by an environment of its own."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-LITE = Path(__file__).parents[2] / "lite"
+LITE = Path(__file__).parents[2] / "ways" / "lite"
 
 
 @functools.cache
 def parts() -> ModuleType:
-    """lite/parts.py."""
+    """ways/lite/parts.py."""
     return _module("parts")
 
 
 @functools.cache
 def build() -> ModuleType:
-    """lite/build.py."""
+    """ways/lite/build.py."""
     parts()
     return _module("build")
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.lite.parts import LITE, build, parts
 
-ROOT = LITE.parent
+ROOT = LITE.parents[1]
 
 
 def test_every_notebook_is_in_the_site_or_left_out_with_a_reason():
@@ -35,15 +35,15 @@ def test_the_browser_gets_the_versions_of_the_lock():
 
 def test_what_the_widgets_need_is_in_the_list():
     """p2plab's own requirements with theirs, for a browser's markers; what is missing is missing on purpose."""
-    sys.path.insert(0, str(ROOT / "offline"))
+    sys.path.insert(0, str(ROOT / "ways" / "offline"))
     try:
         from closure import closure
     finally:
-        sys.path.remove(str(ROOT / "offline"))
+        sys.path.remove(str(ROOT / "ways" / "offline"))
     browser = {"sys_platform": "emscripten", "python_version": parts().PYTHON, "platform_system": "Emscripten"}
     needed = closure(("anywidget", "bokeh", "ipywidgets"), {**browser, "os_name": "posix"}).keys()
     absent = {
-        "numpy", "contourpy", "pillow", "pyyaml",  # no wheel for a browser; lite/absent.py stands in for Bokeh
+        "numpy", "contourpy", "pillow", "pyyaml",  # no wheel for a browser; ways/lite/absent.py stands in for Bokeh
         "jupyterlab-widgets", "widgetsnbextension",  # the browser's half is in the site, and the kernel brings a stand-in
     }  # fmt: skip
     assert needed - absent <= parts().pins().keys()

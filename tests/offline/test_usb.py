@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OFFLINE = ROOT / "offline"
+OFFLINE = ROOT / "ways" / "offline"
 
 
 @pytest.fixture
 def closure(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """offline/closure.py; its folder is no package."""
+    """ways/offline/closure.py; its folder is no package."""
     monkeypatch.syspath_prepend(str(OFFLINE))
     import closure
 

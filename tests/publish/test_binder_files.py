@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from publish.binder import environment_packages, tree
+from ways.publish.binder import environment_packages, tree
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,10 +39,10 @@ def test_post_build_can_be_run_and_installs_the_app_s_page():
     assert os.access(file, os.X_OK)
     text = file.read_text()
     assert "--no-deps" in text
-    named = re.findall(r"(?<=\s)share/jupyter/\S+", text)
-    assert sorted(named) == ["share/jupyter/config/.", "share/jupyter/voila"]
+    named = re.findall(r"(?<=\s)ways/share/jupyter/\S+", text)
+    assert sorted(named) == ["ways/share/jupyter/config/.", "ways/share/jupyter/voila"]
     assert all((ROOT / name).exists() for name in named)
-    assert (ROOT / "share/jupyter/config/voila.json").is_file()
+    assert (ROOT / "ways/share/jupyter/config/voila.json").is_file()
 
 
 def test_the_image_s_tree_has_the_notebooks_and_none_of_the_tools(tmp_path):

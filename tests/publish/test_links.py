@@ -10,7 +10,7 @@ import pytest
 from p2plab.core.token import token_of
 from p2plab.lab.app import app
 from p2plab.lab.session import Session
-from publish.links import Place, main, markdown, titles
+from ways.publish.links import Place, main, markdown, titles
 
 ROOT = Path(__file__).parents[2]
 

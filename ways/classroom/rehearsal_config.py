@@ -9,8 +9,8 @@ import shutil
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from classroom.in_turn import SimpleInTurn
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from ways.classroom.in_turn import SimpleInTurn
 
 c = get_config()  # noqa: F821  JupyterHub gives it
 load_subconfig("common_config.py", path=str(Path(__file__).parent))  # noqa: F821
@@ -40,7 +40,7 @@ def bring_notebooks(spawner):
     """What nbgitpuller does in a real class: the course is in the student's home before the server starts."""
     target = folder / "homes" / spawner.user.name / "notebooks"
     if not target.exists():
-        shutil.copytree(Path(__file__).parents[1] / "notebooks", target)
+        shutil.copytree(Path(__file__).parents[2] / "notebooks", target)
 
 
 c.Spawner.pre_spawn_hook = bring_notebooks

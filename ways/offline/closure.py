@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 #: What is installed: p2plab's own requirements come first; Notebook 7 and Voila are other ways to see the same lab.
 WANTED = ("p2plab", "notebook", "voila")

@@ -23,9 +23,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from publish.links import Place
+from ways.publish.links import Place
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FIRST = "00-start-here.ipynb"
 
 
@@ -66,7 +66,7 @@ def new_environment(folder: Path, *packages: str) -> Path:
 
 def detected(bin: Path, source: Path) -> str:
     """What repo2docker makes of the tree; :exc:`Wrong` if it is not what environment.yml means."""
-    asked = [bin / "python", ROOT / "publish" / "detect.py"]
+    asked = [bin / "python", ROOT / "ways" / "publish" / "detect.py"]
     found = json.loads(subprocess.run(asked, cwd=source, capture_output=True, text=True, check=True).stdout)
     python, _ = environment_packages()
     if (found["pack"], found["python"], found["post_build"]) != ("CondaBuildPack", python, ["postBuild"]):

@@ -1,6 +1,6 @@
 """Builds the site that needs no server: Python, p2plab and the notebooks as files, and nothing to fetch from elsewhere.
 
-Run by ``make lite`` in the environment that has lite/requirements.txt. Parts come from npm (Python for the browser) and
+Run by ``make lite`` in the environment that has ways/lite/requirements.txt. Parts come from npm (Python for the browser) and
 from a Python package index; a second build takes them from ``.p2plab/lite``.
 """
 
@@ -187,7 +187,7 @@ def _copy_notebooks() -> None:
     known = {*NOTEBOOKS, *LEFT_OUT}
     for source in sorted((ROOT / "notebooks").glob("*.ipynb")):
         if source.stem not in known:
-            raise SystemExit(f"lite/parts.py says neither that {source.name} runs in a browser nor why not")
+            raise SystemExit(f"ways/lite/parts.py says neither that {source.name} runs in a browser nor why not")
         if source.stem in NOTEBOOKS:
             notebook = json.loads(source.read_text(encoding="utf-8"))
             notebook["metadata"]["kernelspec"] = {

@@ -7,10 +7,10 @@ import json
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from classroom.hub import Hub
-from classroom.lesson import Click, lesson
-from classroom.student import Lost, Student, arriving, attend
-from classroom.usage import Load, Usage, usage
+from ways.classroom.hub import Hub
+from ways.classroom.lesson import Click, lesson
+from ways.classroom.student import Lost, Student, arriving, attend
+from ways.classroom.usage import Load, Usage, usage
 
 #: Seconds between a student's presses: somebody who reads what the page says takes longer.
 PAUSE = 1.0

@@ -72,7 +72,7 @@ def hub(*, in_turn: bool = True) -> Iterator[Hub]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "P2PLAB", "XDG"))}
     environment = kept | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        "PYTHONPATH": str(HERE.parent),
+        "PYTHONPATH": str(HERE.parents[1]),
         "P2PLAB_REHEARSAL_FOLDER": str(made),
         "P2PLAB_REHEARSAL_PASSWORD": password,
         "P2PLAB_REHEARSAL_PORTS": ",".join(f"{name}={port}" for name, port in ports.items()),

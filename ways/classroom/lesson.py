@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from classroom.front_end import words_of
 from p2plab.lab.board import verdict_html
 from p2plab.lab.session import Session
 from p2plab.views.timeline import timeline
+from ways.classroom.front_end import words_of
 
 #: The first lesson's notebook, inside a student's home, and what its lab shows.
 NOTEBOOK = "notebooks/00-start-here.ipynb"

@@ -1,4 +1,4 @@
-"""A class on one machine: ``jupyterhub -f classroom/jupyterhub_config.py``, as root, in the environment that has p2plab.
+"""A class on one machine: ``jupyterhub -f ways/classroom/jupyterhub_config.py``, as root, in the environment that has p2plab.
 
 Read docs/classroom.md first; the lines to look at are marked CHOOSE.
 """
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from systemdspawner import SystemdSpawner
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from classroom.in_turn import InTurn
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from ways.classroom.in_turn import InTurn
 
 c = get_config()  # noqa: F821  JupyterHub gives it
 load_subconfig("common_config.py", path=str(Path(__file__).parent))  # noqa: F821

@@ -1,4 +1,4 @@
-"""``python -m classroom``: a class on this machine, with simulated students; a table of what they waited for."""
+"""``python -m ways.classroom``: a class on this machine, with simulated students; a table of what they waited for."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from classroom.hub import NoHub, hub
-from classroom.lesson import STEPS
-from classroom.rehearsal import PAUSE, Report, rehearse
-from classroom.usage import KERNEL, SERVER, by_student, percentile
+from ways.classroom.hub import NoHub, hub
+from ways.classroom.lesson import STEPS
+from ways.classroom.rehearsal import PAUSE, Report, rehearse
+from ways.classroom.usage import KERNEL, SERVER, by_student, percentile
 
 
 def main(argv: Sequence[str] | None = None) -> int:

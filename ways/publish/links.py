@@ -1,4 +1,4 @@
-"""All links to a published copy: ``python -m publish.links gh/OWNER/REPO`` (or ``make links REPO=…``).
+"""All links to a published copy: ``python -m ways.publish.links gh/OWNER/REPO`` (or ``make links REPO=…``).
 
 Where the repository is published decides every link, so this is the only place that knows how they look. They are pinned to a
 release tag: a link in a mail then shows in ten years what it showed when it was sent.
@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from p2plab import __version__
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 APP = "app.ipynb"
 BINDER = "https://mybinder.org"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from classroom.kernel import Kernel, Message
+from ways.classroom.kernel import Kernel, Message
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 

@@ -1,6 +1,6 @@
 """Fills a folder (a USB stick, say) from which a machine without a network is set up: ``make usb USB=/media/stick/p2plab``.
 
-    python offline/build.py FOLDER [--also PLATFORM:PYTHON ...]
+    python ways/offline/build.py FOLDER [--also PLATFORM:PYTHON ...]
 
 The folder gets every wheel for this platform and this Python, the project's own wheel, notebooks and documents, the site
 that runs in a browser alone if it was built (``make lite``), and ``install.py``, which needs nothing but Python. ``--also``

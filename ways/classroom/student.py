@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 import httpx
 
-from classroom.front_end import FrontEnd
-from classroom.hub import Hub
-from classroom.kernel import Kernel
-from classroom.lesson import NOTEBOOK, PICTURES, Click
+from ways.classroom.front_end import FrontEnd
+from ways.classroom.hub import Hub
+from ways.classroom.kernel import Kernel
+from ways.classroom.lesson import NOTEBOOK, PICTURES, Click
 
 #: Nobody waits longer for a page.
 PATIENCE = 300
