@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,10 +40,7 @@ class Knob:
             if text not in self.choices:
                 raise BadInput(f"{self.name}={text[:40]} is not possible; allowed: {', '.join(self.choices)}")
             return text
-        try:
-            number = int(text) if len(text) <= 20 else None
-        except ValueError:
-            number = None
+        number = int(text) if re.fullmatch(r"-?[0-9]{1,20}", text) else None
         if number is None or not self.low <= number <= self.high:
             raise BadInput(f"{self.name}={text[:40]} is not possible; allowed: {self.low} to {self.high}")
         return number

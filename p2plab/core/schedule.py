@@ -64,7 +64,7 @@ def by_clock(world: World) -> Iterator[str]:
         yield min(enabled, key=lambda name: world.actors[name].ready)
 
 
-_WORD = re.compile(r"!(?P<action>[A-Za-z][\w-]*)|(?P<actor>[A-Za-z][\w.]*?)(?:\*(?P<count>\d{1,6}))?|(?P<on>\.\.\.)")
+_WORD = re.compile(r"!(?P<action>[A-Za-z][\w-]*)|(?P<actor>[A-Za-z][\w.]*?)(?:\*(?P<count>[0-9]{1,6}))?|(?P<on>\.\.\.)")
 
 
 def by_text(text: str, strict: bool = True) -> Schedule:

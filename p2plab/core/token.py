@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -28,7 +29,7 @@ LONGEST_TOKEN = 2 * LONGEST + 1_000
 #: Where the trail looks at the log, as quarters of the number of steps.
 QUARTERS = (1, 2, 3, 4)
 _SHAPE = re.compile(
-    r"p2p1\.(?P<name>[a-z0-9-]{1,60})~(?P<version>\d{1,6})\.(?P<knobs>[\w=,-]*)\.(?P<schedule>[A-Za-z0-9]*|-)"
+    r"p2p1\.(?P<name>[a-z0-9-]{1,60})~(?P<version>[0-9]{1,6})\.(?P<knobs>[\w=,-]*)\.(?P<schedule>[A-Za-z0-9]*|-)"
     r"\.(?P<trail>[\w-]{8})\.(?P<check>[a-z2-7]{6})",
     re.ASCII,
 )
@@ -99,16 +100,8 @@ def open_token(text: str, find: Callable[[str], Scenario]) -> Run:
         if token.version != scenario.version:
             raise BadInput(f"{_other_version(token, scenario)} It cannot be replayed: {error}") from None
         raise
-    taken = []
-    stopped = ""
-    world = run.world
-    for choice in choices:
-        stopped = world.why_not(choice)
-        if stopped:
-            break
-        world.take(choice)
-        taken.append(choice)
-    run = Run(scenario, token.knobs, taken)
+    run = run.driven(lambda world: itertools.takewhile(lambda choice: not world.why_not(choice), choices))
+    stopped = run.world.why_not(choices[len(run)]) if len(run) < len(choices) else ""
     if token.version == scenario.version and not stopped and _trail(run.log, len(choices)) == token.trail:
         return run
     raise StaleToken(f"{_other_version(token, scenario)} {_how_far(token, run, len(choices), stopped)}", run)
@@ -123,9 +116,9 @@ def _other_version(token: Token, scenario: Scenario) -> str:
 def _how_far(token: Token, run: Run, meant: int, stopped: str) -> str:
     pieces = [token.trail[i : i + 2] for i in range(0, 8, 2)]
     same = 0
-    for piece, quarter in zip(pieces, QUARTERS, strict=True):
-        place = meant * quarter // 4
-        if place > len(run) or _digest(run.log, place) != piece:
+    places = [meant * quarter // 4 for quarter in QUARTERS]
+    for piece, place, found in zip(pieces, places, _digests(run.log, places), strict=True):
+        if place > len(run) or found != piece:
             break
         same = place
     text = f"Of its {meant} steps, {len(run)} can still be taken; the log is the same at least to step {same}."
@@ -133,17 +126,19 @@ def _how_far(token: Token, run: Run, meant: int, stopped: str) -> str:
 
 
 def _trail(log: Sequence[Entry], steps: int) -> str:
-    return "".join(_digest(log, steps * quarter // 4) for quarter in QUARTERS)
+    return "".join(_digests(log, [steps * quarter // 4 for quarter in QUARTERS]))
 
 
-def _digest(log: Iterable[Entry], steps: int) -> str:
-    """Twelve bits of a digest of the log through a step."""
+def _digests(log: Iterable[Entry], places: Sequence[int]) -> Iterator[str]:
+    """Twelve bits of a digest of the log through each of some steps, which ascend."""
     digest = hashlib.sha256()
-    for entry in log:
-        if entry.step > steps:
-            break
-        digest.update(json.dumps(to_json(entry), sort_keys=True).encode())
-    return base64.urlsafe_b64encode(digest.digest()[:3]).decode()[:2]
+    entries = iter(log)
+    entry = next(entries, None)
+    for place in places:
+        while entry is not None and entry.step <= place:
+            digest.update(json.dumps(to_json(entry), sort_keys=True).encode())
+            entry = next(entries, None)
+        yield base64.urlsafe_b64encode(digest.digest()[:3]).decode()[:2]
 
 
 def _check(body: str) -> str:

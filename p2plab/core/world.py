@@ -88,7 +88,7 @@ class World:
         self.actions: dict[str, Action] = {}
         self.things: dict[str, Any] = {}  #: what the build function wants others to find, by name
         self.objects: list[Tracked] = []
-        self.footprints: list[Footprint] = []  #: one for each step taken; that of step n is footprints[n - 1]
+        self.footprint = Footprint()  #: of the last step
         self.lock_order = self.make_lock_order()
         self.steps = 0
         self.now = 0
@@ -154,7 +154,7 @@ class World:
             with self._as_running(PERSON, footprint):
                 self.note(Pressed(choice[1:]))
                 self.actions[choice[1:]].press()
-        self.footprints.append(footprint)
+        self.footprint = footprint
         self._look_for_deadlock(choice)
 
     def _step(self, actor: Actor, footprint: Footprint) -> None:

@@ -42,7 +42,8 @@ class P2PMapped(Event):
     mm: str = ""
 
     def __str__(self) -> str:
-        return f"{self.importer} has {self.frames[0]}..{self.frames[-1]} at {self.addresses[0]:#x}"
+        frames = f"{self.frames[0]}..{self.frames[-1]}" if self.frames else "nothing"
+        return f"{self.importer} has {frames}" + (f" at {self.addresses[0]:#x}" if self.addresses else "")
 
 
 @dataclass(frozen=True, slots=True)

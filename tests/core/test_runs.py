@@ -254,3 +254,30 @@ def test_an_actor_s_name_can_be_written_in_a_schedule(name):
 
     with pytest.raises(ValueError, match="an actor cannot be called"):
         World(bad)
+
+
+@pytest.mark.parametrize("value", ["٣", "3 ", " 3", "+3", "1_0", "3.0", "0x3", "", "-", "³", "9" * 21])
+def test_a_number_is_written_in_digits(value):
+    """Those of ASCII, and nothing else that Python's int() would read: a token keeps what was written."""
+    with pytest.raises(BadInput, match="is not possible; allowed: 0 to 5"):
+        SCENE.settings({"lines": value})
+
+
+def test_a_long_token_replays_once():
+    """Each step is taken a single time, however long the run: a link is nobody's to make slow."""
+    taken = 0
+
+    class Counting(World):
+        def take(self, choice):
+            nonlocal taken
+            taken += 1
+            super().take(choice)
+
+    class Scene(Scenario):
+        def world(self, **knobs):
+            return Counting(lambda world: self.build(world, self.settings(knobs)), self.cast)
+
+    run = Run(SCENE).driven(straight)
+    counted = Scene(SCENE.name, SCENE.title, SCENE.build, knobs=SCENE.knobs)
+    assert open_token(token_of(run), lambda _name: counted).schedule == run.schedule
+    assert taken == len(run)

@@ -83,13 +83,13 @@ def test_a_choice_that_cannot_be_taken_says_why_and_changes_nothing():
 
     world = World(build)
     world.take("ends")
-    before = (world.state(), list(world.log), world.steps, world.now, len(world.footprints))
+    before = (world.state(), list(world.log), world.steps, world.now, world.footprint)
     said = {}
     for choice in ("waits", "ends", "rests", "nobody", "!go", "!gone"):
         with pytest.raises(NotEnabled) as refusal:
             world.take(choice)
         said[choice] = str(refusal.value)
-    assert (world.state(), list(world.log), world.steps, world.now, len(world.footprints)) == before
+    assert (world.state(), list(world.log), world.steps, world.now, world.footprint) == before
     assert said == {
         "waits": "waits waits: the counter to move (for ends)",
         "ends": "ends has finished",
@@ -308,5 +308,5 @@ def test_a_world_that_is_buried_in_the_middle_of_another_s_step_leaves_no_trace_
         world.take("worker")
     finally:
         gc.set_threshold(*thresholds)
-    assert world.footprints[-1].names() == ((), ())
+    assert world.footprint.names() == ((), ())
     assert gc.isenabled()

@@ -26,7 +26,7 @@ CONNECT, PATIENCE = 5.0, 30.0
 #: How often it is looked whether all workers are still there (seconds).
 _LOOK = 0.5
 
-_ADDRESS = re.compile(r"(?:tcp|tls)://(?P<host>[\w.-]{1,200}|\[[0-9a-fA-F:.%]{1,60}\]):(?P<port>\d{1,5})")
+_ADDRESS = re.compile(r"(?:tcp|tls)://(?P<host>[\w.-]{1,200}|\[[0-9a-fA-F:.%]{1,60}\]):(?P<port>[0-9]{1,5})")
 _MISSING = "this needs Dask: pip install 'p2plab[cluster]'"
 
 
