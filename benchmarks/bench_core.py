@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import simpy
 
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.core.actors import step
 from p2plab.core.locks import Mutex
 from p2plab.core.run import Run

@@ -156,7 +156,7 @@ def beside_rumur() -> None:
 
 def catalogue() -> None:
     """Every scene, with the rule that it is about: the smallest story; and its good twin, every order of it."""
-    from p2plab.catalog import SCENES
+    from p2plab.everything import SCENES
     from p2plab.search import Pass, Violation, check
 
     for name, scene in SCENES.items():

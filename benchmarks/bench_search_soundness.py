@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from p2plab.catalog import SCENES
+from p2plab.everything import SCENES
 from p2plab.rules import RULES as ALL_RULES
 from p2plab.search import layout as layout_module
 from p2plab.search import wide as wide_module

@@ -24,15 +24,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from p2plab.catalog import SCENES, find  # noqa: E402
 from p2plab.core.errors import BadInput, NotEnabled  # noqa: E402
-from p2plab.core.events import Event, _fields  # noqa: E402
+from p2plab.core.events import _fields  # noqa: E402
 from p2plab.core.logfile import load  # noqa: E402
 from p2plab.core.run import Run  # noqa: E402
 from p2plab.core.schedule import LONGEST, by_text  # noqa: E402
 from p2plab.core.token import LONGEST_TOKEN, StaleToken, open_token, parse  # noqa: E402
 from p2plab.course.keep import _progress  # noqa: E402
 from p2plab.course.marking.mark import _read  # noqa: E402
+from p2plab.everything import EVENTS, SCENES, find  # noqa: E402
 from p2plab.lab.journal import Journal  # noqa: E402
 from tests.core import fuzz  # noqa: E402
 
@@ -201,7 +201,7 @@ def explode(watch: Watch) -> Iterator[dict[str, Any]]:
 
 def warm_up() -> None:
     """What is imported, and which of our own annotations are evaluated, on first use, is so before anybody listens."""
-    for kind in list(Event.kinds):
+    for kind in EVENTS.values():
         _fields(kind)
     for text in fuzz.tokens():
         token(text)

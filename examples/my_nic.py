@@ -4,7 +4,7 @@ It forgets to wait for the beat that is in flight. Checked here, or in a termina
 p2plab check defrag-obedient --importer examples/my_nic.py:MyNic
 """
 
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.drivers.nic import ObedientNic
 from p2plab.search import check
 from p2plab.search.report import headline

@@ -1,6 +1,6 @@
 """Run a scene with a schedule of your own, see what broke, and get the token to hand on."""
 
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.core.token import token_of

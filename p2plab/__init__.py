@@ -1,3 +1,222 @@
-"""p2plab: an explorer of peer-to-peer mappings between PCI devices, one exact step at a time."""
+"""p2plab: an explorer of peer-to-peer mappings between PCI devices, one exact step at a time.
+
+>>> import p2plab
+>>> p2plab.run("defrag-ignorant").board.first("obedience").culprit
+'nic'
+>>> p2plab.check("defrag-obedient").complete
+True
+
+What is public is in ``__all__``. Each function imports what it needs when it is called, so that ``import p2plab`` is
+quick and needs nothing but Python.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2plab.core import known
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from distributed import Client
+
+    from p2plab.core.events import Event
+    from p2plab.core.scenario import Scenario
+    from p2plab.lab import CompareLab as _CompareLab
+    from p2plab.lab import DesignsLab as _DesignsLab
+    from p2plab.lab import Lab as _Lab
+    from p2plab.lab import MachineLab as _MachineLab
+    from p2plab.lab import MemoryLab as _MemoryLab
+    from p2plab.search.verdict import Verdict
+    from p2plab.views.shown import Machine, Run
 
 __version__ = "0.1.0"
+__all__ = [
+    "CompareLab",
+    "DesignsLab",
+    "Lab",
+    "MachineLab",
+    "MemoryLab",
+    "check",
+    "find",
+    "machine",
+    "replay",
+    "run",
+    "scenes",
+]
+
+
+def run(
+    scene: str | Scenario,
+    *,
+    seed: int | None = None,
+    schedule: str | None = None,
+    timed: bool = False,
+    importer: type | str | None = None,
+    exporter: type | str | None = None,
+    **knobs: int | str,
+) -> Run:
+    """Run a scene once: its own story, or another order of events.
+
+    ``seed``: a random order; ``schedule``: ``"gpu nic*3 !defrag ..."``, as :mod:`p2plab.core.schedule` reads it;
+    ``timed``: whoever is ready first goes first. ``importer`` and ``exporter`` are your own classes, or the value of
+    the scene's knob of that name. ``knobs`` are the scene's. :exc:`~p2plab.core.errors.BadInput` for what cannot be used.
+    """
+    from p2plab.core.errors import BadInput
+    from p2plab.core.schedule import by_clock, by_seed, by_text
+    from p2plab.search.drivers import cast
+    from p2plab.views.shown import Run
+
+    if (seed is not None) + (schedule is not None) + timed > 1:
+        raise BadInput("seed, schedule and timed each say who goes next: give one of them")
+    roles, more = _roles(importer, exporter)
+    found = cast(find(scene), **roles)
+    order = by_text(found.story, strict=False)
+    if seed is not None:
+        order = by_seed(seed)
+    elif schedule is not None:
+        order = by_text(schedule)
+    elif timed:
+        order = by_clock
+    return Run(found, {**knobs, **more}).driven(order)
+
+
+def replay(token: str) -> Run:
+    """The run of a token (``p2p1.…``), step by step as it was.
+
+    :exc:`~p2plab.core.token.StaleToken` for one of another version; its ``run`` has what can still be replayed.
+    """
+    from p2plab.core.token import open_token
+    from p2plab.views.shown import Run
+
+    found = open_token(token, find)
+    return Run(found.scenario, found.settings, found.schedule)
+
+
+def check(
+    what: str | Scenario,
+    *,
+    importer: type | str | None = None,
+    exporter: type | str | None = None,
+    rules: Sequence[str] | None = None,
+    must_reach: Sequence[str] = (),
+    bound: int | None = None,
+    budget: float | None = 10.0,
+    states: int = 3_000_000,
+    shrink: bool = True,
+    workers: int = 1,
+    cluster: str | Client | None = None,
+    **knobs: int | str,
+) -> Verdict:
+    """Try every order of a scene's events. The verdict's repr is the report.
+
+    ``importer`` and ``exporter`` are your own classes, or the value of the scene's knob of that name. ``rules``: the
+    promises to watch; ``must_reach``: kinds of event that some order must reach; ``bound``: switches; ``budget``:
+    seconds (None: no limit); ``states``: the maximum number of states; ``shrink``: make a counterexample smaller;
+    ``workers`` and ``cluster``: processes that share a large search. ``knobs`` are the scene's.
+    :exc:`~p2plab.core.errors.BadInput` for what cannot be used.
+    """
+    from p2plab.search.checking import check as search
+
+    roles, more = _roles(importer, exporter)
+    return search(
+        find(what),
+        shrink=shrink,
+        workers=workers,
+        cluster=cluster,
+        knobs={**knobs, **more},
+        rules=rules,
+        bound=bound,
+        budget=budget,
+        states=states,
+        must_reach=must_reach,
+        **roles,
+    )
+
+
+def find(name: str | Scenario) -> Scenario:
+    """The scene of that name (``defrag-obedient``) or code (``F1``). A scene is its own answer.
+
+    :exc:`~p2plab.core.errors.BadInput` says which there are.
+    """
+    from p2plab.core.scenario import Scenario
+    from p2plab.everything import find as by_name
+
+    return name if isinstance(name, Scenario) else by_name(name)
+
+
+def scenes() -> Mapping[str, Scenario]:
+    """Every scene by its name: the catalogue, then the designs of today under one list of steps."""
+    from p2plab.everything import SCENES
+
+    return SCENES
+
+
+def machine(source: str) -> Machine:
+    """A machine: a file that ``lspci -vvv`` printed, a sysfs directory, a recording, or a recorded machine's name.
+
+    ``p2plab.machine("lspci.txt").reach("03:00.0", "04:00.0")`` answers who reaches whom.
+    :exc:`~p2plab.core.errors.BadInput`, with the line, for what cannot be read.
+    """
+    from p2plab.pci import read_machine
+    from p2plab.views.shown import shown_machine
+
+    return shown_machine(read_machine(source))
+
+
+def Lab(scene: str = "workbench", token: str = "", **knobs: int | str) -> _Lab:
+    """The explorer of one scene, or of a token's run, in a notebook: buttons, pictures, rules."""
+    from p2plab.lab import Lab as Explorer
+
+    return Explorer(scene, token, **knobs)
+
+
+def CompareLab(*scenes: str | tuple[str, Mapping[str, object]]) -> _CompareLab:
+    """Up to four scenes side by side in a notebook; a scene with other knobs is a pair of name and knobs."""
+    from p2plab.lab import CompareLab as Explorer
+
+    return Explorer(*scenes)
+
+
+def DesignsLab(question: str = "learns of a move by", design: str = "rfc-vma") -> _DesignsLab:
+    """What the kernel did instead, in a notebook: designs by questions, each answer with its run."""
+    from p2plab.lab import DesignsLab as Explorer
+
+    return Explorer(question, design)
+
+
+def MachineLab(source: str = "q35_switch2") -> _MachineLab:
+    """A machine in a notebook: its tree, its address map, who reaches whom."""
+    from p2plab.lab import MachineLab as Explorer
+
+    return Explorer(source)
+
+
+def MemoryLab(operation: str = "munmap", kind: str = "device", kernel: str = "6.12") -> _MemoryLab:
+    """Which notifiers a memory operation calls, in a notebook."""
+    from p2plab.lab import MemoryLab as Explorer
+
+    return Explorer(operation, kind, kernel)
+
+
+def _roles(importer: type | str | None, exporter: type | str | None) -> tuple[dict[str, type], dict[str, str]]:
+    """Classes that play a role, and values of knobs that have a role's name."""
+    given = {"importer": importer, "exporter": exporter}
+    knobs = {role: value for role, value in given.items() if isinstance(value, str)}
+    roles = {role: value for role, value in given.items() if value is not None and not isinstance(value, str)}
+    return roles, knobs
+
+
+def _events() -> Mapping[str, type[Event]]:
+    from p2plab.everything import EVENTS
+
+    return EVENTS
+
+
+def __dir__() -> list[str]:
+    """What TAB offers: the public names, not the rooms that happen to be imported."""
+    return [*__all__, "__doc__", "__version__"]
+
+
+known.events = _events

@@ -46,6 +46,14 @@ BELOW = {
     }
     | {"course", "doctor"},
 }
+#: The composition root: it knows the rooms below it, and those above ask it.
+ROOT_KNOWS = {"core", "mm", "p2p", "rules", "catalog", "designs"}
+ABOVE_ROOT = {"search", "sweeps", "views", "lab", "course", "doctor", "cli"}
+#: The modules that may import by a name from a variable, and why.
+BY_NAME = {
+    "core/collect.py": "walks the package that its caller hands over",
+    "course/marking/runner.py": "loads what a hand-in may use before the hand-in is shut in",
+}
 #: What a room may import from outside of the standard library.
 OUTSIDE = {
     "search": {"numpy", "distributed", "dask"},
@@ -66,18 +74,36 @@ def imports(file: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in (
+            "import_module",
+            "__import__",
+        ):
+            names.add(dynamic(file, node.args[0]))
     return names
 
 
+def dynamic(file: Path, name: ast.expr) -> str:
+    """What ``import_module(name)`` imports, as far as the text says it; else ``by name``."""
+    here = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    parts = [getattr(part, "value", part) for part in (name.values if isinstance(name, ast.JoinedStr) else [name])]
+    text = "".join(
+        part if isinstance(part, str) else here if isinstance(part, ast.Name) and part.id == "__name__" else "*"
+        for part in parts
+    )
+    return "by name" if text.startswith("*") else text
+
+
 def modules() -> list[Path]:
-    return sorted(file for file in PACKAGE.rglob("*.py") if file.parent != PACKAGE)
+    return sorted(file for file in PACKAGE.rglob("*.py") if file.parent != PACKAGE or file.name == "everything.py")
 
 
 @pytest.mark.parametrize("file", modules(), ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_imports_point_down(file):
     """A room knows only those below it, and the standard library unless it is said otherwise."""
     room = file.relative_to(PACKAGE).parts[0]
-    allowed = BELOW[room] | {room}
+    allowed = ROOT_KNOWS if room == "everything.py" else BELOW[room] | {room}
+    if room in ABOVE_ROOT:
+        allowed |= {"everything"}
     if file.name == "widgets.py" and room == "course":
         allowed |= {"lab"}
     outside = {"bokeh"} if DRAWING.search(file.as_posix()) else OUTSIDE.get(room, set())
@@ -86,12 +112,95 @@ def test_imports_point_down(file):
         if first == "p2plab":
             other = rest.partition(".")[0]
             assert other in allowed or other == "__version__", f"{room} imports {name}"
+        elif name == "by name":
+            assert file.relative_to(PACKAGE).as_posix() in BY_NAME, f"{room} imports a module by a name worked out"
         else:
             assert first in sys.stdlib_module_names | outside, f"{room} imports {name}"
 
 
 def fresh(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_dynamic_import_is_seen(tmp_path):
+    """By its constant text, by this module's own name, or as one whose name only a variable has."""
+    file = PACKAGE / "catalog" / "__init__.py"
+    said = [dynamic(file, ast.parse(text, mode="eval").body) for text in ("'p2plab.lab'", "f'{__name__}.x'", "room")]
+    assert said == ["p2plab.lab", "p2plab.catalog.x", "by name"]
+
+
+def test_the_front_door_offers_what_people_use():
+    """Some ten names by TAB; each is there, has a docstring and a signature without a catch-all of Any."""
+    import inspect
+
+    import p2plab
+
+    assert [name for name in dir(p2plab) if not name.startswith("_")] == [
+        "CompareLab", "DesignsLab", "Lab", "MachineLab", "MemoryLab", "check", "find", "machine", "replay", "run", "scenes",
+    ]  # fmt: skip
+    assert sorted(p2plab.__all__) == [name for name in dir(p2plab) if not name.startswith("_")]
+    for name in p2plab.__all__:
+        offered = getattr(p2plab, name)
+        assert offered.__doc__
+        for parameter in inspect.signature(offered).parameters.values():
+            assert "Any" not in str(parameter.annotation), name
+            if parameter.kind is parameter.VAR_KEYWORD:
+                assert (parameter.name, parameter.annotation) == ("knobs", "int | str")
+    assert (PACKAGE / "py.typed").exists()
+
+
+def test_the_front_door_stays_what_it_is_whatever_is_imported():
+    """No submodule takes the place of a public name: check is the function, also after every module was imported."""
+    said = fresh(
+        "import importlib, pkgutil, p2plab\n"
+        "before = {name: getattr(p2plab, name) for name in p2plab.__all__}\n"
+        "for found in pkgutil.walk_packages(p2plab.__path__, 'p2plab.'):\n"
+        "    if found.name != 'p2plab.__main__': importlib.import_module(found.name)\n"
+        "print(all(getattr(p2plab, name) is value for name, value in before.items()), callable(p2plab.check))"
+    )
+    assert said == "True True"
+
+
+KNOWN = (
+    "import io, json, sys\n"
+    "{first}"
+    "from p2plab.core.logfile import load\n"
+    "from p2plab.rules import RULES\n"
+    "from p2plab.everything import EVENTS, SCENES\n"
+    "print(json.dumps([len(load(open(sys.argv[1])).entries), list(RULES), list(EVENTS), list(SCENES)]))"
+)
+
+
+def test_what_is_known_does_not_depend_on_what_was_imported(tmp_path):
+    """A design's log, the rules, the kinds of events, the scenes: the same in a fresh process and after any import."""
+    import p2plab
+    from p2plab.core.logfile import dump
+
+    log = tmp_path / "run.jsonl"
+    run = p2plab.run("design-dma-buf-dynamic")
+    log.write_text("\n".join(dump(run)) + "\n")
+    said = []
+    for first in ("", "import p2plab.designs\n", "import p2plab.lab\n"):
+        code = KNOWN.format(first=first)
+        done = subprocess.run([sys.executable, "-c", code, str(log)], capture_output=True, text=True, check=True)
+        said.append(json.loads(done.stdout))
+    assert said[0] == said[1] == said[2]
+    entries, rules, events, scenes = said[0]
+    assert entries == len(run.log)
+    assert {"told-first", "obedience", "peer-to-peer"} <= set(rules)
+    assert {"FenceAdded", "ApertureMade", "Stepped"} <= set(events)
+    assert {"workbench", "f1-ignores-clear", "design-rfc-vma"} <= set(scenes)
+
+
+def test_every_kind_of_event_is_collected():
+    """The composition root has each that any room declares; none is left to an import somewhere."""
+    import p2plab
+    from p2plab.core.collect import classes
+    from p2plab.core.events import Event
+    from p2plab.everything import EVENTS
+
+    found = {kind.__name__ for kind in classes(p2plab, Event) if kind.__module__ != "p2plab.search.quiet"}
+    assert found == set(EVENTS)
 
 
 @pytest.mark.parametrize("what", ["p2plab", "p2plab.catalog", "p2plab.views.text", "p2plab.cli.run", "p2plab.core.run"])

@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from p2plab.catalog import CASES
 from p2plab.catalog.verdict import Verdict, verdicts
 from p2plab.core.errors import BadInput
-from p2plab.rules import RULES
+from p2plab.rules import PRICES, PROMISES, RULES
+
+#: The rules of the table: a case breaks a promise of the contract, or costs too much.
+_RULES = (*PROMISES, *PRICES)
 
 SEEDS, MOST_SEEDS = 20, 100_000
 
@@ -58,23 +61,23 @@ def as_json(found: list[Verdict], seeds: int, seconds: float) -> dict[str, objec
         "caught": sum(result.caught for result in found),
         "twins_accused": sum(bool(result.accused) for result in found),
         "seeds": seeds,
-        "rules": {name: rule.promise for name, rule in RULES.items()},
+        "rules": {name: RULES[name].promise for name in _RULES},
         "seconds": round(seconds, 2),
     }
 
 
 def table(found: list[Verdict], seeds: int, seconds: float) -> Iterator[str]:
     """The mutation table in at most 72 columns: one letter a rule, then what the letters mean."""
-    letters = {name: _letter(number) for number, name in enumerate(RULES)}
+    letters = {name: _letter(number) for number, name in enumerate(_RULES)}
     head = "".join(letters.values())
     yield f"{'':31}{head}  twin"
     for result in found:
-        marks = "".join(_mark(result, name) for name in RULES)
+        marks = "".join(_mark(result, name) for name in _RULES)
         twin = ("accused" if result.accused else "idle") if result.accused or result.unmet else "ok"
         yield f"{result.case.scenario.name[:30]:<31}{marks}  {twin}"
     yield ""
     yield "# broken, and the rule named for the scene   + broken as well   . kept"
-    used = [name for name in RULES if any(name in result.fired or name == result.case.rule for result in found)]
+    used = [name for name in _RULES if any(name in result.fired or name == result.case.rule for result in found)]
     yield from (f"{letters[name]} {name}" for name in used)
     yield ""
     yield from _exceptions(found)

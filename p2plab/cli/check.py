@@ -8,9 +8,9 @@ import re
 import sys
 from pathlib import Path
 
-from p2plab.catalog import find
 from p2plab.cli.apart import apart
 from p2plab.core.errors import BadInput
+from p2plab.everything import find
 from p2plab.search.checking import Checking
 from p2plab.search.drivers import load
 from p2plab.search.parallel.share import MOST

@@ -6,11 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from p2plab.catalog import find
 from p2plab.cli.run import order_options, run_of, write
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
 from p2plab.core.token import MARK, open_token
+from p2plab.everything import find
 from p2plab.views.formats import FORMATS
 
 

@@ -7,13 +7,13 @@ import json
 import sys
 from pathlib import Path
 
-from p2plab.catalog import find
 from p2plab.core.errors import BadInput
 from p2plab.core.events import to_json
 from p2plab.core.logfile import dump
 from p2plab.core.run import Run
 from p2plab.core.schedule import Schedule, by_clock, by_seed, by_text
 from p2plab.core.token import StaleToken, open_token, token_of
+from p2plab.everything import find
 from p2plab.rules.damage import damage
 from p2plab.views.text import board_of, story
 from p2plab.views.trace import chrome_trace

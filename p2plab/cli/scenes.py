@@ -6,8 +6,9 @@ import argparse
 import json
 import textwrap
 
-from p2plab.catalog import CASES, SCENES
+from p2plab.catalog import CASES
 from p2plab.catalog.verdict import verdict
+from p2plab.everything import SCENES
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -38,6 +38,9 @@ class Op:
         self.waits_for = waits_for
         self.idle = idle
 
+    def __repr__(self) -> str:
+        return f"<Op {self.label}>"
+
 
 @types.coroutine
 def _pending(op: Op) -> Generator[Op, Any, Any]:
@@ -83,6 +86,15 @@ class Actor:
         self.op: Op | None = None  #: None once the coroutine has returned or crashed
         self.crash: BaseException | None = None
         self.ready = ready
+
+    def __repr__(self) -> str:
+        if self.crash is not None:
+            return f"<Actor {self.name}: crashed, {type(self.crash).__name__}>"
+        if self.op is None:
+            return f"<Actor {self.name}: finished>"
+        if self.enabled:
+            return f"<Actor {self.name}: next, {self.op.label}>"
+        return f"<Actor {self.name}: idle>" if self.op.idle else f"<Actor {self.name}: waits, {self.op.label}>"
 
     def look(self) -> Exception | None:
         """Evaluate the condition of an actor that steps, so that its reads are seen; what it raised, if it did."""

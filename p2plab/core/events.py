@@ -10,8 +10,9 @@ import dataclasses
 import functools
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from p2plab.core.errors import BadInput
 from p2plab.core.running import current_world
@@ -27,14 +28,6 @@ class Event:
     """
 
     __slots__ = ()
-    kinds: ClassVar[dict[str, type[Event]]] = {}
-
-    def __init_subclass__(cls, **keywords: Any) -> None:
-        super().__init_subclass__(**keywords)
-        known = Event.kinds.get(cls.__name__)
-        if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise TypeError(f"two kinds of event are called {cls.__name__}: {known.__module__} and {cls.__module__}")
-        Event.kinds[cls.__name__] = cls
 
     @property
     def kind(self) -> str:
@@ -65,21 +58,22 @@ def to_json(entry: Entry) -> dict[str, Any]:
     """An entry as one flat JSON object."""
     event = entry.event
     line: dict[str, Any] = {"step": entry.step, "time": entry.time, "actor": entry.actor, "kind": event.kind}
-    for name, hint in _fields(event.kind).items():
+    kind: Any = type(event)
+    for name, hint in _fields(kind).items():
         line[name] = _encode(getattr(event, name), hint)
     return line
 
 
-def from_json(index: int, line: Any) -> Entry:
-    """The inverse of :func:`to_json`. :exc:`BadInput` names what is wrong with the line."""
+def from_json(index: int, line: Any, kinds: Mapping[str, type[Event]]) -> Entry:
+    """The inverse of :func:`to_json`, for events of these ``kinds``. :exc:`BadInput` names what is wrong with the line."""
     if not isinstance(line, dict):
         raise BadInput(f"log line {index + 1}: an object was expected, not {type(line).__name__}")
     kind = line.get("kind")
-    cls = Event.kinds.get(kind) if isinstance(kind, str) else None
+    cls: Any = kinds.get(kind) if isinstance(kind, str) else None
     if cls is None:
         said = repr(kind[:40]) if isinstance(kind, str) else f"of type {type(kind).__name__}"
         raise BadInput(f"log line {index + 1}: unknown kind of event {said}")
-    hints = _fields(cls.__name__)
+    hints = _fields(cls)
     expected = {"step", "time", "actor", "kind", *hints}
     if set(line) != expected:
         odd = ", ".join(sorted(set(line) ^ expected))[:80]
@@ -93,8 +87,7 @@ def from_json(index: int, line: Any) -> Entry:
 
 
 @functools.cache
-def _fields(kind: str) -> dict[str, Any]:
-    cls: Any = Event.kinds[kind]
+def _fields(cls: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(cls, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 

@@ -38,6 +38,9 @@ class Mutex(Tracked):
         self.name = name
         self.owner: str | None = None
 
+    def __repr__(self) -> str:
+        return f"<Mutex {self.name}: {f'held by {self.owner}' if self.owner is not None else 'free'}>"
+
     async def lock(self) -> None:
         """Take it, waiting until it is free."""
         _wanted(self.name)
@@ -86,6 +89,12 @@ class RWLock(Tracked):
         self.writer: str | None = None
         self.readers: list[str] = []
         self.queue: list[tuple[str, str]] = []
+
+    def __repr__(self) -> str:
+        held = f"written by {self.writer}" if self.writer is not None else f"read by {', '.join(self.readers)}"
+        state = held if self.holders() else "free"
+        queue = ", ".join(f"{who} ({mode})" for who, mode in self.queue)
+        return f"<RWLock {self.name}: {state}{f'; queued: {queue}' if queue else ''}>"
 
     def read(self) -> _Held:
         """``async with lock.read(): …``"""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from p2plab.core import known
 from p2plab.core.errors import BadInput
 from p2plab.core.events import Entry, from_json, to_json
 from p2plab.core.run import Run
@@ -35,6 +36,7 @@ def dump(run: Run) -> Iterator[str]:
 
 def load(lines: Iterable[str]) -> LogFile:
     """Read JSON lines back; :exc:`BadInput` names the line and what is wrong with it."""
+    kinds = known.events()
     header: dict[str, object] | None = None
     entries: list[Entry] = []
     for number, line in enumerate(lines):
@@ -49,7 +51,7 @@ def load(lines: Iterable[str]) -> LogFile:
                 raise BadInput(f'log line 1: not a p2plab log (expected "p2plab_log": {FORMAT})')
             header = value
         else:
-            entries.append(from_json(len(entries), value))
+            entries.append(from_json(len(entries), value, kinds))
     if header is None:
         raise BadInput("an empty file is not a log")
     return LogFile(str(header.get("scenario", "")), str(header.get("token", "")), tuple(entries))

@@ -7,6 +7,7 @@ on costs one step and going back costs a replay.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Self
 
 from p2plab.core.events import Entry
 from p2plab.core.scenario import Scenario, Value
@@ -41,7 +42,9 @@ class Run:
 
     def __repr__(self) -> str:
         knobs = "".join(f", {name}={value!r}" for name, value in self.settings.items())
-        return f"<Run {self.scenario.name}{knobs}: {len(self)} steps>"
+        able = self.world.enabled()
+        ahead = f"next: {' or '.join(able)}" if able else "at its end"
+        return f"<Run {self.scenario.name}{knobs}: {len(self)} steps, {ahead}>"
 
     @property
     def world(self) -> World:
@@ -66,24 +69,24 @@ class Run:
             self._earlier[step] = self._replay(step)
         return self._earlier[step]
 
-    def then(self, *choices: str) -> Run:
+    def then(self, *choices: str) -> Self:
         """This run and then the choices. :exc:`NotEnabled` if one cannot be taken; this run stays as it was."""
         return self.driven(by_list(choices))
 
-    def driven(self, schedule: Schedule, limit: int = LONGEST) -> Run:
+    def driven(self, schedule: Schedule, limit: int = LONGEST) -> Self:
         """This run, carried on by a schedule for at most ``limit`` steps."""
         # The world moves on into the new run; this one builds another if it is ever asked again.
         world, self._end = self.world, None
-        longer = object.__new__(Run)
+        longer = object.__new__(type(self))
         longer.scenario, longer.settings, longer._earlier = self.scenario, self.settings, dict(self._earlier)
         longer.schedule = self.schedule + follow(world, schedule, limit)
         longer._end = world
         return longer
 
-    def fork(self, step: int) -> Run:
+    def fork(self, step: int) -> Self:
         """The run as it was after ``step`` steps, to go on from there in another way."""
         self._check(step)
-        return Run(self.scenario, self.settings, self.schedule[:step])
+        return type(self)(self.scenario, self.settings, self.schedule[:step])
 
     def _check(self, step: int) -> None:
         if not 0 <= step <= len(self):

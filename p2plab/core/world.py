@@ -101,6 +101,19 @@ class World:
                 actor.advance()
                 self._report_crash(actor)
 
+    def __repr__(self) -> str:
+        actors = "; ".join(f"{name} {self._doing(name)}" for name in self.actors)
+        stuck = "; DEADLOCK" if self.stuck is not None else ""
+        return f"<World at step {self.steps}, time {self.now}: {actors}{stuck}>"
+
+    def _doing(self, name: str) -> str:
+        actor = self.actors[name]
+        if actor.op is None:
+            return "crashed" if actor.crash is not None else "finished"
+        if actor.enabled:
+            return f"next: {actor.op.label}"
+        return "idle" if actor.op.idle else f"waits: {actor.op.label}"
+
     # -- building ---------------------------------------------------------------------------------------------------
 
     def role(self, role: str, default: type[T]) -> type[T]:

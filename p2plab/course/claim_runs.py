@@ -5,11 +5,12 @@ from __future__ import annotations
 import textwrap
 from itertools import permutations
 
-from p2plab.catalog import CASES, find
+from p2plab.catalog import CASES
 from p2plab.catalog.verdict import story_run
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.drivers.pinned import PinsUntilUnmap
+from p2plab.everything import find
 from p2plab.mm import NotifierStart
 from p2plab.mm.ask import ask
 from p2plab.p2p.events import HmmRangeMapped, HmmRangeUnmapped, P2PMapFailed, P2PMapped

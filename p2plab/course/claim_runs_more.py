@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import cast
 
-from p2plab.catalog import CASES, find
+from p2plab.catalog import CASES
 from p2plab.catalog.bench import Plan
 from p2plab.catalog.verdict import story_run
 from p2plab.core.run import Run
@@ -17,6 +17,7 @@ from p2plab.designs.struct_page import uses
 from p2plab.drivers.doorbell import Doorbell
 from p2plab.drivers.gpu import Gpu
 from p2plab.drivers.odp import OdpNic
+from p2plab.everything import find
 from p2plab.mm import LINUX_6_12
 from p2plab.mm.ask import ask
 from p2plab.mm.ask_operations import OPERATIONS

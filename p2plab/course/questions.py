@@ -5,13 +5,14 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable
 
-from p2plab.catalog import CASES, find
+from p2plab.catalog import CASES
 from p2plab.catalog.verdict import board, story_run
 from p2plab.core.places import recorded_machines
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_seed, by_text
 from p2plab.core.token import token_of
 from p2plab.course.predict import WIDTH, Chance, Question
+from p2plab.everything import find
 from p2plab.mm.ask import Answer, ask
 from p2plab.mm.ask_operations import OPERATIONS
 from p2plab.mm.ask_stage import KINDS as MEMORY

@@ -6,19 +6,15 @@
 from __future__ import annotations
 
 from p2plab.core.scenario import Scenario
-from p2plab.designs.design import Cast, Design, Play
+from p2plab.designs.design import COMMON, Cast, Design, Play
 from p2plab.designs.dma_buf_dynamic import DmaBufDynamic
 from p2plab.designs.dma_buf_pinned import DmaBufPinned
 from p2plab.designs.hmm_dma_map import HmmDmaMap
 from p2plab.designs.hmm_interval import HmmInterval
 from p2plab.designs.p2pdma_pages import P2pdmaPages
 from p2plab.designs.rfc_vma import RfcVma
-from p2plab.designs.rules import COMMON, DESIGN_RULES
 from p2plab.designs.steps import scene_of
 from p2plab.designs.vfio_dma_buf import VfioDmaBuf
-from p2plab.rules import also_known
-
-also_known(DESIGN_RULES)
 
 #: Every design by its name, in the order of the table.
 DESIGNS: dict[str, Design] = {

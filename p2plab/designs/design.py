@@ -10,6 +10,9 @@ from p2plab.core.tracked import Tracked
 from p2plab.core.world import World
 from p2plab.mm import LINUX_6_12, Kernel
 
+#: What is watched under every design.
+COMMON = ("no-stale-dma", "told-first", "no-overlap", "no-deadlock", "lock-order", "no-crash")
+
 
 class Play(Tracked):
     """One design on the stage. A subclass does each line of the list; what it does not override it does not have.

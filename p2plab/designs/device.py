@@ -10,11 +10,11 @@ from p2plab.core.events import emit
 from p2plab.core.locks import Mutex
 from p2plab.core.tracked import Tracked
 from p2plab.core.world import World
-from p2plab.designs.events import DmaMapped, DmaUnmapped
 from p2plab.designs.stage import END, START, Lease, Stage, Window
 from p2plab.mm import PAGE_SIZE
 from p2plab.p2p.contract import Peer
 from p2plab.p2p.engine import DmaEngine, Transfer
+from p2plab.p2p.today_events import DmaMapped, DmaUnmapped
 
 
 class Device(Tracked):

@@ -15,10 +15,10 @@ from p2plab.core.events import emit
 from p2plab.core.world import World
 from p2plab.designs.design import Cast, Play
 from p2plab.designs.dma_buf import Attachment, DmaBuf
-from p2plab.designs.events import Pinned, TopologyChecked
 from p2plab.designs.importers import DmaBufImporter, Fencing, Keeps, NoFence, NoPeer, NoZap, Pinning
 from p2plab.designs.stage import PAGES, Holder, Stage
 from p2plab.p2p.exporter_events import DeviceGone, Disaster
+from p2plab.p2p.today_events import Pinned, TopologyChecked
 from p2plab.pci import MapType
 
 

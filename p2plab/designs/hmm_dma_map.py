@@ -15,12 +15,12 @@ from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.world import World
 from p2plab.designs.design import Cast
-from p2plab.designs.events import TopologyChecked
 from p2plab.designs.hmm_interval import HmmInterval, KeepsMirror, Mirror, NoRetry, NoZapMirror
 from p2plab.designs.pages import PgmapFile
 from p2plab.designs.stage import END, PAGES, START, Holder, Stage
 from p2plab.mm import MAP_SHARED, unmap_mapping_range
 from p2plab.p2p.exporter_events import DeviceGone, Disaster, MoveBegun
+from p2plab.p2p.today_events import TopologyChecked
 from p2plab.pci import MapType
 
 

@@ -14,12 +14,12 @@ from p2plab.core.events import emit
 from p2plab.core.world import World
 from p2plab.designs.design import Cast, Play
 from p2plab.designs.device import Device
-from p2plab.designs.events import ReferencePut, ReferenceTaken, TopologyChecked
 from p2plab.designs.pages import PgmapFile
 from p2plab.designs.stage import END, PAGES, START, Holder, Stage
 from p2plab.mm import MAP_SHARED, AddressSpace, get_user_pages, put_user_pages, unmap_mapping_range
 from p2plab.mm.folio import Folio
 from p2plab.p2p.exporter_events import DeviceGone, Disaster
+from p2plab.p2p.today_events import ReferencePut, ReferenceTaken, TopologyChecked
 from p2plab.pci import MapType
 
 #: Flags of get_user_pages.

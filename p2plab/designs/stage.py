@@ -14,13 +14,13 @@ from p2plab.catalog.defrag import BAR, BASE, GPU, NICS, recorded_machine
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.tracked import Tracked
-from p2plab.designs.events import PageMoved
 from p2plab.mm import LINUX_6_12, PAGE_SIZE, AddressSpace, Kernel
 from p2plab.p2p.aperture import Aperture
 from p2plab.p2p.contract import Peer
 from p2plab.p2p.fabric import Fabric
 from p2plab.p2p.memory import RAM_BASE, BufferObject, DeviceMemory, MainMemory
 from p2plab.p2p.placing import Placing
+from p2plab.p2p.today_events import PageMoved
 from p2plab.pci import MapType, reach_today
 
 PAGES, SLOTS, AT = 2, 5, 2

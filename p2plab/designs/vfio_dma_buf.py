@@ -16,11 +16,11 @@ from p2plab.core.world import World
 from p2plab.designs.design import Cast
 from p2plab.designs.dma_buf import Attachment, DmaBuf
 from p2plab.designs.dma_buf_dynamic import DmaBufPlay
-from p2plab.designs.events import Pinned, Restored, RevokedNow, TopologyChecked
 from p2plab.designs.importers import DmaBufImporter, Keeps, NoPeer, NoZap, Pinning, Revocable
 from p2plab.designs.stage import Holder, Stage
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.exporter_events import DeviceGone, Disaster
+from p2plab.p2p.today_events import Pinned, Restored, RevokedNow, TopologyChecked
 from p2plab.pci import MapType
 
 

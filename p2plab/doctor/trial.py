@@ -15,10 +15,10 @@ def trial(scene: str = SCENE) -> Check:
     """Run, replay, compare the logs."""
     began = time.perf_counter()
     try:
-        from p2plab.catalog import find
         from p2plab.core.run import Run
         from p2plab.core.schedule import by_text
         from p2plab.core.token import open_token, token_of
+        from p2plab.everything import find
 
         run = Run(find(scene)).driven(by_text(find(scene).story))
         again = open_token(token_of(run), find)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from p2plab.catalog import find
 from p2plab.core.errors import NotEnabled
 from p2plab.core.run import Run
 from p2plab.core.schedule import Schedule, by_text, straight
 from p2plab.core.token import open_token, token_of
 from p2plab.core.world import World
+from p2plab.everything import find
 from p2plab.rules import Board
 from p2plab.views.follow import follow_page
 from p2plab.views.text import board_of

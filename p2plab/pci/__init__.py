@@ -3,100 +3,40 @@
 >>> from p2plab.pci import Resource
 >>> str(Resource(14, 0xFE000000, 0xFE7FFFFF, 0x200))
 '[mem 0xfe000000-0xfe7fffff]'
-
-What is exported is imported when it is first asked for: a scene needs a machine, and no reader of ``lspci``.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from p2plab.pci.acs import Acs
-    from p2plab.pci.acs_boot import with_boot_options
-    from p2plab.pci.addressmap import Span, address_map
-    from p2plab.pci.allocate import Allocation, Refusal, assign_resources, without_addresses
-    from p2plab.pci.bars import ConfigSpace, probe_bars
-    from p2plab.pci.device import Device, Kind
-    from p2plab.pci.dma import DmaAddress, dma_map, pci_p2pdma_add_resource
-    from p2plab.pci.invariants import broken
-    from p2plab.pci.lspci import read_lspci
-    from p2plab.pci.machine import Decode, HostBridge, Machine
-    from p2plab.pci.matrix import Cell, Matrix, reach_matrix
-    from p2plab.pci.reach import (
-        MapType,
-        Verdict,
-        distance_many,
-        nearest,
-        pci_test_p2p,
-        reach_2019,
-        reach_today,
-        with_acs,
-        with_cpu,
-        with_ids,
-    )
-    from p2plab.pci.rebar import ResizableBar
-    from p2plab.pci.recording import read_recording
-    from p2plab.pci.resize import resize_bar, with_decode
-    from p2plab.pci.resource import Resource
-    from p2plab.pci.resource import Resource as Bar
-    from p2plab.pci.source import read_machine
-    from p2plab.pci.sysfs import read_sysfs
-
-#: Where each exported name is. A BAR is a resource with an index from 0 to 5.
-_WHERE = {
-    "Acs": "acs",
-    "Allocation": "allocate",
-    "Cell": "matrix",
-    "ConfigSpace": "bars",
-    "Decode": "machine",
-    "Device": "device",
-    "DmaAddress": "dma",
-    "HostBridge": "machine",
-    "Kind": "device",
-    "Machine": "machine",
-    "MapType": "reach",
-    "Matrix": "matrix",
-    "Refusal": "allocate",
-    "ResizableBar": "rebar",
-    "Resource": "resource",
-    "Span": "addressmap",
-    "Verdict": "reach",
-    "address_map": "addressmap",
-    "assign_resources": "allocate",
-    "broken": "invariants",
-    "distance_many": "reach",
-    "dma_map": "dma",
-    "nearest": "reach",
-    "pci_p2pdma_add_resource": "dma",
-    "pci_test_p2p": "reach",
-    "probe_bars": "bars",
-    "reach_2019": "reach",
-    "reach_matrix": "matrix",
-    "reach_today": "reach",
-    "read_lspci": "lspci",
-    "read_machine": "source",
-    "read_recording": "recording",
-    "read_sysfs": "sysfs",
-    "resize_bar": "resize",
-    "with_acs": "reach",
-    "with_boot_options": "acs_boot",
-    "with_cpu": "reach",
-    "with_decode": "resize",
-    "with_ids": "reach",
-    "without_addresses": "allocate",
-    "Bar": "resource",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_WHERE[name]}")
-    value = globals()[name] = getattr(module, "Resource" if name == "Bar" else name)
-    return value
-
+from p2plab.pci.acs import Acs
+from p2plab.pci.acs_boot import with_boot_options
+from p2plab.pci.addressmap import Span, address_map
+from p2plab.pci.allocate import Allocation, Refusal, assign_resources, without_addresses
+from p2plab.pci.bars import ConfigSpace, probe_bars
+from p2plab.pci.device import Device, Kind
+from p2plab.pci.dma import DmaAddress, dma_map, pci_p2pdma_add_resource
+from p2plab.pci.invariants import broken
+from p2plab.pci.lspci import read_lspci
+from p2plab.pci.machine import Decode, HostBridge, Machine
+from p2plab.pci.matrix import Cell, Matrix, reach_matrix
+from p2plab.pci.reach import (
+    MapType,
+    Verdict,
+    distance_many,
+    nearest,
+    pci_test_p2p,
+    reach_2019,
+    reach_today,
+    with_acs,
+    with_cpu,
+    with_ids,
+)
+from p2plab.pci.rebar import ResizableBar
+from p2plab.pci.recording import read_recording
+from p2plab.pci.resize import resize_bar, with_decode
+from p2plab.pci.resource import Resource
+from p2plab.pci.resource import Resource as Bar
+from p2plab.pci.source import read_machine
+from p2plab.pci.sysfs import read_sysfs
 
 __all__ = [
     "Acs",

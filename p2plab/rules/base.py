@@ -25,7 +25,8 @@ class Rule:
 
     ``source`` is a Message-ID of linux-mm or a kernel file; ``stated`` says whether it is written there (True) or
     inferred from it. ``years``: ``2019``, ``now`` or both. ``number`` is the promise's number in the documentation.
-    ``kind``: a ``promise`` must never be broken; a ``price`` is paid by a driver that may well be right.
+    ``kind``: a ``promise`` must never be broken, nor may one of a ``design`` of today under that design; a ``price`` is
+    paid by a driver that may well be right.
     """
 
     name: ClassVar[str]

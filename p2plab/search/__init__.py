@@ -1,6 +1,6 @@
 """Every order of events: the search over schedules, shrinking, and the answer as a value.
 
->>> from p2plab.catalog import find
+>>> from p2plab.everything import find
 >>> from p2plab.search import check
 >>> check(find("defrag-obedient")).complete
 True

@@ -44,6 +44,7 @@ def headline(answer: Verdict) -> str:
     if isinstance(answer, Incomplete):
         tried = "" if answer.switches is None else f"; all orders with up to {answer.switches} switches hold"
         return f"{answer.scene}: NOT DECIDED, {answer.why}{tried} ({what})"
+    assert isinstance(answer, Pass)
     if not answer.complete:
         return f"{answer.scene} holds in every order with at most {answer.bound} switches; others not tried ({what})"
     orders = f": {_count(answer.orders, 'order', 'orders')}" if answer.orders is not None else ""
@@ -135,7 +136,7 @@ def pytest_of(answer: Violation) -> str:
     """A test to paste: it fails as long as the same order of events breaks the same promise."""
     run, rule = answer.run, answer.rule
     name = f"test_{rule}_in_{run.scenario.name}".replace("-", "_")
-    imports = ["from p2plab.catalog import find", "from p2plab.search import breaks"]
+    imports = ["from p2plab import find", "from p2plab.search import breaks"]
     roles = ""
     for role, given in run.scenario.cast.items():
         imports.append(f"from {given.__module__} import {given.__name__}")
@@ -177,6 +178,7 @@ def as_json(answer: Verdict) -> dict[str, Any]:
         return common | more | {"not_tested": list(answer.not_tested)}
     if isinstance(answer, Incomplete):
         return common | {"why": answer.why, "switches_tried": answer.switches}
+    assert isinstance(answer, Violation)
     run = answer.run
     return common | {
         "rule": answer.rule,

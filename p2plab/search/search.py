@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from p2plab.core.errors import BadInput, P2PError
-from p2plab.core.events import Event
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import straight
-from p2plab.rules import RULES
+from p2plab.everything import EVENTS, RULES
 from p2plab.rules.health import NoDeadlock
 from p2plab.search.audit import audit, named
 from p2plab.search.confirm import confirm
@@ -248,7 +247,7 @@ class Search:
             if name not in RULES:
                 raise BadInput(f"there is no rule {name[:40]!r}; there are {', '.join(RULES)}")
         for kind in self.must_reach:
-            if kind not in Event.kinds:
+            if kind not in EVENTS:
                 raise BadInput(f"there is no kind of event {kind[:40]!r} that could be reached")
         if self.bound is not None and not 0 <= self.bound <= 1_000_000:
             raise BadInput(f"bound={str(self.bound)[:20]} is not possible; allowed: 0 to 1000000 switches")

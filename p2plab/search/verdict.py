@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 
 from p2plab.core.run import Run
 from p2plab.core.scenario import Value
+from p2plab.core.token import token_of
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,42 @@ class Orbits:
     compared: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True)
-class Pass:
+class Verdict:
+    """The answer of a search: a :class:`Pass`, a :class:`Violation` or an :class:`Incomplete`. Its repr is the report.
+
+    ``run`` is the counterexample, or None; ``token`` is that run as one line of text, where a token can carry it.
+    """
+
+    scene: str
+    effort: Effort
+
+    def __repr__(self) -> str:
+        from p2plab.search.report import text
+
+        return text(self).rstrip()
+
+    def _repr_html_(self) -> str:
+        return f'<pre style="line-height: 1.2">{escape(repr(self))}</pre>'
+
+    @property
+    def token(self) -> str | None:
+        """The counterexample as one line of text; None without one, and where it needs a class of your own."""
+        run: Run | None = getattr(self, "run", None)
+        return None if run is None or run.scenario.cast else token_of(run)
+
+    @property
+    def table(self) -> tuple[tuple[str, str], ...]:
+        """A row a scene: its name, and ``HOLDS``, ``BREAKS rule`` or ``NOT DECIDED``."""
+        return ((self.scene, self.word),)
+
+    @property
+    def word(self) -> str:
+        """``HOLDS``, ``BREAKS rule`` or ``NOT DECIDED``."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, repr=False)
+class Pass(Verdict):
     """No order breaks a promise: of all orders if ``complete``, else of those with at most ``bound`` switches.
 
     ``orders`` is how many orders there are (None: not counted, or endless because of loops). ``orbits`` says that, and
@@ -48,6 +84,12 @@ class Pass:
     not_tested: tuple[str, ...]
     effort: Effort = field(compare=False)
     orbits: Orbits | None = None
+    run: None = field(default=None, init=False, compare=False)
+
+    @property
+    def word(self) -> str:
+        """``HOLDS``, or up to how many switches."""
+        return "HOLDS" if self.complete else f"holds up to {self.bound} switches"
 
 
 @dataclass(frozen=True)
@@ -64,8 +106,8 @@ class Shrunk:
     finished: bool
 
 
-@dataclass(frozen=True)
-class Violation:
+@dataclass(frozen=True, repr=False)
+class Violation(Verdict):
     """A promise breaks in ``run``, which was executed again from its start before it is shown.
 
     It has the fewest switches possible and, of those, the fewest steps. ``then`` names the actor whose next step, after
@@ -85,22 +127,30 @@ class Violation:
     also: Violation | None = field(default=None, compare=False)
 
     @property
+    def word(self) -> str:
+        """``BREAKS`` and the rule."""
+        return f"BREAKS {self.rule}"
+
+    @property
     def steps(self) -> int:
         """How many steps the story has."""
         return len(self.run) + bool(self.then)
 
 
-@dataclass(frozen=True)
-class Incomplete:
+@dataclass(frozen=True, repr=False)
+class Incomplete(Verdict):
     """Nothing broke as far as the search came: ``why`` it ended, and up to how many switches all orders were tried."""
 
     scene: str
     why: str
     switches: int | None
     effort: Effort = field(compare=False)
+    run: None = field(default=None, init=False, compare=False)
 
-
-Verdict = Pass | Violation | Incomplete
+    @property
+    def word(self) -> str:
+        """``NOT DECIDED``."""
+        return "NOT DECIDED"
 
 
 def switches_of(schedule: tuple[str, ...]) -> int:

@@ -33,7 +33,7 @@ def as_test(run: Run) -> str:
     said = _sentence(broken, run.scenario.title)
     return f'''"""{said}"""
 
-from p2plab.catalog import find
+from p2plab.everything import find
 from p2plab.core.token import open_token
 from p2plab.rules.damage import damage
 from p2plab.views.text import board_of

@@ -27,7 +27,7 @@ def board_of(run: Run, step: int | None = None) -> Board:
 
 def story(run: Run) -> str:
     """The whole report: what runs, the columns, the verdict with rule, step, bytes and source, and the token."""
-    return "\n".join([*_heading(run), "", *columns(run), "", *verdict(run), "", *_token(run)]) + "\n"
+    return "\n".join([*heading(run), "", *columns(run), "", *verdict(run), "", *_token(run)]) + "\n"
 
 
 def columns(run: Run) -> Iterator[str]:
@@ -77,7 +77,8 @@ def verdict(run: Run) -> Iterator[str]:
             yield from _wrap(str(hit), "  ")
 
 
-def _heading(run: Run) -> Iterator[str]:
+def heading(run: Run) -> Iterator[str]:
+    """The scene with its version and title, and the knobs."""
     knobs = ", ".join(f"{name}={value}" for name, value in run.settings.items())
     yield from _wrap(f"{run.scenario.name} (version {run.scenario.version}): {run.scenario.title}")
     if knobs:

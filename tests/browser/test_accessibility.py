@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.core.token import token_of

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.core.actors import step as one_step
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_seed, by_text

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.cli import main
 from p2plab.core.errors import BadInput
 from p2plab.core.logfile import load

@@ -82,9 +82,9 @@ def test_a_token_of_another_version_prints_what_still_matches(capsys, monkeypatc
     """Exit 2, a sentence, and as much of the run as can still be replayed."""
     import dataclasses
 
-    from p2plab.catalog import SCENES, find
     from p2plab.core.run import Run
     from p2plab.core.schedule import by_text
+    from p2plab.everything import SCENES, find
 
     scene = find("defrag-ignorant")
     older = dataclasses.replace(scene, version=scene.version + 7)

@@ -9,11 +9,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
 
-from p2plab.catalog import SCENES, find
 from p2plab.core.logfile import dump
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.core.token import token_of
+from p2plab.everything import SCENES, find
 
 #: Pieces that a careless reader would trip over.
 PIECES = (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.core.errors import BadInput
 from p2plab.core.logfile import load
 from p2plab.core.token import open_token

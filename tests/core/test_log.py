@@ -13,6 +13,7 @@ from p2plab.core.events import Addr, Entry, Event, from_json, to_json
 from p2plab.core.logfile import dump, load
 from p2plab.core.run import Run
 from p2plab.core.schedule import straight
+from p2plab.everything import EVENTS, by_name
 from tests.core.test_runs import SCENE
 
 
@@ -47,7 +48,7 @@ def test_an_entry_survives_json_exactly(event):
     """Also addresses that a double could not hold: they travel as hex text."""
     entry = Entry(7, 3, 11, "gpu", event)
     line = json.loads(json.dumps(to_json(entry)))
-    assert from_json(7, line) == entry
+    assert from_json(7, line, {"EverythingHappened": EverythingHappened}) == entry
     assert line["where"] == hex(event.where)
 
 
@@ -96,14 +97,16 @@ def test_a_bad_log_file_names_the_line(lines, sentence):
 
 def test_two_events_cannot_share_a_name():
     """The kind in a file must mean one thing."""
-    with pytest.raises(TypeError, match="two kinds of event are called Stepped"):
 
-        class Stepped(Event):
-            pass
+    class Stepped(Event):
+        pass
+
+    with pytest.raises(TypeError, match="two kinds of event are called Stepped"):
+        by_name([*EVENTS.values(), Stepped])
 
 
 def test_an_entry_of_no_pages_can_be_said():
     """A log from a file may say what no run of ours does."""
     line = {"step": 1, "time": 0, "actor": "nic", "kind": "P2PMapped", "importer": "nic", "exporter": "gpu"}
     line |= {"start": "0x0", "end": "0x0", "write": True, "addresses": [], "frames": [], "mm": ""}
-    assert str(from_json(0, line).event) == "nic has nothing"
+    assert str(from_json(0, line, EVENTS).event) == "nic has nothing"

@@ -10,7 +10,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from p2plab.catalog import CASES, find
+from p2plab import find
+from p2plab.catalog import CASES
 from p2plab.catalog.verdict import board, story_run
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_seed, by_text

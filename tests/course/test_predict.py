@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.core.errors import BadInput
 from p2plab.core.token import open_token
 from p2plab.course.predict import question, seed_sheet

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.cli import main
 from p2plab.core.token import open_token
 from p2plab.designs import DESIGNS

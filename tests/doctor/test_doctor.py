@@ -318,7 +318,7 @@ def test_a_scene_that_does_not_run(monkeypatch):
 
 
 def _other():
-    from p2plab.catalog import find
+    from p2plab import find
     from p2plab.core.run import Run
 
     return Run(find("defrag-obedient"))

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text

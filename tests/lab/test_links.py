@@ -7,8 +7,8 @@ import subprocess
 import sys
 from urllib.parse import quote
 
-from p2plab.catalog import SCENES, find
 from p2plab.core.token import _check, token_of
+from p2plab.everything import SCENES, find
 from p2plab.lab.session import Session
 
 #: Modules with names that a link might try, in the folder of the notebook, where Python would find them first.

@@ -95,7 +95,7 @@ class Nobody(importlib.abc.MetaPathFinder):
 if sys.argv[1:]:
     sys.path.insert(0, sys.argv[1])
     sys.meta_path.insert(0, Nobody())
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.mm.ask import ask

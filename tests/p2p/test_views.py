@@ -2,7 +2,8 @@
 
 import pytest
 
-from p2plab.catalog import CASES, find
+from p2plab import find
+from p2plab.catalog import CASES
 from p2plab.catalog.verdict import story_run
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text

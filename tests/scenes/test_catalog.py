@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from p2plab.catalog import CASES, SCENES, find
+from p2plab.catalog import CASES
 from p2plab.catalog.case import GOOD, Case
 from p2plab.catalog.defrag import BASE
 from p2plab.catalog.verdict import Verdict, board, seed_run, story_run, verdict
@@ -13,6 +13,7 @@ from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.core.token import open_token, token_of
+from p2plab.everything import SCENES, find
 from p2plab.pci import reach_2019, reach_today
 from p2plab.rules import PRICES, RULES
 from p2plab.rules.damage import damage

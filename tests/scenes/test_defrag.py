@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2plab.catalog import defrag, find
+from p2plab import find
+from p2plab.catalog import defrag
 from p2plab.core.errors import BadInput, KernelError
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from p2plab.catalog import CASES, find
+from p2plab import find
+from p2plab.catalog import CASES
 from p2plab.catalog.case import Case
 from p2plab.search import Pass, Violation, check
 

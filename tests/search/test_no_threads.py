@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.drivers.nic import ObedientNic
 from p2plab.search import Pass, Violation, check
 from p2plab.search.watchdog import StepTooLong, Watchdog

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.core.errors import BadInput
 from p2plab.search import Incomplete, Pass, Violation, check, wide
 from p2plab.search.checking import Checking

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.core.actors import step
 from p2plab.search import Pass, Search, Violation, check
 from p2plab.search import search as search_module
@@ -133,7 +133,7 @@ def test_a_small_search_does_without_numpy():
     """It is imported only once a search grows; also in a browser, where there is none, a search goes on."""
     code = (
         "import sys\n"
-        "from p2plab.catalog import find\n"
+        "from p2plab import find\n"
         "from p2plab.search import check\n"
         "check(find('defrag-ignorant'))\n"
         "sys.exit('numpy' in sys.modules)\n"

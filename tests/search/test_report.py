@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.handshake import IGNORES, NoStale, build
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.cli import main
 from p2plab.core.actors import step
 from p2plab.core.run import Run
@@ -205,7 +205,7 @@ def handshake(**knobs) -> Scenario:
 
 def test_fewer_importers_maps_and_moves_are_left(monkeypatch):
     """All that the story does not need goes, each reduction searched again; the report says from what."""
-    monkeypatch.setitem(RULES.more, "no-stale", NoStale)
+    monkeypatch.setitem(RULES, "no-stale", NoStale)
     scene = handshake(importers=3, maps=2, moves=3)
     whole = check(scene, shrink=False, budget=60)
     small = check(scene, budget=60)
@@ -219,7 +219,7 @@ def test_fewer_importers_maps_and_moves_are_left(monkeypatch):
 
 def test_a_scene_that_breaks_only_when_it_is_large_is_left_large(monkeypatch):
     """What is needed stays: with fewer moves the promise holds."""
-    monkeypatch.setitem(RULES.more, "no-stale", NoStale)
+    monkeypatch.setitem(RULES, "no-stale", NoStale)
 
     def made(world, given):
         build(given["importers"], 1, given["moves"], IGNORES if given["moves"] > 1 else "right")(world)
@@ -231,7 +231,7 @@ def test_a_scene_that_breaks_only_when_it_is_large_is_left_large(monkeypatch):
 
 def test_a_smaller_scene_that_breaks_another_promise_is_not_taken(monkeypatch):
     """However short that story is."""
-    monkeypatch.setitem(RULES.more, "no-stale", NoStale)
+    monkeypatch.setitem(RULES, "no-stale", NoStale)
 
     def made(world, given):
         if given["moves"] > 1:

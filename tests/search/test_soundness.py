@@ -2,7 +2,7 @@
 
 import pytest
 
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.core.actors import step
 from p2plab.core.tracked import Footprint
 from p2plab.core.world import World

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from p2plab.catalog import SCENES
 from p2plab.core.actors import step, wait_event
 from p2plab.core.locks import Mutex
 from p2plab.core.scenario import Scenario
 from p2plab.core.tracked import Tracked
+from p2plab.everything import SCENES
 from p2plab.rules import RULES as ALL_RULES
 from p2plab.search import Pass, Search, Violation, check, symmetric
 from p2plab.search import search as search_module

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.core.actors import idle, step, wait_event
 from p2plab.core.calls import called
 from p2plab.core.errors import BadInput

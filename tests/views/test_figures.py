@@ -6,9 +6,9 @@ import pytest
 from bokeh.core.enums import HatchPattern
 from bokeh.models import GlyphRenderer, GroupFilter
 
-from p2plab.catalog import SCENES, find
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
+from p2plab.everything import SCENES, find
 from p2plab.lab import Lab, MachineLab, MemoryLab
 from p2plab.views import figures
 from p2plab.views.barmap import bar_map

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from p2plab.catalog import find
+from p2plab import find
 from p2plab.core.actors import step
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run

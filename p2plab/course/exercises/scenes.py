@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from p2plab.catalog import find
 from p2plab.catalog.bench import Bench, Plan
 from p2plab.catalog.defrag import BASE
 from p2plab.core.actors import step
@@ -17,6 +16,7 @@ from p2plab.core.world import World
 from p2plab.drivers.disasters import go_away
 from p2plab.drivers.gpu import Gpu
 from p2plab.drivers.nic import ObedientNic
+from p2plab.everything import find
 from p2plab.mm import LINUX_6_12, unmap_mapping_range
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.memory import BufferObject

@@ -91,7 +91,7 @@ class Outcome:
 
     @staticmethod
     def _home() -> tuple[str, str]:
-        return "from p2plab.catalog import find\n", "from p2plab.course import find_scene as find\n"
+        return "from p2plab import find\n", "from p2plab.course import find_scene as find\n"
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 
 from p2plab.core.calls import Called, Returned
 from p2plab.core.events import Entry
-from p2plab.designs.events import TOLD, PageMoved, ReferencePut, ReferenceTaken
-from p2plab.designs.rules_dma_buf import FencesWaited, ResvHeld, SilentAfterRevoke
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import BeatLanded, P2PMapped, P2PUnmapped, TranslationSet
 from p2plab.p2p.exporter_events import DeviceGone, Lent, SlotFreed
 from p2plab.p2p.memory import RAM_BASE
+from p2plab.p2p.today_events import TOLD, PageMoved, ReferencePut, ReferenceTaken
 from p2plab.rules.base import Finding, Rule
 
 
@@ -20,6 +19,7 @@ class ToldFirst(Rule):
     """Per importer: the pages it has, the addresses of them, and whether it was told since it got them."""
 
     name = "told-first"
+    kind = "design"
     promise = "memory that somebody has mapped changes hands only after he was told, or has given it back"
     source = "include/linux/dma-buf.h (move_notify); include/linux/mmu_notifier.h"
     stated = True
@@ -80,6 +80,7 @@ class NothingSetBetween(Rule):
     """Per actor: the ranges that it announced; which importers' callbacks have returned since."""
 
     name = "nothing-set-between"
+    kind = "design"
     number = 22
     promise = "between the start of an invalidation and its end no translation is set up for its range"
     source = "include/linux/mmu_notifier.h; mm/mmu_notifier.c (mmu_interval_read_retry)"
@@ -112,6 +113,7 @@ class ReferencesHeld(Rule):
     """Per page: how many references each user holds; the transfers that run."""
 
     name = "references"
+    kind = "design"
     promise = "a page stays what it is while somebody holds a reference, and nobody uses it without one"
     source = "mm/gup.c (FOLL_PCI_P2PDMA); drivers/pci/p2pdma.c (removal waits for the pages)"
     stated = True
@@ -149,12 +151,3 @@ class ReferencesHeld(Rule):
         if holders:
             what = f"{exporter} takes {frame} away while {', '.join(holders)} holds a reference on its page"
             yield self.broken(entry, exporter, what)
-
-
-#: The rules of this room by name; :data:`p2plab.rules.RULES` gets to know them when it is asked for one.
-DESIGN_RULES: dict[str, type[Rule]] = {
-    rule.name: rule
-    for rule in (ToldFirst, NothingSetBetween, ReferencesHeld, FencesWaited, ResvHeld, SilentAfterRevoke)
-}
-#: What is watched under every design.
-COMMON = ("no-stale-dma", "told-first", "no-overlap", "no-deadlock", "lock-order", "no-crash")

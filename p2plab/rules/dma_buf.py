@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from p2plab.core.calls import Called
 from p2plab.core.events import Entry
 from p2plab.core.locks import LockAcquired, LockReleased
-from p2plab.designs.events import TOLD, FenceAdded, PageMoved, Restored, RevokedNow
 from p2plab.p2p.events import BeatIssued, BeatLanded, P2PMapped, TransferEnded
 from p2plab.p2p.exporter_events import DeviceGone, SlotFreed
 from p2plab.p2p.memory import RAM_BASE
+from p2plab.p2p.today_events import TOLD, FenceAdded, PageMoved, Restored, RevokedNow
 from p2plab.rules.base import Finding, Rule
 
 #: The calls that are made with the buffer's reservation lock held.
@@ -21,6 +21,7 @@ class FencesWaited(Rule):
     """Who has fences in the buffer's reservation object that have not signalled, and from where its addresses begin."""
 
     name = "fences-waited"
+    kind = "design"
     promise = "a buffer's memory is used for something else only after all fences of its importers have signalled"
     source = "include/linux/dma-buf.h (move_notify: mappings stay valid until the importer's fences)"
     stated = True
@@ -55,6 +56,7 @@ class ResvHeld(Rule):
     """Per actor: the reservation locks that it holds."""
 
     name = "resv-held"
+    kind = "design"
     promise = "map, unmap, pin and the move callback are called with the buffer's dma_resv held"
     source = "drivers/dma-buf/dma-buf.c (dma_resv_assert_held)"
     stated = True
@@ -81,6 +83,7 @@ class SilentAfterRevoke(Rule):
     """The stretch of BAR that is revoked; who was told of it."""
 
     name = "silent-after-revoke"
+    kind = "design"
     promise = "from the return of a revoke until the buffer is restored, no device reaches what was revoked"
     source = "20260131-dmabuf-revoke-v7; 6ffe939bf94f (VFIO waits)"
     stated = True
