@@ -16,6 +16,8 @@ from p2plab.core.scenario import Scenario
 from p2plab.core.world import World
 from p2plab.lab.pane import BokehPane
 from p2plab.p2p.aperture import PAGE_SIZE
+from p2plab.p2p.things import Things
+from p2plab.pci import Machine
 from p2plab.views import figures
 from p2plab.views.picture import GREY, OBJECTS, PALE, Picture, Table
 from p2plab.views.timeline import EDGED
@@ -123,7 +125,8 @@ def _stand_in(blocks: int) -> Any:
 
     aperture = _Aperture(blocks)
     world = Run(Scenario("large", "large", build)).world
-    things = {"exporters": [SimpleNamespace(aperture=aperture)]}
+    exporter: Any = SimpleNamespace(aperture=aperture)
+    things = Things((), (exporter,), (), 0, 0, Machine("none", ()))
     return SimpleNamespace(world=SimpleNamespace(actors=world.actors, things=things))
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from p2plab.catalog.defrag import BAR, BASE, GPU, NICS, recorded_machine
 from p2plab.core.actors import JobFunction
 from p2plab.core.errors import KernelError
+from p2plab.core.scenario import Role
 from p2plab.core.tracked import Tracked
 from p2plab.core.worker import Worker
 from p2plab.core.world import World
@@ -23,10 +24,13 @@ from p2plab.mm import MAP_SHARED, PROT_READ, PROT_WRITE, RFC2019, AddressSpace, 
 from p2plab.p2p.aperture import PAGE_SIZE, Aperture
 from p2plab.p2p.contract import device_parts
 from p2plab.p2p.engine import Transfer
+from p2plab.p2p.exporter import EXPORTERS
 from p2plab.p2p.fabric import Fabric
+from p2plab.p2p.importer import IMPORTERS, Importer, kernel_for
 from p2plab.p2p.iommu import Iommu
 from p2plab.p2p.mapper import Mapper
 from p2plab.p2p.memory import DeviceMemory, MainMemory
+from p2plab.p2p.things import Things
 from p2plab.pci import Machine
 
 #: Where a second process maps: elsewhere, so that pictures with both can be read.
@@ -73,6 +77,22 @@ class Plan:
     then: tuple[str, ...] = ("dma",)  #: what the NIC's user does after the first map
     prot: int = PROT_READ | PROT_WRITE
 
+    def played_by(self, cast: Mapping[str, type]) -> Plan:
+        """The plan with classes in its roles. An interval notifier brings the kernel that has it."""
+        nic = cast.get("importer")
+        plan = self if nic is None else replace(self, nic=nic, nic2=nic if self.nic2 is not None else None)
+        plan = replace(plan, kernel=kernel_for(plan.kernel, plan.nic))
+        return replace(plan, gpu=cast["exporter"]) if "exporter" in cast else plan
+
+
+def roles_of(bench: type[Bench], *plans: Plan, importer: str = "", exporter: str = "") -> dict[str, Role]:
+    """The parts of a scene on a bench; ``importer`` and ``exporter`` are the knobs that choose who plays them otherwise."""
+    needs = [need for plan in plans for job in plan.gpu_does for need in bench.needs.get(job, ())]
+    return {
+        "importer": Role(IMPORTERS, knob=importer),
+        "exporter": Role(EXPORTERS, tuple(dict.fromkeys(needs)), exporter),
+    }
+
 
 class Station(Tracked):
     """One importer with the worker that does its user's jobs, and the range of a process that it mirrors."""
@@ -88,7 +108,7 @@ class Station(Tracked):
         if name == "nic":
             jobs |= bench.jobs("nic_")
         self.worker = Worker(world, name, jobs)
-        timed = {"timed": True} if plan.timed else {}
+        timed = {"timed": True} if plan.timed and issubclass(kind, Importer) else {}
         self.importer: Mapper = kind(world, name, bdf, mm, bench.fabric, **timed)
         self.importer.map_again = self.map_again
 
@@ -119,7 +139,11 @@ class Station(Tracked):
 class Bench(Tracked):
     """Everything of a scene, and what its actors can do."""
 
+    #: Job -> the methods that it calls on the exporter and that not every exporter has.
+    needs: ClassVar[Mapping[str, tuple[str, ...]]] = {"defrag": ("defrag", "place")}
+
     def __init__(self, world: World, plan: Plan, settings: Mapping[str, Any]) -> None:
+        plan = plan.played_by(world.cast)
         self.plan = plan
         self.machine = self.make_machine()
         self.mm = AddressSpace("app", plan.kernel)
@@ -190,14 +214,18 @@ class Bench(Tracked):
 
     # -- what the views look for ------------------------------------------------------------------------------------
 
+    def shown(self) -> int:
+        """How many pages the views show."""
+        return self.plan.pages
+
     def show(self, world: World) -> None:
         """The things and the buttons."""
-        world.things.update(
+        world.things = Things(
             spaces=tuple(dict.fromkeys(station.mm for station in self.stations)),
             exporters=(self.gpu,),
             importers=tuple(station.importer for station in self.stations),
             base=BASE,
-            width=self.plan.pages,
+            width=self.shown(),
             machine=self.machine,
         )
         nic = self.stations[0]
@@ -216,6 +244,9 @@ class Bench(Tracked):
         def mapped() -> str:
             return "" if self.mm.vmas else "the process has not mapped A"
 
+        lacks = [name for name in self.needs.get(name, ()) if not hasattr(self.gpu, name)]
+        if worker is self.driver and lacks:
+            return
         why_not: dict[str, Callable[[], str]] = {
             "mmap": lambda: "A is mapped already" if self.mm.vmas else "",
             "defrag": lambda: "",

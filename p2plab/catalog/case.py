@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from p2plab.catalog.bench import Bench, Plan
-from p2plab.core.scenario import Knob, Scenario
+from p2plab.catalog.bench import Bench, Plan, roles_of
+from p2plab.core.scenario import Knob, Role, Scenario
 from p2plab.core.world import World
+from p2plab.drivers.gpu import Gpu
+from p2plab.drivers.nic import ObedientNic
 from p2plab.rules import PROMISES
 
 BROKEN, GOOD = "broken", "good"
@@ -57,10 +59,11 @@ def case(
     good_bench: type[Bench] | None = None,
     knobs: tuple[Knob, ...] = USUAL,
     goals: tuple[str, ...] = ("maps",),
+    takes_classes: bool = True,
     version: int = 1,
 ) -> Case:
     """A case: ``broken`` and ``good`` (the plain plan if None) stand on a ``bench`` (the good one
-    on ``good_bench`` if given); ``story`` shows the break."""
+    on ``good_bench`` if given); ``story`` shows the break. ``takes_classes``: whether drivers play a part in it at all."""
     plans = {BROKEN: (bench, broken), GOOD: (good_bench or bench, good or Plan())}
     watched = PROMISES if rule in PROMISES else (*PROMISES, rule)
     scenario = Scenario(
@@ -73,12 +76,24 @@ def case(
         rules=watched,
         breaks=rule,
         about=" ".join(about.split()),
+        roles=_roles(plans) if takes_classes else {},
+        when_cast={"driver": GOOD},
     )
     return Case(code, scenario, " ".join(sees.split()), goals)
 
 
+def _roles(plans: Mapping[str, tuple[type[Bench], Plan]]) -> dict[str, Role]:
+    """A role whose class is all that tells the two twins apart leaves the knob ``driver`` nothing to choose."""
+    (bench, broken), (twin, good) = plans[BROKEN], plans[GOOD]
+    knobs = {}
+    for role, stand_in in (("importer", ObedientNic), ("exporter", Gpu)):
+        same = bench is twin and broken.played_by({role: stand_in}) == good.played_by({role: stand_in})
+        knobs[role] = "driver" if same else ""
+    return roles_of(bench, broken, good, **knobs)
+
+
 def _build(plans: Mapping[str, tuple[type[Bench], Plan]], world: World, settings: Mapping[str, Any]) -> None:
-    bench, plan = plans[str(settings["driver"])]
+    bench, plan = plans[str(settings.get("driver", GOOD))]
     if "pages" in settings:
         more = int(settings["pages"]) - PAGES.default  # type: ignore[operator]
         plan = replace(plan, pages=plan.pages + more, slots=plan.slots + more)

@@ -13,7 +13,7 @@ from typing import Any
 from p2plab.catalog.ignorant import IgnorantNic
 from p2plab.core.errors import BadInput, KernelError
 from p2plab.core.places import recorded_machines
-from p2plab.core.scenario import Knob, Scenario
+from p2plab.core.scenario import Knob, Role, Scenario
 from p2plab.core.tracked import Tracked
 from p2plab.core.worker import Worker
 from p2plab.core.world import World
@@ -22,9 +22,12 @@ from p2plab.drivers.nic import ObedientNic
 from p2plab.mm import MAP_SHARED, AddressSpace
 from p2plab.p2p.aperture import PAGE_SIZE, Aperture
 from p2plab.p2p.engine import Transfer
+from p2plab.p2p.exporter import EXPORTERS
 from p2plab.p2p.fabric import Fabric
+from p2plab.p2p.importer import IMPORTERS as KINDS
 from p2plab.p2p.importer import Importer
 from p2plab.p2p.memory import DeviceMemory
+from p2plab.p2p.things import Things
 from p2plab.pci import Machine, read_recording
 
 MACHINE = "q35_switch2"
@@ -61,6 +64,7 @@ class Desk(Tracked):
         machine = recorded_machine()
         self.pages = int(settings["pages"])
         self.write = settings["dma"] == "write"
+        nic = world.role("importer", IMPORTERS[str(settings.get("importer", "obedient"))])
         self.mm = AddressSpace("app")
         memory = DeviceMemory(4 * self.pages + 8)
         bar = next(r for r in machine[GPU].bars if r.index == BAR)
@@ -73,8 +77,8 @@ class Desk(Tracked):
         self.later = memory.create("C", "app2", 3)
         aperture.place(self.first)
         aperture.place(self.ours, at=3)  # slots 1 and 2 are the hole that a defragmentation closes
-        nic = world.role("importer", IMPORTERS[str(settings["importer"])])
         self.end = BASE + self.pages * PAGE_SIZE
+        self.listening = False
         self.story = settings["play"] == "story"
         self.app = Worker(world, "app", {"mmap": self.mmap, "munmap": self.munmap}, ["mmap"])
         self.driver = Worker(
@@ -85,14 +89,16 @@ class Desk(Tracked):
             int(settings["defrag_at"]),
         )
         self.worker = Worker(world, "nic", {"map": self.map, "dma": self.dma, "unmap": self.unmap})
-        self.nic = nic(world, "nic", NICS[str(settings["nic"])], self.mm, fabric, int(settings["beat"]))
+        bdf = NICS[str(settings["nic"])]
+        self.nic = nic(world, "nic", bdf, self.mm, fabric, int(settings["beat"]))
         self.nic.map_again = self.map_again
 
     async def mmap(self) -> None:
         """The process maps the GPU's object A; the NIC's driver listens to its address space."""
         if self.mm.vmas:
             raise KernelError("EEXIST", "A is mapped already")
-        if self.nic not in self.mm.notifier_subscriptions.list:
+        if not self.listening:
+            self.listening = True
             await self.nic.listen(BASE, self.end)
         await self.mm.mmap(BASE, self.pages * PAGE_SIZE, flags=MAP_SHARED, file=self.gpu.open_file("A"))
         if self.story:
@@ -135,7 +141,7 @@ class Desk(Tracked):
 def build(world: World, settings: Mapping[str, Any]) -> None:
     """The desk, its buttons, and what the views look for."""
     desk = Desk(world, settings)
-    world.things.update(
+    world.things = Things(
         spaces=(desk.mm,),
         exporters=(desk.gpu,),
         importers=(desk.nic,),
@@ -172,6 +178,9 @@ _KNOBS = (
 )
 
 
+_ROLES = {"importer": Role(KINDS, knob="importer"), "exporter": Role(EXPORTERS, ("defrag", "place"))}
+
+
 def _importer(default: str) -> Knob:
     return Knob("importer", default, "the NIC's driver", choices=tuple(IMPORTERS))
 
@@ -189,6 +198,7 @@ SCENES = (
         story="app nic nic_dma*3 gpu nic_dma ...",
         version=2,
         rules=RULES,
+        roles=_ROLES,
         about="The NIC maps A and writes to it. In the middle the GPU moves A to close a hole. The NIC hears the "
         "notifier, stops, drains, gives A back; nothing of anybody else is touched.",
     ),
@@ -200,6 +210,7 @@ SCENES = (
         story="app nic nic_dma*3 gpu nic_dma ...",
         version=2,
         rules=RULES,
+        roles=_ROLES,
         breaks="obedience",
         about="The same, but the NIC does nothing when the notifier calls. It goes on writing to the old bus addresses, "
         "which now show an object of another process.",
@@ -212,6 +223,8 @@ SCENES = (
         story="...",
         version=2,
         rules=RULES,
+        roles=_ROLES,
+        when_cast={"play": "story"},  # nobody presses in a search
         about="The process has its memory mapped; map, start DMA, defrag and unmap are up to you.",
     ),
 )

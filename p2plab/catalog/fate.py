@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, roles_of
 from p2plab.catalog.exporters.e04_refuses_later import Oversubscribed
 from p2plab.core.scenario import Knob, Scenario
 from p2plab.core.worker import Worker
@@ -58,6 +58,7 @@ def _policies(plan: Plan, world: World, settings: Mapping[str, Any]) -> None:
     Oversubscribed(world, chosen, settings).show(world)
 
 
+_POLICIES = Plan(gpu_does=("render",), later=2, at=1, ram=True, nic2=ObedientNic)
 SCENES = (
     Scenario(
         "disasters",
@@ -66,13 +67,14 @@ SCENES = (
         knobs=(Knob("what", "unplug", "what befalls the GPU", choices=DISASTERS),),
         story="app nic nic_dma*3 fate ...",
         rules=PROMISES,
+        roles=roles_of(Fate, Plan()),
         about="The GPU's driver refuses new maps, takes everything back, waits until nothing is lent, and only then is the "
         "device gone or reset. What was mapped before may now be refused: the thread's list of what is really bad.",
     ),
     Scenario(
         "policies",
         "an aperture that is too small, under four policies",
-        functools.partial(_policies, Plan(gpu_does=("render",), later=2, at=1, ram=True, nic2=ObedientNic)),
+        functools.partial(_policies, _POLICIES),
         knobs=(
             Knob("policy", "reserve", "what the GPU does where there is no room", choices=tuple(POLICIES)),
             Knob("cap", 2, "slots that may be lent, under the policy `cap`", low=0, high=8),
@@ -80,6 +82,7 @@ SCENES = (
         ),
         story="app nic nic2 nic_dma*3 gpu nic nic2 ...",
         rules=(*PROMISES, *PRICES),
+        roles=roles_of(Oversubscribed, _POLICIES),
         about="Two importers map A, and the GPU needs the aperture for its own work. Whether A is evicted and refused, kept, "
         "or moved to main memory is the policy's choice; each pays in its own coin.",
     ),

@@ -8,7 +8,6 @@ from typing import Any
 from p2plab.catalog.bench import Bench
 from p2plab.catalog.defrag import BASE
 from p2plab.core.errors import KernelError
-from p2plab.core.world import World
 from p2plab.mm import MAP_SHARED
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.devmem import HmmDevmem
@@ -36,10 +35,9 @@ class Hmms(Bench):
         self.daddrs: list[int] = []
         self.range: HmmRange | None = None
 
-    def show(self, world: World) -> None:
+    def shown(self) -> int:
         """The views are as wide as the range."""
-        super().show(world)
-        world.things["width"] = len(self.word)
+        return len(self.word)
 
     async def app_lay_out(self) -> None:
         """The process maps ordinary memory and device memory side by side."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, roles_of
 from p2plab.core.scenario import Knob, Scenario
 from p2plab.core.world import World
 from p2plab.p2p.wiring import WIRINGS
@@ -33,6 +33,7 @@ SCENES = (
         knobs=_KNOBS,
         story="app nic nic_dma*3 gpu nic_dma ...",
         rules=PROMISES,
+        roles=roles_of(Bench, Plan()),
         about="The NIC maps, the GPU moves, the NIC maps again. The call graph of the run shows who set the two callbacks "
         "and who called them: in the series alone nobody sets them; as intended the exporter does, in its mmap, and "
         "only HMM calls; as the reviewer expected HMM sets and core VMA code calls.",

@@ -8,18 +8,30 @@ import textwrap
 
 from p2plab.catalog import CASES
 from p2plab.catalog.verdict import verdict
+from p2plab.core.errors import BadInput
 from p2plab.everything import SCENES
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     command = commands.add_parser("scenes", help="list the scenes, with what each of them shows")
+    command.add_argument(
+        "--takes",
+        metavar="ROLE",
+        help="only scenes that take a class of yours: importer, exporter, 'dma-buf importer', …",
+    )
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(handler=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Always exits 0."""
+    """Exits 0; 2 where no scene has the role that was asked for."""
+    scenes = list(SCENES.values())
+    if arguments.takes is not None:
+        known = {kind: None for scene in scenes for name, role in scene.roles.items() for kind in (name, *role.bases)}
+        if arguments.takes not in known:
+            raise BadInput(f"no scene takes {arguments.takes[:40]!r}; there are {', '.join(known)}")
+        scenes = [scene for scene in scenes if scene.takes(arguments.takes)]
     if arguments.json:
         rows = [
             {
@@ -40,17 +52,22 @@ def run(arguments: argparse.Namespace) -> int:
                     }
                     for k in scene.knobs
                 ],
+                "roles": {
+                    name: {"kinds": list(role.bases), "needs": list(role.needs)} for name, role in scene.roles.items()
+                },
             }
-            for scene in SCENES.values()
+            for scene in scenes
         ]
         print(json.dumps({"scenes": rows}, indent=1))
         return 0
-    for scene in SCENES.values():
+    for scene in scenes:
         print(f"{scene.name}: {scene.title} ({f'breaks {scene.breaks}' if scene.breaks else 'all rules hold'})")
         print(textwrap.fill(scene.about, 72, initial_indent="  ", subsequent_indent="  "))
         for k in scene.knobs:
             allowed = " | ".join(k.choices) or f"{k.low} to {k.high}"
             print(f"    {k.name}={k.default}  ({allowed}) {k.help}")
+        for name, role in scene.roles.items():
+            print(f"    --{name} FILE.py:CLASS  {role.kinds}")
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from p2plab.core.errors import BadInput
@@ -60,13 +60,42 @@ def _written(value: object) -> str:
 
 
 @dataclass(frozen=True)
+class Role:
+    """A part of a scene that a class of your own can play.
+
+    ``bases``: kind -> class; a class must derive from one of them. ``needs``: methods that the scene calls and that not
+    every class of the base has. ``knob``: the knob that says who plays the part when no class is given, or empty.
+    """
+
+    bases: Mapping[str, type]
+    needs: tuple[str, ...] = ()
+    knob: str = ""
+
+    @property
+    def kinds(self) -> str:
+        """``an importer or an interval importer``."""
+        return " or ".join(f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" for kind in self.bases)
+
+    def why_not(self, given: type) -> str:
+        """Why a class cannot play the part, as the end of a sentence; empty if it can."""
+        if not isinstance(given, type) or not issubclass(given, tuple(self.bases.values())):
+            bases = " or ".join(f"{base.__module__}.{base.__qualname__}" for base in self.bases.values())
+            return f"derive it from {bases}"
+        missing = [name for name in self.needs if not hasattr(given, name)]
+        if missing:
+            return f"the scene calls {', '.join(missing)} on it; write `async def {missing[0]}(self, …)`"
+        return ""
+
+
+@dataclass(frozen=True)
 class Scenario:
     """A machine, drivers, actors and the story they play.
 
     ``version`` goes up whenever a change of scene or model makes the same schedule mean something else. ``story`` is
     the schedule (in text form) that shows what the scene is about; ``rules`` are the names of the promises watched;
-    ``breaks`` is the one that the story must break, or empty. ``cast`` puts somebody's own class into a role
-    (``importer``, ``exporter``): see :meth:`~p2plab.core.world.World.role`.
+    ``breaks`` is the one that the story must break, or empty. ``roles`` are the parts that a class of your own can play
+    (``importer``, ``exporter``), and ``cast`` the classes that play them: see :meth:`with_cast`. ``when_cast``: knobs whose
+    default is another one then, so that nothing but your class is on trial.
     """
 
     name: str
@@ -78,13 +107,37 @@ class Scenario:
     rules: tuple[str, ...] = ()
     breaks: str = ""
     about: str = field(default="", compare=False)
+    roles: Mapping[str, Role] = field(default_factory=dict, compare=False)
+    when_cast: Mapping[str, Value] = field(default_factory=dict, compare=False)
     cast: Mapping[str, type] = field(default_factory=dict, compare=False)
+
+    def takes(self, kind: str) -> bool:
+        """Whether there is a role of that name, or one for that kind of class (``interval importer``)."""
+        return kind in self.roles or any(kind in role.bases for role in self.roles.values())
+
+    def with_cast(self, classes: Mapping[str, type]) -> Scenario:
+        """This scene with your classes in its roles. :exc:`BadInput` for a role that it lacks, or a class that does not fit."""
+        for name, given in classes.items():
+            called = given.__name__ if isinstance(given, type) else repr(given)[:40]
+            if name not in self.roles:
+                has = f"; it has {', '.join(self.roles)}" if self.roles else "; it takes no class of yours"
+                raise BadInput(f"{called} cannot be the {name} of {self.name}: there is no such role{has}")
+            if why_not := self.roles[name].why_not(given):
+                raise BadInput(f"{called} cannot be the {name} of {self.name}: {why_not}")
+        if not classes:
+            return self
+        taken = {self.roles[name].knob for name in classes}
+        knobs = (replace(k, default=self.when_cast.get(k.name, k.default)) for k in self.knobs if k.name not in taken)
+        return replace(self, knobs=tuple(knobs), cast={**self.cast, **classes})
 
     def settings(self, given: Mapping[str, object]) -> dict[str, Value]:
         """All knobs, with what was given; :exc:`BadInput` for an unknown knob or a value it does not take."""
         known = {knob.name: knob for knob in self.knobs}
         for name in given:
             if name not in known:
+                for role, played in self.cast.items():
+                    if self.roles[role].knob == name:
+                        raise BadInput(f"{self.name}: {name} chooses the {role}, and that is {played.__name__} already")
                 allowed = ", ".join(known) or "none"
                 raise BadInput(f"{self.name} has no knob {str(name)[:40]!r}; it has: {allowed}")
         return {name: knob.check(given[name]) if name in given else knob.default for name, knob in known.items()}

@@ -86,7 +86,7 @@ class World:
         self.log: list[Entry] = []
         self.actors: dict[str, Actor] = {}
         self.actions: dict[str, Action] = {}
-        self.things: dict[str, Any] = {}  #: what the build function wants others to find, by name
+        self.things: object = None  #: what the build function wants others to find; a room above knows its type
         self.objects: list[Tracked] = []
         self.footprint = Footprint()  #: of the last step
         self.lock_order = self.make_lock_order()

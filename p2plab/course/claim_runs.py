@@ -14,6 +14,7 @@ from p2plab.everything import find
 from p2plab.mm import NotifierStart
 from p2plab.mm.ask import ask
 from p2plab.p2p.events import HmmRangeMapped, HmmRangeUnmapped, P2PMapFailed, P2PMapped
+from p2plab.p2p.things import things_of
 from p2plab.pci import Machine, pci_test_p2p, reach_2019, reach_today, read_machine, with_cpu
 from p2plab.search import check
 from p2plab.search.report import headline
@@ -115,9 +116,8 @@ def zap_tells() -> str:
     """A move where the CPU never touched anything."""
     run = _told("defrag-obedient")
     told = [str(entry.event) for entry in run.log if isinstance(entry.event, NotifierStart)]
-    entries = sum(
-        run.world.things["spaces"][0].page_table.get(run.world.things["base"] + n * 4096) is not None for n in range(4)
-    )
+    things = things_of(run.world)
+    entries = sum(things.spaces[0].page_table.get(things.base + n * 4096) is not None for n in range(4))
     return "\n".join([f"CPU page-table entries of A: {entries}", *told])
 
 

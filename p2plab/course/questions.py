@@ -16,6 +16,7 @@ from p2plab.everything import find
 from p2plab.mm.ask import Answer, ask
 from p2plab.mm.ask_operations import OPERATIONS
 from p2plab.mm.ask_stage import KINDS as MEMORY
+from p2plab.p2p.things import things_of
 from p2plab.pci import reach_2019, reach_today, read_machine, with_cpu
 from p2plab.pci.whitelist import CPUS
 from p2plab.rules import RULES
@@ -36,7 +37,7 @@ def stale(chance: Chance, seed: int) -> Question:
         scene = find(chance.pick(SCENES if wanted else ("defrag-obedient", *SCENES)))
         run = Run(scene).driven(by_text("app nic", strict=False)).driven(by_seed(chance.below(10**6)), 200)
         step = len(run) - chance.below(len(run) // 2)
-        if any(_stale(way) for way in _ways(run, step)) == wanted and run.at(step).things["importers"][0].engine.table:
+        if any(_stale(way) for way in _ways(run, step)) == wanted and things_of(run.at(step)).importers[0].engine.table:
             break
     ways = _ways(run, step)
     right = frozenset(f"page {way.page}" for way in ways if _stale(way))
@@ -57,7 +58,7 @@ def _stale(way: Way) -> bool:
 
 
 def _ways(run: Run, step: int) -> list[Way]:
-    return [follow_page(run, step, page) for page in range(run.at(step).things["width"])]
+    return [follow_page(run, step, page) for page in range(things_of(run.at(step)).width)]
 
 
 def events(chance: Chance, seed: int) -> Question:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from p2plab.core.errors import KernelError
+from p2plab.core.scenario import Role
 from p2plab.core.tracked import Tracked
 from p2plab.core.world import World
+from p2plab.designs.stage import ALL
 from p2plab.mm import LINUX_6_12, Kernel
 
 #: What is watched under every design.
@@ -23,6 +26,7 @@ class Play(Tracked):
     kernel: ClassVar[Kernel] = LINUX_6_12
     importers: ClassVar[dict[str, Any]] = {}  #: the knob ``importer``: a class, or what the design makes of it
     exporters: ClassVar[dict[str, Any]] = {}
+    roles: ClassVar[Mapping[str, Role]] = {}  #: the parts that a class of your own can play
     importer: Any
     exporter: Any
 
@@ -39,7 +43,11 @@ class Play(Tracked):
 
     async def dma(self) -> None:
         """The device writes to all of the memory."""
-        await self.importer.dma()
+        await self.importer.dma(ALL)
+
+    async def submit(self) -> None:
+        """The user rings the doorbell, and does not wait."""
+        await self.importer.submit(ALL)
 
     async def take_back(self, first: int, last: int) -> None:
         """The exporter wants pages ``first`` to ``last`` of its memory back."""
@@ -60,10 +68,10 @@ class Play(Tracked):
 
 @dataclass(frozen=True)
 class Cast:
-    """Who plays: values of the knobs ``importer``, ``exporter`` and ``trouble``."""
+    """Who plays, and the value of the knob ``trouble``."""
 
-    importer: str
-    exporter: str
+    importer: type[Any]
+    exporter: type[Any]
     trouble: str
 
 

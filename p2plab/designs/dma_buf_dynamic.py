@@ -12,11 +12,12 @@ from typing import Any, ClassVar
 from p2plab.core.actors import step
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
+from p2plab.core.scenario import Role
 from p2plab.core.world import World
 from p2plab.designs.design import Cast, Play
 from p2plab.designs.dma_buf import Attachment, DmaBuf
 from p2plab.designs.importers import DmaBufImporter, Fencing, Keeps, NoFence, NoPeer, NoZap, Pinning
-from p2plab.designs.stage import PAGES, Holder, Stage
+from p2plab.designs.stage import END, PAGES, START, Holder, Stage
 from p2plab.p2p.exporter_events import DeviceGone, Disaster
 from p2plab.p2p.today_events import Pinned, TopologyChecked
 from p2plab.pci import MapType
@@ -100,18 +101,23 @@ class NoWait(DmaBufGpu):
     waits_for_fences = False
 
 
+DMA_BUF_ROLES = {
+    "importer": Role({"dma-buf importer": DmaBufImporter}, knob="importer"),
+    "exporter": Role({"dma-buf exporter": DmaBufGpu}, knob="exporter"),
+}
+
+
 class DmaBufPlay(Play):
     """The step list under dma-buf, whoever exports."""
 
     later = False
-    exporter: DmaBufGpu
     importer: DmaBufImporter
     buf: DmaBuf
 
     def __init__(self, world: World, stage: Stage, cast: Cast) -> None:
         self.mm = stage.mm
-        self.exporter = self.exporters[cast.exporter](stage)
-        self.importer = self.importers[cast.importer](world, stage, self.exporter)
+        self.exporter = cast.exporter(stage)
+        self.importer = cast.importer(world, stage, self.exporter)
         self.buf = DmaBuf(self.exporter)
         self.later = cast.trouble == "later"
         if cast.trouble == "no-room":
@@ -123,7 +129,7 @@ class DmaBufPlay(Play):
 
     async def map(self) -> None:
         """``dma_buf_map_attachment`` under the reservation lock."""
-        await self.importer.map(self.buf)
+        await self.importer.map(START, END)
 
     async def take_back(self, first: int, last: int) -> None:
         """A buffer moves as a whole, whatever part of it is wanted."""
@@ -131,7 +137,7 @@ class DmaBufPlay(Play):
 
     async def unmap(self) -> None:
         """``dma_buf_unmap_attachment``, ``dma_buf_detach``."""
-        await self.importer.unmap(self.buf)
+        await self.importer.unmap(START, END)
 
     async def unplug(self) -> None:
         """The exporter's device goes."""
@@ -139,12 +145,14 @@ class DmaBufPlay(Play):
 
     async def exit(self) -> None:
         """The importer's file is closed, which unmaps; then the address space goes, which no dma-buf hears of."""
-        await self.importer.unmap(self.buf)
+        await self.importer.unmap(START, END)
         await self.mm.exit()
 
 
 class DmaBufDynamic(DmaBufPlay):
     """The step list with importers that have ``move_notify``."""
+
+    roles = DMA_BUF_ROLES
 
     importers: ClassVar[dict[str, Any]] = {
         "good": DmaBufImporter,

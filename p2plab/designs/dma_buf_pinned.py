@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from p2plab.core.actors import step
 from p2plab.designs.dma_buf import DmaBuf
-from p2plab.designs.dma_buf_dynamic import DmaBufGpu, DmaBufPlay
+from p2plab.designs.dma_buf_dynamic import DMA_BUF_ROLES, DmaBufGpu, DmaBufPlay
 from p2plab.designs.importers import Pinning, StaysMapped
 
 
@@ -26,6 +26,8 @@ class MovesPinned(DmaBufGpu):
 
 class DmaBufPinned(DmaBufPlay):
     """The step list with a pinned buffer."""
+
+    roles = DMA_BUF_ROLES
 
     importers: ClassVar[dict[str, Any]] = {
         "good": Pinning,

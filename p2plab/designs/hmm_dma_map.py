@@ -7,12 +7,14 @@ no reference, so that nothing but the notifier holds a move back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from p2plab.core.actors import step, wait_event
 from p2plab.core.calls import called
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
+from p2plab.core.scenario import Role
 from p2plab.core.world import World
 from p2plab.designs.design import Cast
 from p2plab.designs.hmm_interval import HmmInterval, KeepsMirror, Mirror, NoRetry, NoZapMirror
@@ -37,15 +39,15 @@ class DmaMirror(Mirror):
             return self.addresses_of(first, last)
 
 
-class NoZapDmaMirror(NoZapMirror, DmaMirror):
+class NoZapDmaMirror(NoZapMirror, DmaMirror):  # type: ignore[misc]
     """Does not wait for the beat that is under way."""
 
 
-class NoRetryDmaMirror(NoRetry, DmaMirror):
+class NoRetryDmaMirror(NoRetry, DmaMirror):  # type: ignore[misc]
     """Does not ask ``read_retry``."""
 
 
-class KeepsDmaMirror(KeepsMirror, DmaMirror):
+class KeepsDmaMirror(KeepsMirror, DmaMirror):  # type: ignore[misc]
     """Cannot stop its device."""
 
 
@@ -92,6 +94,11 @@ class SilentPgmap(PgmapGpu):
 class HmmDmaMap(HmmInterval):
     """The step list with pages of a BAR and ``hmm_dma_map_pfn``."""
 
+    roles: ClassVar[Mapping[str, Role]] = {
+        "importer": Role({"HMM mirror": DmaMirror}, knob="importer"),
+        "exporter": Role({"pgmap exporter": PgmapGpu}, knob="exporter"),
+    }
+
     importers: ClassVar[dict[str, Any]] = {
         "good": DmaMirror,
         "cannot-stop": KeepsDmaMirror,
@@ -103,8 +110,8 @@ class HmmDmaMap(HmmInterval):
 
     def __init__(self, world: World, stage: Stage, cast: Cast) -> None:
         self.mm = stage.mm
-        self.exporter = self.exporters[cast.exporter](stage)
-        self.importer = self.importers[cast.importer](world, stage, self.exporter)
+        self.exporter = cast.exporter(stage)
+        self.importer = cast.importer(world, stage, self.exporter)
         self.pages = PgmapFile(self.exporter, struct_pages=cast.trouble != "no-pages")
         self.exporter.full = cast.trouble == "no-room"
         self.later = cast.trouble == "later"
@@ -112,7 +119,7 @@ class HmmDmaMap(HmmInterval):
     async def set_up(self) -> None:
         """The process maps the device's file; the importer listens to that range."""
         await self.mm.mmap(START, END - START, flags=MAP_SHARED, file=self.pages)
-        await self.importer.listen()
+        await self.importer.listen(START, END)
 
     async def take_back(self, first: int, last: int) -> None:
         """Zap, move."""

@@ -6,12 +6,13 @@ Source: Documentation/mm/hmm.rst, mm/hmm.c, mm/mmu_notifier.c, lib/test_hmm.c of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from p2plab.core.actors import step
 from p2plab.core.calls import called
 from p2plab.core.errors import KernelError
-from p2plab.core.events import emit
+from p2plab.core.scenario import Role
 from p2plab.core.world import World
 from p2plab.designs.design import Cast, Play
 from p2plab.designs.device import Device
@@ -30,7 +31,6 @@ from p2plab.mm import (
     mmu_notifier_invalidate_range_start,
 )
 from p2plab.mm.gup import faultin, vma_refuses
-from p2plab.p2p.events import MapRetried
 
 
 async def hmm_range_fault(mm: AddressSpace) -> None:
@@ -43,34 +43,31 @@ async def hmm_range_fault(mm: AddressSpace) -> None:
         await faultin(vma, page, True)
 
 
-class Mirror(Device, MmuIntervalNotifier):
+class Mirror(Device, MmuIntervalNotifier):  # type: ignore[misc]  # `mm` is None until it is inserted
     """A device that faults: the loop of ``read_begin`` and ``read_retry``, and a callback that lets go (lib/test_hmm.c)."""
 
-    def __init__(self, world: World, stage: Stage, exporter: Any) -> None:
-        super().__init__(world, stage, exporter, stage.mm.name)
-        self.space_of = stage.mm
+    space = "app"
 
-    async def listen(self) -> None:
+    async def listen(self, start: int, end: int) -> None:
         """``mmu_interval_notifier_insert``."""
-        await mmu_interval_notifier_insert(self, self.space_of, START, END - START)
+        await mmu_interval_notifier_insert(self, self.mm, start, end - start)
 
-    async def map(self) -> None:
+    async def map(self, start: int, end: int) -> None:
         """read_begin, fault under mmap_lock, take the own lock, read_retry, map for DMA, program. -EFAULT, or -EIO."""
-        mm, times = self.space_of, 0
+        times = 0
         while not self.closed:
             seq = await mmu_interval_read_begin(self)
-            async with mm.mmap_lock.read():
-                await hmm_range_fault(mm)
+            async with self.mm.mmap_lock.read():
+                await hmm_range_fault(self.mm)
             async with self.lock:
                 if not self.read_retry(seq):
-                    missing = [page for page in range(START, END, PAGE_SIZE) if page not in self.held]
+                    missing = [page for page in range(start, end, PAGE_SIZE) if page not in self.held]
                     if missing and not self.closed:
                         addresses = self.dma_map(missing[0], missing[-1])
                         self.has(addresses, missing[0])
                         await self.program(addresses, missing[0])
                     return
-            times += 1
-            emit(MapRetried(self.name, times))
+            times = self.goes_round(times)
 
     def dma_map(self, first: int, last: int) -> tuple[int, ...]:
         """``dma_map_page`` for each page from address ``first`` to ``last`` that ``hmm_range_fault`` gave."""
@@ -104,17 +101,10 @@ class Mirror(Device, MmuIntervalNotifier):
                     self.map_again()
         return True
 
-    async def let_go(self, start: int, end: int) -> None:
-        """Translations out, what is under way lands, DMA addresses back."""
-        await self.forget(start, end)
-        self.gives_back(start, end)
-
-    async def unmap(self) -> None:
+    async def unmap(self, start: int, end: int) -> None:
         """The user gives the memory region back."""
-        async with self.lock:
-            self.closed = True
-            self.engine.abort()
-            await self.let_go(START, END)
+        self.closed = True
+        await super().unmap(start, end)
 
 
 class NoZapMirror(Mirror):
@@ -174,6 +164,8 @@ class DeviceFile(File):
 class HmmInterval(Play):
     """The step list on a process's ordinary memory."""
 
+    roles: ClassVar[Mapping[str, Role]] = {"importer": Role({"HMM mirror": Mirror}, knob="importer")}
+
     importers: ClassVar[dict[str, Any]] = {
         "good": Mirror,
         "cannot-stop": KeepsMirror,
@@ -185,8 +177,8 @@ class HmmInterval(Play):
 
     def __init__(self, world: World, stage: Stage, cast: Cast) -> None:
         self.mm = stage.mm
-        self.exporter = self.exporters[cast.exporter](stage)
-        self.importer = self.importers[cast.importer](world, stage, self.exporter)
+        self.exporter = cast.exporter(stage)
+        self.importer = cast.importer(world, stage, self.exporter)
         size = 0 if cast.trouble == "no-room" else PAGES  # a page beyond the end of its file cannot be had
         self.file: File = (DeviceFile if cast.trouble == "no-pages" else File)("A", size)
         self.later = cast.trouble == "later"
@@ -194,11 +186,11 @@ class HmmInterval(Play):
     async def set_up(self) -> None:
         """The process maps shared memory; the importer listens to that range."""
         await self.mm.mmap(START, END - START, flags=MAP_SHARED, file=self.file)
-        await self.importer.listen()
+        await self.importer.listen(START, END)
 
     async def map(self) -> None:
         """The retry loop."""
-        await self.importer.map()
+        await self.importer.map(START, END)
 
     async def take_back(self, first: int, last: int) -> None:
         """The kernel compacts: page by page."""
@@ -209,7 +201,7 @@ class HmmInterval(Play):
 
     async def unmap(self) -> None:
         """The user gives the memory region back."""
-        await self.importer.unmap()
+        await self.importer.unmap(START, END)
 
     async def exit(self) -> None:
         """RELEASE, then UNMAP: the interval notifier hears both."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from p2plab.core.errors import KernelError
 from p2plab.designs.device import Device
 from p2plab.designs.dma_buf import Attachment, DmaBuf
+from p2plab.p2p.engine import Transfer
 
 
 class DmaBufImporter(Device):
@@ -23,8 +24,11 @@ class DmaBufImporter(Device):
         """Become an importer of the buffer; raises what the exporter says."""
         self.attachment = await buf.attach(self)
 
-    async def map(self, buf: DmaBuf) -> None:
+    async def map(self, start: int, end: int) -> None:
         """Map and program, all under the reservation lock; before that, wait for whoever moves it (the lock does)."""
+        if self.attachment is None:
+            return
+        buf = self.attachment.buf
         async with buf.resv.lock:
             if self.attachment is None or self.closed or self.held:
                 return
@@ -37,17 +41,18 @@ class DmaBufImporter(Device):
             attachment.buf.unmap_attachment(attachment)
             self.map_again()
 
-    async def unmap(self, buf: DmaBuf) -> None:
+    async def unmap(self, start: int, end: int) -> None:
         """The user gives the memory region back."""
-        async with buf.resv.lock:
-            self.closed = True
+        self.closed = True
+        attachment = self.attachment
+        if attachment is None:
+            return
+        async with attachment.buf.resv.lock:
             self.engine.abort()
             await self.forget()
-            if self.attachment is not None:
-                buf.unmap_attachment(self.attachment)
-        if self.attachment is not None:
-            await buf.detach(self.attachment)
-            self.attachment = None
+            attachment.buf.unmap_attachment(attachment)
+        await attachment.buf.detach(attachment)
+        self.attachment = None
 
 
 class Fencing(DmaBufImporter):
@@ -56,7 +61,7 @@ class Fencing(DmaBufImporter):
     stale = False
     adds_fences = True
 
-    async def submit(self) -> None:
+    async def submit(self, transfer: Transfer) -> None:
         """Submit a job: under the lock, map anew if need be, add a fence, and start."""
         attachment = self.attachment
         assert attachment is not None
@@ -69,7 +74,7 @@ class Fencing(DmaBufImporter):
                 await self.program(buf.map_attachment(attachment))
             if self.adds_fences:
                 buf.resv.add_fence(self)
-            self.start_transfer()
+            self.engine.start(transfer)
 
     async def move_notify(self, attachment: Attachment) -> None:
         """Do not use it for another job: the running one is waited for, by its fence."""
@@ -107,14 +112,14 @@ class Pinning(DmaBufImporter):
 class StaysMapped(Pinning):
     """Does not wait for its device: it unpins and detaches while a transfer runs."""
 
-    async def dma(self) -> None:
+    async def dma(self, transfer: Transfer) -> None:
         """Ring the doorbell, and go on."""
-        self.start_transfer()
+        self.engine.start(transfer)
 
-    async def unmap(self, buf: DmaBuf) -> None:
+    async def unmap(self, start: int, end: int) -> None:
         """Nothing is taken out of the device, and what is queued stays queued."""
         if self.attachment is not None:
-            await buf.detach(self.attachment)
+            await self.attachment.buf.detach(self.attachment)
 
 
 class Revocable(DmaBufImporter):
@@ -130,11 +135,11 @@ class Revocable(DmaBufImporter):
             buf.pin(attachment)
         self.attachment = attachment
 
-    async def map(self, buf: DmaBuf) -> None:
+    async def map(self, start: int, end: int) -> None:
         """As others do, until the revoke."""
         if self.revoked:
             raise KernelError("EINVAL", f"{self.name} was revoked: it has to be set up anew")
-        await super().map(buf)
+        await super().map(start, end)
 
     async def move_notify(self, attachment: Attachment) -> None:
         """Drop everything; what is queued completes with an error."""

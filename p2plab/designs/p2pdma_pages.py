@@ -6,11 +6,13 @@ v6.2 for user space (https://lwn.net/Articles/931668/).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from p2plab.core.actors import step, wait_event
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
+from p2plab.core.scenario import Role
 from p2plab.core.world import World
 from p2plab.designs.design import Cast, Play
 from p2plab.designs.device import Device
@@ -18,6 +20,7 @@ from p2plab.designs.pages import PgmapFile
 from p2plab.designs.stage import END, PAGES, START, Holder, Stage
 from p2plab.mm import MAP_SHARED, AddressSpace, get_user_pages, put_user_pages, unmap_mapping_range
 from p2plab.mm.folio import Folio
+from p2plab.p2p.engine import Transfer
 from p2plab.p2p.exporter_events import DeviceGone, Disaster
 from p2plab.p2p.today_events import ReferencePut, ReferenceTaken, TopologyChecked
 from p2plab.pci import MapType
@@ -50,28 +53,28 @@ class DirectIo(Device):
     finds_address = True  #: struct page carries a physical address
     marks_dirty = True  #: struct page can be marked dirty
 
-    async def get_pages(self, mm: AddressSpace, file: PgmapFile) -> tuple[Folio, ...]:
+    async def get_pages(self) -> tuple[Folio, ...]:
         """``pin_user_pages_fast`` with the driver's flags."""
-        return tuple(await pin_user_pages(mm, self.name, self.flags))
+        return tuple(await pin_user_pages(self.mm, self.name, self.flags))
 
-    async def map(self, mm: AddressSpace, file: PgmapFile, exporter: PciP2pdma) -> None:
+    async def map(self, start: int, end: int) -> None:
         """Pin, then ``dma_map_sgtable``: -EREMOTEIO where the DMA layer finds that the device does not reach the BAR."""
-        self.pages = await self.get_pages(mm, file)
-        kind = exporter.map_type(self.peer)
+        self.pages = await self.get_pages()
+        kind = self.exporter.map_type(self.peer)
         await step("dma_map_sgtable", lambda: emit(TopologyChecked("dma_map_sgtable", self.name, str(kind))))
         if kind is MapType.NOT_SUPPORTED or not self.finds_address:
             self.put_pages()
             raise KernelError("EREMOTEIO", f"dma_map_sgtable: {self.name} does not reach the BAR")
-        self.has(exporter.addresses())
-        await self.program(exporter.addresses())
+        self.has(self.exporter.addresses())
+        await self.program(self.exporter.addresses())
 
-    async def dma(self) -> None:
+    async def dma(self, transfer: Transfer) -> None:
         """One request, to its completion."""
-        self.start_transfer()
+        self.engine.start(transfer)
         if self.waits:
             await self.completion()
 
-    async def unmap(self) -> None:
+    async def unmap(self, start: int, end: int) -> None:
         """``dma_unmap_sgtable``, ``unpin_user_pages``."""
         if self.waits:
             await self.completion()
@@ -94,12 +97,13 @@ class KernelUser(DirectIo):
 
     needs_vma = False
 
-    async def get_pages(self, mm: AddressSpace, file: PgmapFile) -> tuple[Folio, ...]:
+    async def get_pages(self) -> tuple[Folio, ...]:
         """One reference on each page of the pool."""
-        for folio in file.ops.folios:
+        pool = self.exporter.file.ops.folios
+        for folio in pool:
             folio.pins += 1
             emit(ReferenceTaken(self.name, f"A[{folio.index}]"))
-        return tuple(file.ops.folios)
+        return tuple(pool)
 
 
 class NoAddress(DirectIo):
@@ -111,9 +115,9 @@ class NoAddress(DirectIo):
 class NoReference(DirectIo):
     """Its page cannot be referenced: it reads the page tables (``follow_pfn``), and holds on to nothing."""
 
-    async def get_pages(self, mm: AddressSpace, file: PgmapFile) -> tuple[Folio, ...]:
+    async def get_pages(self) -> tuple[Folio, ...]:
         """As with a page, but nothing is counted when this returns."""
-        put_user_pages(await get_user_pages(mm, START, PAGES, write=True, pin=True), pin=True)
+        put_user_pages(await get_user_pages(self.mm, START, PAGES, write=True, pin=True), pin=True)
         return ()
 
 
@@ -142,23 +146,24 @@ class PutsEarly(DirectIo):
 
 
 class PciP2pdma(Holder):
-    """The exporter: it cannot ask for anything back; it waits until nobody has its pages."""
+    """The exporter: it cannot ask for anything back; it waits until nobody has its pages. ``file``: its pool's."""
 
     waits = True
+    file: PgmapFile
 
-    async def wants(self, file: PgmapFile) -> None:
+    async def wants(self) -> None:
         """The pages come back to the pool when the last reference goes; nobody can be asked to hurry."""
         if self.waits:
-            await wait_event(lambda: not file.ops.users() and not file.f_mapping.i_mmap, "all pages put")
+            await wait_event(lambda: not self.file.ops.users() and not self.file.f_mapping.i_mmap, "all pages put")
         await step("reuses A", self.give_away)
 
-    async def remove(self, file: PgmapFile) -> None:
+    async def remove(self) -> None:
         """``pci_p2pdma_release``: no new mmap, zap the process's mappings, wait for the references, go."""
         emit(Disaster(self.name, "unplug"))
         self.gone = "unplug"
-        await unmap_mapping_range(file.f_mapping, 0, PAGES - 1)
+        await unmap_mapping_range(self.file.f_mapping, 0, PAGES - 1)
         if self.waits:
-            await wait_event(lambda: not file.ops.users(), "percpu_ref of the pgmap is 0")
+            await wait_event(lambda: not self.file.ops.users(), "percpu_ref of the pgmap is 0")
         await step("gpu goes", self._power_off)
 
     def _power_off(self) -> None:
@@ -174,6 +179,11 @@ class DoesNotWait(PciP2pdma):
 
 class P2pdmaPages(Play):
     """The step list with pages of a BAR."""
+
+    roles: ClassVar[Mapping[str, Role]] = {
+        "importer": Role({"p2pdma user": DirectIo, "kernel user": KernelUser}, knob="importer"),
+        "exporter": Role({"p2pdma exporter": PciP2pdma}, knob="exporter"),
+    }
 
     importers: ClassVar[dict[str, Any]] = {
         "good": DirectIo,
@@ -191,34 +201,34 @@ class P2pdmaPages(Play):
 
     def __init__(self, world: World, stage: Stage, cast: Cast) -> None:
         self.mm = stage.mm
-        self.exporter = self.exporters[cast.exporter](stage)
-        self.importer = self.importers[cast.importer](world, stage, self.exporter)
-        self.file = PgmapFile(self.exporter, struct_pages=cast.trouble != "no-pages")
+        self.exporter = cast.exporter(stage)
+        self.importer = cast.importer(world, stage, self.exporter)
+        self.exporter.file = PgmapFile(self.exporter, struct_pages=cast.trouble != "no-pages")
         self.exporter.full = cast.trouble == "no-room"
 
     async def set_up(self) -> None:
         """The process maps ``p2pmem/allocate``."""
         if self.importer.needs_vma:
-            await self.mm.mmap(START, END - START, flags=MAP_SHARED, file=self.file)
+            await self.mm.mmap(START, END - START, flags=MAP_SHARED, file=self.exporter.file)
 
     async def map(self) -> None:
         """Pin, and map for DMA."""
-        await self.importer.map(self.mm, self.file, self.exporter)
+        await self.importer.map(START, END)
 
     async def take_back(self, first: int, last: int) -> None:
         """Wait."""
-        await self.exporter.wants(self.file)
+        await self.exporter.wants()
 
     async def unmap(self) -> None:
         """The request ends, and the process unmaps."""
-        await self.importer.unmap()
+        await self.importer.unmap(START, END)
         await self.mm.munmap(START, END - START)
 
     async def unplug(self) -> None:
         """The PCI device is removed."""
-        await self.exporter.remove(self.file)
+        await self.exporter.remove()
 
     async def exit(self) -> None:
         """The process dies: its mappings go, the request that is under way keeps its pages until it ends."""
         await self.mm.exit()
-        await self.importer.unmap()
+        await self.importer.unmap(START, END)

@@ -17,6 +17,7 @@ from p2plab.core.tracked import Tracked
 from p2plab.mm import LINUX_6_12, PAGE_SIZE, AddressSpace, Kernel
 from p2plab.p2p.aperture import Aperture
 from p2plab.p2p.contract import Peer
+from p2plab.p2p.engine import Transfer
 from p2plab.p2p.fabric import Fabric
 from p2plab.p2p.memory import RAM_BASE, BufferObject, DeviceMemory, MainMemory
 from p2plab.p2p.placing import Placing
@@ -25,6 +26,8 @@ from p2plab.pci import MapType, reach_today
 
 PAGES, SLOTS, AT = 2, 5, 2
 START, END = BASE, BASE + PAGES * PAGE_SIZE
+#: The transfer of the step list.
+ALL = Transfer(START, END, True)
 OTHER = "app2"
 
 
@@ -44,6 +47,22 @@ class Stage(Tracked):
         self.aperture.place(self.memory.objects["B"])
         self.aperture.place(self.memory.objects["A"], at=AT)
         self.nic_bdf = NICS["same-switch" if reachable else "other-switch"]
+
+
+def move_down(exporter: Placing) -> None:
+    """Within the running step: A to the start of the hole, and C to where A ended."""
+    exporter.pull_down(exporter.memory.objects["A"])
+    later = exporter.memory.objects["C"]
+    if None in exporter.aperture.slots_of(later):
+        exporter.aperture.place(later)
+
+
+def give_away(exporter: Placing) -> None:
+    """Within the running step: A's slots are free, and others get them: there is no room for A any more."""
+    exporter.take_out(exporter.memory.objects["A"])
+    exporter.memory.create("D", OTHER, PAGES)
+    exporter.aperture.place(exporter.memory.objects["C"], at=AT)
+    exporter.aperture.place(exporter.memory.objects["D"])
 
 
 class Holder(Placing):
@@ -69,11 +88,8 @@ class Holder(Placing):
         return reach_today(self.machine, self.bdf, peer.bdf).map_type or MapType.NOT_SUPPORTED
 
     def move_down(self) -> None:
-        """Within the running step: A to the start of the hole, and C to where A ended."""
-        self.pull_down(self.buffer)
-        later = self.memory.objects["C"]
-        if None in self.aperture.slots_of(later):
-            self.aperture.place(later)
+        """As :func:`move_down`."""
+        move_down(self)
 
     def pages_elsewhere(self) -> None:
         """Within the running step: what of A is in main memory gets other frames (as if it had been swapped)."""
@@ -83,11 +99,8 @@ class Holder(Placing):
             another_frame(self.name, ram, self.buffer, page)
 
     def give_away(self) -> None:
-        """Within the running step: A's slots are free, and others get them: there is no room for A any more."""
-        self.take_out(self.buffer)
-        self.memory.create("D", OTHER, PAGES)
-        self.aperture.place(self.memory.objects["C"], at=AT)
-        self.aperture.place(self.memory.objects["D"])
+        """As :func:`give_away`."""
+        give_away(self)
         self.full = True
 
     def nothing_left(self) -> None:
@@ -164,12 +177,3 @@ class Window:
     def pgoff_of(self, address: int) -> int:
         """Which page of A an address is."""
         return (address - self.vm_start) // PAGE_SIZE
-
-
-@dataclass(frozen=True)
-class Lease:
-    """One page that an importer has a DMA address for."""
-
-    vma: Window
-    page: int
-    address: int

@@ -20,6 +20,8 @@ from p2plab.core.world import World
 from p2plab.designs.design import Cast, Design, Play
 from p2plab.designs.events import StepBegun, StepEnded
 from p2plab.designs.stage import PAGES, START, Stage
+from p2plab.p2p.importer import kernel_for
+from p2plab.p2p.things import Things
 
 SET_UP, MAP, DMA, WANTS_BACK, WANTS_PART = "set up", "map", "DMA", "wants its memory back", "wants one page back"
 STARTS, UNMAP, UNPLUG, EXIT, AGAIN = "starts DMA", "unmap", "unplug", "process exits", "map again"
@@ -81,8 +83,10 @@ class Show(Tracked):
     """A design, the stage and the three players."""
 
     def __init__(self, world: World, design: Design, settings: Mapping[str, Any]) -> None:
-        cast = Cast(str(settings["importer"]), str(settings["exporter"]), str(settings["trouble"]))
-        self.stage = Stage(design.play.kernel, reachable=cast.trouble != "unreachable")
+        importer = world.role("importer", design.play.importers[str(settings.get("importer", "good"))])
+        exporter = world.role("exporter", design.play.exporters[str(settings.get("exporter", "good"))])
+        cast = Cast(importer, exporter, str(settings["trouble"]))
+        self.stage = Stage(kernel_for(design.play.kernel, importer), reachable=cast.trouble != "unreachable")
         lines, self.owner_lines = LISTS[str(settings["steps"])]
         self.play: Play = design.play(world, self.stage, cast)
         play = self.play
@@ -93,7 +97,7 @@ class Show(Tracked):
                 SET_UP: self.set_up,
                 MAP: play.map,
                 DMA: self.dma,
-                STARTS: play.importer.submit,
+                STARTS: play.submit,
                 UNMAP: play.unmap,
                 EXIT: play.exit,
             },
@@ -146,8 +150,8 @@ class Show(Tracked):
     def show(self, world: World) -> None:
         """What the views look for, and a button for each line."""
         play = self.play
-        things = {"spaces": (self.stage.mm,), "exporters": (play.exporter,), "importers": (play.importer,)}
-        world.things.update(things, base=START, width=PAGES, machine=self.stage.machine)
+        parties = (play.exporter,), (play.importer,)
+        world.things = Things((self.stage.mm,), *parties, START, PAGES, self.stage.machine)
         for player in (self.app, self.owner):
             for line in player.do:
                 self._button(world, player, line)
@@ -172,6 +176,7 @@ def scene_of(design: Design) -> Scenario:
         ),
         story=STORY,
         rules=design.rules,
+        roles=design.play.roles,
         about=f"{design.title} ({design.years}). Simplified: {design.simplified}",
     )
 

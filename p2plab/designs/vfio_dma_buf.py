@@ -12,10 +12,11 @@ from p2plab.core.actors import step, wait_event
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.locks import RWLock
+from p2plab.core.scenario import Role
 from p2plab.core.world import World
 from p2plab.designs.design import Cast
 from p2plab.designs.dma_buf import Attachment, DmaBuf
-from p2plab.designs.dma_buf_dynamic import DmaBufPlay
+from p2plab.designs.dma_buf_dynamic import DMA_BUF_ROLES, DmaBufPlay
 from p2plab.designs.importers import DmaBufImporter, Keeps, NoPeer, NoZap, Pinning, Revocable
 from p2plab.designs.stage import Holder, Stage
 from p2plab.p2p.aperture import PAGE_SIZE
@@ -109,6 +110,8 @@ def _mapped(buf: DmaBuf) -> tuple[str, ...]:
 class VfioDmaBuf(DmaBufPlay):
     """The step list with a guest's device as exporter: its user resets it, which is how it wants its memory back."""
 
+    roles = DMA_BUF_ROLES | {"exporter": Role({"VFIO exporter": VfioPci}, knob="exporter")}
+
     importers: ClassVar[dict[str, Any]] = {
         "good": DmaBufImporter,
         "revocable": Revocable,
@@ -118,12 +121,12 @@ class VfioDmaBuf(DmaBufPlay):
         "broken": NoZap,
     }
     exporters: ClassVar[dict[str, Any]] = {"good": VfioPci, "broken": SilentVfio}
-    exporter: VfioPci  # type: ignore[assignment]  # another exporter, the same step list
+    exporter: VfioPci
 
     def __init__(self, world: World, stage: Stage, cast: Cast) -> None:
         self.mm = stage.mm
-        self.exporter = self.exporters[cast.exporter](stage)
-        self.importer = self.importers[cast.importer](world, stage, self.exporter)
+        self.exporter = cast.exporter(stage)
+        self.importer = cast.importer(world, stage, self.exporter)
         self.buf = DmaBuf(self.exporter, "invalidate_mappings")
         self.later = cast.trouble == "later"
         self.exporter.full = cast.trouble == "no-room"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from p2plab.core import errno
 from p2plab.core.actors import step, wait_event
 from p2plab.core.errors import KernelError
@@ -40,9 +42,13 @@ class Gpu(Placing):
     async def defrag(self) -> None:
         """Close the holes of the aperture: each object in the way is taken back first, then moved."""
         for thing in self.in_the_way():
-            await self.begin_move(thing)
-            async with self.lock:
-                await step(f"moves {thing.name}", lambda t=thing: self.pull_down(t), duration=2)  # type: ignore[misc]
+            await self.move(thing, lambda t=thing: self.pull_down(t))  # type: ignore[misc]
+
+    async def move(self, thing: BufferObject, how: Callable[[], None], verb: str = "moves") -> None:
+        """Take an object back, then move it: ``how`` does that in one step, and ends with :meth:`finish_move`."""
+        await self.begin_move(thing)
+        async with self.lock:
+            await step(f"{verb} {thing.name}", how, duration=2)
 
     async def evict(self) -> None:
         """Take the least recently used object out of the aperture, to make room. -ENOSPC if nothing may go."""
@@ -57,9 +63,7 @@ class Gpu(Placing):
 
     async def migrate(self, thing: BufferObject) -> None:
         """Move an object to main memory, as for the CPU or for somebody who pins it."""
-        await self.begin_move(thing)
-        async with self.lock:
-            await step(f"migrates {thing.name}", lambda: self._finish(thing, to_ram=True), duration=2)
+        await self.move(thing, lambda: self._finish(thing, to_ram=True), "migrates")
 
     async def begin_move(self, thing: BufferObject) -> None:
         """From here on ``p2p_map`` waits; then everybody who mapped the object gives it back."""

@@ -14,6 +14,7 @@ from p2plab.lab.more import More
 from p2plab.lab.panes import Panes
 from p2plab.lab.session import RUN_ON, Session
 from p2plab.lab.share import Share
+from p2plab.p2p.things import things_of
 from p2plab.views.text import board_of, story
 
 ANYBODY = "whoever is next"
@@ -176,7 +177,7 @@ class Lab(Frame):
         self.forward.disabled = self.rest.disabled = not enabled
         self.backward.disabled = session.step == 0
         self.seed.layout.display = "" if self.order.value == RANDOM else "none"
-        width = session.run.world.things["width"]
+        width = things_of(session.run.world).width
         self.follow.options = [NO_PAGE, *((f"page {number}", number) for number in range(width))]
         self.follow.value = NO_PAGE[1] if session.page is None else session.page
         self.slider.max = max(1, len(session.run))

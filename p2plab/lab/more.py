@@ -8,6 +8,7 @@ import ipywidgets as widgets
 
 from p2plab.lab.pane import BokehPane
 from p2plab.lab.session import Session
+from p2plab.p2p.things import things_of
 from p2plab.views.callgraph_picture import call_graph_picture
 from p2plab.views.damage import memory_picture
 from p2plab.views.figures_more import call_graph_figure, tree_figure
@@ -21,7 +22,7 @@ class More:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.graph = BokehPane("call-graph", call_graph_figure(), self._graph())
-        self.tree = BokehPane("pci-tree", tree_figure(session.run.world.things["machine"]), self._tree())
+        self.tree = BokehPane("pci-tree", tree_figure(things_of(session.run.world).machine), self._tree())
         self.memory = widgets.HTML()
         self.box = widgets.Accordion([self.graph, self.tree, self.memory])
         self.box.titles = ("who sets and who calls", "PCI tree", "device memory")
@@ -36,10 +37,10 @@ class More:
         return call_graph_picture(self.session.run, self.session.step)
 
     def _tree(self) -> Picture:
-        things = self.session.run.world.things
-        importers = [importer.peer.bdf for importer in things["importers"]]
-        provider = things["exporters"][0].bdf
-        return tree_picture(things["machine"], provider, importers[0] if importers else provider)
+        things = things_of(self.session.run.world)
+        importers = [importer.peer.bdf for importer in things.importers]
+        provider = things.exporters[0].bdf
+        return tree_picture(things.machine, provider, importers[0] if importers else provider)
 
     def _memory(self) -> str:
         picture = memory_picture(self.session.run, self.session.step)

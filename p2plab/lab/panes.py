@@ -7,6 +7,7 @@ from typing import Any
 from p2plab.lab.frame import Frame
 from p2plab.lab.pane import BokehPane
 from p2plab.lab.session import Session
+from p2plab.p2p.things import things_of
 from p2plab.views import figures
 from p2plab.views.barmap import bar_map
 from p2plab.views.picture import Picture
@@ -53,6 +54,6 @@ class Panes:
 
     def _shape(self) -> tuple[Any, ...]:
         """What a figure itself depends on, apart from its columns."""
-        things = self.session.run.world.things
-        slots = len(things["exporters"][0].aperture)
-        return self.session.run.scenario.name, things["width"], slots, tuple(self.session.run.world.actors)
+        things = things_of(self.session.run.world)
+        slots = len(things.exporters[0].aperture)
+        return self.session.run.scenario.name, things.width, slots, tuple(self.session.run.world.actors)

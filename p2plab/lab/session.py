@@ -15,6 +15,7 @@ from p2plab.core.schedule import Schedule, by_text, straight
 from p2plab.core.token import open_token, token_of
 from p2plab.core.world import World
 from p2plab.everything import find
+from p2plab.p2p.things import things_of
 from p2plab.rules import Board
 from p2plab.views.follow import follow_page
 from p2plab.views.text import board_of
@@ -97,13 +98,14 @@ class Session:
 
     def follow(self, page: int | None) -> None:
         """Follow a page, counted from the views' base, through all views; None follows nothing."""
-        width = self.run.at(self.step).things["width"]
+        width = things_of(self.run.at(self.step)).width
         self.page = page if page is not None and 0 <= page < width else None
 
     def follow_slot(self, slot: int) -> None:
         """Follow the page that a slot of the aperture shows, or that an importer believes to be there."""
-        gpu = self.run.at(self.step).things["exporters"][0]
-        ways = [follow_page(self.run, self.step, page) for page in range(self.run.at(self.step).things["width"])]
+        things = things_of(self.run.at(self.step))
+        gpu = things.exporters[0]
+        ways = [follow_page(self.run, self.step, page) for page in range(things.width)]
         shown = [way.page for way in ways if way.slot == slot]
         sent = {way.page: [use.bus for use in way.uses if use.bus is not None] for way in ways}
         used = [page for page, buses in sent.items() if any(gpu.aperture.slot_at(bus) == slot for bus in buses)]

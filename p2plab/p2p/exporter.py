@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.locks import Mutex
@@ -153,6 +155,10 @@ class Exporter(VmOperations):
         if name not in self.files:
             self.files[name] = BufferFile(self, self.memory.objects[name])
         return self.files[name]
+
+
+#: The kinds of exporter that a process's vma leads to, and the class to derive each from.
+EXPORTERS: Mapping[str, type[Exporter]] = {"exporter": Exporter}
 
 
 class BufferFile(File):

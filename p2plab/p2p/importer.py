@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from p2plab.core.actors import idle, step, wait_event
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.tracked import Tracked
 from p2plab.core.world import World
 from p2plab.mm import (
+    LINUX_6_12,
     AddressSpace,
+    Kernel,
     MmuIntervalNotifier,
     MmuNotifier,
     MmuNotifierRange,
     mmu_interval_notifier_insert,
 )
+from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import WaitTimedOut
 from p2plab.p2p.fabric import Fabric
 from p2plab.p2p.mapper import Mapper
@@ -71,6 +76,14 @@ class Importer(Mapper, MmuNotifier):
         """``hmm_mirror_register``: be told about the whole address space."""
         await self.mm.mmu_notifier_register(self)
 
+    async def release(self, mm: AddressSpace) -> None:
+        """The process dies and no callback follows: everything goes now (``hmm_mirror_ops.release``)."""
+        async with self.lock:
+            self.closed = True
+            self.engine.abort()
+            if pages := [*self.held, *self.engine.table]:
+                await self.let_go(min(pages), max(pages) + PAGE_SIZE)
+
     async def wait_until_valid(self) -> int:
         """Wait until no invalidation is under way; the sequence number to show to :meth:`valid` later.
 
@@ -115,3 +128,13 @@ class IntervalImporter(Mapper, MmuIntervalNotifier):  # type: ignore[misc]  # `m
     async def listen(self, start: int, end: int) -> None:
         """``mmu_interval_notifier_insert``: be told about this range only."""
         await mmu_interval_notifier_insert(self, self.mm, start, end - start)
+
+
+#: The kinds of importer that take a process's vma, and the class to derive each from.
+IMPORTERS: Mapping[str, type[Mapper]] = {"importer": Importer, "interval importer": IntervalImporter}
+
+
+def kernel_for(kernel: Kernel, importer: type[Mapper]) -> Kernel:
+    """The kernel of a scene; Linux 6.12 in its place where the importer needs interval notifiers and it has none."""
+    needs = issubclass(importer, MmuIntervalNotifier) and not kernel.interval_notifiers
+    return LINUX_6_12 if needs else kernel

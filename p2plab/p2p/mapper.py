@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from p2plab.core.actors import wait_event
 from p2plab.core.events import emit
 from p2plab.core.locks import Mutex
 from p2plab.core.tracked import Tracked
@@ -11,7 +12,7 @@ from p2plab.core.world import World
 from p2plab.mm import AddressSpace, MmuNotifierRange
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.contract import Grant, Peer, p2p_map, p2p_unmap
-from p2plab.p2p.engine import DmaEngine
+from p2plab.p2p.engine import DmaEngine, Transfer
 from p2plab.p2p.events import MapRetried
 from p2plab.p2p.fabric import Fabric
 
@@ -30,6 +31,8 @@ class Mapper(Tracked):
         self.held: dict[int, Grant] = {}
         self.write = True  #: what it asks for when it maps
         self.map_again: Callable[[], None] = _nobody
+        self.closed = False  #: whether the user is done with the memory, or its process died: it is not mapped again
+        self.dead = False  #: whether the driver gave up: what is asked of the device now completes with an error
 
     async def listen(self, start: int, end: int) -> None:
         """Hook into the address space's notifier, for ``[start, end)`` where one can be told only about a range."""
@@ -44,6 +47,19 @@ class Mapper(Tracked):
         async with self.lock:
             self.engine.abort()
             await self.let_go(start, end)
+
+    async def submit(self, transfer: Transfer) -> None:
+        """The user rings the doorbell."""
+        self.engine.start(transfer)
+
+    async def dma(self, transfer: Transfer) -> None:
+        """The user rings the doorbell, and waits for the completion."""
+        await self.submit(transfer)
+        await self.completion()
+
+    async def completion(self) -> None:
+        """Wait until the engine has nothing more to do."""
+        await wait_event(lambda: not self.engine.queue, "the transfer's completion")
 
     async def let_go(self, start: int, end: int) -> None:
         """Under the own lock: translations out, DMA finished, pages given back. In this order, and all three."""
@@ -83,9 +99,11 @@ class Mapper(Tracked):
         return min([range.start, *pages]), max([range.end, *(page + PAGE_SIZE for page in pages)])
 
     def wanted_again(self, range: MmuNotifierRange) -> bool:
-        """Whether an invalidation takes something that can be asked for again: what munmap takes is gone for good."""
+        """Whether an invalidation takes something that can be asked for again: what munmap or exit takes is gone."""
         start, end = self.concerned(range)
         pages = [page for page in self.held if start <= page < end]
+        if range.event == "RELEASE":
+            return False
         return any(range.event != "UNMAP" or not range.start <= page < range.end for page in pages)
 
     def goes_round(self, times: int) -> int:

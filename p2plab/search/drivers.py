@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import dataclasses
 import importlib.util
 import inspect
 import sys
 import textwrap
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +26,32 @@ LARGEST_FILE = 1_000_000
 def cast(scene: Scenario, importer: type | None = None, exporter: type | None = None) -> Scenario:
     """The scene with somebody's classes in its roles. :exc:`BadInput` says what is wrong with a class."""
     roles = {role: given for role, given in (("importer", importer), ("exporter", exporter)) if given is not None}
+    try:
+        played = scene.with_cast(roles)
+    except BadInput as error:
+        taking = takers(roles)
+        more = f"; scenes that take it: {', '.join(taking[:6])}" + (", …" if len(taking) > 6 else "") if taking else ""
+        raise BadInput(f"{error}{more}") from None
     for role, given in roles.items():
-        look_at(role, given)
-    return dataclasses.replace(scene, cast={**scene.cast, **roles}) if roles else scene
+        for base in scene.roles[role].bases.values():
+            if issubclass(given, base):
+                look_at(given, base)
+    return played
 
 
-def look_at(role: str, given: type) -> None:
-    """:exc:`BadInput` where a class cannot play a role: not a driver, a callback that is not ``async``, a signature."""
-    from p2plab.p2p.exporter import Exporter
-    from p2plab.p2p.importer import Importer
+def takers(roles: Mapping[str, type]) -> list[str]:
+    """The scenes in which these classes can play these roles, by name."""
+    from p2plab.everything import SCENES
 
-    base: type = {"importer": Importer, "exporter": Exporter}[role]
-    if not isinstance(given, type) or not issubclass(given, base):
-        what = given.__name__ if isinstance(given, type) else repr(given)[:40]
-        raise BadInput(f"{what} cannot be the {role}: derive it from {base.__module__}.{base.__name__}")
+    return [
+        scene.name
+        for scene in SCENES.values()
+        if all(role in scene.roles and not scene.roles[role].why_not(given) for role, given in roles.items())
+    ]
+
+
+def look_at(given: type, base: type) -> None:
+    """:exc:`BadInput` where a class cannot be called as its base is: a callback that is not ``async``, a signature."""
     for name, own in inspect.getmembers(given, inspect.isfunction):
         expected = getattr(base, name, None)
         if own is expected or not inspect.iscoroutinefunction(expected):

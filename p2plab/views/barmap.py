@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from p2plab.core.run import Run
-from p2plab.p2p.aperture import PAGE_SIZE
+from p2plab.p2p.aperture import PAGE_SIZE, Aperture
+from p2plab.p2p.mapper import Mapper
+from p2plab.p2p.things import Lender, things_of
 from p2plab.views.follow import Way, follow_page
 from p2plab.views.picture import AMBER, CROSSES, LINES, PALE, PAPER, PLAIN, Picture, Table, object_colour
 
@@ -20,8 +21,8 @@ THIN, THICK = 1.0, 4.0
 
 def bar_map(run: Run, step: int, page: int | None = None) -> Picture:
     """The first exporter's aperture after ``step`` steps; the way of ``page``, if given, has thick edges."""
-    world = run.at(step)
-    gpu = world.things["exporters"][0]
+    things = things_of(run.at(step))
+    gpu = things.exporters[0]
     aperture, memory = gpu.aperture, gpu.memory
     way = follow_page(run, step, page) if page is not None else None
     chosen = {slot for address in _addresses(way) if (slot := aperture.slot_at(address)) is not None}
@@ -40,7 +41,7 @@ def bar_map(run: Run, step: int, page: int | None = None) -> Picture:
         box(slot, SHOWS, name or "free", object_colour(name, objects), hatch, hover)
         if frame is not None:
             box(slot, MEMORY, str(frame), PAPER, PLAIN, f"slot {slot} reaches frame {frame} of device memory")
-    for importer in world.things["importers"]:
+    for importer in things.importers:
         for slot in _slots(aperture, importer, (grant.address for grant in importer.held.values())):
             box(slot, LENT, importer.name, PALE, PLAIN, f"slot {slot}: lent to {importer.name}")
         flight = importer.engine.in_flight
@@ -56,7 +57,7 @@ def _addresses(way: Way | None) -> list[int]:
     return [*([way.bus] if way.bus is not None else []), *(use.bus for use in way.uses if use.bus is not None)]
 
 
-def _slots(aperture: Any, importer: Any, addresses: Iterable[int]) -> list[int]:
+def _slots(aperture: Aperture, importer: Mapper, addresses: Iterable[int]) -> list[int]:
     """The slots behind what an importer sends, which an IOMMU may translate on the way."""
     bus = (importer.engine.fabric.bus_address(address, importer.peer) for address in addresses)
     return [slot for address in bus if address is not None and (slot := aperture.slot_at(address)) is not None]
@@ -66,7 +67,7 @@ def _of(name: str, owner: str) -> str:
     return f"{name} of {owner}" if name else "free"
 
 
-def _words(gpu: Any) -> str:
+def _words(gpu: Lender) -> str:
     aperture, memory = gpu.aperture, gpu.memory
     shown = [memory.who(frame)[0] if frame is not None else "-" for frame in aperture.shows]
     runs = [length for _, length in aperture.free_runs()]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from p2plab.core.run import Run
 from p2plab.core.world import World
 from p2plab.p2p.memory import DeviceMemory
+from p2plab.p2p.things import things_of
 from p2plab.rules.damage import Damage, damage
 
 
@@ -48,7 +49,7 @@ def memory_picture(run: Run, step: int | None = None) -> MemoryPicture:
     at = len(run) if step is None else step
     world = run.at(at)
     hits = damage(entry for entry in run.log if entry.step <= at)
-    gpu = world.things["exporters"][0]
+    gpu = things_of(world).exporters[0]
     rows = [*_rows(gpu.name, gpu.memory, hits, gpu)]
     ram = _main_memory(world)
     if ram is not None:
@@ -80,7 +81,7 @@ def _rows(name: str, memory: DeviceMemory, hits: tuple[Damage, ...], gpu: object
 
 
 def _main_memory(world: World) -> DeviceMemory | None:
-    fabric = world.things["exporters"][0].fabric
+    fabric = things_of(world).exporters[0].fabric
     return fabric.ram if fabric is not None else None
 
 

@@ -10,6 +10,7 @@ from bokeh.models import CDSView, ColumnDataSource, GroupFilter, HoverTool, Rang
 from bokeh.plotting import figure
 
 from p2plab.core.run import Run
+from p2plab.p2p.things import things_of
 from p2plab.views.barmap import ROWS
 from p2plab.views.picture import CROSSES, GREY, INK, LINES, PAPER, RED
 from p2plab.views.strip import rows
@@ -26,7 +27,7 @@ MANY = 500
 
 def bar_map_figure(run: Run) -> Any:
     """Feeds on ``slots`` of :func:`~p2plab.views.barmap.bar_map`."""
-    aperture = run.world.things["exporters"][0].aperture
+    aperture = things_of(run.world).exporters[0].aperture
     plot = new_figure(
         "BAR aperture",
         x_range=Range1d(start=-0.6, end=len(aperture) - 0.4),
@@ -59,11 +60,9 @@ def bar_map_figure(run: Run) -> Any:
 
 def address_space_figure(run: Run) -> Any:
     """Feeds on ``pages`` of :func:`~p2plab.views.strip.address_space`."""
-    things = run.world.things
+    things = things_of(run.world)
     lanes = rows(run)
-    plot = new_figure(
-        "Address space", x_range=Range1d(start=-0.1, end=things["width"] + 0.1), y_range=lanes, height=190
-    )
+    plot = new_figure("Address space", x_range=Range1d(start=-0.1, end=things.width + 0.1), y_range=lanes, height=190)
     source = new_source("pages", "left", "right", "row", "label", "colour", "hatch", "hover")
     bar = {"y": "row", "left": "left", "right": "right", "height": 0.8}
     drawn = plot.hbar(source=source, fill_color="colour", line_color=INK, **bar)
@@ -81,8 +80,8 @@ def address_space_figure(run: Run) -> Any:
     )
     plot.text("left", "row", text="label", source=source, x_offset=6, **(LABEL | {"text_align": "left"}))
     plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
-    plot.xaxis.ticker = ticks(things["width"] + 1)
-    plot.xaxis.axis_label = f"page, from {things['base']:#x}"
+    plot.xaxis.ticker = ticks(things.width + 1)
+    plot.xaxis.axis_label = f"page, from {things.base:#x}"
     return plot
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from p2plab.core.run import Run
 from p2plab.mm.folio import Pte
 from p2plab.p2p.aperture import PAGE_SIZE
+from p2plab.p2p.mapper import Mapper
+from p2plab.p2p.things import things_of
 
 
 @dataclass(frozen=True)
@@ -51,19 +53,19 @@ class Way:
 
 def follow_page(run: Run, step: int, page: int) -> Way:
     """The way of a page, counted from the base of the views."""
-    things = run.at(step).things
-    mm = things["spaces"][0]
-    address = things["base"] + page * PAGE_SIZE
+    things = things_of(run.at(step))
+    mm = things.spaces[0]
+    address = things.base + page * PAGE_SIZE
     vma = mm.vma_lookup(address)
     place, frame, slot, bus = _behind(vma, address)
     entry = mm.page_table.get(address)
     said = f"CPU entry: page frame {entry.pfn:#x}" if isinstance(entry, Pte) else "no CPU entry"
-    uses = tuple(_use(i, address, frame) for i in things["importers"] if address in i.engine.table)
+    uses = tuple(_use(i, address, frame) for i in things.importers if address in i.engine.table)
     name = f"vma {vma.vm_start:#x}" if vma is not None else ""
     return Way(page, address, name, said, frame, place, slot, bus, uses)
 
 
-def _use(importer: Any, page: int, frame: str) -> Use:
+def _use(importer: Mapper, page: int, frame: str) -> Use:
     address, fabric = importer.engine.table[page], importer.engine.fabric
     fresh = page in importer.held and fabric.look(address, importer.peer) == frame
     return Use(importer.name, address, fabric.bus_address(address, importer.peer), fresh)

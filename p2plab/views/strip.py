@@ -7,6 +7,8 @@ from typing import Any
 from p2plab.core.run import Run
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
+from p2plab.p2p.mapper import Mapper
+from p2plab.p2p.things import things_of
 from p2plab.views.follow import follow_page
 from p2plab.views.picture import AMBER, CROSSES, LINES, MINT, ORANGE, PALE, PLAIN, Picture, Table
 
@@ -16,9 +18,9 @@ def address_space(run: Run, step: int, page: int | None = None) -> Picture:
 
     ``page`` is followed: its column is marked.
     """
-    world = run.at(step)
-    mm = world.things["spaces"][0]
-    base = world.things["base"]
+    things = things_of(run.at(step))
+    mm = things.spaces[0]
+    base = things.base
     pages = Table("left", "right", "row", "label", "colour", "hatch", "hover")
     words = []
     for vma in mm.vmas:
@@ -31,11 +33,11 @@ def address_space(run: Run, step: int, page: int | None = None) -> Picture:
     under_way = open_ranges(run, step)
     for event in under_way:
         left = max(0, (event.start - base) // PAGE_SIZE)
-        right = min(_width(world), (event.end - base) // PAGE_SIZE)
+        right = min(things.width, (event.end - base) // PAGE_SIZE)
         hover = f"{event.event} {event.start:#x}..{event.end:#x}, under way"
         _bar(pages, left, right, "notifier", event.event, ORANGE, hover, LINES)
         words.append(f"notifier {event.event} {event.start:#x}..{event.end:#x} under way")
-    for importer in world.things["importers"]:
+    for importer in things.importers:
         words.append(_translations(pages, importer, base))
     if not under_way:
         words.append("no invalidation under way")
@@ -49,8 +51,8 @@ def address_space(run: Run, step: int, page: int | None = None) -> Picture:
 
 def rows(run: Run) -> list[str]:
     """The strip's rows from bottom to top: the same for every step of a run."""
-    things = run.world.things
-    return [*(f"{i.name} translates" for i in things["importers"]), "notifier", f"{things['spaces'][0].name}'s VMAs"]
+    things = things_of(run.world)
+    return [*(f"{i.name} translates" for i in things.importers), "notifier", f"{things.spaces[0].name}'s VMAs"]
 
 
 def open_ranges(run: Run, step: int) -> list[NotifierStart]:
@@ -68,7 +70,7 @@ def open_ranges(run: Run, step: int) -> list[NotifierStart]:
     return [event for _, event in under_way]
 
 
-def _translations(pages: Table, importer: Any, base: int) -> str:
+def _translations(pages: Table, importer: Mapper, base: int) -> str:
     """Each page that the device translates, and whether the address is still what the exporter lent."""
     good: list[str] = []
     stale: list[str] = []
@@ -87,14 +89,11 @@ def _translations(pages: Table, importer: Any, base: int) -> str:
     )
 
 
-def _still_right(importer: Any, page: int, address: int) -> bool:
+def _still_right(importer: Mapper, page: int, address: int) -> bool:
     """Whether the address leads to the page that the vma shows: through a BAR, an IOMMU, a link, or main memory."""
     vma = importer.held[page].vma
-    return bool(importer.engine.fabric.look(address, importer.peer) == vma.vm_ops.frame_behind(vma, page))
-
-
-def _width(world: Any) -> int:
-    return int(world.things["width"])
+    shows = getattr(vma.vm_ops, "frame_behind", None)  # of an exporter; none where the vma is gone
+    return bool(shows is not None and importer.engine.fabric.look(address, importer.peer) == shows(vma, page))
 
 
 def _bar(

@@ -111,7 +111,7 @@ def test_waiting_for_one_who_is_gone_is_a_deadlock_without_a_cycle():
 
 def readers_and_writer(world: World) -> None:
     lock = RWLock("mmap_lock")
-    world.things["lock"] = lock
+    world.things = {"lock": lock}
 
     def reader():
         async def read() -> None:

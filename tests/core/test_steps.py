@@ -35,7 +35,7 @@ def texts(world: World) -> list[tuple[int, str, str]]:
 def race(world: World) -> None:
     """Two actors that each read, wait, and write back one more."""
     counter = Counter()
-    world.things["counter"] = counter
+    world.things = {"counter": counter}
 
     def adder():
         async def add() -> None:
@@ -295,7 +295,7 @@ def test_a_world_that_is_buried_in_the_middle_of_another_s_step_leaves_no_trace_
                 box.closed += 1
 
         world.actor("worker", worker)
-        world.things["itself"] = world
+        world.things = {"itself": world}
 
     scene = Scenario("buried", "buried", build)
     thresholds = gc.get_threshold()

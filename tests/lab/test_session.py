@@ -8,6 +8,7 @@ from p2plab.core.run import Run
 from p2plab.core.schedule import straight
 from p2plab.drivers.nic import ObedientNic
 from p2plab.lab.session import DRIVER, EVERYBODY, NOBODY, Session
+from p2plab.p2p.things import things_of
 from p2plab.search.drivers import cast
 
 
@@ -26,7 +27,7 @@ def test_a_press_runs_the_driver_it_asks_as_far_as_it_can():
     assert done(session).split()[-2] == "!map"
     assert done(session).split()[-1].startswith("nic*")
     assert session.step == len(session.run) > before
-    assert session.run.world.things["importers"][0].held
+    assert things_of(session.run.world).importers[0].held
 
 
 def test_who_runs_after_a_press_can_be_chosen():

@@ -129,7 +129,7 @@ def race(locked: bool):
     def build(world: World) -> None:
         mm = AddressSpace()
         lock = Mutex("importer")
-        world.things["mm"] = mm
+        world.things = {"mm": mm}
 
         class Importer(MmuIntervalNotifier):
             def __init__(self):
@@ -204,7 +204,7 @@ def test_remove_waits_for_the_end_and_then_goes():
     def build(world: World) -> None:
         mm = AddressSpace()
         node = Obedient()
-        world.things |= {"mm": mm, "node": node}
+        world.things = {"mm": mm, "node": node}
 
         async def invalidates():
             await mmu_interval_notifier_insert(node, mm, 0, PAGE)
@@ -237,7 +237,7 @@ def test_the_first_one_is_hooked_up_only_between_invalidations():
 
     def build(world: World) -> None:
         mm = AddressSpace()
-        world.things["mm"] = mm
+        world.things = {"mm": mm}
 
         async def invalidates():
             one_page = MmuNotifierRange(mm, 0, PAGE, "CLEAR")

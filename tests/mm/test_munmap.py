@@ -150,7 +150,7 @@ def test_a_fault_may_come_between_any_two_stages_and_sees_a_hole_or_a_page():
 
     def build(world: World) -> None:
         mm = AddressSpace()
-        world.things["mm"] = mm
+        world.things = {"mm": mm}
         ready = []
 
         async def unmaps():
@@ -219,7 +219,7 @@ def test_munmap_waits_for_a_fault_under_the_vmas_own_lock():
 
     def build(world: World) -> None:
         mm = AddressSpace()
-        world.things["mm"] = mm
+        world.things = {"mm": mm}
 
         async def cpu():
             await mm.mmap(BASE, 2 * PAGE, flags=FIXED)

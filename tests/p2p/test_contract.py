@@ -2,7 +2,9 @@
 
 import pytest
 
+from p2plab.core.actors import run_alone
 from p2plab.core.errors import KernelError
+from p2plab.core.world import World
 from p2plab.drivers.disasters import come_back, go_away, reset
 from p2plab.drivers.gpu import Gpu
 from p2plab.drivers.kernel_user import KernelUser
@@ -293,11 +295,18 @@ def test_the_vma_pointer_of_a_grant_dies_with_the_vma(kit):
 def test_a_kernel_user_has_no_vma_to_ask_through(kit):
     """Logan Gunthorpe's objection: both callbacks begin with a vma."""
 
-    async def story(k: Kit) -> None:
-        with pytest.raises(KernelError, match="-EFAULT: nvmet has no vma through which to ask gpu for A"):
-            KernelUser("nvmet", k.nic.bdf).map(k.gpu, "A")
+    def build(world: World) -> None:
+        k = kit()
+        k.build(world)
+        user = KernelUser(world, "nvmet", k.nic.bdf, k.mm, k.fabric)
 
-    kit().run(story)
+        async def story() -> None:
+            with pytest.raises(KernelError, match="-EFAULT: nvmet has no vma through which to ask"):
+                await user.map(k.base, k.base + PAGE_SIZE)
+
+        run_alone(story)
+
+    World(build)
 
 
 def test_giving_back_twice_is_refused_and_changes_nothing(kit):

@@ -23,6 +23,7 @@ from p2plab.drivers.peer_gpu import LinkedGpu, PeerGpu
 from p2plab.drivers.pinned import PinsUntilUnmap
 from p2plab.drivers.quiescing import QuiescingNic
 from p2plab.mm import LINUX_6_12
+from p2plab.p2p.things import things_of
 from p2plab.rules import PROMISES, RULES, judge
 from p2plab.rules.damage import damage
 
@@ -121,9 +122,9 @@ def test_a_link_serves_its_peer_without_a_slot():
 def test_commands_are_written_one_by_one():
     """Three rings, three writes to the doorbell page."""
     run = Run(scene(Plan(nic=CommandQueueWriter, then=(), gpu_does=()))).driven(by_text("app nic ..."))
-    nic = run.world.things["importers"][0]
+    nic = things_of(run.world).importers[0]
     with run.world._as_running("nic"):
-        ring = nic.ring(run.world.things["base"], 3)
+        ring = nic.ring(things_of(run.world).base, 3)
         with pytest.raises(StopIteration):
             ring.send(None)
     run = run.driven(by_text("..."))
@@ -140,10 +141,10 @@ def test_half_of_a_split_mapping_is_mapped_again():
 def test_only_a_call_that_may_not_block_is_refused_by_odp():
     """With pages held it answers false at once; without, it drops what it has and says yes."""
     run = Run(scene(PLANS["odp"])).driven(by_text("app nic"))
-    nic = run.world.things["importers"][0]
+    nic = things_of(run.world).importers[0]
     from p2plab.mm import MmuNotifierRange
 
-    start = run.world.things["base"]
+    start = things_of(run.world).base
     ask = MmuNotifierRange(nic.mm, start, start + 4096, "UNMAP", blockable=False)
     with run.world._as_running("gpu"):
         assert nic._at_once(ask, 99) is False
@@ -159,7 +160,7 @@ def test_an_orderly_removal_waits_until_nothing_is_lent():
     """Also for an answer that is still on its way to the importer when the disaster begins."""
     run = Run(CASES["E12"].scenario, {"driver": "good"}).driven(by_text("app nic*5 gpu"))
     assert run.world.why_not("gpu") == "gpu waits: nothing is lent any more"
-    assert dict(run.world.things["exporters"][0].lent)
+    assert dict(things_of(run.world).exporters[0].lent)
     run = run.driven(by_text("..."))
     words = [e.event.kind for e in run.log if e.event.kind in ("Lent", "LendingEnded", "DeviceGone")]
     assert words == ["Lent", "LendingEnded", "DeviceGone"]

@@ -131,7 +131,7 @@ def engine_world() -> World:
         fabric = Fabric(recorded_machine())
         fabric.attach(GPU, 2, aperture)
         engine = DmaEngine(world, "dma", "nic", fabric)
-        world.things["engine"] = engine
+        world.things = {"engine": engine}
 
         async def driver() -> None:
             await engine.program(0x1000, (BAR, BAR + PAGE, BAR + 2 * PAGE))

@@ -12,6 +12,7 @@ from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import by_clock, by_seed, by_text, straight
 from p2plab.core.token import open_token, token_of
 from p2plab.p2p.contract import p2p_map
+from p2plab.p2p.things import things_of
 from p2plab.rules.damage import damage
 from p2plab.views.text import board_of
 
@@ -61,7 +62,7 @@ def test_after_the_move_the_obedient_nic_maps_again_and_ends_its_transfer():
     assert mapped == [0xE800_3000, 0xE800_1000]
     assert [e.frame for e in events if e.kind == "BeatLanded"] == ["A[0]", "A[1]", "A[2]", "A[3]"]
     assert run.world.stuck is None
-    assert run.world.things["importers"][0].lock.owner is None
+    assert things_of(run.world).importers[0].lock.owner is None
 
 
 knobs = st.fixed_dictionaries(
@@ -78,7 +79,7 @@ def test_no_order_of_events_makes_a_good_pair_break_a_rule(seed, given_knobs):
     assert damage(run.log) == ()
     assert run.world.stuck is None
     assert run.world.enabled() == []
-    gpu, nic = run.world.things["exporters"][0], run.world.things["importers"][0]
+    gpu, nic = things_of(run.world).exporters[0], things_of(run.world).importers[0]
     gpu.aperture._check()
     gpu.memory._check()
     assert sorted(nic.held) == sorted(nic.engine.table)
@@ -122,7 +123,7 @@ def test_a_nic_behind_another_switch_is_refused_and_the_user_is_told():
         "nic: p2p_map failed, -EREMOTEIO",
         "map fails: -EREMOTEIO: gpu refused 0x7f5555400000..0x7f5555404000",
     ]
-    assert dict(run.world.things["exporters"][0].lent) == {}
+    assert dict(things_of(run.world).exporters[0].lent) == {}
     assert board_of(run).findings == ()
 
 
@@ -143,7 +144,7 @@ BASE = defrag.BASE
 def test_a_bad_range_is_refused_and_changes_nothing(start, end, errno):
     """Empty, reversed, unaligned, or not inside one vma."""
     run = Run(find("workbench")).driven(straight)
-    world, nic = run.world, run.world.things["importers"][0]
+    world, nic = run.world, things_of(run.world).importers[0]
     refusals = []
 
     async def ask() -> None:
@@ -168,7 +169,7 @@ def test_a_bad_range_is_refused_and_changes_nothing(start, end, errno):
 def test_a_vma_without_p2p_map_is_efault():
     """Ordinary memory offers nothing."""
     run = Run(find("workbench")).driven(straight)
-    nic, mm = run.world.things["importers"][0], run.world.things["spaces"][0]
+    nic, mm = things_of(run.world).importers[0], things_of(run.world).spaces[0]
     refusals = []
 
     async def ask() -> None:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from p2plab.core.actors import step
 from p2plab.core.locks import Mutex
-from p2plab.core.scenario import Scenario
+from p2plab.core.scenario import Role, Scenario
 from p2plab.core.tracked import Tracked
-from p2plab.p2p.importer import Importer
+from p2plab.p2p.importer import IMPORTERS, Importer
 
 HEALTH = ("no-deadlock", "no-crash")
 
@@ -80,7 +80,7 @@ def _turns(world, _knobs: Mapping[str, object]) -> None:
 
 
 SMALL = Scenario("abba", "two locks, two orders", _abba, rules=HEALTH)
-_SCENES = {"turns": Scenario("turns", "two that add", _turns, rules=HEALTH)}
+_SCENES = {"turns": Scenario("turns", "two that add", _turns, rules=HEALTH, roles={"importer": Role(IMPORTERS)})}
 
 
 def find_small(name: str) -> Scenario:

@@ -119,7 +119,7 @@ def test_a_shared_container_is_named_and_not_copied():
             self.items = [1]
 
     def build(world):
-        world.things["box"] = Box()
+        world.things = {"box": Box()}
 
     box = World(build).things["box"]
     kept = box.items

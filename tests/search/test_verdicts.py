@@ -369,7 +369,10 @@ def test_slices_do_not_change_the_answer():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"importer": Box}, "Box cannot be the importer: derive it from p2plab.p2p.importer.Importer"),
+        (
+            {"importer": Box},
+            "Box cannot be the importer of defrag-obedient: derive it from p2plab.p2p.importer.Importer",
+        ),
         ({"importer": 3}, "3 cannot be the importer"),
         ({"rules": ["nonsense"]}, "there is no rule 'nonsense'"),
         ({"must_reach": ["Nonsense"]}, "there is no kind of event 'Nonsense'"),

@@ -31,4 +31,5 @@ CASE = case(
     bench=Hole,
     knobs=(),
     goals=(),
+    takes_classes=False,
 )

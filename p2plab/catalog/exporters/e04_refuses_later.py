@@ -1,11 +1,16 @@
 """E4: the aperture is over-subscribed, and the GPU refuses a range that it had lent before."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from p2plab.catalog.bench import Bench, Plan
 from p2plab.catalog.case import DMA, case
 
 
 class Oversubscribed(Bench):
     """The GPU needs A's slots for an object of its own."""
+
+    needs: ClassVar[Mapping[str, tuple[str, ...]]] = {**Bench.needs, "render": ("evict", "place")}
 
     async def gpu_render(self) -> None:
         """Another process renders: its object C needs the aperture, and the least recently used object goes."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, roles_of
 from p2plab.catalog.defrag import BASE
 from p2plab.core.actors import step
-from p2plab.core.errors import BadInput
 from p2plab.core.scenario import Scenario
 from p2plab.core.world import World
 from p2plab.drivers.disasters import go_away
@@ -56,6 +55,8 @@ class MovesThenWorks(Bench):
 class Pressed(Bench):
     """An aperture that is too small: the GPU wants room for C, and A has to go."""
 
+    needs: ClassVar[Mapping[str, tuple[str, ...]]] = {"render": ("begin_move", "take_out", "finish_move")}
+
     def set_up(self, settings: Mapping[str, Any]) -> None:
         """The policy is the class's own, not the plan's."""
         self.gpu.policy = type(self.gpu).policy
@@ -91,10 +92,7 @@ class OrderlyGpu(Gpu):
 class Unplugged(Bench):
     """Somebody removes the card; the driver's ``unplug`` does the rest."""
 
-    def set_up(self, settings: Mapping[str, Any]) -> None:
-        """BadInput for a class without ``unplug``."""
-        if not hasattr(self.gpu, "unplug"):
-            raise BadInput(f"{type(self.gpu).__name__} has no unplug: write `async def unplug(self)`")
+    needs: ClassVar[Mapping[str, tuple[str, ...]]] = {"unplug": ("unplug",)}
 
     async def gpu_unplug(self) -> None:
         """The card is removed."""
@@ -102,15 +100,14 @@ class Unplugged(Bench):
 
 
 def _build(plan: Plan, bench: type[Bench], world: World, _settings: Mapping[str, Any]) -> None:
-    nic = world.role("importer", plan.nic)
-    gpu = world.role("exporter", plan.gpu)
-    bench(world, replace(plan, nic=nic, gpu=gpu), {}).show(world)
+    bench(world, plan, {}).show(world)
 
 
 def scene_of(name: str, about: str, plan: Plan, bench: type[Bench] = Bench) -> Scenario:
     """A plan as a scene under all promises; its drivers can be replaced by role."""
-    build = functools.partial(_build, plan, bench)
-    return Scenario(name, name.replace("-", " "), build, rules=PROMISES, about=f"{about[0].upper()}{about[1:]}.")
+    build, roles = functools.partial(_build, plan, bench), roles_of(bench, plan)
+    about = f"{about[0].upper()}{about[1:]}."
+    return Scenario(name, name.replace("-", " "), build, rules=PROMISES, about=about, roles=roles)
 
 
 def _scene(name: str, about: str, plan: Plan, bench: type[Bench] = Bench) -> Scenario:

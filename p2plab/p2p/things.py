@@ -1,0 +1,48 @@
+"""What a scene has on its machine, for whoever looks at it: views, the lab, questions, tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from p2plab.core.errors import BadInput
+from p2plab.core.world import World
+from p2plab.mm import AddressSpace
+from p2plab.p2p.aperture import Aperture
+from p2plab.p2p.fabric import Fabric
+from p2plab.p2p.mapper import Mapper
+from p2plab.p2p.memory import DeviceMemory
+from p2plab.pci import Machine
+
+
+class Lender(Protocol):
+    """Whose memory is lent: a device's driver, or the memory manager where a design shares ordinary memory."""
+
+    name: str
+    bdf: str
+    machine: Machine
+    memory: DeviceMemory
+    aperture: Aperture
+    fabric: Fabric | None
+
+
+@dataclass(frozen=True)
+class Things:
+    """Each tuple has at least one entry, the scene's own before those that are added to it.
+
+    ``base`` is the virtual address (bytes) from which views count pages, and ``width`` how many they show.
+    """
+
+    spaces: tuple[AddressSpace, ...]
+    exporters: tuple[Lender, ...]
+    importers: tuple[Mapper, ...]
+    base: int
+    width: int
+    machine: Machine
+
+
+def things_of(world: World) -> Things:
+    """What the world shows. :exc:`BadInput` for a world whose build function set no :class:`Things`."""
+    if not isinstance(world.things, Things):
+        raise BadInput("this scene shows nothing: its build function has to set world.things to a Things")
+    return world.things
