@@ -11,6 +11,7 @@ from p2plab.core.scenario import Scenario
 from p2plab.core.worker import Worker
 from p2plab.core.world import World
 from p2plab.drivers.nic import ObedientNic
+from p2plab.p2p.things import things_of
 from p2plab.search import Pass, Violation
 
 
@@ -43,7 +44,7 @@ def test_a_role_takes_a_class_or_the_value_of_its_knob():
         pass
 
     run = p2plab.run("defrag-obedient", importer=MyNic)
-    assert isinstance(run.world.things["importers"][0], MyNic)
+    assert isinstance(things_of(run.world).importers[0], MyNic)
 
 
 def test_a_verdict_shows_its_report():

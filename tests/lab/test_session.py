@@ -2,11 +2,11 @@
 
 import pytest
 
-from p2plab.catalog import find
 from p2plab.core.errors import BadInput, NotEnabled
 from p2plab.core.run import Run
 from p2plab.core.schedule import straight
 from p2plab.drivers.nic import ObedientNic
+from p2plab.everything import find
 from p2plab.lab.session import DRIVER, EVERYBODY, NOBODY, Session
 from p2plab.p2p.things import things_of
 from p2plab.search.drivers import cast

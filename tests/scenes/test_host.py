@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from p2plab.catalog import CASES, find
 from p2plab.catalog.case import BROKEN, GOOD
 from p2plab.catalog.verdict import story_run
 from p2plab.core import errno
 from p2plab.core.logfile import dump
 from p2plab.core.token import open_token, token_of
+from p2plab.everything import CASES, find
 
 PACKAGE = Path(__file__).parents[2] / "p2plab"
 #: The rooms that make up a run, and the modules that hold constants of the host's system calls.

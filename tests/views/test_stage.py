@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from p2plab.catalog import SCENES, find
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.designs import SCENES as DESIGNS
 from p2plab.drivers.peer_gpu import LinkedGpu, PeerGpu
+from p2plab.everything import SCENES, find
+from p2plab.p2p.things import things_of
 from p2plab.rules.damage import damage
 from p2plab.views.stage import moment, moments
 from p2plab.views.stage.chain import base_of, bases_of
@@ -56,10 +57,10 @@ def test_every_step_of_every_scene_says_what_the_world_says(name):
 
 
 def truthful(now, world, board):
-    gpu = world.things["exporters"][0]
+    gpu = things_of(world).exporters[0]
     assert [slot.frame for slot in now.slots] == gpu.aperture.shows
     bases = bases_of(world, world.log)
-    for importer in world.things["importers"]:
+    for importer in things_of(world).importers:
         table = now.table(importer.name)
         inside = {(page - base_of(importer, bases)) // 4096: a for page, a in importer.engine.table.items()}
         assert {e.page: e.address for e in table.entries if e.state != NONE} == inside

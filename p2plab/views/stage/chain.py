@@ -12,6 +12,7 @@ from p2plab.core.world import World
 from p2plab.mm.log import NotifierEnd, NotifierStart, VmaMapped
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import BeatLanded, IommuFault, P2PMapped
+from p2plab.p2p.things import things_of
 from p2plab.rules.damage import Damage, damage
 from p2plab.views.stage.model import (
     NONE,
@@ -56,30 +57,30 @@ class Chain:
 
 def chain_of(world: World, log: Sequence[LogEntry], since: Any) -> Chain:
     """The chain of ``world``, whose log is ``log``; ``since(importer, page, address)`` says when an address went stale."""
-    things = world.things
-    gpu, bases, width = things["exporters"][0], bases_of(world, log), things["width"]
+    things = things_of(world)
+    gpu, bases, width = things.exporters[0], bases_of(world, log), things.width
     hits = damage(log)
-    fabric = gpu.fabric or next((i.engine.fabric for i in things["importers"]), None)
+    fabric = gpu.fabric or next((i.engine.fabric for i in things.importers), None)
     ram = fabric.ram if fabric is not None else None
-    tables = tuple(_table(i, bases, width, log, since) for i in things["importers"])
+    tables = tuple(_table(i, bases, width, log, since) for i in things.importers)
     return Chain(
-        tuple(_space(mm, bases[mm.name], width) for mm in things["spaces"]),
+        tuple(_space(mm, bases[mm.name], width) for mm in things.spaces),
         tables,
-        _slots(gpu, things["importers"]),
+        _slots(gpu, things.importers),
         _frames(gpu.aperture.memory, hits),
         _frames(ram, hits) if ram is not None else None,
-        tuple(beat for i in things["importers"] for beat in _beats(i, base_of(i, bases), world.steps, log, hits)),
+        tuple(beat for i in things.importers for beat in _beats(i, base_of(i, bases), world.steps, log, hits)),
         tuple(_invalidations(log, bases, width)),
     )
 
 
 def bases_of(world: World, log: Iterable[LogEntry]) -> dict[str, int]:
     """Where the pages of each process are counted from: the scene's base; for a second process where it mapped first."""
-    first, *others = world.things["spaces"]
-    bases = {first.name: world.things["base"]}
+    first, *others = things_of(world).spaces
+    bases = {first.name: things_of(world).base}
     for mm in others:
         mapped = (e.event.start for e in log if isinstance(e.event, VmaMapped) and e.event.mm == mm.name)
-        bases[mm.name] = next(mapped, world.things["base"])
+        bases[mm.name] = next(mapped, things_of(world).base)
     return bases
 
 

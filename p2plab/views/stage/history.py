@@ -11,6 +11,7 @@ from typing import Any
 
 from p2plab.core.run import Run
 from p2plab.core.world import World
+from p2plab.p2p.things import things_of
 from p2plab.rules import RULES
 from p2plab.rules.base import Finding
 from p2plab.views.stage.chain import meant_and_reached
@@ -106,15 +107,15 @@ def _longer(history: History, run: Run) -> bool:
 
 
 def _objects(world: World) -> Iterator[str]:
-    memories = [exporter.memory for exporter in world.things["exporters"]]
-    rams = [importer.engine.fabric.ram for importer in world.things["importers"]]
+    memories = [exporter.memory for exporter in things_of(world).exporters]
+    rams = [importer.engine.fabric.ram for importer in things_of(world).importers]
     for memory in (*memories, *(ram for ram in rams if ram is not None)):
         yield from memory.objects
 
 
 def _stale(world: World) -> Iterator[tuple[str, int, int]]:
     importer: Any
-    for importer in world.things["importers"]:
+    for importer in things_of(world).importers:
         for page, address in importer.engine.table.items():
             meant, reached = meant_and_reached(importer, page, address)
             if not meant or meant != reached:

@@ -12,6 +12,7 @@ from p2plab.core.world import World
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.exporter_events import MoveBegun, MoveEnded
+from p2plab.p2p.things import things_of
 from p2plab.views.stage.chain import base_of, bases_of
 from p2plab.views.stage.model import CRASHED, NEXT, RESTS, WAITS, Call, Now
 
@@ -25,10 +26,10 @@ def now_of(world: World, log: Sequence[Entry], calls: Sequence[Call]) -> tuple[N
 
 def roles_of(world: World) -> dict[str, str]:
     """What each actor is in the scene; an actor without a part of its own is missing."""
-    things = world.things
-    roles = {mm.name: "process" for mm in things["spaces"]}
-    roles |= {exporter.name: "exporter's driver" for exporter in things["exporters"]}
-    for importer in things["importers"]:
+    things = things_of(world)
+    roles = {mm.name: "process" for mm in things.spaces}
+    roles |= {exporter.name: "exporter's driver" for exporter in things.exporters}
+    for importer in things.importers:
         roles |= {importer.name: "importer's driver", importer.engine.name: "DMA engine"}
         timer = f"{importer.name}_timer"
         roles |= {timer: "its timer"} if timer in world.actors else {}
@@ -53,7 +54,7 @@ def _row(
         return Now(name, role, state, words, (), locks, inside)
     if actor.enabled:
         return Now(name, role, NEXT, _next(world, bases, name, op.label), (), locks, inside)
-    engine = next((i.engine for i in world.things["importers"] if i.engine.name == name), None)
+    engine = next((i.engine for i in things_of(world).importers if i.engine.name == name), None)
     if op.idle:
         stuck = engine is not None and engine.queue and not engine.stopped
         return Now(name, role, RESTS, "stopped: no entry for its page" if stuck else "nothing to do", (), locks, inside)
@@ -67,7 +68,7 @@ def _next(world: World, bases: dict[str, int], name: str, label: str) -> str:
     }
     if not label and name in workers and workers[name].inbox:
         return f"begins {workers[name].inbox[0]}"
-    importer = next((i for i in world.things["importers"] if i.engine.name == name), None)
+    importer = next((i for i in things_of(world).importers if i.engine.name == name), None)
     if importer is not None:
         engine, base = importer.engine, base_of(importer, bases)
         if label == "looks up a page" and engine.queue:

@@ -16,6 +16,7 @@ from typing import Any
 from p2plab.core.calls import Called
 from p2plab.core.tracked import Tracked, cells_of, name_of
 from p2plab.core.world import World
+from p2plab.p2p.things import things_of
 from p2plab.views.stage.model import Attribute, Driver
 
 #: For each actor, the places in code files where it waits, from its first function to the innermost: (file, line).
@@ -62,8 +63,8 @@ def pending(world: World) -> Pending:
 
 def drivers_of(world: World) -> dict[str, Any]:
     """The drivers of a world by name: the exporter's, then the importers'."""
-    things = world.things
-    return {driver.name: driver for driver in (*things["exporters"], *things["importers"])}
+    things = things_of(world)
+    return {driver.name: driver for driver in (*things.exporters, *things.importers)}
 
 
 def sections_of(driver: Any) -> tuple[Section, ...]:

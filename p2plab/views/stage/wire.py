@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from p2plab.core.run import Run
+from p2plab.p2p.things import things_of
 from p2plab.rules import RULES
 from p2plab.views.stage.diagram import calls_of, lanes_of, marks_of
 from p2plab.views.stage.fold import INSIDE, Block, folded
@@ -56,7 +57,7 @@ LABELS = {"dma": "start DMA"}
 def run_json(run: Run) -> Json:
     """What is the same at every step of a run: lanes, marks, calls, breaks, actions, rules, the drivers' source."""
     scene, world, history = run.scenario, run.world, history_of(run)
-    roles, gpu = roles_of(world), world.things["exporters"][0]
+    roles, gpu = roles_of(world), things_of(world).exporters[0]
     firsts: dict[str, Any] = {}
     for finding in history.findings_at(len(run)):
         firsts.setdefault(finding.rule, finding)
