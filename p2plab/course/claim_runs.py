@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import textwrap
+from functools import partial
 from itertools import permutations
 
 from p2plab.catalog import CASES
+from p2plab.catalog.bench import Plan
+from p2plab.catalog.defrag import BASE
 from p2plab.catalog.verdict import story_run
+from p2plab.core.actors import run_alone
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
+from p2plab.core.world import World
+from p2plab.course.exercises.scenes import scene_of
 from p2plab.drivers.pinned import PinsUntilUnmap
 from p2plab.everything import find
-from p2plab.mm import NotifierStart
+from p2plab.mm import MAP_FIXED, MAP_SHARED, PAGE_SIZE, AddressSpace, NotifierStart
 from p2plab.mm.ask import ask
+from p2plab.mm.file import File, PfnFile
 from p2plab.p2p.events import HmmRangeMapped, HmmRangeUnmapped, P2PMapFailed, P2PMapped
 from p2plab.p2p.things import things_of
-from p2plab.pci import Machine, pci_test_p2p, reach_2019, reach_today, read_machine, with_cpu
+from p2plab.pci import Machine, pci_test_p2p, reach_2019, reach_today, read_machine, with_acs, with_cpu
 from p2plab.search import check
 from p2plab.search.report import headline
 from p2plab.views.callgraph import call_graph, call_graph_text
 from p2plab.views.text import WIDTH, board_of, verdict
 
 MACHINE = "q35_switch2"
+BELOW_ONE_SWITCH = ("03:00.0", "04:00.0")
 
 
 def _told(scene: str, **knobs: str) -> Run:
@@ -52,20 +60,23 @@ def only_false() -> str:
 
 
 def same_engine() -> str:
-    """The intended function beside upstream_bridge_distance."""
-    machine = read_machine(MACHINE)
-    pairs = _pairs(machine)
-    same = sum(pci_test_p2p(machine, a, b) == reach_2019(machine, a, b).reachable for a, b in pairs)
-    return f"as intended, it answers as upstream_bridge_distance of 2019 on {same} of {len(pairs)} pairs"
+    """What ``upstream_bridge_distance`` of 2019 tests beyond a common bridge: redirection by ACS on the way."""
+    plain = read_machine("q35_switch1")
+    lines = ["upstream_bridge_distance of 2019, two functions below one switch:"]
+    for what, machine in (("no redirection", plain), ("redirected by 02:00.0", with_acs(plain, {"02:00.0": 0x1C}))):
+        lines.append(f"  {what:<22} {'reachable' if reach_2019(machine, *BELOW_ONE_SWITCH).reachable else 'refused'}")
+    return "\n".join([*lines, "The two patches themselves are not in the model, so what they test is not compared."])
 
 
 def more_tests() -> str:
-    """2019's rules beside today's, with two kinds of CPU."""
+    """What became of these tests: 2019's rules beside today's, with two kinds of CPU."""
     machine = read_machine(MACHINE)
     pairs = _pairs(machine)
     old = sum(reach_2019(machine, a, b).reachable for a, b in pairs)
     new = {cpu: sum(reach_today(with_cpu(machine, cpu), a, b).reachable for a, b in pairs) for cpu in ("intel", "zen")}
-    return f"{len(pairs)} pairs: 2019 {old} reachable; today {new['intel']} with an Intel CPU, {new['zen']} with an AMD Zen"
+    counts = f"2019 {old} reachable; today {new['intel']} with an Intel CPU, {new['zen']} with an AMD Zen"
+    why = "No run decides this: the linked patches are not in the model. How far the kernel's own tests came:"
+    return f"{why}\n{len(pairs)} pairs: {counts}"
 
 
 def who_calls() -> str:
@@ -118,7 +129,8 @@ def zap_tells() -> str:
     told = [str(entry.event) for entry in run.log if isinstance(entry.event, NotifierStart)]
     things = things_of(run.world)
     entries = sum(things.spaces[0].page_table.get(things.base + n * 4096) is not None for n in range(4))
-    return "\n".join([f"CPU page-table entries of A: {entries}", *told])
+    source = "that no entry is needed: comment in patch 3/5, and 20190129234752.GR3176@redhat.com"
+    return "\n".join([f"CPU page-table entries of A: {entries} ({source})", *told])
 
 
 def no_gup() -> str:
@@ -136,9 +148,24 @@ def pins_fragment() -> str:
 
 
 def split_only() -> str:
-    """munmap of the middle; then mmap beside it would not join (mm/vma.c, is_mergeable_vma)."""
-    answer = ask("munmap_part", "device")
-    return f"vmas before: {len(answer.before.vmas)}, after munmap of the middle: {len(answer.after.vmas)}"
+    """The middle unmapped and mapped again, of a device's memory and of a file's (mm/vma.c, is_mergeable_vma: VM_SPECIAL)."""
+    lines: list[str] = []
+
+    def build(_world: World) -> None:
+        for what, file in (("a device's memory", PfnFile("device", 4)), ("a file in the page cache", File("file", 4))):
+            mm = AddressSpace("app")
+            counts = []
+            for first, pages, mapped in ((0, 4, True), (1, 1, False), (1, 1, True)):
+                at, length = BASE + first * PAGE_SIZE, pages * PAGE_SIZE
+                if mapped:
+                    run_alone(partial(mm.mmap, at, length, flags=MAP_SHARED | MAP_FIXED, file=file, pgoff=first))
+                else:
+                    run_alone(partial(mm.munmap, at, length))
+                counts.append(len(mm.vmas))
+            lines.append(f"{what}: vmas {counts[0]}, middle unmapped {counts[1]}, mapped again {counts[2]}")
+
+    World(build)
+    return "\n".join([*lines, "So it is true of device memory (VM_PFNMAP), and not of every file."])
 
 
 def page_cost() -> str:
@@ -148,15 +175,16 @@ def page_cost() -> str:
 
 
 def vma_life() -> str:
-    """An importer that uses the pointer after its callback returned."""
+    """An importer that uses the pointer after its callback returned: what a user without a notifier cannot avoid."""
     return _broken("F14")
 
 
 def pin_until_unmap() -> str:
-    """Such an importer with an exporter that moves."""
-    return (
-        f"with an importer that acts on UNMAP only, {headline(check(find('defrag-obedient'), importer=PinsUntilUnmap))}"
-    )
+    """Such an importer with an exporter that grants the pin by never moving, and with one that was not asked and moves."""
+    plan = Plan(nic=PinsUntilUnmap, pages=1, slots=4, gpu_does=(), app=("mmap", "munmap"))
+    granted = headline(check(scene_of("pin-granted", "an exporter that leaves pinned memory where it is", plan)))
+    moves = headline(check(find("defrag-obedient"), importer=PinsUntilUnmap))
+    return f"No pin flag was posted. Where the exporter keeps still: {granted}\nWhere it moves, since nobody asked it: {moves}"
 
 
 def loop_skips() -> str:

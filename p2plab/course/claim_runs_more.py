@@ -103,6 +103,8 @@ def disasters() -> str:
         failed = [entry.event.errno for entry in run.log if isinstance(entry.event, P2PMapFailed)]
         broken = len(board_of(run).findings)
         lines.append(f"{kind:<10} the next map fails with -{', -'.join(failed)}; promises broken: {broken}")
+    lines.append("Unplug and PCI errors are Jason Gunthorpe's (GC30598).")
+    lines.append("For a suspend the mail wants things moved, where this exporter refuses.")
     return "\n".join(lines)
 
 

@@ -40,7 +40,7 @@ def handout() -> str:
 
 def _rule(name: str) -> str:
     rule = RULES[name]
-    return f"| **{name}** | {rule.promise} | {'stated' if rule.stated else 'inferred'} |"
+    return f"| **{name}** | {rule.promise} | {rule.basis()} |"
 
 
 def _event(operation: str) -> str:

@@ -128,7 +128,7 @@ def rule(chance: Chance, seed: int) -> Question:
     told = RULES[first.rule]
     why = (
         f"At step {first.step} {first.rule} breaks, by {first.culprit}: {first.what}.\n"
-        f"Promised: {told.promise} ({told.source}, {'stated' if told.stated else 'inferred'}).\n"
+        f"Promised: {told.promise} ({told.source}, {told.basis()}).\n"
         f"This is {case.code}: {case.scenario.about}"
     )
     choices = chance.shuffled(dict.fromkeys([right, *wrong]))

@@ -1,7 +1,8 @@
 """The review of January 2019 as claims, each with the run that tests it. ``said()`` lists them, ``evidence(key)`` runs one.
 
 A claim is put in this project's own words; the link leads to the mail. ``stated`` is False where the claim
-was inferred from the posted code and nobody said it in the thread. Addresses of mails are formed from their Message-IDs.
+was inferred from the posted code and nobody said it in the thread. Addresses of mails are formed from their Message-IDs;
+dates are those of the mails' Date headers in UTC.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from p2plab.course import claim_runs as run
 from p2plab.course import claim_runs_more as more
 
 LORE = "https://lore.kernel.org/linux-mm/{}/"
-#: Logan Gunthorpe's mails were seen without the part after the @; that it is this one is inferred.
-DOMAIN_INFERRED = "@deltatee.com"
 
 
 @dataclass(frozen=True)
@@ -36,15 +35,9 @@ class Claim:
         """Where the mail is kept."""
         return LORE.format(self.mail)
 
-    @property
-    def domain_inferred(self) -> bool:
-        """Whether only the part of the Message-ID before the @ was seen: the rest of the link is inferred."""
-        return self.mail.endswith(DOMAIN_INFERRED)
-
     def text(self) -> str:
         """The claim, its source, and what the run says."""
         how = "stated" if self.stated else "inferred from the posted code"
-        link = f"{self.link}{' (domain inferred)' if self.domain_inferred else ''}"
         try:
             tested = self.test()
         except ModuleNotFoundError as missing:
@@ -53,7 +46,7 @@ class Claim:
             tested = (
                 "Not run here: this run counts with numpy, and there is none (a browser without a network has none)."
             )
-        return f"{self.date}, {self.author} ({how}): {self.claim}\n{link}\n\n{tested}"
+        return f"{self.date}, {self.author} ({how}): {self.claim}\n{self.link}\n\n{tested}"
 
 
 _JG, _LG, _JGG, _HCH = "Jérôme Glisse", "Logan Gunthorpe", "Jason Gunthorpe", "Christoph Hellwig"
@@ -63,9 +56,9 @@ _LIST = (
     Claim("only-false", "29 Jan", _LG, "f66ba584-9c4a-f6cd-c647-9b32a93be807@deltatee.com",
           "the function of 1/5 only returns false", run.only_false),
     Claim("same-engine", "29 Jan", _LG, "83acb590-25a5-f8ae-1616-bdb8b069fa0f@deltatee.com",
-          "the upstream p2pdma code tests this already", run.same_engine),
+          "what Christian König's two amdgpu patches test, the upstream p2pdma code tests already", run.same_engine),
     Claim("test-more", "29 Jan", "Alex Deucher", "CADnq5_N8QLA_80j+iCtMHvSZhc-WFpzdZhpk6jR9yhoNoUDFZA@mail.gmail.com",
-          "earlier patches tested more than a common bridge", run.more_tests),
+          "Christian König's patches are a bit more thorough", run.more_tests),
     Claim("who-calls", "29 Jan", _LG, "ae928aa5-a659-74d5-9734-15dfefafd3ea@deltatee.com",
           "nobody sets the new pointers, and only HMM calls them", run.who_calls),
     Claim("set-in-mmap", "29 Jan", _JG, "20190129191120.GE3176@redhat.com",
@@ -83,21 +76,21 @@ _LIST = (
     Claim("permission", "30 Jan", _JG, "20190130000805.GS3176@redhat.com",
           "permission may change, so it is tested at each map", run.permission),
     Claim("zap-tells", "30 Jan", _JG, "20190130154328.GA3177@redhat.com",
-          "zapping is enough to tell everybody, also where the CPU has no entry", run.zap_tells),
+          "zapping the vma is enough to tell everybody", run.zap_tells),
     Claim("no-gup", "30 Jan", _HCH, "20190130080006.GB29665@lst.de",
           "without pages, nothing that uses get_user_pages works", run.no_gup),
     Claim("pins-fragment", "30 Jan", _JG, "20190130155543.GC3177@redhat.com",
           "pins in the BAR fragment it", run.pins_fragment),
     Claim("split-only", "30 Jan", _JG, "20190130214525.GG5061@redhat.com",
-          "device mappings never merge, they only split", run.split_only),
+          "an mmap of a file never merges, it only splits", run.split_only),
     Claim("page-cost", "31 Jan", _JG, "20190131153737.GD4619@redhat.com",
           "64 bytes of struct page for each page of device memory are a waste", run.page_cost),
     Claim("vma-life", "31 Jan", _JGG, "20190131190202.GC7548@mellanox.com",
-          "how long may the vma pointer be used after the notifier?", run.vma_life),
+          "with a notifier the vma outlives the callback; can a user without one still call unmap?", run.vma_life),
     Claim("pin-until-unmap", "31 Jan", _JG, "20190131193513.GC16593@redhat.com",
-          "somebody who pins acts on UNMAP only", run.pin_until_unmap),
+          "an importer that asks for a pin, which the exporter may refuse, acts on UNMAP only", run.pin_until_unmap),
     Claim("static-bar", "29 Jan", _JGG, "20190129193250.GK10108@mellanox.com",
-          "doorbell pages and VFIO BARs want such a map too, and they never move", more.static_bar),
+          "doorbell pages and whole VFIO BARs want such a map too, from a helper that sets the pointers", more.static_bar),
     Claim("cap", "29 Jan", _JG, "20190129195055.GH3176@redhat.com",
           "an exporter may lend up to a number of pages, and main memory beyond it", more.cap),
     Claim("may-be-ram", "29 Jan", _JG, "20190129204359.GM3176@redhat.com",
@@ -111,17 +104,17 @@ _LIST = (
     Claim("only-calls-tell", "30 Jan", _JG, "20190130000805.GS3176@redhat.com",
           "left alone by its driver, a device mapping is taken back by calls on the vma only", more.only_calls_tell),
     Claim("predictable", "30 Jan", _JG, "20190130000805.GS3176@redhat.com",
-          "an importer that could map once can map again", more.predictable),
+          "an importer that could map once should (must?) be able to map again while the vma is valid", more.predictable),
     Claim("disasters", "30 Jan", _JG, "20190130154328.GA3177@redhat.com",
-          "only what is really bad excuses a refusal: unplug, errors, a hang, suspend", more.disasters),
+          "a hang, a suspend or killed threads may excuse a refusal, or get dummy pages", more.disasters),
     Claim("block-layer", "30 Jan", _LG, "39edda88-acd8-c8ec-a6a5-64898006b69f@deltatee.com",
           "direct I/O of an NVMe drive to a BAR is wanted, and a special vma does not help it", more.block_layer),
     Claim("edges-move", "30 Jan", _JGG, "20190130204954.GI17080@mellanox.com",
           "edges of vmas move below a memory region that faults", more.edges_move),
-    Claim("when-it-fails", "30 Jan", _JGG, "20190130215600.GM17080@mellanox.com",
+    Claim("when-it-fails", "30 Jan", _JG, "20190130224705.GI5061@redhat.com",
           "failures must be told apart when a region is created; later they all look alike", more.when_it_fails),
     Claim("three-uses", "31 Jan", _HCH, "20190131081355.GC26495@lst.de",
-          "struct page carries an address, holds a reference, marks dirty: replace these", more.three_uses),
+          "struct page carries an address, holds a reference, marks dirty: replace these, generically first", more.three_uses),
     Claim("loop-skips", "29 Jan", "read in patch 4/5", _POSTED.format(5),
           "the posted loop skips a page after each run of device pages", run.loop_skips, stated=False),
 )  # fmt: skip

@@ -36,7 +36,7 @@ def _table(board: Board, rules: list[Rule]) -> str:
         rows.append(
             f'<tr><td class="{mark}"><span class="mark {mark}" aria-hidden="true">{sign}</span>{escape(rule.name)}</td>'
             f'<td class="{mark}">{escape(state)}{happened}</td><td>{escape(rule.promise)}</td>'
-            f"<td>{_source(rule.source)}, {'stated' if rule.stated else 'inferred'}</td></tr>"
+            f"<td>{_source(rule.source)}, {rule.basis()}</td></tr>"
         )
     head = "<tr><th>rule</th><th>in this run</th><th>promise</th><th>source</th></tr>"
     return f'<table class="p2plab-board">{head}{"".join(rows)}</table>'

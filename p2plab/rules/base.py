@@ -34,12 +34,20 @@ class Rule:
     promise: ClassVar[str]
     source: ClassVar[str]
     stated: ClassVar[bool]
+    inferred: ClassVar[str] = ""  #: the words of a stated promise that the source does not have
     years: ClassVar[str] = "2019 and now"
     kind: ClassVar[str] = "promise"
 
     def __init__(self) -> None:
         self.exercised = False  #: whether anything happened that could have broken it
         self.notes: tuple[str, ...] = ()  #: what was let pass although a literal reading forbids it, and why
+
+    @classmethod
+    def basis(cls) -> str:
+        """``stated``, ``inferred``, or ``stated; '…' is inferred``: how much of the promise its source says."""
+        if cls.stated and cls.inferred:
+            return f"stated; '{cls.inferred}' is inferred"
+        return "stated" if cls.stated else "inferred"
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         """Look at the next entry; yield what it breaks."""

@@ -74,7 +74,7 @@ class GivesUpForCause(Rule):
     name = "gives-up-for-cause"
     number = 31
     promise = "an importer counts as many ends as starts: it waits only while an invalidation is under way"
-    source = "mm/mmu_notifier.c:60; 20190129165428.3931-6-jglisse@redhat.com"
+    source = "mm/mmu_notifier.c (mn_hlist_invalidate_range_start of 6.12); 20190129165428.3931-6-jglisse@redhat.com"
     stated = True
 
     def __init__(self) -> None:

@@ -28,6 +28,7 @@ class ToldBeforeMoved(GrantRule):
     promise = "bytes are moved only after the notifier was heard for all ranges that map them, in all processes"
     source = "20190129204359.GM3176@redhat.com"
     stated = True
+    inferred = "in all processes"
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         self.track(entry.event)
@@ -75,8 +76,8 @@ class RightWhenGiven(Rule):
     name = "right-when-given"
     number = 8
     promise = "one address a page, in the order of the virtual pages, and each shows its page when it is given"
-    source = "20190129174728.6430-4-jglisse@redhat.com"
-    stated = True
+    source = "20190129174728.6430-6-jglisse@redhat.com (hmm_vma_p2p_map reads pa[] so)"
+    stated = False
 
     def __init__(self) -> None:
         super().__init__()

@@ -27,6 +27,7 @@ class Obedience(Rule):
     promise = "before a notifier callback returns, nothing of the range is mapped, translated or in flight"
     source = "20190129174728.6430-4-jglisse@redhat.com"
     stated = True
+    inferred = "in flight"
 
     def __init__(self) -> None:
         super().__init__()
@@ -150,6 +151,7 @@ class BalancedUnmap(Rule):
     promise = "each page that p2p_map gave is given back with p2p_unmap exactly once"
     source = "20190129174728.6430-4-jglisse@redhat.com"
     stated = True
+    inferred = "exactly once"
 
     def __init__(self) -> None:
         super().__init__()

@@ -94,8 +94,8 @@ class GoneMeansNobody(GrantRule):
     name = "gone-means-nobody"
     number = 19
     promise = "before a device goes, every mapping of it is taken back: none is left when it no longer answers"
-    source = "20190129224016.GD4713@mellanox.com"
-    stated = False
+    source = "20190129224016.GD4713@mellanox.com (zap the vmas, delay the unplug until all is unmapped)"
+    stated = True
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         self.track(entry.event)
@@ -115,7 +115,9 @@ class ContentKept(Rule):
     name = "content-kept"
     number = 15
     promise = "what is mapped again shows the bytes that were there, or the map fails"
-    source = "a question that the thread leaves open (20190130154328.GA3177@redhat.com lists the reset as 'really bad')"
+    source = (
+        "a question that the thread leaves open (20190130154328.GA3177@redhat.com: after a hang all data is undefined)"
+    )
     stated = False
 
     def __init__(self) -> None:

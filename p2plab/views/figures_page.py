@@ -124,7 +124,7 @@ def _board(board: Board) -> Iterator[str]:
         where = f'<a href="{_ARCHIVE}{source}/">mail of 2019</a>' if "@" in source else f"<code>{source}</code>"
         yield (
             f'<tr><th scope="row">{escape(rule.name)}</th><td data-words="rule/{escape(rule.name)}"></td>'
-            f"<td>{escape(rule.promise)}</td><td>{where}, {'stated' if rule.stated else 'inferred'}</td></tr>"
+            f"<td>{escape(rule.promise)}</td><td>{where}, {rule.basis()}</td></tr>"
         )
     yield "</table></div></section>"
 

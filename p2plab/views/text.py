@@ -67,7 +67,7 @@ def verdict(run: Run) -> Iterator[str]:
         yield from _wrap(f"BROKEN: {rule.name}{number}, at step {finding.step}, by {finding.culprit}")
         yield from _wrap(f"promised: {rule.promise}", "  ")
         yield from _wrap(f"happened: {finding.what}", "  ")
-        yield from _wrap(f"source:   {rule.source} ({'stated' if rule.stated else 'inferred'})", "  ")
+        yield from _wrap(f"source:   {rule.source} ({rule.basis()})", "  ")
     for note in board.notes:
         yield from _wrap(f"note: {note}")
     if damaged:

@@ -35,7 +35,7 @@ def test_the_ignorant_run_names_rule_step_bytes_and_mail(capsys):
     text = " ".join(out.split())
     for said in (
         "BROKEN: obedience (invariant 20), at step",
-        "source: 20190129174728.6430-4-jglisse@redhat.com (stated)",
+        "source: 20190129174728.6430-4-jglisse@redhat.com (stated;",
         "nic meant A[2] and overwrote C[0] of app2 at 0xe8005000:",
         '"C[0] of app2" is now "DMA page 2"',
     ):
