@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from p2plab.pci import (  # noqa: E402
+    RFC2019,
     Device,
     HostBridge,
     Kind,
@@ -28,9 +29,8 @@ from p2plab.pci import (  # noqa: E402
     Resource,
     assign_resources,
     broken,
-    reach_2019,
     reach_matrix,
-    reach_today,
+    reach_verdict,
     read_lspci,
     with_acs,
 )
@@ -124,11 +124,11 @@ def matrices() -> Iterator[str]:
     yield f"  grows with exponent {growth(times):.2f} (pairs: 2)"
     machine, rng = tree(1000), random.Random(2)
     everyone = [device.bdf for device in machine]
-    old, new = reach_matrix(machine, everyone, "rfc2019"), reach_matrix(machine, everyone)
+    old, new = reach_matrix(machine, everyone, RFC2019), reach_matrix(machine, everyone)
     for _ in range(5000):
         a, b = rng.choice(everyone), rng.choice(everyone)
-        assert old.cell(a, b).distance == reach_2019(machine, a, b).distance
-        assert new.cell(a, b) == (reach_today(machine, a, b).map_type, reach_today(machine, a, b).distance)
+        assert old.cell(a, b).distance == reach_verdict(machine, a, b, RFC2019).distance
+        assert new.cell(a, b) == (reach_verdict(machine, a, b).map_type, reach_verdict(machine, a, b).distance)
     yield "  5,000 random pairs of 1,000 functions agree with the single verdicts, in both rule sets"
 
 

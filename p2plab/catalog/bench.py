@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from p2plab.catalog.defrag import BAR, BASE, GPU, NICS, recorded_machine
 from p2plab.core.actors import JobFunction
 from p2plab.core.errors import KernelError
+from p2plab.core.kernels import TODAY
 from p2plab.core.scenario import Role
 from p2plab.core.tracked import Tracked
 from p2plab.core.worker import Worker
@@ -63,7 +64,7 @@ class Plan:
     second_object: str = "A"  #: what the second importer maps
     second_process: bool = False
     wiring: str = "as-intended"
-    rules: str = "today"
+    rules: str = TODAY
     iommu: bool = False
     ram: bool = False
     policy: str = "refuse"

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from p2plab.catalog.bench import Bench, Plan, roles_of
+from p2plab.core.kernels import NAMES, TODAY
 from p2plab.core.scenario import Knob, Scenario
 from p2plab.core.world import World
 from p2plab.p2p.wiring import WIRINGS
@@ -15,7 +16,12 @@ from p2plab.rules import PROMISES
 
 _KNOBS = (
     Knob("wiring", "as-intended", "who sets the callbacks, and who calls them", choices=tuple(WIRINGS)),
-    Knob("test", "today", "whose test of reachability the exporter uses", choices=("today", "rfc2019", "as-posted")),
+    Knob(
+        "test",
+        TODAY,
+        "whose test of reachability the exporter uses: a kernel's, or patch 1/5",
+        choices=(*NAMES, "as-posted"),
+    ),
     Knob("iommu", "off", "on: addresses are IOVAs of one device each", choices=("off", "on")),
 )
 
@@ -30,6 +36,7 @@ SCENES = (
         "wirings",
         "the callbacks: who sets them, who calls them",
         functools.partial(_build, Plan()),
+        version=2,
         knobs=_KNOBS,
         story="app nic nic_dma*3 gpu nic_dma ...",
         rules=PROMISES,

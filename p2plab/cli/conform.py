@@ -6,7 +6,11 @@ import argparse
 import importlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from p2plab.cli.kernels import kernel_option
+from p2plab.core.errors import BadInput
+from p2plab.pci.kernel import kernel_named
 
 if TYPE_CHECKING:
     from p2plab.conform.report import Report
@@ -23,13 +27,19 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("conform", help="compare the model with recordings of a real kernel")
     command.add_argument("kind", choices=KINDS, help="; ".join(f"{kind}: {text}" for kind, text in KINDS.items()))
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recorded files")
+    kernel_option(command, "hold them against another kernel than the one recorded, for pci and p2pdma", None)
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(handler=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit 0 only when no operation differs."""
-    report: Report = importlib.import_module(f"p2plab.conform.{arguments.kind}").conform(arguments.files)
+    against: dict[str, Any] = {}
+    if arguments.kernel is not None:
+        if arguments.kind == "mm":
+            raise BadInput("--kernel is for pci and p2pdma; each file of mm is held against the kernel that it names")
+        against["kernel"] = kernel_named(arguments.kernel)
+    report: Report = importlib.import_module(f"p2plab.conform.{arguments.kind}").conform(arguments.files, **against)
     if arguments.json:
         print(json.dumps(report.as_json(), indent=1))
     else:

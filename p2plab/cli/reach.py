@@ -1,4 +1,4 @@
-"""``p2plab reach``: who can reach whom, in 2019 and today, with the reasons."""
+"""``p2plab reach``: who can reach whom, by the rules of 2019 and of a later kernel, with the reasons."""
 
 from __future__ import annotations
 
@@ -7,9 +7,21 @@ import json
 import re
 from dataclasses import replace
 
+from p2plab.cli.kernels import kernel_option
 from p2plab.cli.machine import SOURCE
 from p2plab.core.errors import BadInput
-from p2plab.pci import Machine, reach_matrix, read_machine, with_acs, with_boot_options, with_cpu, with_ids
+from p2plab.pci import (
+    RFC2019,
+    Kernel,
+    Machine,
+    kernel_named,
+    reach_matrix,
+    read_machine,
+    with_acs,
+    with_boot_options,
+    with_cpu,
+    with_ids,
+)
 from p2plab.pci.whitelist import CPUS
 from p2plab.views.pci_json import matrix_json, reach_json
 from p2plab.views.pci_text import headline, matrix_text, reach_text
@@ -34,6 +46,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     command.add_argument("--boot", metavar="OPTIONS", help="what if booted with these, say 'intel_iommu=on'")
     command.add_argument("--host-bridge", metavar="VENDOR:DEVICE", help="what if every host bridge had these ids")
+    kernel_option(command, "whose rules are shown beside those of 2019")
     command.add_argument("--mask", type=int, default=64, metavar="BITS", help="the client's DMA mask (default 64)")
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(handler=run)
@@ -45,17 +58,18 @@ def run(arguments: argparse.Namespace) -> int:
         raise BadInput(f"{len(arguments.pair)} functions given; allowed: two (A B), or none for every pair")
     if not 1 <= arguments.mask <= 64:
         raise BadInput(f"a DMA mask of {arguments.mask} bits; allowed: 1 to 64")
-    machine = _changed(read_machine(arguments.source, pipes=True), arguments)
+    kernel = kernel_named(arguments.kernel)
+    machine = _changed(read_machine(arguments.source, pipes=True), arguments, kernel)
     if not machine.tree_known:
         raise BadInput(f"{machine.name} shows no tree; lspci -vvv, -xxx or -tv shows it")
     if arguments.pair:
         provider, client = arguments.pair
         if arguments.json:
-            print(json.dumps(reach_json(machine, provider, client, arguments.mask), indent=1))
+            print(json.dumps(reach_json(machine, provider, client, arguments.mask, kernel), indent=1))
         else:
-            print("\n".join(reach_text(machine, provider, client, arguments.mask)))
+            print("\n".join(reach_text(machine, provider, client, arguments.mask, kernel)))
         return 0
-    old, new = reach_matrix(machine, rules="rfc2019"), reach_matrix(machine, rules="today")
+    old, new = (reach_matrix(machine, kernel=rules) for rules in (RFC2019, kernel))
     if arguments.json:
         print(json.dumps(matrix_json(machine, old, new)))
     else:
@@ -63,10 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _changed(machine: Machine, arguments: argparse.Namespace) -> Machine:
+def _changed(machine: Machine, arguments: argparse.Namespace, kernel: Kernel) -> Machine:
     """The machine with what the options say, boot options first."""
     if arguments.boot is not None:
-        machine = with_boot_options(machine, arguments.boot)
+        machine = with_boot_options(machine, arguments.boot, kernel)
     for text in arguments.acs:
         found = _ACS.fullmatch(text)
         if not found or int(found[2], 16) > 0x7F:

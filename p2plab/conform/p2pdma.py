@@ -16,11 +16,11 @@ from p2plab.conform.report import Difference, Report
 from p2plab.core.errors import BadInput, KernelError
 from p2plab.pci.acs_boot import UnreadOption, acs_at_boot
 from p2plab.pci.dma import DmaAddress, dma_map, pci_p2pdma_add_resource
+from p2plab.pci.kernel import INTEL, Kernel
 from p2plab.pci.machine import Machine
-from p2plab.pci.reach import reach_today, with_ids
-from p2plab.pci.recording import load_json, read_recording, with_ports
+from p2plab.pci.reach import reach_verdict, with_ids
+from p2plab.pci.recording import load_json, read_recording, recorded_kernel, with_ports
 from p2plab.pci.resource import Resource
-from p2plab.pci.whitelist import INTEL
 
 #: The columns of a recorded pair, in the recordings' order.
 FIELDS: tuple[str, ...] = (
@@ -31,14 +31,14 @@ _LISTED = re.compile(r"(?:^|_)wl([0-9a-f]{4})(?:_|$)")
 _ADDED = re.compile(r"nvme ([0-9a-f:.]+): added peer-to-peer DMA memory 0x([0-9a-f]+)-0x([0-9a-f]+)")
 
 
-def conform(paths: Iterable[Path]) -> Report:
-    """Compare every file. Raises BadInput naming the file for one that is no such recording."""
+def conform(paths: Iterable[Path], kernel: Kernel | None = None) -> Report:
+    """Compare every file with the kernel that it says, or with ``kernel``. Raises BadInput naming the file."""
     report = Report("p2pdma")
     for path in paths:
         data = load_json(path)
         try:
             if "runs" in data:
-                _topology(report, path.name, data)
+                _topology(report, path.name, data, kernel or recorded_kernel(data))
             elif "log" in data:
                 _nvme(report, path.name, data)
             else:
@@ -48,7 +48,7 @@ def conform(paths: Iterable[Path]) -> Report:
     return report
 
 
-def _topology(report: Report, source: str, data: Mapping[str, Any]) -> None:
+def _topology(report: Report, source: str, data: Mapping[str, Any], kernel: Kernel) -> None:
     machine = read_recording(data)
     offered: dict[str, int] = {}
     for row in _list(data, "register"):
@@ -58,7 +58,7 @@ def _topology(report: Report, source: str, data: Mapping[str, Any]) -> None:
     for line in _list(data, "p2pmem") if "p2pmem" in data else []:
         bdf = str(line).split(" ")[0]
         _compare(report, source, "p2pmem", bdf, {"line": line}, {"line": _p2pmem(machine, bdf, offered)})
-    _boot(report, source, machine, data)
+    _boot(report, source, machine, data, kernel)
     fields = [str(name) for name in _list(data, "pair_fields")] if "pair_fields" in data else list(FIELDS)
     runs = data["runs"]
     if not isinstance(runs, Mapping):
@@ -66,17 +66,17 @@ def _topology(report: Report, source: str, data: Mapping[str, Any]) -> None:
     for state, run in runs.items():
         report.cases += 1
         here = _in_state(machine, state, run, data.get("state_changes", []))
-        _pairs(report, f"{source}: {state}", here, run, fields, offered)
+        _pairs(report, f"{source}: {state}", here, run, fields, offered, kernel)
 
 
-def _boot(report: Report, source: str, machine: Machine, data: Mapping[str, Any]) -> None:
+def _boot(report: Report, source: str, machine: Machine, data: Mapping[str, Any], kernel: Kernel) -> None:
     """What boot made of each ACS register, before the first state's stimuli."""
     header = data.get("header")
     cmdline = str(header.get("cmdline", "")) if isinstance(header, Mapping) else ""
     for port in machine:
         if port.acs is not None:
             try:
-                model = acs_at_boot(port, cmdline, bool(machine.iommu))
+                model = acs_at_boot(port, cmdline, bool(machine.iommu), kernel=kernel)
             except UnreadOption:
                 report.not_modelled["boot options for ACS in a form that is not read"] += 1
                 continue
@@ -105,7 +105,13 @@ def _written_ids(changes: Any, device: str) -> dict[str, tuple[int, int]]:
 
 
 def _pairs(
-    report: Report, case: str, machine: Machine, run: Any, fields: list[str], offered: Mapping[str, int]
+    report: Report,
+    case: str,
+    machine: Machine,
+    run: Any,
+    fields: list[str],
+    offered: Mapping[str, int],
+    kernel: Kernel,
 ) -> None:
     told = run.get("messages", {})
     if not isinstance(told, Mapping):
@@ -120,15 +126,15 @@ def _pairs(
         texts = _list(unread, pair) if pair in unread else []
         unread.pop(pair, None)
         recorded["messages"] = sorted(_without_driver(text) for text in texts)  # the recorder sorted
-        model = _pair(machine, str(recorded.get("provider")), str(recorded.get("client")), offered)
+        model = _pair(machine, str(recorded.get("provider")), str(recorded.get("client")), offered, kernel)
         _compare(report, source, state, pair, recorded, model)
     for pair, texts in unread.items():
         report.differs(Difference(source, state, pair, "messages", texts, "no such pair was asked"))
 
 
-def _pair(machine: Machine, provider: str, client: str, offered: Mapping[str, int]) -> dict[str, Any]:
+def _pair(machine: Machine, provider: str, client: str, offered: Mapping[str, int], kernel: Kernel) -> dict[str, Any]:
     """One row as the kernel module would have written it."""
-    verdict = reach_today(machine, provider, client)
+    verdict = reach_verdict(machine, provider, client, kernel)
     row: dict[str, Any] = dict.fromkeys(FIELDS)
     row |= {"provider": provider, "client": client, "distance": verdict.distance, "map_type": str(verdict.map_type)}
     row["messages"] = sorted(verdict.messages)
@@ -139,17 +145,19 @@ def _pair(machine: Machine, provider: str, client: str, offered: Mapping[str, in
         row["phys"] = f"{pci_p2pdma_add_resource(machine[provider], bar).start:#x}"
     except KernelError:
         return row
-    wide = _map(machine, provider, client, bar, 64)
-    narrow = _map(machine, provider, client, bar, 32)
+    wide = _map(machine, provider, client, bar, 64, kernel)
+    narrow = _map(machine, provider, client, bar, 32, kernel)
     row["dma_map_err"], row["dma_addr"] = _error_and_address(wide)
     row["dma32_map_err"], row["dma32_addr"] = _error_and_address(narrow)
     row["sg_dma_is_bus_address"] = wide.kind == "bus" if isinstance(wide, DmaAddress) else None
     return row
 
 
-def _map(machine: Machine, provider: str, client: str, bar: int, mask_bits: int) -> DmaAddress | KernelError:
+def _map(
+    machine: Machine, provider: str, client: str, bar: int, mask_bits: int, kernel: Kernel
+) -> DmaAddress | KernelError:
     try:
-        return dma_map(machine, provider, client, bar=bar, mask_bits=mask_bits)
+        return dma_map(machine, provider, client, bar=bar, mask_bits=mask_bits, kernel=kernel)
     except KernelError as error:
         return error
 

@@ -21,9 +21,10 @@ from p2plab.pci.allocate import assign_resources, without_addresses
 from p2plab.pci.bootlog import before_assignment, old_style, told
 from p2plab.pci.device import Device
 from p2plab.pci.invariants import broken, unjust
+from p2plab.pci.kernel import Kernel
 from p2plab.pci.lspci import read_lspci
 from p2plab.pci.machine import Machine
-from p2plab.pci.recording import load_json, read_recording
+from p2plab.pci.recording import load_json, read_recording, recorded_kernel
 from p2plab.pci.resource import IORESOURCE_MEM_64, Resource
 
 #: Each reading: a name, the texts it is made of, and which fields of a function those texts show.
@@ -46,18 +47,19 @@ OTHER_WAYS = frozenset(
 _IOMEM = re.compile(r"( *)([0-9a-f]+)-([0-9a-f]+) : (PCI Bus [0-9a-f:]+|[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$")
 
 
-def conform(paths: Iterable[Path]) -> Report:
-    """Compare every file. Raises BadInput naming the file for one that is no such recording."""
+def conform(paths: Iterable[Path], kernel: Kernel | None = None) -> Report:
+    """Compare every file with the kernel that it says, or with ``kernel``. Raises BadInput naming the file."""
     report = Report("pci")
     for path in paths:
         data = load_json(path)
         try:
             machine = read_recording(data)
+            rules = kernel or recorded_kernel(data)
             report.cases += 1
             for reading in READINGS:
                 _reading(report, path.name, data, machine, *reading)
             _layout(report, path.name, "recorded layout", machine)
-            _iomem(report, path.name, machine, _lines(data, "iomem"))
+            _iomem(report, path.name, machine, _lines(data, "iomem"), rules)
             _allocator(report, path.name, machine, _lines(data, "dmesg_pci"), _cmdline(data))
         except BadInput as error:
             raise BadInput(f"{path}: {error}") from error
@@ -128,7 +130,7 @@ def _layout(report: Report, source: str, case: str, machine: Machine) -> None:
         _compare(report, source, case, device.bdf, {"broken": []}, {"broken": wrong.get(device.bdf, [])})
 
 
-def _iomem(report: Report, source: str, machine: Machine, lines: list[str]) -> None:
+def _iomem(report: Report, source: str, machine: Machine, lines: list[str], kernel: Kernel) -> None:
     """One operation per PCI line of /proc/iomem: the same range, under the same range above it."""
     recorded: list[str] = []
     above: list[tuple[int, str]] = []
@@ -146,7 +148,7 @@ def _iomem(report: Report, source: str, machine: Machine, lines: list[str]) -> N
     model = []
     chain: list[str] = []
     for depth, span in (entry for top in address_map(machine) for entry in top.walk()):
-        del chain[depth:]
+        del chain[min(depth, kernel.iomem_levels) :]
         text = f"{span.start:#x}-{span.end:#x} {span.label}"
         model.append(" < ".join([text, *reversed(chain)]))
         chain.append(text)

@@ -22,7 +22,7 @@ from p2plab.mm.ask import ask
 from p2plab.mm.file import File, PfnFile
 from p2plab.p2p.events import HmmRangeMapped, HmmRangeUnmapped, P2PMapFailed, P2PMapped
 from p2plab.p2p.things import things_of
-from p2plab.pci import Machine, pci_test_p2p, reach_2019, reach_today, read_machine, with_acs, with_cpu
+from p2plab.pci import RFC2019, Machine, pci_test_p2p, reach_verdict, read_machine, with_acs, with_cpu
 from p2plab.search import check
 from p2plab.search.report import headline
 from p2plab.views.callgraph import call_graph, call_graph_text
@@ -64,7 +64,9 @@ def same_engine() -> str:
     plain = read_machine("q35_switch1")
     lines = ["upstream_bridge_distance of 2019, two functions below one switch:"]
     for what, machine in (("no redirection", plain), ("redirected by 02:00.0", with_acs(plain, {"02:00.0": 0x1C}))):
-        lines.append(f"  {what:<22} {'reachable' if reach_2019(machine, *BELOW_ONE_SWITCH).reachable else 'refused'}")
+        lines.append(
+            f"  {what:<22} {'reachable' if reach_verdict(machine, *BELOW_ONE_SWITCH, RFC2019).reachable else 'refused'}"
+        )
     return "\n".join([*lines, "The two patches themselves are not in the model, so what they test is not compared."])
 
 
@@ -72,8 +74,10 @@ def more_tests() -> str:
     """What became of these tests: 2019's rules beside today's, with two kinds of CPU."""
     machine = read_machine(MACHINE)
     pairs = _pairs(machine)
-    old = sum(reach_2019(machine, a, b).reachable for a, b in pairs)
-    new = {cpu: sum(reach_today(with_cpu(machine, cpu), a, b).reachable for a, b in pairs) for cpu in ("intel", "zen")}
+    old = sum(reach_verdict(machine, a, b, RFC2019).reachable for a, b in pairs)
+    new = {
+        cpu: sum(reach_verdict(with_cpu(machine, cpu), a, b).reachable for a, b in pairs) for cpu in ("intel", "zen")
+    }
     counts = f"2019 {old} reachable; today {new['intel']} with an Intel CPU, {new['zen']} with an AMD Zen"
     why = "No run decides this: the linked patches are not in the model. How far the kernel's own tests came:"
     return f"{why}\n{len(pairs)} pairs: {counts}"

@@ -17,7 +17,7 @@ from p2plab.mm.ask import Answer, ask
 from p2plab.mm.ask_operations import OPERATIONS
 from p2plab.mm.ask_stage import KINDS as MEMORY
 from p2plab.p2p.things import things_of
-from p2plab.pci import reach_2019, reach_today, read_machine, with_cpu
+from p2plab.pci import RFC2019, TODAY, reach_verdict, read_machine, with_cpu
 from p2plab.pci.whitelist import CPUS
 from p2plab.rules import RULES
 from p2plab.views.follow import Way, follow_page
@@ -94,16 +94,16 @@ def reach(chance: Chance, seed: int) -> Question:
         ends = [device.bdf for device in machine.devices if not device.is_bridge]
         provider = chance.pick(ends)
         client = chance.pick([bdf for bdf in ends if bdf != provider])
-        old, new = reach_2019(machine, provider, client), reach_today(machine, provider, client)
+        old, new = (reach_verdict(machine, provider, client, kernel) for kernel in (RFC2019, TODAY))
         if (old.reachable, new.reachable) == wanted:
             break
     choices = tuple(f"2019 {a}, today {b}" for a in ("yes", "no") for b in ("yes", "no"))
     right = f"2019 {_word(old.reachable)}, today {_word(new.reachable)}"
     prompt = (
         f"Machine {machine.name} with a CPU of the kind {machine.cpu}: may {client} use memory of {provider} peer to peer, "
-        "by the rules of January 2019 and by those of Linux 6.12?"
+        "by the rules of January 2019 and by those of today, Linux {TODAY}?"
     )
-    why = "\n".join(["2019 (drivers/pci/p2pdma.c, v5.0):", *_list(old.reasons), "today (v6.12):", *_list(new.reasons)])
+    why = "\n".join(["2019 (drivers/pci/p2pdma.c, v5.0):", *_list(old.reasons), f"{TODAY.title}:", *_list(new.reasons)])
     return Question("reach", seed, prompt, choices, frozenset({right}), why)
 
 

@@ -22,7 +22,7 @@ from p2plab.p2p.fabric import Fabric
 from p2plab.p2p.memory import RAM_BASE, BufferObject, DeviceMemory, MainMemory
 from p2plab.p2p.placing import Placing
 from p2plab.p2p.today_events import PageMoved
-from p2plab.pci import MapType, reach_today
+from p2plab.pci import MapType, reach_verdict
 
 PAGES, SLOTS, AT = 2, 5, 2
 START, END = BASE, BASE + PAGES * PAGE_SIZE
@@ -85,7 +85,7 @@ class Holder(Placing):
 
     def map_type(self, peer: Peer) -> MapType:
         """``pci_p2pdma_map_type``: how the peer reaches our BAR."""
-        return reach_today(self.machine, self.bdf, peer.bdf).map_type or MapType.NOT_SUPPORTED
+        return reach_verdict(self.machine, self.bdf, peer.bdf).map_type or MapType.NOT_SUPPORTED
 
     def move_down(self) -> None:
         """As :func:`move_down`."""

@@ -1,4 +1,4 @@
-"""A machine to look at: its tree, its address map, and whether two of its functions can talk, then and now."""
+"""A machine to look at: its tree, its address map, and whether two of its functions can talk, in 2019 and since."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import ipywidgets as widgets
 from p2plab.core.errors import BadInput
 from p2plab.lab.frame import Frame, row
 from p2plab.lab.pane import BokehPane
-from p2plab.pci import Machine, read_machine, with_cpu
+from p2plab.pci import KERNELS, RFC2019, TODAY, Machine, kernel_named, read_machine, with_cpu
 from p2plab.pci.source import read_text
 from p2plab.pci.whitelist import CPUS
 from p2plab.views.figures_more import address_map_figure, tree_figure
@@ -33,17 +33,20 @@ class MachineLab(Frame):
         names = [device.bdf for device in self.machine.devices]
         self.pair = _first_pair(self.machine)
         self.where, self.io, self.cpu = WHOLE, False, self.machine.cpu or CPUS[0]
+        self.kernel = TODAY
         self.title, self.words = widgets.HTML(), widgets.HTML()
         self.provider = self.choice("provider", names, self.pair[0], lambda bdf: self._pick(0, bdf))
         self.client = self.choice("client", names, self.pair[1], lambda bdf: self._pick(1, bdf))
         self.cpu_choice = self.choice("CPU", list(CPUS), self.cpu, self._set_cpu, "150px")
+        later = [name for name in KERNELS if name != RFC2019.name]
+        self.kernel_choice = self.choice("2019 beside Linux", later, TODAY.name, self._set_kernel, "220px")
         self.zoomed = self.choice("zoom to", [WHOLE, *names], WHOLE, self._zoom, "250px")
         self.space = self.choice("of", [MEMORY, PORTS], MEMORY, self._set_space, "150px")
         self.tree = BokehPane("pci-tree", tree_figure(self.machine), self._tree())
         self.map = BokehPane("address-map", address_map_figure(self.machine), self._map())
         self.lay_out(
             self.title,
-            row(self.provider, self.client, self.cpu_choice),
+            row(self.provider, self.client, self.cpu_choice, self.kernel_choice),
             self.guard.strip,
             self.tree,
             self.words,
@@ -54,7 +57,10 @@ class MachineLab(Frame):
 
     def as_text(self) -> str:
         """The machine and the verdict, as text."""
-        return "\n".join([*machine_text(self.machine), "", *reach_text(self._asked(), *self.pair)]) + "\n"
+        return (
+            "\n".join([*machine_text(self.machine), "", *reach_text(self._asked(), *self.pair, kernel=self.kernel)])
+            + "\n"
+        )
 
     def refresh_all(self) -> None:
         """Show machine, pair and range as they are."""
@@ -64,7 +70,7 @@ class MachineLab(Frame):
         self.space.value = PORTS if self.io else MEMORY
         self.tree.show(self._tree())
         self.map.show(self._map())
-        text = escape("\n".join(reach_text(self._asked(), *self.pair)))
+        text = escape("\n".join(reach_text(self._asked(), *self.pair, kernel=self.kernel)))
         self.words.value = f'<pre class="p2plab-text" data-view="reach">{text}</pre>'
 
     def _asked(self) -> Machine:
@@ -82,6 +88,9 @@ class MachineLab(Frame):
 
     def _set_cpu(self, cpu: str) -> None:
         self.cpu = cpu
+
+    def _set_kernel(self, name: str) -> None:
+        self.kernel = kernel_named(name)
 
     def _zoom(self, where: str) -> None:
         if where != WHOLE:

@@ -14,7 +14,8 @@ from p2plab.p2p.exporter_events import LendingEnded, Lent, ObjectDestroyed, Perm
 from p2plab.p2p.fabric import Fabric
 from p2plab.p2p.memory import BufferObject, DeviceMemory
 from p2plab.p2p.wiring import set_ops
-from p2plab.pci import Machine, pci_test_p2p, reach_2019, reach_today
+from p2plab.pci import KERNELS, Machine, pci_test_p2p, reach_verdict
+from p2plab.pci.kernel import TODAY
 
 
 class Exporter(VmOperations):
@@ -24,7 +25,7 @@ class Exporter(VmOperations):
     """
 
     wiring = "as-intended"  #: who sets and who calls the callbacks
-    rules = "today"  #: whose reachability counts: ``rfc2019``, ``as-posted`` (patch 1/5) or ``today``
+    rules = TODAY.name  #: whose reachability counts: a kernel's, by name, or ``as-posted`` (patch 1/5)
     gone = ""  #: the disaster after which nothing is lent any more
 
     def __init__(
@@ -59,14 +60,13 @@ class Exporter(VmOperations):
         return self.object_behind(vma).frame_name(vma.pgoff_of(address))
 
     def reaches(self, peer: Peer) -> bool:
-        """Whether the peer's accesses would arrive at our BAR, by the rules of the year."""
+        """Whether the peer's accesses would arrive at our BAR, by the kernel's rules."""
         machine = self.machine if self.fabric is None else self.fabric.machine
         if peer.bdf not in machine:
             return False  # not a PCI function of this machine: the kernel refuses such a client
         if self.rules == "as-posted":
             return pci_test_p2p(machine, self.bdf, peer.bdf, "as posted")
-        reach = reach_2019 if self.rules == "rfc2019" else reach_today
-        return reach(machine, self.bdf, peer.bdf).reachable
+        return reach_verdict(machine, self.bdf, peer.bdf, KERNELS[self.rules]).reachable
 
     def check(self, vma: Vma, write: bool) -> None:
         """-ENODEV, -ENXIO, -EIO, -EACCES or -EPERM where nothing may be lent of this vma now. Asked at every map."""

@@ -12,7 +12,7 @@ from p2plab.p2p.contract import Peer
 from p2plab.p2p.events import IommuFault
 from p2plab.p2p.iommu import Iommu
 from p2plab.p2p.memory import BYTES, DeviceMemory, MainMemory
-from p2plab.pci import Machine, reach_today
+from p2plab.pci import Machine, reach_verdict
 
 #: Where the addresses of private links begin: no bus address and no IOVA of the scenes is as high (illustrative).
 LINK_BASE = 1 << 56
@@ -87,7 +87,7 @@ class Fabric(Tracked):
 
     def carries(self, peer: Peer, bdf: str) -> bool:
         """Whether what ``peer`` sends to a function arrives: by a bridge they share, or a host bridge that is trusted."""
-        return reach_today(self.machine, bdf, peer.bdf).reachable
+        return reach_verdict(self.machine, bdf, peer.bdf).reachable
 
     def _place(self, address: int, bus: int | None, peer: Peer | None) -> tuple[DeviceMemory, int] | None:
         """The memory and the frame that an access ends in: over a link, in main memory, or through a BAR."""

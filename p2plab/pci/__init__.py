@@ -1,4 +1,4 @@
-"""The PCI side: config space, BARs and windows, the tree, and who can reach whom, in 2019 and today.
+"""The PCI side: config space, BARs and windows, the tree, and who can reach whom, by the rules of which kernel.
 
 >>> from p2plab.pci import Resource
 >>> str(Resource(14, 0xFE000000, 0xFE7FFFFF, 0x200))
@@ -15,6 +15,7 @@ from p2plab.pci.bars import ConfigSpace, probe_bars
 from p2plab.pci.device import Device, Kind
 from p2plab.pci.dma import DmaAddress, dma_map, pci_p2pdma_add_resource
 from p2plab.pci.invariants import broken
+from p2plab.pci.kernel import KERNELS, LINUX_6_1, LINUX_6_12, LINUX_7_3, RFC2019, TODAY, Kernel, kernel_named
 from p2plab.pci.lspci import read_lspci
 from p2plab.pci.machine import Decode, HostBridge, Machine
 from p2plab.pci.matrix import Cell, Matrix, reach_matrix
@@ -24,8 +25,7 @@ from p2plab.pci.reach import (
     distance_many,
     nearest,
     pci_test_p2p,
-    reach_2019,
-    reach_today,
+    reach_verdict,
     with_acs,
     with_cpu,
     with_ids,
@@ -39,6 +39,12 @@ from p2plab.pci.source import read_machine
 from p2plab.pci.sysfs import read_sysfs
 
 __all__ = [
+    "KERNELS",
+    "LINUX_6_1",
+    "LINUX_6_12",
+    "LINUX_7_3",
+    "RFC2019",
+    "TODAY",
     "Acs",
     "Allocation",
     "Bar",
@@ -48,6 +54,7 @@ __all__ = [
     "Device",
     "DmaAddress",
     "HostBridge",
+    "Kernel",
     "Kind",
     "Machine",
     "MapType",
@@ -62,13 +69,13 @@ __all__ = [
     "broken",
     "distance_many",
     "dma_map",
+    "kernel_named",
     "nearest",
     "pci_p2pdma_add_resource",
     "pci_test_p2p",
     "probe_bars",
-    "reach_2019",
     "reach_matrix",
-    "reach_today",
+    "reach_verdict",
     "read_lspci",
     "read_machine",
     "read_recording",

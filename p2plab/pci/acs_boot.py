@@ -1,6 +1,6 @@
 """What boot options make of a port's ACS register: an IOMMU switches redirects on, options may undo that.
 
-Sources: ``pci_enable_acs``, ``__pci_config_acs``, ``pci_dev_str_match`` in drivers/pci/pci.c (v6.12), and recordings.
+Sources: ``pci_enable_acs``, ``__pci_config_acs``, ``pci_dev_str_match`` in drivers/pci/pci.c (6.1, 6.12, 7.3), and recordings.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import replace
 from p2plab.core.errors import BadInput
 from p2plab.pci.acs import PCI_ACS_CR, PCI_ACS_RR, PCI_ACS_SV, PCI_ACS_UF, REDIRECT, Acs
 from p2plab.pci.device import Device, canonical
+from p2plab.pci.kernel import TODAY, Kernel
 from p2plab.pci.machine import Machine
 
 #: What the kernel switches on at every port when an IOMMU is there (``pci_std_enable_acs``).
@@ -21,17 +22,20 @@ class UnreadOption(BadInput):
     """A form of a boot option that is not read: a path of device numbers, say."""
 
 
-def acs_at_boot(device: Device, cmdline: str, iommu: bool, firmware: int = 0) -> int:
+def acs_at_boot(device: Device, cmdline: str, iommu: bool, firmware: int = 0, kernel: Kernel = TODAY) -> int:
     """The control register of one port after boot, ``firmware`` being what it held before. Raises UnreadOption.
 
-    An option for a port starts again from the firmware's value: ``disable_acs_redir`` also drops what the IOMMU set.
+    Since 6.11 an option for a port starts again from the firmware's value: ``disable_acs_redir`` also drops what the
+    IOMMU set. Before that there is no ``config_acs``, and it is an UnreadOption.
     """
     if device.acs is None:
         return 0
     ctrl = firmware | (device.acs.cap & WITH_IOMMU if iommu else 0)
     disable, config = _options(cmdline)
     if any(_matches(device, name) for name in _split(disable)):
-        ctrl = firmware & ~REDIRECT
+        ctrl = (firmware if kernel.config_acs else ctrl) & ~REDIRECT
+    if config and not kernel.config_acs:
+        raise UnreadOption(f"pci=config_acs: Linux {kernel} does not know it; it came with 6.11")
     for entry in _split(config):
         flags, at, name = entry.partition("@")
         if not at:
@@ -42,13 +46,14 @@ def acs_at_boot(device: Device, cmdline: str, iommu: bool, firmware: int = 0) ->
     return ctrl
 
 
-def with_boot_options(machine: Machine, cmdline: str) -> Machine:
+def with_boot_options(machine: Machine, cmdline: str, kernel: Kernel = TODAY) -> Machine:
     """The machine booted with these options: every port's ACS register from the firmware's 0 on. Raises BadInput."""
     words = cmdline.split()
     intel = any(word.startswith("intel_iommu=") and "on" in word.partition("=")[2].split(",") for word in words)
     iommu = intel or (bool(machine.iommu) and "iommu=off" not in words)
     devices = tuple(
-        d if d.acs is None else replace(d, acs=Acs(d.acs.cap, acs_at_boot(d, cmdline, iommu))) for d in machine.devices
+        d if d.acs is None else replace(d, acs=Acs(d.acs.cap, acs_at_boot(d, cmdline, iommu, kernel=kernel)))
+        for d in machine.devices
     )
     return replace(machine, devices=devices, iommu=iommu and "iommu=pt" not in words)
 

@@ -1,6 +1,7 @@
 """What ``dma_map_sgtable`` hands to a client for memory of a provider's BAR, and which BARs can be offered at all.
 
-Sources: drivers/pci/p2pdma.c, kernel/dma/direct.c, drivers/iommu/dma-iommu.c, mm/memremap.c (v6.12), and recordings.
+Sources: drivers/pci/p2pdma.c, kernel/dma/direct.c, drivers/iommu/dma-iommu.c, mm/memremap.c (v6.12, v7.3),
+and recordings.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from dataclasses import dataclass
 
 from p2plab.core.errors import BadInput, KernelError
 from p2plab.pci.device import Device
+from p2plab.pci.kernel import TODAY, Kernel
 from p2plab.pci.machine import Machine
-from p2plab.pci.reach import MapType, reach_today
+from p2plab.pci.reach import MapType, reach_verdict
 from p2plab.pci.resource import Resource
 
 PAGE = 4096
@@ -64,11 +66,13 @@ def dma_map(
     mask_bits: int = 64,
     bus_offset: int = 0,
     iommu: bool | None = None,
+    kernel: Kernel = TODAY,
 ) -> DmaAddress:
     """The address that ``client`` gets for ``length`` bytes at ``offset`` in a BAR of ``provider`` (default: largest).
 
     ``bus_offset`` is bus address minus CPU address, 0 on x86; ``iommu`` defaults to what the machine shows; the IOVA is
-    that of the first mapping in an empty domain. Raises KernelError EREMOTEIO (no way), EIO (address above the mask,
+    that of the first mapping in an empty domain. By the rules of ``kernel``; v5.0 gives the bus address
+    and asks nobody (``pci_p2pdma_map_sg``). Raises KernelError EREMOTEIO (no way), EIO (address above the mask,
     which nobody checks for BUS_ADDR), EINVAL (BAR cannot be offered); BadInput for a mask outside 1–64.
     """
     if not 1 <= mask_bits <= 64:
@@ -80,8 +84,10 @@ def dma_map(
     offered = pci_p2pdma_add_resource(device, bar)
     if length <= 0 or offset < 0 or offset + length > offered.size:
         raise KernelError("EINVAL", f"{length:#x} bytes at {offset:#x} are not inside the {offered.size:#x} offered")
-    verdict = reach_today(machine, provider, client)
+    verdict = reach_verdict(machine, provider, client, kernel)
     phys = offered.start + offset
+    if kernel.host_bridges is None:
+        return DmaAddress(phys + bus_offset, "bus")
     if verdict.map_type is MapType.NOT_SUPPORTED:
         raise KernelError("EREMOTEIO", f"{verdict.client} cannot reach memory of {verdict.provider}")
     if verdict.map_type is MapType.BUS_ADDR:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from p2plab.core.errors import BadInput
+from p2plab.pci.kernel import TODAY, Kernel
 from p2plab.pci.machine import Machine
 from p2plab.pci.reach import MapType
 from p2plab.pci.whitelist import cpu_allows, listed
-
-RULES = ("rfc2019", "today")
 
 
 class Cell(NamedTuple):
@@ -23,7 +21,7 @@ class Cell(NamedTuple):
 class Matrix(NamedTuple):
     """Rows are providers, columns clients, both in the order of ``bdfs``."""
 
-    rules: str
+    kernel: str
     bdfs: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
@@ -32,17 +30,15 @@ class Matrix(NamedTuple):
         return self.rows[self.bdfs.index(provider)][self.bdfs.index(client)]
 
 
-def reach_matrix(machine: Machine, bdfs: Sequence[str] | None = None, rules: str = "today") -> Matrix:
-    """Every pair of ``bdfs`` (default: all endpoints) under ``rfc2019`` or ``today``; agrees with the single verdicts.
+def reach_matrix(machine: Machine, bdfs: Sequence[str] | None = None, kernel: Kernel = TODAY) -> Matrix:
+    """Every pair of ``bdfs`` (default: all endpoints) by the rules of a kernel; agrees with the single verdicts.
 
     One sweep over the tree per provider finds where each client's way up meets the provider's. Raises BadInput.
     """
-    if rules not in RULES:
-        raise BadInput(f"rules {rules!r}; allowed: {', '.join(RULES)}")
     wanted = tuple(machine[bdf].bdf for bdf in (bdfs if bdfs is not None else [d.bdf for d in machine.endpoints]))
     tree = _Tree(machine)
     at = [tree.number[bdf] for bdf in wanted]
-    host = _HostBridges(machine, rules)
+    host = _HostBridges(machine, kernel)
     cells: dict[Cell, Cell] = {}
     rows = []
     for provider in at:
@@ -52,7 +48,7 @@ def reach_matrix(machine: Machine, bdfs: Sequence[str] | None = None, rules: str
             cell = _cell(tree, host, provider, client, meets[client])
             row.append(cells.setdefault(cell, cell))
         rows.append(tuple(row))
-    return Matrix(rules, wanted, tuple(rows))
+    return Matrix(kernel.name, wanted, tuple(rows))
 
 
 class _Tree:
@@ -89,14 +85,17 @@ class _Tree:
 class _HostBridges:
     """What a pair gets that must cross a host bridge, looked up once for each two of them."""
 
-    def __init__(self, machine: Machine, rules: str) -> None:
-        self.machine, self.rules = machine, rules
+    def __init__(self, machine: Machine, kernel: Kernel) -> None:
+        self.machine, self.kernel = machine, kernel
+        self.map_types = kernel.host_bridges is not None
         self.known: dict[tuple[str, str], bool] = {}
 
     def allow(self, a: str, b: str) -> bool:
         known = self.known.get((a, b))
         if known is None:
-            known = cpu_allows(self.machine.cpu) or all(listed(self.machine, bridge, a == b)[0] for bridge in (a, b))
+            known = cpu_allows(self.machine.cpu) or all(
+                listed(self.machine, bridge, a == b, self.kernel)[0] for bridge in (a, b)
+            )
             self.known[a, b] = known
         return known
 
@@ -110,8 +109,8 @@ def _cell(tree: _Tree, host: _HostBridges, provider: int, client: int, common: i
         seen = redirects[provider] - (redirects[above] if above >= 0 else 0) + redirects[client] - redirects[common]
         redirected = seen > 0
         if not redirected:
-            return Cell(None if host.rules == "rfc2019" else MapType.BUS_ADDR, steps)
-    if host.rules == "rfc2019":
+            return Cell(MapType.BUS_ADDR if host.map_types else None, steps)
+    if not host.map_types:
         return Cell(None, -2 if redirected else -1)
     if host.allow(tree.host[provider], tree.host[client]):
         return Cell(MapType.THRU_HOST_BRIDGE, steps)

@@ -1,6 +1,6 @@
-"""Who can reach whom: the verdict of 2019 and today's, each with its reasons step by step.
+"""Who can reach whom: the verdict of a kernel, 2019's or a later one's, with its reasons step by step.
 
-Sources: drivers/pci/p2pdma.c of v5.0 (``upstream_bridge_distance``) and v6.12 (``calc_map_type_and_dist``,
+Sources: drivers/pci/p2pdma.c of v5.0 (``upstream_bridge_distance``), v6.12 and v7.3 (``calc_map_type_and_dist``,
 ``pci_p2pdma_distance_many``); ``pci_test_p2p`` from patch 1/5 of 29 January 2019
 (20190129174728.6430-2-jglisse@redhat.com).
 """
@@ -14,6 +14,7 @@ from enum import StrEnum
 from p2plab.core.errors import BadInput
 from p2plab.pci.acs import Acs, names
 from p2plab.pci.device import Device
+from p2plab.pci.kernel import RFC2019, TODAY, Kernel
 from p2plab.pci.machine import Machine
 from p2plab.pci.walk import Walk, walk
 from p2plab.pci.whitelist import CPUS, cpu_allows, listed
@@ -32,13 +33,15 @@ class MapType(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """One pair's answer. ``distance`` is what the caller gets: hops, −1 not reachable, in 2019 also −2 for ACS.
+    """One pair's answer by the rules of ``kernel``, a name.
+
+    ``distance`` is what the caller gets: hops, −1 not reachable, in 2019 also −2 for ACS.
 
     ``map_type`` is ``None`` in 2019, which knew none. ``messages`` are the kernel's warnings, without the driver's
     name in front. ``reasons`` is the explanation, one sentence a step.
     """
 
-    rules: str
+    kernel: str
     provider: str
     client: str
     map_type: MapType | None
@@ -56,8 +59,15 @@ class Verdict:
         return self.distance >= 0
 
 
-def reach_today(machine: Machine, provider: str, client: str) -> Verdict:
-    """Today's verdict for memory of ``provider`` used by ``client`` (v6.12). Raises BadInput for an unknown function.
+def reach_verdict(machine: Machine, provider: str, client: str, kernel: Kernel = TODAY) -> Verdict:
+    """A kernel's verdict for memory of ``provider`` used by ``client``. Raises BadInput for an unknown function."""
+    if kernel.host_bridges is None:
+        return _upstream_bridge_distance(machine, provider, client, kernel)
+    return _calc_map_type_and_dist(machine, provider, client, kernel)
+
+
+def _calc_map_type_and_dist(machine: Machine, provider: str, client: str, kernel: Kernel) -> Verdict:
+    """The verdict of a kernel that knows map types.
 
     An unknown CPU counts as one that is not trusted, and the reasons say so.
     """
@@ -65,14 +75,14 @@ def reach_today(machine: Machine, provider: str, client: str) -> Verdict:
     reasons = [*_path_reasons(seen), *_acs_reasons(seen, machine.acs_shown)]
     if seen.common and not seen.redirecting:
         reasons.append("no redirect on the way: the request turns around at the common function, BUS_ADDR")
-        return _verdict("today", seen, MapType.BUS_ADDR, seen.steps, (), reasons)
+        return _verdict(kernel, seen, MapType.BUS_ADDR, seen.steps, (), reasons)
     redirected = bool(seen.redirecting)
     messages = list(_acs_messages(seen)) if redirected else []
-    allowed, why, unlisted = _host_bridge_allows(machine, seen)
+    allowed, why, unlisted = _host_bridge_allows(machine, seen, kernel)
     reasons += why
     if allowed:
         reasons.append(f"so it goes through the host bridge: THRU_HOST_BRIDGE, distance {seen.steps}")
-        return _verdict("today", seen, MapType.THRU_HOST_BRIDGE, seen.steps, messages, reasons)
+        return _verdict(kernel, seen, MapType.THRU_HOST_BRIDGE, seen.steps, messages, reasons)
     if redirected:
         messages += [f"{bdf}: Host bridge not in P2PDMA whitelist: {machine[bdf].ids}" for bdf in unlisted]
     messages.append(
@@ -80,21 +90,21 @@ def reach_today(machine: Machine, provider: str, client: str) -> Verdict:
         "do not share an upstream bridge or whitelisted host bridge"
     )
     reasons.append(f"nobody vouches for the host bridge: NOT_SUPPORTED, the caller gets -1 (inside: {seen.steps})")
-    return _verdict("today", seen, MapType.NOT_SUPPORTED, -1, messages, reasons)
+    return _verdict(kernel, seen, MapType.NOT_SUPPORTED, -1, messages, reasons)
 
 
-def reach_2019(machine: Machine, provider: str, client: str) -> Verdict:
+def _upstream_bridge_distance(machine: Machine, provider: str, client: str, kernel: Kernel) -> Verdict:
     """The verdict of January 2019 (v5.0): hops below a common bridge, −1 without one, −2 with an ACS redirect."""
     seen = walk(machine, provider, client)
     reasons = [*_path_reasons(seen), *_acs_reasons(seen, machine.acs_shown)]
     if seen.common is None:
         reasons.append("2019 knows no list of host bridges: no common bridge means -1")
-        return _verdict("rfc2019", seen, None, -1, (), reasons)
+        return _verdict(kernel, seen, None, -1, (), reasons)
     if seen.redirecting:
         reasons.append("an ACS redirect on the way: -2")
-        return _verdict("rfc2019", seen, None, -2, _acs_messages(seen), reasons)
+        return _verdict(kernel, seen, None, -2, _acs_messages(seen), reasons)
     reasons.append(f"common bridge, no redirect: distance {seen.steps}")
-    return _verdict("rfc2019", seen, None, seen.steps, (), reasons)
+    return _verdict(kernel, seen, None, seen.steps, (), reasons)
 
 
 def pci_test_p2p(machine: Machine, a: str, b: str, mode: str = "as intended") -> bool:
@@ -104,21 +114,23 @@ def pci_test_p2p(machine: Machine, a: str, b: str, mode: str = "as intended") ->
     """
     if mode not in ("as posted", "as intended"):
         raise BadInput(f"mode {mode!r}; allowed: 'as posted', 'as intended'")
-    distance = reach_2019(machine, a, b).distance
+    distance = reach_verdict(machine, a, b, RFC2019).distance
     return mode == "as intended" and distance >= 0
 
 
-def distance_many(machine: Machine, provider: str, clients: Sequence[str]) -> int:
+def distance_many(machine: Machine, provider: str, clients: Sequence[str], kernel: Kernel = TODAY) -> int:
     """``pci_p2pdma_distance_many``: the sum over all clients; −1 for no client or as soon as one is not supported."""
-    verdicts = [reach_today(machine, provider, client) for client in clients]
+    verdicts = [reach_verdict(machine, provider, client, kernel) for client in clients]
     if not verdicts or not all(verdict.reachable for verdict in verdicts):
         return -1
     return sum(verdict.distance for verdict in verdicts)
 
 
-def nearest(machine: Machine, providers: Iterable[str], clients: Sequence[str]) -> tuple[str, ...]:
+def nearest(
+    machine: Machine, providers: Iterable[str], clients: Sequence[str], kernel: Kernel = TODAY
+) -> tuple[str, ...]:
     """``pci_p2pmem_find_many``: the nearest providers. Of several as near the kernel takes a random one; here: all."""
-    found = {p: d for p in providers if (d := distance_many(machine, p, clients)) >= 0}
+    found = {p: d for p in providers if (d := distance_many(machine, p, clients, kernel)) >= 0}
     best = min(found.values(), default=-1)
     return tuple(p for p, d in found.items() if d == best)
 
@@ -151,11 +163,11 @@ def _cap(device: Device) -> int:
 
 
 def _verdict(
-    rules: str, seen: Walk, kind: MapType | None, distance: int, messages: Iterable[str], reasons: Iterable[str]
+    kernel: Kernel, seen: Walk, kind: MapType | None, distance: int, messages: Iterable[str], reasons: Iterable[str]
 ) -> Verdict:
     down = tuple(d.bdf for d in reversed(seen.client_side))
     return Verdict(
-        rules=rules,
+        kernel=kernel.name,
         provider=seen.provider.bdf,
         client=seen.client.bdf,
         map_type=kind,
@@ -214,14 +226,14 @@ def _acs_reasons(seen: Walk, shown: bool) -> list[str]:
     return lines
 
 
-def _host_bridge_allows(machine: Machine, seen: Walk) -> tuple[bool, list[str], tuple[str, ...]]:
+def _host_bridge_allows(machine: Machine, seen: Walk, kernel: Kernel) -> tuple[bool, list[str], tuple[str, ...]]:
     """Whether the host bridge may be crossed, why, and the bridges the kernel would name as not listed."""
     if cpu_allows(machine.cpu):
         return True, ["the CPU is an AMD Zen or later: trusted to carry it"], ()
     why = [f"the CPU is {machine.cpu or 'not known'}: not an AMD Zen or later, so the host bridge must be listed"]
     a, b = seen.provider.host_bridge, seen.client.host_bridge
     for bridge in dict.fromkeys((a, b)):
-        ok, reason, unlisted = listed(machine, bridge, same=a == b)
+        ok, reason, unlisted = listed(machine, bridge, a == b, kernel)
         why.append(reason)
         if not ok:
             return False, why, (unlisted,) if unlisted else ()

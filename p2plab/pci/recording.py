@@ -14,6 +14,7 @@ from p2plab.pci.acs import Acs
 from p2plab.pci.bootlog import MAX_LINE, given_up, root_windows
 from p2plab.pci.chipset import cpu_kind, iommu_in_use
 from p2plab.pci.device import CLASS_PCI_BRIDGE, PCIE_TYPES, Device, Kind, canonical
+from p2plab.pci.kernel import KERNELS, TODAY, Kernel
 from p2plab.pci.lspci import read_lspci
 from p2plab.pci.machine import HostBridge, Machine
 from p2plab.pci.resource import Resource
@@ -22,6 +23,7 @@ from p2plab.pci.resource import Resource
 MAX_BYTES = 64 << 20
 
 _TYPE = re.compile(r"pci ([0-9a-f:.]+): \[[0-9a-f]{4}:[0-9a-f]{4}\] type [0-9a-f]{2} class 0x[0-9a-f]{6} (.+)")
+_VERSION = re.compile(r"\b(\d{1,3}\.\d{1,3})(?:\.\d|[-+ ]|$)")
 HOST_BRIDGE = re.compile(r"pci[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}")
 
 #: The words of the kernel's boot messages (drivers/pci/probe.c, pci_type_str).
@@ -68,6 +70,21 @@ def read_recording(source: str | Path | Mapping[str, Any]) -> Machine:
         return _machine(load_json(path), path.stem)
     except BadInput as error:
         raise error if str(path) in str(error) else BadInput(f"{path}: {error}") from error
+
+
+def recorded_kernel(data: Mapping[str, Any]) -> Kernel:
+    """The kernel that was recorded, by what its header says (``uname``); today's if it says nothing.
+
+    Raises BadInput for one that is not known.
+    """
+    header = data.get("header")
+    told = str(header.get("kernel", "")) if isinstance(header, Mapping) else ""
+    version = _VERSION.search(told)
+    if version is None:
+        return TODAY
+    if version[1] not in KERNELS:
+        raise BadInput(f"recorded on Linux {version[1]}, which is not known; {', '.join(KERNELS)} can be given")
+    return KERNELS[version[1]]
 
 
 def _machine(data: Mapping[str, Any], name: str) -> Machine:

@@ -1,25 +1,10 @@
-"""Which host bridges, and which CPUs, are trusted to carry a peer-to-peer request (drivers/pci/p2pdma.c, v6.12)."""
+"""Which host bridges, and which CPUs, are trusted to carry a peer-to-peer request (drivers/pci/p2pdma.c)."""
 
 from __future__ import annotations
 
 from p2plab.pci.device import Device, Kind
+from p2plab.pci.kernel import ANY, Kernel
 from p2plab.pci.machine import Machine
-
-INTEL = 0x8086
-
-#: ``pci_p2pdma_whitelist``: (vendor, device) to "only below the same host bridge" (``REQ_SAME_HOST_BRIDGE``).
-HOST_BRIDGES: dict[tuple[int, int], bool] = {
-    (INTEL, 0x3C00): True,
-    (INTEL, 0x3C01): True,
-    (INTEL, 0x2F00): True,
-    (INTEL, 0x2F01): True,
-    (INTEL, 0x2030): False,
-    (INTEL, 0x2031): False,
-    (INTEL, 0x2032): False,
-    (INTEL, 0x2033): False,
-    (INTEL, 0x2020): False,
-    (INTEL, 0x09A2): False,
-}
 
 CPUS = ("intel", "zen", "other")
 
@@ -37,8 +22,8 @@ def host_bridge_device(machine: Machine, host_bridge: str) -> Device | None:
     return None
 
 
-def listed(machine: Machine, host_bridge: str, same: bool) -> tuple[bool, str, str | None]:
-    """Whether one host bridge is on the list, why, and the ``bdf`` that the kernel warns about when it is missing.
+def listed(machine: Machine, host_bridge: str, same: bool, kernel: Kernel) -> tuple[bool, str, str | None]:
+    """Whether one host bridge is on the kernel's list, why, and the ``bdf`` that the kernel warns about when it is missing.
 
     ``same``: provider and client are below the same host bridge.
     """
@@ -48,9 +33,10 @@ def listed(machine: Machine, host_bridge: str, same: bool) -> tuple[bool, str, s
     if device.vendor is None or device.device is None:
         return False, f"{host_bridge}: the ids of {device.bdf} are not shown, so it cannot be looked up", None
     who = f"{host_bridge} is {device.bdf} [{device.ids}]"
-    only_same = HOST_BRIDGES.get((device.vendor, device.device))
+    list_of = kernel.host_bridges or {}
+    only_same = list_of.get((device.vendor, device.device), list_of.get((device.vendor, ANY)))
     if only_same is None:
-        return False, f"{who}: not on the list", device.bdf
+        return False, f"{who}: not on the list of Linux {kernel}", device.bdf
     if only_same and not same:
         return False, f"{who}: listed, but only for two functions below the same host bridge", None
     return True, f"{who}: listed", None

@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from p2plab.core.errors import KernelError
-from p2plab.pci import Device, Machine, Matrix, Resource, Verdict, dma_map, pci_test_p2p, reach_2019, reach_today
+from p2plab.pci import (
+    RFC2019,
+    TODAY,
+    Device,
+    Kernel,
+    Machine,
+    Matrix,
+    Resource,
+    Verdict,
+    dma_map,
+    pci_test_p2p,
+    reach_verdict,
+)
 
 
 def machine_json(machine: Machine) -> dict[str, Any]:
@@ -56,7 +68,7 @@ def resource_json(found: Resource) -> dict[str, Any]:
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
     """One verdict with its reasons."""
     return {
-        "rules": verdict.rules,
+        "kernel": verdict.kernel,
         "provider": verdict.provider,
         "client": verdict.client,
         "map_type": None if verdict.map_type is None else str(verdict.map_type),
@@ -70,10 +82,12 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def reach_json(machine: Machine, provider: str, client: str, mask_bits: int = 64) -> dict[str, Any]:
-    """One pair under both rule sets, with the DMA address or the error."""
+def reach_json(
+    machine: Machine, provider: str, client: str, mask_bits: int = 64, kernel: Kernel = TODAY
+) -> dict[str, Any]:
+    """One pair by the rules of 2019 and of a later kernel, with the DMA address or the error."""
     try:
-        got = dma_map(machine, provider, client, mask_bits=mask_bits)
+        got = dma_map(machine, provider, client, mask_bits=mask_bits, kernel=kernel)
         dma: dict[str, Any] = {"address": f"{got.address:#x}", "kind": got.kind, "error": None}
     except KernelError as error:
         dma = {"address": None, "kind": None, "error": str(error)}
@@ -81,8 +95,8 @@ def reach_json(machine: Machine, provider: str, client: str, mask_bits: int = 64
         "machine": machine.name,
         "cpu": machine.cpu,
         "not_shown": list(machine.lacks),
-        "rfc2019": verdict_json(reach_2019(machine, provider, client)),
-        "today": verdict_json(reach_today(machine, provider, client)),
+        "kernel": kernel.name,
+        **{k.name: verdict_json(reach_verdict(machine, provider, client, k)) for k in (RFC2019, kernel)},
         "pci_test_p2p": {mode: pci_test_p2p(machine, provider, client, mode) for mode in ("as posted", "as intended")},
         "dma": dma,
     }
@@ -95,6 +109,7 @@ def matrix_json(machine: Machine, old: Matrix, new: Matrix) -> dict[str, Any]:
         "cpu": machine.cpu,
         "not_shown": list(machine.lacks),
         "functions": list(new.bdfs),
-        "rfc2019": [[cell.distance for cell in row] for row in old.rows],
-        "today": [[[str(cell.map_type), cell.distance] for cell in row] for row in new.rows],
+        "kernel": new.kernel,
+        new.kernel: [[[str(cell.map_type), cell.distance] for cell in row] for row in new.rows],
+        old.kernel: [[cell.distance for cell in row] for row in old.rows],
     }

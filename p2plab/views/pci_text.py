@@ -9,16 +9,19 @@ from itertools import zip_longest
 
 from p2plab.core.errors import KernelError
 from p2plab.pci import (
+    RFC2019,
+    TODAY,
     Allocation,
     Device,
+    Kernel,
     Machine,
     Matrix,
     Verdict,
     address_map,
     dma_map,
+    kernel_named,
     pci_test_p2p,
-    reach_2019,
-    reach_today,
+    reach_verdict,
 )
 from p2plab.pci.dma import largest_memory_bar
 from p2plab.pci.rebar import MIB
@@ -99,18 +102,20 @@ def map_text(machine: Machine, io: bool = False) -> list[str]:
     return lines
 
 
-def reach_text(machine: Machine, provider: str, client: str, mask_bits: int = 64) -> list[str]:
-    """One pair: 2019's and today's verdict side by side, step by step, then what the kernel prints, then the tree."""
-    old, new = reach_2019(machine, provider, client), reach_today(machine, provider, client)
+def reach_text(machine: Machine, provider: str, client: str, mask_bits: int = 64, kernel: Kernel = TODAY) -> list[str]:
+    """One pair: 2019's and a kernel's verdict side by side, step by step, then what it prints, then the tree."""
+    old, new = (reach_verdict(machine, provider, client, rules) for rules in (RFC2019, kernel))
     lines = [f"{machine.name}: memory of {new.provider} (provider) for {new.client} (client)", *_lacks(machine), ""]
-    lines += _columns(["2019 (v5.0)"], [f"today (v6.12), CPU {machine.cpu or 'not shown'}"])
-    lines += _columns([verdict_words(old)], [verdict_words(new)])
+    heads = [f"{kernel.title}, CPU {machine.cpu or 'not shown'}", verdict_words(new)]
+    heads.append(dma_words(machine, provider, client, mask_bits, kernel))
     posted, intended = (pci_test_p2p(machine, provider, client, mode) for mode in ("as posted", "as intended"))
     test = f"pci_test_p2p: as posted {_yes(posted)}, as intended {_yes(intended)}"
-    lines += [*_columns([test], [dma_words(machine, provider, client, mask_bits)]), ""]
-    lines += _columns(_numbered(old.reasons), _numbered(new.reasons))
+    later = kernel is not RFC2019
+    for left, right in zip((RFC2019.title, verdict_words(old), test), heads, strict=True):
+        lines += _columns([left], [right] if later else [])
+    lines += ["", *_columns(_numbered(old.reasons), _numbered(new.reasons) if later else [])]
     if new.messages:
-        lines += ["", "what today's kernel prints"]
+        lines += ["", f"what Linux {kernel} prints"]
         lines += [part for text in new.messages for part in _wrap(text, "  ", "    ")]
     return [
         *lines,
@@ -128,13 +133,13 @@ def verdict_words(verdict: Verdict) -> str:
     return f"distance {verdict.distance}: {why}"
 
 
-def dma_words(machine: Machine, provider: str, client: str, mask_bits: int = 64) -> str:
+def dma_words(machine: Machine, provider: str, client: str, mask_bits: int = 64, kernel: Kernel = TODAY) -> str:
     """The DMA address of the provider's largest memory BAR, or the error, in a few words."""
     bar = largest_memory_bar(machine[provider])
     if bar is None:
         return "no memory BAR with an address and size is shown"
     try:
-        got = dma_map(machine, provider, client, mask_bits=mask_bits)
+        got = dma_map(machine, provider, client, mask_bits=mask_bits, kernel=kernel)
     except KernelError as error:
         return f"dma_map of BAR {bar.index}: {error}"
     mask = "" if mask_bits == 64 else f", {mask_bits}-bit mask"
@@ -142,18 +147,22 @@ def dma_words(machine: Machine, provider: str, client: str, mask_bits: int = 64)
 
 
 def matrix_text(old: Matrix, new: Matrix) -> list[str]:
-    """Both matrices, 2019 above today; above 64 functions the sums only."""
+    """Both matrices, 2019's above the later kernel's (one, if it is the same); above 64 functions the sums only."""
     lines = []
-    if len(new.bdfs) <= MATRIX_MOST:
-        lines += ["2019: hops; -1 no common bridge, -2 ACS redirect", *_matrix(old)]
-        lines += ["", "today: b BUS_ADDR, h THRU_HOST_BRIDGE, with hops; - NOT_SUPPORTED", *_matrix(new), ""]
-    for matrix in (old, new):
+    both = (old, new) if new.kernel != old.kernel else (old,)
+    for matrix in both if len(new.bdfs) <= MATRIX_MOST else ():
+        kernel = kernel_named(matrix.kernel)
+        words = "b BUS_ADDR, h THRU_HOST_BRIDGE, with hops; - NOT_SUPPORTED"
+        if kernel is RFC2019:
+            words = "hops; -1 no common bridge, -2 ACS redirect"
+        lines += [f"{kernel.title}: {words}", *_matrix(matrix), ""]
+    for matrix in both:
         count = Counter(
             str(cell.map_type) if cell.map_type else str(min(cell.distance, 0)) for row in matrix.rows for cell in row
         )
-        words = {"0": "reachable", "-1": "no common bridge", "-2": "ACS redirect"}
-        sums = ", ".join(f"{words.get(kind, kind)} {n}" for kind, n in sorted(count.items()))
-        lines.append(f"{matrix.rules}: {len(matrix.bdfs)} functions, {len(matrix.bdfs) ** 2} pairs: {sums}")
+        kinds = {"0": "reachable", "-1": "no common bridge", "-2": "ACS redirect"}
+        sums = ", ".join(f"{kinds.get(kind, kind)} {n}" for kind, n in sorted(count.items()))
+        lines.append(f"{matrix.kernel}: {len(matrix.bdfs)} functions, {len(matrix.bdfs) ** 2} pairs: {sums}")
     return lines
 
 

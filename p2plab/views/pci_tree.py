@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from p2plab.pci import Device, Machine, reach_today
+from p2plab.pci import Device, Machine, reach_verdict
 
 #: What a function is to a chosen pair.
 PROVIDER, CLIENT, BOTH, COMMON, BETWEEN, ASIDE = "provider", "client", "both", "common", "between", ""
@@ -57,7 +57,7 @@ def _with_last(devices: tuple[Device, ...]) -> list[tuple[Device, bool]]:
 def _roles(machine: Machine, provider: str | None, client: str | None) -> tuple[dict[str, str], set[str]]:
     if provider is None or client is None:
         return {}, set()
-    verdict = reach_today(machine, provider, client)
+    verdict = reach_verdict(machine, provider, client)
     roles = dict.fromkeys(verdict.path, BETWEEN)
     if verdict.common is not None:
         roles[verdict.common] = COMMON

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from html import escape
 
+from p2plab.core import kernels
 from p2plab.core import run as core_run
 from p2plab.core.errors import BadInput
 from p2plab.core.scenario import Scenario
 from p2plab.core.token import token_of
-from p2plab.pci import Verdict, reach_2019, reach_today
+from p2plab.pci import RFC2019, Verdict, kernel_named, reach_verdict
 from p2plab.pci import machine as pci_machine
 from p2plab.rules import Board
 from p2plab.views.pci_text import headline, reach_text
@@ -50,24 +51,27 @@ class Run(core_run.Run):
 
 @dataclass(frozen=True, repr=False)
 class Reach:
-    """Whether ``client`` can reach memory of ``provider``, in 2019 and today. Its repr gives the reasons step by step."""
+    """Whether ``client`` can reach memory of ``provider``, in 2019 and with a later kernel, ``later``.
+
+    Its repr gives the reasons step by step.
+    """
 
     machine: Machine
     provider: str
     client: str
     rfc2019: Verdict
-    today: Verdict
+    later: Verdict
 
     @property
     def reachable(self) -> bool:
-        """Whether today's kernel lets the two talk."""
-        return self.today.reachable
+        """Whether the later kernel lets the two talk."""
+        return self.later.reachable
 
     def __bool__(self) -> bool:
         return self.reachable
 
     def __repr__(self) -> str:
-        return "\n".join(reach_text(self.machine, self.provider, self.client))
+        return "\n".join(reach_text(self.machine, self.provider, self.client, kernel=kernel_named(self.later.kernel)))
 
     def _repr_html_(self) -> str:
         return as_html(repr(self))
@@ -79,14 +83,14 @@ class Machine(pci_machine.Machine):
     def __repr__(self) -> str:
         return headline(self)
 
-    def reach(self, provider: str, client: str) -> Reach:
-        """Can ``client`` use memory of ``provider``? Both are addresses such as ``03:00.0``.
+    def reach(self, provider: str, client: str, kernel: str = kernels.TODAY) -> Reach:
+        """Can ``client`` use memory of ``provider``, with that kernel? Both are addresses such as ``03:00.0``.
 
-        :exc:`BadInput` for a function that the machine does not have, and where its source shows no tree.
+        :exc:`BadInput` for a function that the machine does not have, an unknown kernel, and where its source shows no tree.
         """
         if not self.tree_known:
             raise BadInput(f"{self.name} shows no tree; lspci -vvv, -xxx or -tv shows it")
-        old, new = reach_2019(self, provider, client), reach_today(self, provider, client)
+        old, new = (reach_verdict(self, provider, client, rules) for rules in (RFC2019, kernel_named(kernel)))
         return Reach(self, new.provider, new.client, old, new)
 
 

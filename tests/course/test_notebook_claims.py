@@ -20,11 +20,11 @@ from p2plab.designs import DESIGNS
 from p2plab.designs.matrix import cell
 from p2plab.mm.ask import ask
 from p2plab.pci import (
+    RFC2019,
     assign_resources,
     pci_test_p2p,
-    reach_2019,
     reach_matrix,
-    reach_today,
+    reach_verdict,
     read_machine,
     with_acs,
     with_cpu,
@@ -130,12 +130,12 @@ def test_bars_and_windows():
 def test_who_can_reach_whom():
     """03: distances and both what-ifs."""
     machine = read_machine("q35_switch2")
-    assert [reach_2019(machine, "03:00.0", client).distance for client in ("04:00.0", "08:00.0")] == [4, -1]
-    today = [reach_today(machine, "03:00.0", client).map_type for client in ("04:00.0", "08:00.0")]
+    assert [reach_verdict(machine, "03:00.0", client, RFC2019).distance for client in ("04:00.0", "08:00.0")] == [4, -1]
+    today = [reach_verdict(machine, "03:00.0", client).map_type for client in ("04:00.0", "08:00.0")]
     assert today == ["BUS_ADDR", "NOT_SUPPORTED"]
-    assert reach_today(with_cpu(machine, "zen"), "03:00.0", "08:00.0").map_type == "THRU_HOST_BRIDGE"
+    assert reach_verdict(with_cpu(machine, "zen"), "03:00.0", "08:00.0").map_type == "THRU_HOST_BRIDGE"
     redirected = with_acs(read_machine("q35_switch1"), {"02:00.0": 0x1C})
-    assert reach_today(redirected, "03:00.0", "04:00.0").map_type == "NOT_SUPPORTED"
+    assert reach_verdict(redirected, "03:00.0", "04:00.0").map_type == "NOT_SUPPORTED"
     assert not pci_test_p2p(machine, "03:00.0", "04:00.0", "as posted")
     assert pci_test_p2p(machine, "03:00.0", "04:00.0")
 
@@ -309,7 +309,7 @@ def test_two_cards_below_one_switch():
     code = next(text for text in cells(ROOT / "notebooks" / "11-your-own-machine.ipynb", "code") if "tree = " in text)
     space = {}
     exec(code.rpartition("\n")[0], space)  # noqa: S102  our own text
-    pairs = reach_matrix(space["machine"], rules="rfc2019")
+    pairs = reach_matrix(space["machine"], kernel=RFC2019)
     assert [pairs.rows[a][b].distance for a, b in ((1, 2), (2, 1), (0, 1), (0, 2))] == [4, 4, -1, -1]
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from p2plab.core.errors import BadInput
-from p2plab.pci import Acs, reach_today, read_recording, with_boot_options
+from p2plab.pci import LINUX_6_1, LINUX_6_12, Acs, reach_verdict, read_recording, with_boot_options
 from p2plab.pci.acs_boot import UnreadOption, acs_at_boot
 from tests.pci.build import A_PORT, RECORDED, A, B, switches
 
@@ -35,6 +35,14 @@ def test_what_a_port_holds_after_boot(cmdline, iommu, ctrl):
     assert acs_at_boot(a_port(), cmdline, iommu) == ctrl
 
 
+def test_until_6_11_an_option_kept_what_the_iommu_had_set():
+    """Only the redirects go, and pci=config_acs is not known."""
+    option = "pci=disable_acs_redir=0000:02:00.0"
+    assert [acs_at_boot(a_port(), option, True, kernel=kernel) for kernel in (LINUX_6_1, LINUX_6_12)] == [0x11, 0x00]
+    with pytest.raises(UnreadOption, match=r"Linux 6\.1 does not know it; it came with 6\.11"):
+        acs_at_boot(a_port(), "pci=config_acs=1@02:00.0", True, kernel=LINUX_6_1)
+
+
 def test_a_port_switches_on_only_what_it_has():
     """Capability bits bound the control bits."""
     assert acs_at_boot(a_port(cap=0x05), "", True) == 0x05
@@ -55,10 +63,10 @@ def test_an_iommu_takes_the_direct_way_from_two_functions_below_a_root_port():
     """As recorded: BUS_ADDR without, NOT_SUPPORTED with intel_iommu=on, and back with the redirect disabled."""
     machine = read_recording(RECORDED / "q35_multifn.json")
     pair = "01:00.0", "01:00.1"
-    assert str(reach_today(machine, *pair).map_type) == "BUS_ADDR"
+    assert str(reach_verdict(machine, *pair).map_type) == "BUS_ADDR"
     booted = with_boot_options(machine, "intel_iommu=on")
-    assert (str(reach_today(booted, *pair).map_type), booted.iommu) == ("NOT_SUPPORTED", True)
+    assert (str(reach_verdict(booted, *pair).map_type), booted.iommu) == ("NOT_SUPPORTED", True)
     back = with_boot_options(machine, "intel_iommu=on pci=disable_acs_redir=0000:00:02.0")
-    assert str(reach_today(back, *pair).map_type) == "BUS_ADDR"
+    assert str(reach_verdict(back, *pair).map_type) == "BUS_ADDR"
     assert with_boot_options(machine, "intel_iommu=on iommu=pt").iommu is False
-    assert reach_today(with_boot_options(switches(), "intel_iommu=on"), A, B).distance == 4
+    assert reach_verdict(with_boot_options(switches(), "intel_iommu=on"), A, B).distance == 4

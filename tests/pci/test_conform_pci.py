@@ -8,6 +8,7 @@ import pytest
 from p2plab.cli import main
 from p2plab.conform import p2pdma, pci
 from p2plab.core.errors import BadInput
+from p2plab.pci import KERNELS
 from tests.pci.build import RECORDED
 
 MACHINES = sorted(RECORDED.glob("*.json"))
@@ -36,6 +37,23 @@ def test_nothing_to_speak_of_is_left_out():
     """Less than one operation in a hundred is not modelled."""
     for report in (pci.conform(MACHINES), p2pdma.conform(VERDICTS)):
         assert sum(report.not_modelled.values()) * 100 < report.operations
+
+
+def test_a_recording_is_held_against_its_kernel(tmp_path):
+    """By its header, else today's, or the one asked for; one that is not known is an error with the choices."""
+    path = RECORDED / "q35_switch1.json"
+    assert pci.conform([path], KERNELS["7.3"]).differ == 0
+
+    def of(release):
+        return spoiled(path, tmp_path, lambda data: data["header"].update(kernel=f"Linux (none) {release} #1 SMP"))
+
+    assert pci.conform([of("7.3.4-p2p73")]).differ == 0
+    assert pci.conform([of("")]).differ == 0
+    with pytest.raises(
+        BadInput, match=r"recorded on Linux 6\.18, which is not known; rfc2019, 6\.1, 6\.12, 7\.3 can be"
+    ):
+        pci.conform([of("6.18.2")])
+    assert pci.conform([of("6.18.2")], KERNELS["6.12"]).differ == 0
 
 
 def spoiled(path: Path, folder: Path, change) -> Path:

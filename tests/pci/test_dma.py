@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from p2plab.core.errors import BadInput, KernelError
-from p2plab.pci import DmaAddress, HostBridge, Machine, Resource, dma_map, pci_p2pdma_add_resource
+from p2plab.pci import RFC2019, DmaAddress, HostBridge, Machine, Resource, dma_map, pci_p2pdma_add_resource
 from p2plab.pci.dma import first_iova
 from tests.pci.build import MEM32, PREF64, A, B, D, F, switches
 
@@ -45,6 +45,11 @@ def test_through_the_host_bridge_it_is_the_physical_address_or_an_iova():
 def test_no_way_is_eremoteio():
     """What dma_map_sgtable returns for NOT_SUPPORTED."""
     assert error(lambda: dma_map(machine(), A, D)) == ("EREMOTEIO", 121)
+
+
+def test_2019_maps_without_asking():
+    """pci_p2pdma_map_sg of 5.0 gives the bus address; whoever calls it has asked for the distance before."""
+    assert dma_map(machine(), A, D, kernel=RFC2019) == DmaAddress(0xD000_0000, "bus")
 
 
 def test_a_mask_is_checked_on_the_way_through_the_host_bridge_only():

@@ -5,16 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2plab.core.errors import BadInput
+from p2plab.core.kernels import NAMES
 from p2plab.pci import (
+    KERNELS,
+    RFC2019,
+    TODAY,
     HostBridge,
     Kind,
     Machine,
     distance_many,
+    kernel_named,
     nearest,
     pci_test_p2p,
-    reach_2019,
     reach_matrix,
-    reach_today,
+    reach_verdict,
     with_acs,
     with_cpu,
     with_ids,
@@ -26,7 +30,7 @@ RR, SV = 0x04, 0x01
 
 
 def today(machine, a, b):
-    verdict = reach_today(machine, a, b)
+    verdict = reach_verdict(machine, a, b)
     return str(verdict.map_type), verdict.distance
 
 
@@ -45,7 +49,7 @@ def today(machine, a, b):
 def test_the_table_of_distances(a, b, old, new, trusted):
     """One switch 4, nested 6, two root ports 4 through the host bridge if CPU or list allow; the same both ways."""
     for x, y in ((a, b), (b, a)):
-        assert reach_2019(switches(), x, y).distance == old
+        assert reach_verdict(switches(), x, y, RFC2019).distance == old
         assert today(switches(), x, y) == new
         assert today(switches(cpu="zen"), x, y) == trusted
         assert today(switches(ids=(0x8086, 0x2030)), x, y) == trusted
@@ -55,16 +59,16 @@ def test_the_table_of_distances(a, b, old, new, trusted):
 def test_a_redirect_on_the_way_changes_the_route_never_the_distance(where):
     """On either downstream port or on the port where they meet; 2019 says -2, today the host bridge must carry it."""
     for x, y in ((A, B), (B, A)):
-        assert reach_2019(with_acs(switches(), {where: RR}), x, y).distance == -2
+        assert reach_verdict(with_acs(switches(), {where: RR}), x, y, RFC2019).distance == -2
         assert today(with_acs(switches(), {where: RR}), x, y) == (NOT, -1)
-        assert reach_today(with_acs(switches(), {where: RR}), x, y).steps == 4
+        assert reach_verdict(with_acs(switches(), {where: RR}), x, y).steps == 4
         assert today(with_acs(switches(cpu="zen"), {where: RR}), x, y) == (THRU, 4)
 
 
 def test_a_redirect_above_where_they_meet_does_not_matter():
     """The root port above the switch is never asked."""
     machine = with_acs(switches(), {ROOT: RR})
-    assert (reach_2019(machine, A, B).distance, today(machine, A, B)) == (4, (BUS, 4))
+    assert (reach_verdict(machine, A, B, RFC2019).distance, today(machine, A, B)) == (4, (BUS, 4))
 
 
 def test_acs_bits_other_than_the_redirects_do_not_matter():
@@ -82,7 +86,7 @@ def test_a_function_reaches_itself_whatever_the_ports_do():
 def test_the_kernel_names_the_ports_on_the_providers_side_first():
     """And says how to switch the redirect off."""
     machine = with_acs(switches(cpu="zen"), {A_PORT: RR, B_PORT: RR})
-    assert reach_today(machine, B, A).messages == (
+    assert reach_verdict(machine, B, A).messages == (
         f"{A}: ACS redirect is set between the client and provider ({B})",
         f"{A}: to disable ACS redirect for this path, add the kernel parameter: "
         f"pci=disable_acs_redir={B_PORT};{A_PORT}",
@@ -91,9 +95,9 @@ def test_the_kernel_names_the_ports_on_the_providers_side_first():
 
 def test_a_host_bridge_is_named_only_if_acs_sent_the_request_up():
     """Without a common bridge the kernel keeps its id to itself."""
-    redirected = reach_today(with_acs(switches(), {A_PORT: RR}), A, B)
+    redirected = reach_verdict(with_acs(switches(), {A_PORT: RR}), A, B)
     assert "0000:00:00.0: Host bridge not in P2PDMA whitelist: 8086:29c0" in redirected.messages
-    assert [text for text in reach_today(switches(), A, D).messages if "whitelist:" in text] == []
+    assert [text for text in reach_verdict(switches(), A, D).messages if "whitelist:" in text] == []
 
 
 def test_the_list_of_ports_is_cut_where_the_kernels_buffer_ends():
@@ -104,7 +108,7 @@ def test_the_list_of_ports_is_cut_where_the_kernels_buffer_ends():
     devices += [function("0000:0f:00.0", devices[-1].bdf), function("0000:01:01.0", "0000:00:01.0")]
     machine = Machine("deep", tuple(devices), (HostBridge("pci0000:00"),))
     machine = with_acs(machine, {f"0000:{bus:02x}:00.0": RR for bus in range(1, 15)})
-    ports = reach_today(machine, "0000:0f:00.0", "0000:01:01.0").messages[1].split("=")[2]
+    ports = reach_verdict(machine, "0000:0f:00.0", "0000:01:01.0").messages[1].split("=")[2]
     assert (len(ports), ports.count(";")) == (127, 9)
 
 
@@ -169,7 +173,7 @@ def test_pci_test_p2p_was_always_false():
 
 def test_each_verdict_gives_its_reasons_step_by_step():
     """The way up, where they meet, each ACS register, the CPU, the host bridge."""
-    assert reach_today(with_acs(switches(), {A_PORT: RR | SV}), A, B).reasons == (
+    assert reach_verdict(with_acs(switches(), {A_PORT: RR | SV}), A, B).reasons == (
         "up from the provider 0000:03:00.0: 0000:02:00.0 downstream port [1b36:000c], "
         "0000:01:00.0 upstream port [1b36:000c]",
         "up from the client 0000:04:00.0: 0000:02:01.0 downstream port [1b36:000c], "
@@ -179,14 +183,14 @@ def test_each_verdict_gives_its_reasons_step_by_step():
         "ACS at 0000:01:00.0: no ACS capability, so no redirect",
         "ACS at 0000:02:01.0: no ACS capability, so no redirect",
         "the CPU is intel: not an AMD Zen or later, so the host bridge must be listed",
-        "pci0000:00 is 0000:00:00.0 [8086:29c0]: not on the list",
+        "pci0000:00 is 0000:00:00.0 [8086:29c0]: not on the list of Linux 7.3",
         "nobody vouches for the host bridge: NOT_SUPPORTED, the caller gets -1 (inside: 4)",
     )
 
 
 def test_an_unknown_cpu_is_not_trusted_and_said_so():
     """Nothing is guessed in anybody's favour."""
-    verdict = reach_today(with_cpu(switches(), None), D, E)
+    verdict = reach_verdict(with_cpu(switches(), None), D, E)
     assert not verdict.reachable
     assert "the CPU is not known: not an AMD Zen or later, so the host bridge must be listed" in verdict.reasons
 
@@ -220,17 +224,39 @@ def trees(draw) -> Machine:
 def test_the_matrix_agrees_with_every_single_verdict(machine):
     """The sweep and the kernel's walk are two ways to the same answer, and both are symmetrical."""
     everyone = [d.bdf for d in machine]
-    old, new = (reach_matrix(machine, everyone, rules) for rules in ("rfc2019", "today"))
+    old, new = (reach_matrix(machine, everyone, kernel) for kernel in (RFC2019, TODAY))
     for a in everyone:
         for b in everyone:
-            was, now = reach_2019(machine, a, b), reach_today(machine, a, b)
+            was, now = reach_verdict(machine, a, b, RFC2019), reach_verdict(machine, a, b)
             assert old.cell(a, b) == (None, was.distance)
             assert new.cell(a, b) == (now.map_type, now.distance)
             assert new.cell(a, b) == new.cell(b, a)
             assert (was.distance >= 0) == (now.map_type == BUS)
 
 
-def test_rules_of_other_years_are_not_known():
-    """The sentence names the two there are."""
-    with pytest.raises(BadInput, match="allowed: rfc2019, today"):
-        reach_matrix(switches(), rules="2031")
+def test_kernels_are_known_by_name():
+    """The same names as everywhere; another one is refused with the list of them."""
+    assert (tuple(KERNELS), kernel_named("7.3"), str(RFC2019)) == (NAMES, TODAY, "rfc2019")
+    with pytest.raises(BadInput, match=r"no kernel '2031'; there are rfc2019, 6\.1, 6\.12, 7\.3 \(7\.3 is today's\)"):
+        kernel_named("2031")
+
+
+@pytest.mark.parametrize(
+    ("ids", "answers"),
+    [
+        ((0x8086, 0x2030), (NOT, THRU, THRU, THRU)),  # Skylake-E
+        ((0x8086, 0x0B25), (NOT, NOT, NOT, THRU)),  # DSA_SPR0
+        ((0x8086, 0x4948), (NOT, NOT, NOT, THRU)),  # QAT_6XXX
+        ((0x10DE, 0x2F98), (NOT, NOT, NOT, THRU)),  # an Nvidia CPU
+        ((0x10DE, 0x2F99), (NOT, NOT, NOT, NOT)),
+        ((0x1AE0, 0x1234), (NOT, NOT, NOT, THRU)),  # anything of Google's
+    ],
+)
+def test_each_kernel_has_its_list_of_host_bridges(ids, answers):
+    """None in 2019; ten entries until 6.12; 15 more in 7.3, one of them for every device of a vendor."""
+    machine = with_ids(switches(), {"0000:00:00.0": ids})
+    for kernel, answer in zip(KERNELS.values(), answers, strict=True):
+        verdict = reach_verdict(machine, A, D, kernel)
+        assert (verdict.map_type or NOT, verdict.kernel) == (answer, kernel.name)
+        assert reach_matrix(machine, [A, D], kernel).cell(A, D) == (verdict.map_type, verdict.distance)
+    assert [len(kernel.host_bridges or ()) for kernel in KERNELS.values()] == [0, 10, 10, 25]

@@ -7,6 +7,7 @@ import pytest
 
 from p2plab.core.errors import BadInput
 from p2plab.pci import (
+    RFC2019,
     HostBridge,
     Kind,
     Machine,
@@ -31,7 +32,7 @@ def recorded(name: str) -> Machine:
 
 
 def matrices(machine: Machine) -> list[str]:
-    return matrix_text(reach_matrix(machine, rules="rfc2019"), reach_matrix(machine))
+    return matrix_text(reach_matrix(machine, kernel=RFC2019), reach_matrix(machine))
 
 
 @pytest.mark.parametrize(
@@ -173,5 +174,5 @@ def test_a_big_matrix_is_summed_up():
     many = Machine("many", tuple(function(f"0000:00:{n >> 3:02x}.{n & 7}") for n in range(80)), switches().host_bridges)
     assert matrices(many) == [
         "rfc2019: 80 functions, 6400 pairs: no common bridge 6320, reachable 80",
-        "today: 80 functions, 6400 pairs: BUS_ADDR 80, NOT_SUPPORTED 6320",
+        "7.3: 80 functions, 6400 pairs: BUS_ADDR 80, NOT_SUPPORTED 6320",
     ]
