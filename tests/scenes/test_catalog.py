@@ -178,13 +178,10 @@ def test_an_acs_bit_changes_the_route_and_not_the_distance():
     """C4: 2019 answers -2; today NOT_SUPPORTED with the same four steps inside, and through the host bridge on a Zen."""
     before, after = (things_of(story_run(CASES["C4"]).at(step)).exporters[0].fabric.machine for step in (0, 23))
     gpu, nic = "0000:03:00.0", "0000:04:00.0"
-    assert reach_today(after, gpu, nic).steps == 4
-    zen = things_of(story_run(CASES["C4"], GOOD).world).exporters[0].fabric.machine
-    assert (reach_today(zen, gpu, nic).map_type, reach_today(zen, gpu, nic).distance) == ("THRU_HOST_BRIDGE", 4)
     assert (reach_verdict(before, gpu, nic, RFC2019).distance, reach_verdict(before, gpu, nic).distance) == (4, 4)
     assert (reach_verdict(after, gpu, nic, RFC2019).distance, reach_verdict(after, gpu, nic).distance) == (-2, -1)
     assert reach_verdict(after, gpu, nic).steps == 4
-    zen = story_run(CASES["C4"], GOOD).world.things["exporters"][0].fabric.machine
+    zen = things_of(story_run(CASES["C4"], GOOD).world).exporters[0].fabric.machine
     assert (reach_verdict(zen, gpu, nic).map_type, reach_verdict(zen, gpu, nic).distance) == ("THRU_HOST_BRIDGE", 4)
 
 

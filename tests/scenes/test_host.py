@@ -18,7 +18,7 @@ from p2plab.everything import CASES, find
 PACKAGE = Path(__file__).parents[2] / "p2plab"
 #: The rooms that make up a run, and the modules that hold constants of the host's system calls.
 MODEL = ("core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "sweeps")
-OF_THE_HOST = {"errno", "signal", "mmap", "resource", "fcntl", "stat", "socket", "select", "platform", "ctypes"}
+OF_THE_HOST = {"errno", "signal", "mmap", "resource", "fcntl", "socket", "select", "platform", "ctypes"}
 #: Another system's errnos: every number moved, and one name missing, as on macOS.
 DOCTORED = """
 import errno, json, sys, types
