@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from p2plab.catalog import CASES
 from p2plab.catalog.verdict import Verdict, verdicts
+from p2plab.cli.frame import number
 from p2plab.core.errors import BadInput
 from p2plab.rules import PRICES, PROMISES, RULES
 
@@ -24,7 +25,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("catalog", help="run every scene and every good twin: who is caught, who is accused")
     command.add_argument("scene", nargs="*", help="codes such as F1 or E7; without any, all")
     command.add_argument(
-        "--seeds", type=int, default=SEEDS, metavar="N", help=f"orders for each twin (default {SEEDS})"
+        "--seeds", type=number, default=SEEDS, metavar="N", help=f"orders for each twin (default {SEEDS})"
     )
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(handler=run)
@@ -40,17 +41,25 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = [CASES[code.upper()] for code in arguments.scene] or list(CASES.values())
     begun = time.perf_counter()
     found = []
-    for result in verdicts(chosen, arguments.seeds):
-        found.append(result)
-        if sys.stderr.isatty():
-            print(f"\r{len(found)} of {len(chosen)} {result.case.code:<4}", end="", file=sys.stderr, flush=True)
+    interrupted = False
+    try:
+        for result in verdicts(chosen, arguments.seeds):
+            found.append(result)
+            if sys.stderr.isatty():
+                print(f"\r{len(found)} of {len(chosen)} {result.case.code:<4}", end="", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        interrupted = True
     if sys.stderr.isatty():
         print("\r" + " " * 24 + "\r", end="", file=sys.stderr)
     seconds = time.perf_counter() - begun
     if arguments.json:
-        print(json.dumps(as_json(found, arguments.seeds, seconds), indent=1))
+        print(json.dumps({**as_json(found, arguments.seeds, seconds), "not_run": len(chosen) - len(found)}, indent=1))
     else:
         print("\n".join(table(found, arguments.seeds, seconds)))
+        if len(found) < len(chosen):
+            print(f"of {len(chosen)} scenes, {len(chosen) - len(found)} were not run")
+    if interrupted:
+        raise KeyboardInterrupt
     return 0 if all(result.sound for result in found) else 1
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from p2plab.cli.apart import apart
+from p2plab.cli.frame import NotWritten, write
 from p2plab.core.errors import BadInput
 from p2plab.everything import find
 from p2plab.search.checking import Checking
@@ -19,7 +20,7 @@ from p2plab.search.silence import silence
 from p2plab.search.verdict import Verdict, Violation
 from p2plab.search.watchdog import PATIENCE, STEP_SECONDS, Watchdog
 
-_SECONDS = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)(ms|s|m|h)?")
+_SECONDS = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,3})?)(ms|s|m|h)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 #: How often the terminal is told how far the search is (seconds).
@@ -65,28 +66,37 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    answer = _search(arguments)
+    checking = _checking(arguments)
+    no_room: NotWritten | None = None
+    try:
+        answer, interrupted = _answer(checking), False
+    except KeyboardInterrupt:
+        answer, interrupted = checking.cancel(), True
     with silence():  # drawing a story runs it once more
         said = json.dumps(as_json(answer), indent=1) + "\n" if arguments.json else text(answer)
     if arguments.trace and isinstance(answer, Violation):
         from p2plab.views.trace import chrome_trace
 
+        with silence():
+            trace = json.dumps(chrome_trace(answer.run))
         try:
-            with silence():
-                trace = json.dumps(chrome_trace(answer.run))
-            arguments.trace.write_text(trace, encoding="utf-8")
-        except OSError as error:
-            raise BadInput(f"{arguments.trace} cannot be written: {error.strerror}") from None
+            write(arguments.trace, trace)
+        except NotWritten as error:
+            no_room = error
     print(said, end="")
+    if no_room is not None:
+        raise no_room
+    if interrupted:
+        raise KeyboardInterrupt
     return exit_status(answer)
 
 
-def _search(arguments: argparse.Namespace) -> Verdict:
+def _checking(arguments: argparse.Namespace) -> Checking:
     scene = find(arguments.scene)
     pairs = [word.partition("=") for word in arguments.knob]
     if bad := next((name for name, equals, _ in pairs if not equals), ""):
         raise BadInput(f"--knob {bad[:40]}: write NAME=VALUE")
-    checking = Checking(
+    return Checking(
         scene,
         shrink=not arguments.no_shrink,
         workers=_workers(arguments.workers),
@@ -100,6 +110,10 @@ def _search(arguments: argparse.Namespace) -> Verdict:
         states=_states(arguments.states),
         must_reach=arguments.must_reach,
     )
+
+
+def _answer(checking: Checking) -> Verdict:
+    """The verdict, with what the search does meanwhile on the terminal."""
     while (answer := checking.advance(_SLICE)) is None:
         if sys.stderr.isatty():
             now = checking.progress
@@ -120,19 +134,19 @@ def _class(text: str | None) -> type | None:
 def _bound(word: str | None) -> int | None:
     if word is None:
         return None
-    if not re.fullmatch(r"\d{1,6}", word):
+    if not re.fullmatch(r"[0-9]{1,6}", word):
         raise BadInput(f"--bound {word[:40]}: write a number of switches, 0 to 999999")
     return int(word)
 
 
 def _states(word: str) -> int:
-    if not re.fullmatch(r"\d{1,10}", word) or not 1 <= int(word) <= MOST_STATES:
+    if not re.fullmatch(r"[0-9]{1,10}", word) or not 1 <= int(word) <= MOST_STATES:
         raise BadInput(f"--states {word[:40]}: write a number of states, 1 to {MOST_STATES}")
     return int(word)
 
 
 def _workers(word: str) -> int:
-    if not re.fullmatch(r"\d{1,6}", word):
+    if not re.fullmatch(r"[0-9]{1,6}", word):
         raise BadInput(f"--workers {word[:40]}: write how many processes, 1 to {MOST}")
     return int(word)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from p2plab.cli.run import order_options, run_of, write
+from p2plab.cli.frame import typed, write
+from p2plab.cli.run import order_options, run_of
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
 from p2plab.core.token import MARK, open_token
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> Run:
-    text = sys.stdin.read(100_000) if arguments.scene == "-" else arguments.scene
+    text = typed() if arguments.scene == "-" else arguments.scene
     if not text.lstrip().startswith(f"{MARK}."):
         return run_of(arguments)
     if arguments.knob or arguments.timed or (arguments.seed, arguments.schedule) != (None, None):

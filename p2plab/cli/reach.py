@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 
+from p2plab.cli.frame import number
 from p2plab.cli.kernels import kernel_option
 from p2plab.cli.machine import SOURCE
 from p2plab.core.errors import BadInput
@@ -47,7 +48,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument("--boot", metavar="OPTIONS", help="what if booted with these, say 'intel_iommu=on'")
     command.add_argument("--host-bridge", metavar="VENDOR:DEVICE", help="what if every host bridge had these ids")
     kernel_option(command, "whose rules are shown beside those of 2019")
-    command.add_argument("--mask", type=int, default=64, metavar="BITS", help="the client's DMA mask (default 64)")
+    command.add_argument("--mask", type=number, default=64, metavar="BITS", help="the client's DMA mask (default 64)")
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(handler=run)
 

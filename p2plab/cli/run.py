@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from p2plab.cli.frame import NotWritten, number, typed, write
 from p2plab.core.errors import BadInput
 from p2plab.core.events import to_json
 from p2plab.core.logfile import dump
 from p2plab.core.run import Run
 from p2plab.core.schedule import Schedule, by_clock, by_seed, by_text
 from p2plab.core.token import StaleToken, open_token, token_of
+from p2plab.core.world import World
 from p2plab.everything import find
 from p2plab.rules.damage import damage
 from p2plab.views.text import board_of, story
@@ -38,7 +40,7 @@ def order_options(command: argparse.ArgumentParser) -> None:
         "--knob", action="append", default=[], metavar="NAME=VALUE", help="set a knob; may be repeated"
     )
     order = command.add_mutually_exclusive_group()
-    order.add_argument("--seed", type=int, metavar="N", help="a random order of events, from this seed")
+    order.add_argument("--seed", type=number, metavar="N", help="a random order of events, from this seed")
     order.add_argument("--timed", action="store_true", help="whoever is ready first goes first")
     order.add_argument(
         "--schedule", metavar="TEXT", help="'gpu nic*3 !defrag ...': as far as it can, 3 steps, press, rest"
@@ -52,8 +54,12 @@ def _output(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 0 where all rules held, 1 where one broke."""
-    return _show(run_of(arguments), arguments)
+    """Exit 0 where all rules held, 1 where one broke. Interrupted, it shows how far it came."""
+    try:
+        return _show(run_of(arguments), arguments)
+    except Interrupted as stopped:
+        _show(stopped.run, arguments)
+        raise
 
 
 def run_of(arguments: argparse.Namespace) -> Run:
@@ -69,12 +75,31 @@ def run_of(arguments: argparse.Namespace) -> Run:
         order = by_clock
     elif arguments.schedule is not None:
         order = by_text(arguments.schedule)
-    return Run(scene, {name: value for name, _, value in pairs}).driven(order)
+    begun = Run(scene, {name: value for name, _, value in pairs})
+    taken: list[str] = []
+
+    def noted(world: World) -> Iterator[str]:
+        for choice in order(world):
+            yield choice
+            taken.append(choice)  # whoever asks for the next one has taken it
+
+    try:
+        return begun.driven(noted)
+    except KeyboardInterrupt:
+        raise Interrupted(Run(scene, begun.settings, taken)) from None
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C in the middle of a run: as far as it came."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
 
 
 def run_token(arguments: argparse.Namespace) -> int:
     """As ``run``; a token of another version prints what can still be replayed, and exits 2."""
-    text = sys.stdin.read(100_000) if arguments.token == "-" else arguments.token
+    text = typed() if arguments.token == "-" else arguments.token
     try:
         replayed = open_token(text, find)
     except StaleToken as stale:
@@ -85,14 +110,20 @@ def run_token(arguments: argparse.Namespace) -> int:
 
 def _show(run: Run, arguments: argparse.Namespace) -> int:
     board = board_of(run)
-    if arguments.trace:
-        write(arguments.trace, json.dumps(chrome_trace(run)))
-    if arguments.log:
-        write(arguments.log, "\n".join(dump(run)) + "\n")
+    no_room: NotWritten | None = None
+    try:
+        if arguments.trace:
+            write(arguments.trace, json.dumps(chrome_trace(run)))
+        if arguments.log:
+            write(arguments.log, "\n".join(dump(run)) + "\n")
+    except NotWritten as error:
+        no_room = error
     if arguments.json:
         print(json.dumps(as_json(run), indent=1))
     else:
         print(story(run), end="")
+    if no_room is not None:
+        raise no_room
     return 1 if board.findings else 0
 
 
@@ -115,11 +146,3 @@ def as_json(run: Run) -> dict[str, object]:
         "damage": hits,
         "log": [to_json(entry) for entry in run.log],
     }
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file; :exc:`BadInput` says why it cannot be."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written: {error.strerror}") from None

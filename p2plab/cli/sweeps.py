@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 
+from p2plab.cli.frame import number
 from p2plab.core.errors import BadInput
 
 NAMES = ("fragmentation", "refusals", "latency")
@@ -16,7 +17,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     command = commands.add_parser("sweep", help="costs over many runs: fragmentation, refusals, latency")
     command.add_argument("name", choices=NAMES, help="what to measure")
-    command.add_argument("--seeds", type=int, default=10, metavar="N", help="runs for each point (default 10)")
+    command.add_argument("--seeds", type=number, default=10, metavar="N", help="runs for each point (default 10)")
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(handler=run)
 

@@ -1,0 +1,237 @@
+"""How every command ends: each way has a status and a sentence of its own, and 1 means that a rule broke and nothing else.
+
+Standard output is written through :class:`_Output`: a full disk, a reader that went away and a terminal that cannot show a
+character are remembered instead of raised, so that a command comes to its end and says what it found. Control characters
+of device names, knobs and hand-ins are written as text: nothing of them reaches a terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import codecs
+import contextlib
+import errno
+import io
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from p2plab.core.errors import BadInput, P2PError
+
+#: The exit statuses of all commands; docs/cli.md has the table.
+OK, BROKEN, BAD_INPUT, NOT_DECIDED, NOT_WRITTEN, MISTAKE = 0, 1, 2, 3, 4, 70
+#: As a shell says it of a program that Ctrl-C ended, and of one whose reader went away.
+INTERRUPTED, CLOSED = 130, 141
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_ANSWERS = {OK: "nothing is broken", BROKEN: "a rule broke", NOT_DECIDED: "not decided"}
+
+#: All but tab and line end; marks that turn text around; a carriage return that no line feed follows.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]|\r(?!\n)")
+_PLAIN = {"…": "...", "→": "->", "←": "<-", "×": "x", "–": "-", "—": "-", "±": "+-", "’": "'", "“": '"', "”": '"'}
+
+
+def plain(text: str) -> str:
+    """The text with control characters written as ``\\x1b``: a terminal shows them and does not obey.
+
+    >>> print(plain("a\\x1b[2Kb"))
+    a\\x1b[2Kb
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def say(sentence: str) -> None:
+    """A line on standard error; nothing where that cannot be written either."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(plain(f"p2plab: {sentence}"), file=sys.stderr, flush=True)
+
+
+def number(text: str) -> int:
+    """A whole number as an argument: in digits, of which Python's ``int`` would also take those of other scripts."""
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number")
+    return int(text)
+
+
+def typed(most: int = 100_000) -> str:
+    """What is on standard input, up to ``most`` characters. BadInput where it is closed or no text."""
+    if sys.stdin is None:
+        raise BadInput("standard input is closed")
+    try:
+        return sys.stdin.read(most)
+    except UnicodeDecodeError as error:
+        raise BadInput(f"standard input: not text at byte {error.start}") from error
+
+
+class NotWritten(P2PError):
+    """A file of the person's choice for which there is no room."""
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file, all of it or nothing. :exc:`BadInput` says why it cannot be; :exc:`NotWritten` that there is no room."""
+    try:
+        if path.exists() and not path.is_file():  # a device, a pipe
+            path.write_text(text, encoding="utf-8")
+            return
+        target = path.resolve()
+        beside = target.with_name(f".{target.name[:200]}.{os.getpid()}")
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(target)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+    except (OSError, ValueError) as error:
+        kind = NotWritten if isinstance(error, OSError) and error.errno in _NO_ROOM else BadInput
+        raise kind(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from None
+
+
+def framed(work: Callable[[], int]) -> int:
+    """Do a command's work; its exit status, or that of what came between, said in a sentence on standard error."""
+    output = _Output.of(sys.stdout)
+    if output is None:
+        return _done(work)
+    before, sys.stdout = sys.stdout, output
+    try:
+        status = _done(work)
+        return output.end(status)
+    finally:
+        sys.stdout = before
+
+
+def copied(work: Callable[[], int]) -> int:
+    """As :func:`framed`, in a copy of the process that ends afterwards."""
+    status = _done(work)
+    if isinstance(sys.stdout, _Output):
+        return sys.stdout.end(status)
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+    return status
+
+
+def is_own_output() -> bool:
+    """Whether what is printed goes to this process's own standard output, and not to a notebook or a test."""
+    try:
+        return sys.stdout is not None and sys.stdout.fileno() == 1
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _done(work: Callable[[], int]) -> int:
+    try:
+        return work()
+    except SystemExit as left:  # argparse: --help, or words that it does not know
+        return left.code if isinstance(left.code, int) else BAD_INPUT if left.code else OK
+    except P2PError as error:
+        say(str(error))
+        return NOT_WRITTEN if isinstance(error, NotWritten) else BAD_INPUT
+    except KeyboardInterrupt:
+        say("interrupted")
+        return INTERRUPTED
+    except ModuleNotFoundError as missing:
+        if (missing.name or "p2plab").partition(".")[0] == "p2plab":
+            return _mistake()
+        say(f"this needs {missing.name}, which is not here; `p2plab doctor` says what to do")
+        return BAD_INPUT
+    except OSError as error:  # a file of our own: the room for temporary ones, say
+        if error.errno not in _NO_ROOM:
+            return _mistake()
+        say(f"this machine has no room to work in: {error.strerror}")
+        return NOT_WRITTEN
+    except Exception:  # noqa: BLE001  Python's own status for it, 1, would say that a rule broke
+        return _mistake()
+
+
+def _mistake() -> int:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(plain(traceback.format_exc()))
+    say("this is a mistake in p2plab and no answer; please report it with the lines above")
+    return MISTAKE
+
+
+class _Raw(io.RawIOBase):
+    """A file descriptor whose first error is kept; what comes after it is thrown away."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.error: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return os.isatty(self.descriptor)
+
+    def fileno(self) -> int:
+        return self.descriptor
+
+    def write(self, data: Any) -> int:
+        if self.error is None:
+            try:
+                return os.write(self.descriptor, data)
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+
+class _Output(io.TextIOWrapper):
+    """Standard output as :mod:`this module <p2plab.cli.frame>` says."""
+
+    def __init__(self, raw: _Raw, encoding: str) -> None:
+        self.raw_, self.unshown = raw, False
+        codecs.register_error("p2plab", self._show_otherwise)
+        super().__init__(
+            io.BufferedWriter(raw), encoding, "p2plab", newline="\n", line_buffering=raw.isatty(), write_through=False
+        )
+
+    @classmethod
+    def of(cls, stream: TextIO | None) -> _Output | None:
+        """In the place of Python's own; None where somebody else has put something there, or it is one of these already."""
+        if stream is None:
+            return cls(_Raw(-1), "utf-8")
+        if stream is not sys.__stdout__ or not isinstance(stream, io.TextIOWrapper) or isinstance(stream, cls):
+            return None
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+            return cls(_Raw(stream.fileno()), stream.encoding)
+        return None
+
+    def write(self, text: str) -> int:
+        return super().write(text if text.isascii() and text.isprintable() else plain(text))
+
+    def end(self, status: int) -> int:
+        """The status of the whole, once all is written that can be."""
+        self.flush()
+        error = self.raw_.error
+        if error is not None:
+            answer = f"; the answer is {status}: {_ANSWERS[status]}" if status in _ANSWERS else ""
+            if error.errno == errno.EPIPE:
+                say(f"the reader of the output went away before its end{answer}")
+                status = CLOSED
+            else:
+                say(f"the output cannot be written: {error.strerror}{answer}")
+                status = NOT_WRITTEN
+            self._let_go()
+        elif self.unshown:
+            say(f"this terminal takes {self.encoding} only: characters that it does not have are written in others")
+        self.detach()
+        return status
+
+    def _let_go(self) -> None:
+        """Python writes what it still has when it ends; from now on to nowhere."""
+        with contextlib.suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if self.raw_.descriptor not in (-1, nowhere):
+                os.dup2(nowhere, self.raw_.descriptor)
+                os.close(nowhere)
+
+    def _show_otherwise(self, error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeEncodeError)
+        self.unshown |= not self.encoding.lower().startswith("utf")
+        found = error.object[error.start : error.end]
+        return "".join(
+            _PLAIN.get(letter) or letter.encode("ascii", "backslashreplace").decode() for letter in found
+        ), error.end
