@@ -76,7 +76,7 @@ def _boot(report: Report, source: str, machine: Machine, data: Mapping[str, Any]
     for port in machine:
         if port.acs is not None:
             try:
-                model = acs_at_boot(port, cmdline, bool(machine.iommu), kernel=kernel)
+                model = acs_at_boot(port, cmdline, bool(machine.acs_requested), kernel=kernel)
             except UnreadOption:
                 report.not_modelled["boot options for ACS in a form that is not read"] += 1
                 continue

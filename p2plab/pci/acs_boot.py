@@ -10,6 +10,7 @@ from dataclasses import replace
 from p2plab.core.errors import BadInput
 from p2plab.pci.acs import PCI_ACS_CR, PCI_ACS_RR, PCI_ACS_SV, PCI_ACS_UF, REDIRECT, Acs
 from p2plab.pci.device import Device, canonical
+from p2plab.pci.iommu import IommuState, after_options
 from p2plab.pci.kernel import TODAY, Kernel
 from p2plab.pci.machine import Machine
 
@@ -48,14 +49,14 @@ def acs_at_boot(device: Device, cmdline: str, iommu: bool, firmware: int = 0, ke
 
 def with_boot_options(machine: Machine, cmdline: str, kernel: Kernel = TODAY) -> Machine:
     """The machine booted with these options: every port's ACS register from the firmware's 0 on. Raises BadInput."""
-    words = cmdline.split()
-    intel = any(word.startswith("intel_iommu=") and "on" in word.partition("=")[2].split(",") for word in words)
-    iommu = intel or (bool(machine.iommu) and "iommu=off" not in words)
+    iommu = after_options(IommuState(machine.acs_requested, machine.iommu), cmdline, machine.cpu)
     devices = tuple(
-        d if d.acs is None else replace(d, acs=Acs(d.acs.cap, acs_at_boot(d, cmdline, iommu, kernel=kernel)))
+        d
+        if d.acs is None
+        else replace(d, acs=Acs(d.acs.cap, acs_at_boot(d, cmdline, bool(iommu.requests_acs), kernel=kernel)))
         for d in machine.devices
     )
-    return replace(machine, devices=devices, iommu=iommu and "iommu=pt" not in words)
+    return replace(machine, devices=devices, iommu=iommu.translates, acs_requested=iommu.requests_acs)
 
 
 def _options(cmdline: str) -> tuple[str, str]:

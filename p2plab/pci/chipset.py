@@ -1,10 +1,6 @@
-"""What is known of the parts around PCI: which CPU it is, and whether an IOMMU translates."""
+"""What is known of the CPU, which decides whether a host bridge may be crossed."""
 
 from __future__ import annotations
-
-from typing import Any
-
-from p2plab.pci.device import Device
 
 
 def cpu_kind(text: str) -> str | None:
@@ -19,25 +15,6 @@ def cpu_kind(text: str) -> str | None:
     if "intel" in low:
         return "intel"
     return "zen" if any(word in low for word in ("zen", "epyc", "ryzen", "threadripper")) else "other"
-
-
-def iommu_in_use(cmdline: str, devices: tuple[Device, ...] = (), qemu_args: Any = None) -> bool | None:
-    """Whether an IOMMU translates, by boot options, emulated hardware and iommu groups; ``None`` if nothing is shown.
-
-    Intel's must be asked for (``intel_iommu=on``), AMD's is on by default; ``iommu=pt`` maps one to one
-    (Documentation/admin-guide/kernel-parameters.txt).
-    """
-    options = [word.partition("=") for word in cmdline.split()]
-    said = {name: value.split(",") for name, _, value in options}
-    emulated = " ".join(map(str, qemu_args)) if isinstance(qemu_args, list) else None
-    if "pt" in said.get("iommu", []) or "off" in said.get("amd_iommu", []) or "off" in said.get("iommu", []):
-        return False
-    if emulated is not None:
-        asked = "on" in said.get("intel_iommu", []) and "intel-iommu" in emulated
-        return asked or "amd-iommu" in emulated or "virtio-iommu" in emulated
-    if "on" in said.get("intel_iommu", []) or any(device.iommu_group is not None for device in devices):
-        return True
-    return False if cmdline else None
 
 
 def cpu_of(cpuinfo: str) -> str | None:

@@ -47,6 +47,8 @@ class Decode:
 class Machine:
     """Functions in the source's order, host bridges, and what is known of CPU and IOMMU (``None``: not shown).
 
+    ``iommu``: it translates. ``acs_requested``: one was found, and asked for ACS at every port, also if it maps one to one.
+
     ``lacks`` says in words what the source does not show; ``tree_known`` is false where it shows no tree. Raises
     BadInput for a function listed twice, a parent that is not there, or a bridge below itself.
     """
@@ -58,6 +60,7 @@ class Machine:
     iommu: bool | None = None
     lacks: tuple[str, ...] = ()
     tree_known: bool = True
+    acs_requested: bool | None = None
     _by_bdf: dict[str, Device] = field(init=False, repr=False, compare=False)
     _children: dict[str | None, tuple[Device, ...]] = field(init=False, repr=False, compare=False)
     _on_root: dict[str, tuple[Device, ...]] = field(init=False, repr=False, compare=False)

@@ -12,8 +12,9 @@ from typing import Any
 from p2plab.core.errors import BadInput
 from p2plab.pci.acs import Acs
 from p2plab.pci.bootlog import MAX_LINE, given_up, root_windows
-from p2plab.pci.chipset import cpu_kind, iommu_in_use
+from p2plab.pci.chipset import cpu_kind
 from p2plab.pci.device import CLASS_PCI_BRIDGE, PCIE_TYPES, Device, Kind, canonical
+from p2plab.pci.iommu import iommu_state
 from p2plab.pci.kernel import KERNELS, TODAY, Kernel
 from p2plab.pci.lspci import read_lspci
 from p2plab.pci.machine import HostBridge, Machine
@@ -101,13 +102,15 @@ def _machine(data: Mapping[str, Any], name: str) -> Machine:
     bridges = tuple(HostBridge(n, tuple(windows.get(n.removeprefix("pci"), ()))) for n in names)
     header = data.get("header")
     header = header if isinstance(header, Mapping) else {}
+    iommu = iommu_state(str(header.get("cmdline", "")), devices, data.get("qemu_args"), dmesg)
     machine = Machine(
         name=name,
         devices=_with_capabilities(devices, data),
         host_bridges=bridges,
         cpu=cpu_kind(f"{data.get('cpu_key', '')} {header.get('cpu', '')}"),
-        iommu=iommu_in_use(str(header.get("cmdline", "")), devices, data.get("qemu_args")),
+        iommu=iommu.translates,
         lacks=_lacks(data, dmesg),
+        acs_requested=iommu.requests_acs,
     )
     runs = data.get("runs")
     base = runs.get("base") if isinstance(runs, Mapping) else None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from p2plab.core.errors import BadInput
-from p2plab.pci.chipset import cpu_of, iommu_in_use
+from p2plab.pci.chipset import cpu_of
 from p2plab.pci.device import canonical
 from p2plab.pci.draft import Draft, assemble
 from p2plab.pci.dump import decode_header
+from p2plab.pci.iommu import iommu_state
 from p2plab.pci.machine import MAX_DEVICES, Machine
 from p2plab.pci.resource import IO_WINDOW, Resource
 
@@ -50,8 +52,8 @@ def read_sysfs(path: str | Path = LIVE) -> Machine:
     cpu = cpu_of(_text(proc / "cpuinfo"))
     if cpu is None:
         lacks.append("the CPU")
-    iommu = iommu_in_use(_text(proc / "cmdline"), machine.devices)
-    return Machine(machine.name, machine.devices, machine.host_bridges, cpu, iommu, tuple(lacks), machine.tree_known)
+    iommu = iommu_state(_text(proc / "cmdline"), machine.devices)
+    return replace(machine, cpu=cpu, iommu=iommu.translates, acs_requested=iommu.requests_acs, lacks=tuple(lacks))
 
 
 def _functions(root: Path, live: bool) -> tuple[dict[str, Path], list[str]]:

@@ -26,6 +26,7 @@ def machine_json(machine: Machine) -> dict[str, Any]:
         "name": machine.name,
         "cpu": machine.cpu,
         "iommu": machine.iommu,
+        "acs_requested": machine.acs_requested,
         "not_shown": list(machine.lacks),
         "host_bridges": [
             {"name": bridge.name, "windows": [resource_json(w) for w in bridge.windows]}

@@ -68,6 +68,8 @@ def assignment_text(done: Allocation) -> list[str]:
 def headline(machine: Machine) -> str:
     """Name, number of functions, CPU and IOMMU."""
     iommu = {None: "IOMMU not shown", True: "IOMMU on", False: "IOMMU off"}[machine.iommu]
+    if machine.acs_requested and machine.iommu is False:
+        iommu = "IOMMU does not translate, but asked for ACS"
     cpu = f"CPU {machine.cpu}" if machine.cpu else "CPU not shown"
     counts = f"{_count(len(machine), 'function')}, {_count(len(machine.host_bridges), 'host bridge')}"
     return f"{machine.name}: {counts}, {cpu}, {iommu}"

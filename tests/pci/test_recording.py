@@ -1,13 +1,15 @@
 """A recorded machine is read whole, or refused by file and place."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from p2plab.core.errors import BadInput
 from p2plab.pci import Acs, Kind, read_recording
-from p2plab.pci.chipset import cpu_kind, iommu_in_use
-from tests.pci.build import RECORDED
+from p2plab.pci.chipset import cpu_kind
+from p2plab.pci.iommu import IommuState, after_options, iommu_state
+from tests.pci.build import RECORDED, A, switches
 
 
 def test_a_recording_shows_tree_types_acs_and_root_windows():
@@ -115,19 +117,53 @@ def test_cpus_are_known_by_name(text, cpu):
 
 
 @pytest.mark.parametrize(
-    ("cmdline", "qemu", "translates"),
+    ("cmdline", "qemu", "requests", "translates"),
     [
-        ("quiet", None, False),
-        ("", None, None),
-        ("intel_iommu=on,sm_on", None, True),
-        ("intel_iommu=on iommu=pt", None, False),
-        ("intel_iommu=on", ["-device", "nvme"], False),
-        ("intel_iommu=on", ["-device", "intel-iommu"], True),
-        ("quiet", ["-device", "intel-iommu"], False),
-        ("quiet", ["-device", "amd-iommu"], True),
-        ("amd_iommu=off", ["-device", "amd-iommu"], False),
+        ("quiet", None, False, False),
+        ("", None, None, None),
+        ("intel_iommu=on,sm_on", None, True, True),
+        ("intel_iommu=on iommu=pt", None, True, False),
+        ("intel_iommu=on iommu.passthrough=1", None, True, False),
+        ("intel_iommu=on iommu=pt iommu.passthrough=0", None, True, True),
+        ("intel_iommu=on iommu.passthrough=on iommu=nopt", None, True, True),
+        ("intel_iommu=on iommu.passthrough=maybe", None, True, True),
+        ("intel_iommu=on iommu=off", None, False, False),
+        ("intel_iommu=on intel_iommu=off", None, False, False),
+        ("intel_iommu=on", ["-device", "nvme"], False, False),
+        ("intel_iommu=on", ["-device", "intel-iommu"], True, True),
+        ("quiet", ["-device", "intel-iommu"], False, False),
+        ("quiet", ["-device", "amd-iommu"], True, True),
+        ("iommu=pt", ["-device", "amd-iommu"], True, False),
+        ("amd_iommu=off", ["-device", "amd-iommu"], True, False),
+        ("iommu=off", ["-device", "amd-iommu"], False, False),
     ],
 )
-def test_whether_an_iommu_translates(cmdline, qemu, translates):
-    """Intel's must be asked for, AMD's is on unless switched off, pt maps one to one."""
-    assert iommu_in_use(cmdline, (), qemu) is translates
+def test_whether_an_iommu_asks_for_acs_and_whether_it_translates(cmdline, qemu, requests, translates):
+    """It asks as soon as it is found, AMD's even when it is switched off; pt and iommu.passthrough=1 map one to one."""
+    assert iommu_state(cmdline, (), qemu) == IommuState(requests, translates)
+
+
+def test_iommu_groups_are_believed_before_options():
+    """A kernel that has Intel's on by default needs none; what it says of the domain type counts as well."""
+    grouped = [replace(switches()[A], iommu_group=3)]
+    assert iommu_state("quiet", grouped, ["-device", "intel-iommu"]) == IommuState(True, True)
+    assert iommu_state("quiet", grouped, None, ["[ 1.0] iommu: Default domain type: Passthrough"]) == IommuState(
+        True, False
+    )
+    assert iommu_state("", grouped) == IommuState(True, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "cpu", "after"),
+    [
+        ("quiet", "intel", IommuState(True, True)),
+        ("iommu.passthrough=1", "intel", IommuState(True, False)),
+        ("intel_iommu=off", "intel", IommuState(False, False)),
+        ("intel_iommu=off", "zen", IommuState(True, True)),
+        ("amd_iommu=off", "zen", IommuState(True, False)),
+        ("iommu=off", "zen", IommuState(False, False)),
+    ],
+)
+def test_an_iommu_that_is_there_after_other_boot_options(options, cpu, after):
+    """It was passing through before; the options of the other vendor change nothing."""
+    assert after_options(IommuState(True, False), options, cpu) == after
