@@ -7,10 +7,8 @@ import pytest
 
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
-from p2plab.designs import SCENES as DESIGNS
 from p2plab.drivers.peer_gpu import LinkedGpu, PeerGpu
 from p2plab.everything import SCENES, find
-from p2plab.p2p.things import things_of
 from p2plab.rules.damage import damage
 from p2plab.views.stage import moment, moments
 from p2plab.views.stage.chain import base_of, bases_of
@@ -21,7 +19,6 @@ from p2plab.views.stage.wire import moment_json, run_json
 from p2plab.views.stepwise import boards
 
 GOLDEN = Path(__file__).parent / "golden"
-ALL = {**SCENES, **DESIGNS}
 
 
 def told(scene, **knobs) -> Run:
@@ -36,10 +33,10 @@ def cells_in(made: dict):
     yield from (*made["slots"], *made["frames"], *(made["ram"] or ()))
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", SCENES)
 def test_every_step_of_every_scene_says_what_the_world_says(name):
     """Against the world itself, the rules' own board and the damage, at each step; and all of it fits a page."""
-    run = told(ALL[name])
+    run = told(SCENES[name])
     static = run_json(run)
     before = halfway = None
     world = run.scenario.world(**run.settings)
@@ -57,10 +54,10 @@ def test_every_step_of_every_scene_says_what_the_world_says(name):
 
 
 def truthful(now, world, board):
-    gpu = things_of(world).exporters[0]
+    gpu = world.things["exporters"][0]
     assert [slot.frame for slot in now.slots] == gpu.aperture.shows
     bases = bases_of(world, world.log)
-    for importer in things_of(world).importers:
+    for importer in world.things["importers"]:
         table = now.table(importer.name)
         inside = {(page - base_of(importer, bases)) // 4096: a for page, a in importer.engine.table.items()}
         assert {e.page: e.address for e in table.entries if e.state != NONE} == inside
