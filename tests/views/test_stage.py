@@ -54,10 +54,10 @@ def test_every_step_of_every_scene_says_what_the_world_says(name):
 
 
 def truthful(now, world, board):
-    gpu = world.things["exporters"][0]
+    gpu = world.things.exporters[0]
     assert [slot.frame for slot in now.slots] == gpu.aperture.shows
     bases = bases_of(world, world.log)
-    for importer in world.things["importers"]:
+    for importer in world.things.importers:
         table = now.table(importer.name)
         inside = {(page - base_of(importer, bases)) // 4096: a for page, a in importer.engine.table.items()}
         assert {e.page: e.address for e in table.entries if e.state != NONE} == inside
