@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from p2plab.core.errors import BadInput, P2PError
+from p2plab.core.errors import BadInput, NotKnown, P2PError
 
 #: The exit statuses of all commands; docs/cli.md has the table.
 OK, BROKEN, BAD_INPUT, NOT_DECIDED, NOT_WRITTEN, MISTAKE = 0, 1, 2, 3, 4, 70
@@ -127,7 +127,9 @@ def _done(work: Callable[[], int]) -> int:
         return left.code if isinstance(left.code, int) else BAD_INPUT if left.code else OK
     except P2PError as error:
         say(str(error))
-        return NOT_WRITTEN if isinstance(error, NotWritten) else BAD_INPUT
+        return (
+            NOT_WRITTEN if isinstance(error, NotWritten) else NOT_DECIDED if isinstance(error, NotKnown) else BAD_INPUT
+        )
     except KeyboardInterrupt:
         say("interrupted")
         return INTERRUPTED

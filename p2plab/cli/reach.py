@@ -7,16 +7,19 @@ import json
 import re
 from dataclasses import replace
 
-from p2plab.cli.frame import number
+from p2plab.cli.frame import NOT_DECIDED, number
 from p2plab.cli.kernels import kernel_option
 from p2plab.cli.machine import SOURCE
 from p2plab.core.errors import BadInput
 from p2plab.pci import (
     RFC2019,
+    Cell,
     Kernel,
     Machine,
+    MapType,
     kernel_named,
     reach_matrix,
+    reach_verdict,
     read_machine,
     with_acs,
     with_boot_options,
@@ -54,28 +57,31 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Always exits 0: a pair that is not reachable is an answer, not a failure."""
+    """Exits 0, also for a pair that is not reachable, which is an answer; 3 if what is not shown decides for some pair."""
     if len(arguments.pair) not in (0, 2):
         raise BadInput(f"{len(arguments.pair)} functions given; allowed: two (A B), or none for every pair")
     if not 1 <= arguments.mask <= 64:
         raise BadInput(f"a DMA mask of {arguments.mask} bits; allowed: 1 to 64")
     kernel = kernel_named(arguments.kernel)
     machine = _changed(read_machine(arguments.source, pipes=True), arguments, kernel)
-    if not machine.tree_known:
-        raise BadInput(f"{machine.name} shows no tree; lspci -vvv, -xxx or -tv shows it")
     if arguments.pair:
         provider, client = arguments.pair
         if arguments.json:
             print(json.dumps(reach_json(machine, provider, client, arguments.mask, kernel), indent=1))
         else:
             print("\n".join(reach_text(machine, provider, client, arguments.mask, kernel)))
-        return 0
+        verdicts = [reach_verdict(machine, provider, client, rules) for rules in (RFC2019, kernel)]
+        return 0 if all(verdict.known for verdict in verdicts) else NOT_DECIDED
     old, new = (reach_matrix(machine, kernel=rules) for rules in (RFC2019, kernel))
     if arguments.json:
         print(json.dumps(matrix_json(machine, old, new)))
     else:
         print("\n".join([headline(machine), "", *matrix_text(old, new)]))
-    return 0
+    return NOT_DECIDED if any(_not_known(cell) for matrix in (old, new) for row in matrix.rows for cell in row) else 0
+
+
+def _not_known(cell: Cell) -> bool:
+    return cell.distance is None or cell.map_type is MapType.NOT_KNOWN
 
 
 def _changed(machine: Machine, arguments: argparse.Namespace, kernel: Kernel) -> Machine:

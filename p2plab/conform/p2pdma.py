@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from p2plab.conform.report import Difference, Report
-from p2plab.core.errors import BadInput, KernelError
+from p2plab.core.errors import BadInput, KernelError, NotKnown
 from p2plab.pci.acs_boot import UnreadOption, acs_at_boot
 from p2plab.pci.dma import DmaAddress, dma_map, pci_p2pdma_add_resource
 from p2plab.pci.kernel import INTEL, Kernel
@@ -160,6 +160,8 @@ def _map(
         return dma_map(machine, provider, client, bar=bar, mask_bits=mask_bits, kernel=kernel)
     except KernelError as error:
         return error
+    except NotKnown as error:
+        raise BadInput(str(error)) from error
 
 
 def _error_and_address(got: DmaAddress | KernelError) -> tuple[int, str | None]:

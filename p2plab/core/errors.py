@@ -45,3 +45,11 @@ class BadInput(P2PError):
 
 class NotEnabled(P2PError):
     """A choice that cannot be taken now: the actor has nothing to do, or waits for something. Nothing was changed."""
+
+
+class NotKnown(P2PError):
+    """A question that what is shown does not answer: ``missing`` says, thing by thing, what is missing and how to get it."""
+
+    def __init__(self, question: str, missing: tuple[str, ...]) -> None:
+        super().__init__(f"{question}: not known; missing: {'; '.join(missing)}")
+        self.missing = missing

@@ -21,6 +21,7 @@ from p2plab.views.pci_text import headline, machine_text, reach_text
 
 WHOLE = "the whole machine"
 MEMORY, PORTS = "memory", "I/O ports"
+NOT_SHOWN = "not shown"
 
 
 class MachineLab(Frame):
@@ -32,12 +33,12 @@ class MachineLab(Frame):
         self.machine = source if isinstance(source, Machine) else _read(source)
         names = [device.bdf for device in self.machine.devices]
         self.pair = _first_pair(self.machine)
-        self.where, self.io, self.cpu = WHOLE, False, self.machine.cpu or CPUS[0]
+        self.where, self.io, self.cpu = WHOLE, False, self.machine.cpu
         self.kernel = TODAY
         self.title, self.words = widgets.HTML(), widgets.HTML()
         self.provider = self.choice("provider", names, self.pair[0], lambda bdf: self._pick(0, bdf))
         self.client = self.choice("client", names, self.pair[1], lambda bdf: self._pick(1, bdf))
-        self.cpu_choice = self.choice("CPU", list(CPUS), self.cpu, self._set_cpu, "150px")
+        self.cpu_choice = self.choice("CPU", [NOT_SHOWN, *CPUS], self.cpu or NOT_SHOWN, self._set_cpu, "150px")
         later = [name for name in KERNELS if name != RFC2019.name]
         self.kernel_choice = self.choice("2019 beside Linux", later, TODAY.name, self._set_kernel, "220px")
         self.zoomed = self.choice("zoom to", [WHOLE, *names], WHOLE, self._zoom, "250px")
@@ -87,7 +88,7 @@ class MachineLab(Frame):
         self.pair[which] = bdf
 
     def _set_cpu(self, cpu: str) -> None:
-        self.cpu = cpu
+        self.cpu = None if cpu == NOT_SHOWN else cpu
 
     def _set_kernel(self, name: str) -> None:
         self.kernel = kernel_named(name)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from p2plab.pci.bars import PCI_BASE_ADDRESS_0, flag_bits
+from p2plab.pci.device import Kind
 from p2plab.pci.dump import ROM_FLAGS, legacy_ide
 from p2plab.pci.machine import HostBridge, Machine
 from p2plab.pci.resource import (
@@ -27,6 +28,21 @@ from p2plab.pci.resource import (
 DID = ("can't claim", "can't assign", "failed to assign", ": assigned", " add_size ", "trying firmware", "clipped to")
 #: The same in kernels before 6.9, which put the range last: ``BAR 13: assigned [io 0x1000-0x1fff]``.
 OLD_DID = re.compile(r"BAR \d+: (?:assigned|no space for|failed to assign|trying firmware)")
+
+#: The words of the kernel's boot messages for a function's type (drivers/pci/probe.c, pci_type_str).
+KINDS = {
+    "PCIe Endpoint": Kind.ENDPOINT,
+    "PCIe Legacy Endpoint": Kind.LEGACY_ENDPOINT,
+    "PCIe Root Port": Kind.ROOT_PORT,
+    "PCIe Switch Upstream Port": Kind.UPSTREAM,
+    "PCIe Switch Downstream Port": Kind.DOWNSTREAM,
+    "PCIe to PCI/PCI-X bridge": Kind.PCIE_TO_PCI,
+    "PCI/PCI-X to PCIe bridge": Kind.PCI_TO_PCIE,
+    "PCIe Root Complex Integrated Endpoint": Kind.RC_ENDPOINT,
+    "PCIe Root Complex Event Collector": Kind.RC_EVENT_COLLECTOR,
+    "conventional PCI endpoint": Kind.CONVENTIONAL,
+    "conventional PCI bridge": Kind.CONVENTIONAL_BRIDGE,
+}
 
 _STAMP = re.compile(r"^\[ *\d+\.\d+\] ")
 _PLACED = re.compile(
@@ -54,7 +70,7 @@ def root_windows(lines: Iterable[str]) -> dict[str, tuple[Resource, ...]]:
         if len(line) <= MAX_LINE and (found := _ROOT.search(line)):
             bus, space, start, end, marks = found.groups()
             below = windows.setdefault(bus, [])
-            flags = IORESOURCE_WINDOW | _space(space, marks)
+            flags = IORESOURCE_WINDOW | space_flags(space, marks)
             below.append(Resource(16 + len(below), int(start, 16), int(end, 16), flags))
     return {bus: tuple(below) for bus, below in windows.items()}
 
@@ -75,7 +91,7 @@ def given_up(lines: Iterable[str]) -> dict[str, tuple[Resource, ...]]:
         if len(line) <= MAX_LINE and (failed := _FAILED.search(line)):
             bdf, bar, space, size, start, end, marks = failed.groups()
             length = int(size, 16) if size else int(end, 16) - int(start, 16) + 1
-            flags = _bar_flags(_space(space, marks), marks) | IORESOURCE_UNSET
+            flags = bar_flags(space_flags(space, marks), marks) | IORESOURCE_UNSET
             found.setdefault(bdf, {})[int(bar)] = Resource(int(bar), 0, max(length, 1) - 1, flags)
     return {bdf: tuple(bars.values()) for bdf, bars in found.items()}
 
@@ -111,7 +127,7 @@ def before_assignment(machine: Machine, lines: list[str]) -> Machine:
 
 def _resource(found: re.Match[str]) -> Resource:
     start, end, marks = int(found[6], 16), int(found[7], 16), found[8] or ""
-    flags = _space(found[5], marks)
+    flags = space_flags(found[5], marks)
     if found[2] == "bridge window":
         index = IO_WINDOW if flags & IORESOURCE_IO else PREF_WINDOW if flags & IORESOURCE_PREFETCH else MEM_WINDOW
         flags |= 1 if flags & IORESOURCE_MEM_64 else 0
@@ -119,13 +135,14 @@ def _resource(found: re.Match[str]) -> Resource:
         index, flags = ROM, ROM_FLAGS
     else:
         index = int(found[3]) if found[3] else (int(found[4], 16) - PCI_BASE_ADDRESS_0) // 4
-        flags = _bar_flags(flags, marks)
+        flags = bar_flags(flags, marks)
     if start == 0 and index <= ROM:
         flags |= IORESOURCE_UNSET
     return Resource(index, start, end, flags)
 
 
-def _bar_flags(flags: int, marks: str) -> int:
+def bar_flags(flags: int, marks: str) -> int:
+    """The flags of a BAR's resource from its space and the words behind its range."""
     return flag_bits(1 if flags & IORESOURCE_IO else (4 if "64bit" in marks else 0) | (8 if "pref" in marks else 0))
 
 
@@ -133,7 +150,8 @@ def _did(line: str) -> bool:
     return any(words in line for words in DID) or OLD_DID.search(line) is not None
 
 
-def _space(space: str, marks: str) -> int:
+def space_flags(space: str, marks: str) -> int:
+    """``io`` or ``mem``, with the words that the kernel prints behind a range."""
     flags = IORESOURCE_IO if space == "io" else IORESOURCE_MEM
     flags |= IORESOURCE_PREFETCH if " pref" in f" {marks}" else 0
     return flags | (IORESOURCE_MEM_64 if "64bit" in marks else 0)

@@ -54,6 +54,10 @@ class Device:
     ``parent`` is the bdf of the bridge above, ``None`` on a root bus; ``path`` is the sysfs directory, empty when the
     source has none; ``secondary``/``subordinate`` are the buses below a bridge; ``memory_decode`` is the command
     register's bit, ``hotplug`` whether the slot below a port can be hot-plugged; each ``None`` where not shown.
+
+    ``acs`` ``None`` means "no ACS capability" only while ``acs_shown``; ``gap`` is set where there are bridges between
+    ``parent`` and this function that the source does not show. ``rebar`` are its own resizable BARs, ``vf_rebar`` those of
+    its virtual functions.
     """
 
     bdf: str
@@ -76,6 +80,9 @@ class Device:
     memory_decode: bool | None = None
     hotplug: bool | None = None
     rebar: tuple[ResizableBar, ...] = ()
+    vf_rebar: tuple[ResizableBar, ...] = ()
+    acs_shown: bool = True
+    gap: bool = False
 
     def __str__(self) -> str:
         return f"{self.bdf} {self.kind}" + (f" [{self.ids}]" if self.ids else "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from p2plab.core.errors import BadInput, KernelError
+from p2plab.core.errors import BadInput, KernelError, NotKnown
 from p2plab.pci.device import Device
 from p2plab.pci.kernel import TODAY, Kernel
 from p2plab.pci.machine import Machine
@@ -73,7 +73,8 @@ def dma_map(
     ``bus_offset`` is bus address minus CPU address, 0 on x86; ``iommu`` defaults to what the machine shows; the IOVA is
     that of the first mapping in an empty domain. By the rules of ``kernel``; v5.0 gives the bus address
     and asks nobody (``pci_p2pdma_map_sg``). Raises KernelError EREMOTEIO (no way), EIO (address above the mask,
-    which nobody checks for BUS_ADDR), EINVAL (BAR cannot be offered); BadInput for a mask outside 1–64.
+    which nobody checks for BUS_ADDR), EINVAL (BAR cannot be offered); BadInput for a mask outside 1–64;
+    NotKnown where what is not shown decides.
     """
     if not 1 <= mask_bits <= 64:
         raise BadInput(f"a DMA mask of {mask_bits} bits; allowed: 1 to 64")
@@ -88,6 +89,8 @@ def dma_map(
     phys = offered.start + offset
     if kernel.host_bridges is None:
         return DmaAddress(phys + bus_offset, "bus")
+    if verdict.map_type is MapType.NOT_KNOWN:
+        raise NotKnown(f"the address of {verdict.provider} for {verdict.client}", verdict.missing)
     if verdict.map_type is MapType.NOT_SUPPORTED:
         raise KernelError("EREMOTEIO", f"{verdict.client} cannot reach memory of {verdict.provider}")
     if verdict.map_type is MapType.BUS_ADDR:

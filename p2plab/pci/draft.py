@@ -7,15 +7,18 @@ from dataclasses import dataclass, field, replace
 
 from p2plab.core.errors import BadInput
 from p2plab.pci.acs import Acs
-from p2plab.pci.device import CLASS_PCI_BRIDGE, PCIE_TYPES, Device, Kind, split_bdf
+from p2plab.pci.device import CLASS_HOST_BRIDGE, CLASS_PCI_BRIDGE, PCIE_TYPES, Device, Kind, split_bdf
 from p2plab.pci.dump import Header, legacy_ide
-from p2plab.pci.machine import HostBridge, Machine
+from p2plab.pci.hostids import cpu_by_host_bridge
+from p2plab.pci.machine import HostBridge, Machine, Unread
 from p2plab.pci.rebar import ResizableBar
 from p2plab.pci.resource import IORESOURCE_UNSET, Resource
 
 Bus = tuple[int, int]
 #: The programming interface of a PCI bridge that passes on what nobody else claims.
 SUBTRACTIVE = 0x01
+#: What only sits on a root bus.
+ON_ROOT_BUS = (Kind.ROOT_PORT, Kind.RC_ENDPOINT, Kind.RC_EVENT_COLLECTOR)
 
 
 @dataclass
@@ -47,7 +50,16 @@ class Draft:
     verbose: bool = False  #: lspci -v has listed its BARs
     denied: bool = False  #: lspci was not allowed to read its capabilities
     header_seen: bool = False  #: its registers are shown
-    acs_shown: bool = True  #: false: it has ACS, but the control bits are not shown
+    extended: bool = False  #: all 4096 bytes of its config space are shown
+    has_caps: bool | None = None  #: the status register says whether it has capabilities
+    caps_listed: bool = False  #: lspci has listed some of its capabilities
+    ext_listed: bool = False  #: among them one beyond the first 256 bytes
+    acs_listed: bool = False  #: among them ACS, which lspci -v names and -vv shows
+    cut: bool = False  #: lines of its block were not understood, or the text ends inside it: absence proves nothing
+    cut_inside: bool = False  #: lines inside its block were not understood or left out
+    numbered: bool = False  #: lspci -vv numbers its BARs
+    vf_rebar: dict[int, ResizableBar] = field(default_factory=dict)
+    virtual: bool = False  #: a virtual function (SR-IOV), which may sit on a bus that no bridge leads to
 
     @property
     def bus(self) -> Bus:
@@ -60,9 +72,20 @@ class Draft:
         return self.secondary is not None or (self.class_code is not None and self.class_code >> 8 == CLASS_PCI_BRIDGE)
 
     def conclude_kind(self) -> None:
-        """A function whose capabilities were listed, PCI Express not among them, is a conventional one."""
-        if self.verbose and not self.denied and self.kind is None and not self.silent:
+        """A function whose capabilities are all listed, PCI Express not among them, is a conventional one."""
+        listed = self.has_caps is False or (self.caps_listed and not self.ext_listed)
+        if listed and not (self.denied or self.silent or self.cut) and self.kind is None:
             self.kind = Kind.CONVENTIONAL_BRIDGE if self.bridge else Kind.CONVENTIONAL
+
+    def acs_known(self, reachable: bool) -> bool:
+        """Its ACS register is shown, or that it has none; ``reachable``: extended config space was, of some function."""
+        if self.acs_ctrl is not None or self.extended:
+            return True
+        if self.acs_listed or self.denied or self.silent or self.cut:
+            return False
+        if self.kind in (Kind.CONVENTIONAL, Kind.CONVENTIONAL_BRIDGE):
+            return True
+        return self.kind is not None and self.caps_listed and (self.ext_listed or reachable)
 
     def add_header(self, header: Header) -> None:
         """Take over what the config space says. Where text gave an address and size, the register adds its flags."""
@@ -77,7 +100,7 @@ class Draft:
             self.kind = conventional if header.pcie_type is None else PCIE_TYPES.get(header.pcie_type, self.kind)
             self.hotplug = header.hotplug if self.hotplug is None else self.hotplug
         if header.extended:
-            self.acs_shown, self.denied = True, False
+            self.extended, self.denied = True, False
             self.acs_cap = header.acs.cap if header.acs else None
             self.acs_ctrl = header.acs.ctrl if header.acs else None
             self.rebar = {entry.index: entry for entry in header.rebar}
@@ -93,7 +116,7 @@ class Draft:
         elif known.window and known.start == found.start:
             self.resources[found.index] = replace(known, flags=found.flags)
 
-    def finish(self, parent: str | None, host_bridge: str) -> Device:
+    def finish(self, parent: str | None, host_bridge: str, gap: bool, acs_shown: bool) -> Device:
         """The function, hung where it belongs."""
         legacy = {r.index: r for r in legacy_ide(self.class_code)}
         resources = {**self.resources, **legacy} if self.resources else {}
@@ -119,15 +142,27 @@ class Draft:
             memory_decode=self.memory_decode,
             hotplug=self.hotplug,
             rebar=tuple(self.rebar[index] for index in sorted(self.rebar)),
+            vf_rebar=tuple(self.vf_rebar[index] for index in sorted(self.vf_rebar)),
+            acs_shown=acs_shown,
+            gap=gap,
         )
 
 
-def assemble(name: str, drafts: Mapping[str, Draft], roots: Iterable[Bus] = (), lacks: Iterable[str] = ()) -> Machine:
+def assemble(
+    name: str,
+    drafts: Mapping[str, Draft],
+    roots: Mapping[Bus, str] | None = None,
+    lacks: Iterable[str] = (),
+    whole: bool = False,
+    unread: Unread | None = None,
+) -> Machine:
     """Hang every draft from the bridge that owns its bus. Raises BadInput naming the line of an impossible bridge.
 
-    A bus that no bridge owns but one bridge's range covers (SR-IOV functions) hangs from the innermost such bridge;
-    any other is a root bus.
+    A bus that no bridge owns but one bridge's range covers hangs from the innermost such bridge: virtual functions do,
+    for others the bridges between are not shown. ``roots`` are the buses that the source shows to be root buses, each with
+    its first function (empty if not shown); ``whole``: the source leaves out no function.
     """
+    roots = roots or {}
     owners = _owners(drafts.values())
     above: dict[Bus, str | None] = {}
     for draft in drafts.values():
@@ -137,17 +172,85 @@ def assemble(name: str, drafts: Mapping[str, Draft], roots: Iterable[Bus] = (), 
     ordered = sorted(drafts.values(), key=lambda draft: split_bdf(draft.bdf))
     for draft in ordered:  # a bridge sits on a lower bus than what is below it, so parents come first
         parent = above[draft.bus]
-        hosts[draft.bdf] = f"pci{draft.bus[0]:04x}:{draft.bus[1]:02x}" if parent is None else hosts[parent]
-    named = [f"pci{domain:04x}:{bus:02x}" for domain, bus in roots]
-    bridges = tuple(HostBridge(host) for host in sorted({*named, *hosts.values()}))
+        hosts[draft.bdf] = _root_name(draft.bus) if parent is None else hosts[parent]
+    known = _shown_roots(drafts.values(), roots, whole)
+    first: dict[Bus, Draft] = {}
+    for draft in ordered:
+        first.setdefault(draft.bus, draft)
+    bridges = []
+    for host in sorted({*map(_root_name, roots), *hosts.values()}):
+        bus = HostBridge(host).domain, HostBridge(host).bus
+        lowest = first[bus].bdf if bus in first else ""
+        certain = whole or lowest.endswith(":00.0") or (bool(lowest) and roots.get(bus) == lowest)
+        bridges.append(HostBridge(host, shown=bus in known, first_shown=certain))
     for draft in drafts.values():
         parent = above[draft.bus]
         if parent is not None:
             _give_up_unreachable(draft, drafts[parent])
-    devices = tuple(draft.finish(above[draft.bus], hosts[draft.bdf]) for draft in drafts.values())
+    acs = _acs_shown(drafts.values())
+    devices = []
+    for draft in drafts.values():
+        parent = above[draft.bus]
+        exact = whole or parent is None or draft.virtual or drafts[parent].secondary == draft.bus[1]
+        devices.append(draft.finish(parent, hosts[draft.bdf], not exact, acs[draft.bdf]))
     groups = any(draft.iommu_group is not None for draft in drafts.values())
-    tree_known = bool(owners) or not any(draft.bridge for draft in drafts.values())
-    return Machine(name, devices, bridges, None, True if groups else None, tuple(lacks), tree_known)
+    cpu = cpu_by_host_bridge(devices)
+    said = [
+        *([] if cpu or whole else ["the CPU"]),
+        *([] if whole else ["the address ranges of the host bridges"]),
+        *lacks,
+    ]
+    if not whole and not all(device.acs_shown for device in devices):
+        said.append("ACS of some functions (-vvv as root shows it)")
+    return Machine(
+        name,
+        tuple(devices),
+        tuple(bridges),
+        cpu,
+        True if groups else None,
+        tuple(said),
+        unread=unread or Unread(),
+    )
+
+
+def _root_name(bus: Bus) -> str:
+    return f"pci{bus[0]:04x}:{bus[1]:02x}"
+
+
+def _shown_roots(drafts: Iterable[Draft], roots: Iterable[Bus], whole: bool) -> set[Bus]:
+    """The buses that can only be root buses: numbered 0, or with a host bridge or a part of a root complex on them."""
+    known = set(roots)
+    for draft in drafts:
+        host = draft.class_code is not None and draft.class_code >> 8 == CLASS_HOST_BRIDGE
+        if whole or draft.bus[1] == 0 or host or draft.kind in ON_ROOT_BUS:
+            known.add(draft.bus)
+    return known
+
+
+def _acs_shown(drafts: Iterable[Draft]) -> dict[str, bool]:
+    """Per function whether its ACS register, or that it has none, is shown.
+
+    lspci says nothing where it could not read extended config space, so some function of the domain must show that it
+    could; and where a part of the same ids shows ACS or PCI Express, another's lack of it is taken for lost lines.
+    """
+    drafts = list(drafts)
+    reachable = {draft.bus[0] for draft in drafts if draft.ext_listed}
+    shown = {draft.bdf: draft.acs_known(draft.bus[0] in reachable) for draft in drafts}
+    same: dict[object, list[Draft]] = {}
+    for draft in drafts:
+        part = (draft.vendor, draft.device) if draft.vendor is not None else draft.name
+        if part:
+            same.setdefault((part, draft.bridge), []).append(draft)
+    for group in same.values():
+        with_acs = {d.kind for d in group if d.acs_ctrl is not None or d.acs_listed}
+        express = any(d.kind in PCIE_TYPES.values() for d in group)
+        for draft in group:
+            lost = draft.kind in with_acs and draft.acs_ctrl is None
+            if express and draft.kind in (Kind.CONVENTIONAL, Kind.CONVENTIONAL_BRIDGE) and not draft.header_seen:
+                draft.kind, lost = None, True
+            if lost and not draft.extended:
+                shown[draft.bdf] = False
+    return shown
 
 
 def _give_up_unreachable(draft: Draft, bridge: Draft) -> None:

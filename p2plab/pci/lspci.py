@@ -1,51 +1,73 @@
-"""Reader of what ``lspci`` prints: with any of -v -vv -vvv -n -nn -x -xxx -xxxx -t -k -D, one output or several."""
+"""Reader of what ``lspci`` prints: with any of -v -vv -vvv -n -nn -x -xxx -xxxx -t -k -D -PP -vmm, one output or several.
+
+Each line is understood, known to say nothing that matters here, or counted and shown (``Machine.unread``).
+"""
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Mapping
 
 from p2plab.core.errors import BadInput
 from p2plab.pci import lspci_fields as fields
+from p2plab.pci import paste
+from p2plab.pci.beside import boot_drafts, with_boot_log
 from p2plab.pci.device import canonical
 from p2plab.pci.draft import Draft, assemble
 from p2plab.pci.dump import decode_header
-from p2plab.pci.lspci_tree import LINE as TREE_LINE
 from p2plab.pci.lspci_tree import Node, TreeReader
-from p2plab.pci.machine import MAX_DEVICES, Machine
+from p2plab.pci.machine import MAX_DEVICES, Machine, Unread
 
 #: Bounds on what is read: a machine with 1,000 functions prints some 4 MB with -vvv -xxxx (inferred).
 MAX_CHARACTERS, MAX_LINE = 64 << 20, 4096
 
-_HEADER = re.compile(r"((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-1][0-9a-f]\.[0-7]) (\S.*)")
-_HEX = re.compile(r"([0-9a-f]{2,3}):((?: [0-9a-f]{2}){1,16})\s*")
 _IDS = re.compile(r"\[([0-9a-f]{4}):([0-9a-f]{4})\]")
 _NUMERIC = re.compile(r"([0-9a-f]{4}): ([0-9a-f]{4}):([0-9a-f]{4})(.*)")
 _REVISION = re.compile(r"\(rev ([0-9a-f]{2})\)")
 _PROG_IF = re.compile(r"\(prog-if ([0-9a-f]{2})")
 _CLASS = re.compile(r"\[([0-9a-f]{4})\]$")
+_VMM_ID = re.compile(r"(.*?) ?\[([0-9a-f]{4})\]$|([0-9a-f]{4})$")
 _SUBSYSTEM = re.compile(r"Subsystem: (?:.*\[)?([0-9a-f]{4}):([0-9a-f]{4})\]?$")
+_CAPABILITY = re.compile(r"Capabilities: \[([0-9a-f]{2,3})(?: v\d+)?\] ?(.*)")
+_GROUP = re.compile(r"IOMMU group:? (\d{1,6})\b")
+_VFS, _VF_PLACE = re.compile(r".*Number of VFs: (\d{1,5})"), re.compile(r"VF offset: (\d{1,5}), stride: (\d{1,5})")
+#: Fields of a function that say nothing that is used here.
+_IRRELEVANT = re.compile(
+    r"(?:Latency|Interrupt|NUMA node|Physical Slot|DeviceName|Device tree node|Secondary status|BridgeCtl|Kernel modules|"
+    r"BIST|Driver in use|(?:Memory|I/O) window \d|16-bit legacy interface ports|Subsystem|Product Name|Expansion ROM at <|"
+    r"!!! (?:Invalid class|Unknown (?:I/O|memory|prefetchable memory) range types))"
+)
+_ACS_WORDS = re.compile(r"(?:(?:SrcValid|TransBlk|ReqRedir|CmpltRedir|UpstreamFwd|EgressCtrl|DirectTrans)[+-] ?)+")
+#: The table of ``nvidia-smi topo -m`` and its legend.
+_TOPO = re.compile(
+    r"(?: +|\t)GPU0(?:\s|$)|(?:GPU|NIC)\d+ +(?:X|SYS|NODE|PHB|PXB|PIX|NV\d+) |Legend:| +(?:X|SYS|NODE|PHB|PXB|PIX|NV#) +="
+)
 
 
 def read_lspci(text: str, name: str = "lspci") -> Machine:
     """The machine that lspci's text shows; several outputs may follow each other. Raises BadInput naming the line.
 
-    What the text does not show is left out and said in ``lacks``; nothing is guessed.
+    What the text does not show is left out and said in ``lacks``; nothing is guessed. Mail quotes, fences, prompts, lost
+    indentation, wrapping and the like are undone first (:mod:`p2plab.pci.paste`). Boot messages, ``/proc/iomem``, lists
+    of IOMMU groups in the same text are read too.
     """
     if len(text) > MAX_CHARACTERS:
         raise BadInput(f"{len(text)} characters; allowed: {MAX_CHARACTERS}")
+    for number, raw in enumerate(text.split("\n"), 1):
+        if len(raw) > MAX_LINE:
+            raise BadInput(f"line {number}: {len(raw)} characters; allowed: {MAX_LINE}")
     reader = _Reader()
-    for number, line in enumerate(text.split("\n"), 1):
-        if len(line) > MAX_LINE:
-            raise BadInput(f"line {number}: {len(line)} characters; allowed: {MAX_LINE}")
+    for number, line in paste.lines_of(text):
         try:
-            reader.line(line.rstrip("\r \t").expandtabs(8), number)
+            reader.line(line, number)
         except ValueError as error:
             raise BadInput(f"line {number}: {error}") from None
     return reader.finish(name)
 
 
 class _Reader:
-    """The state while reading: the function whose block this is, and the tree being drawn."""
+    """The state while reading: the function whose block this is, the capability in it, and the tree being drawn."""
 
     def __init__(self) -> None:
         self.drafts: dict[str, Draft] = {}
@@ -53,33 +75,95 @@ class _Reader:
         self.now: Draft | None = None
         self.bytes: dict[str, bytearray] = {}
         self.indent = 0
-        self.verbose = self.numbered = False
+        self.capability = ""
+        self.acs = ""  #: an ACS register of which some bits are still to come
+        self.group: int | None = None
+        self.groups: dict[str, int] = {}
+        self.roots: dict[tuple[int, int], str] = {}
+        self.vfs: dict[str, list[int]] = {}
+        self.boot: list[str] = []
+        self.iomem: list[str] = []
+        self.unread = Unread()
+        self.slots = False
 
     def line(self, text: str, number: int) -> None:
-        """One line, tabs expanded."""
-        if found := _HEADER.fullmatch(text):
-            self._header(found[1], found[2], number)
-        elif found := _HEX.fullmatch(text):
+        """One line, tabs expanded: the first kind that fits takes it."""
+        stripped = text.lstrip(" ")
+        if not text:
+            self._close()
+            self.group, self.acs, self.slots = None, "", False
+        elif found := paste.HEADER.fullmatch(stripped):
+            self._header(found, number)
+        elif found := paste.HEX.fullmatch(stripped):
             self._hex(int(found[1], 16), bytes.fromhex(found[2]), number)
-        elif TREE_LINE.match(text) and (text[0] in "-" or self.now is None or not self.drafts):
-            self._tree(text, number)
-        elif text.startswith(" ") and self.now is not None:
-            self._body(self.now, text, number)
-        elif not text:
+        elif self.tree.takes(text):
+            self._close()
             self.now = None
+            self.tree.read(text, number)
+        elif (self.slots and (found := paste.VMM.match(_tabbed(text)))) or text.startswith("Slot:"):
+            self._vmm(*_key(text), number)
+        elif paste.DMESG.match(text):
+            self.boot.append(text)
+        elif paste.IOMEM.match(stripped):
+            self.iomem.append(text)
+        elif found := paste.GROUP_PATH.fullmatch(text):
+            self.groups[canonical(found[2])] = int(found[1])
+        elif (found := paste.GROUP.match(text)) and not text.startswith(" "):
+            self._group(found, number)
+        elif self.now is not None and (text.startswith(" ") or paste.FIELD.match(text)):
+            if not self._body(self.now, text, stripped):
+                self._not_understood(text, number)
+        elif paste.CUT.fullmatch(stripped):
+            if self.now is not None:
+                self.now.cut = self.now.cut_inside = True
+            self.unread = self.unread.with_line(number, stripped)
+        elif paste.FENCE.match(stripped):
+            self._close()
+        elif not (paste.PROMPT.match(text) or paste.NOISE.match(text) or _TOPO.match(text)):
+            self._not_understood(text, number)
 
-    def _tree(self, text: str, number: int) -> None:
-        self.now = None
-        self.tree.read(text, number)
+    def _close(self) -> None:
+        """The block of the function has come to its end; what it did not list is not there."""
+        if self.now is not None:
+            self.now.cut = self.now.cut_inside
 
-    def _header(self, bdf: str, text: str, number: int) -> None:
-        bdf = canonical(bdf)
+    def _not_understood(self, text: str, number: int) -> None:
+        self.unread = self.unread.with_line(number, text.strip())
+        if self.now is not None and self.now.cut:
+            self.now.cut_inside = True
+
+    def _group(self, found: re.Match[str], number: int) -> None:
+        self.group = int(found[1])
+        if header := paste.HEADER.fullmatch(found[2]):
+            group = self.group
+            self._header(header, number)
+            self.group = None
+            self.groups[self.now.bdf if self.now else ""] = group
+        elif found[2]:
+            self.group = None
+            self._not_understood(found[0], number)
+
+    def _draft(self, bdf: str, number: int) -> Draft:
         if len(self.drafts) >= MAX_DEVICES and bdf not in self.drafts:
             raise ValueError(f"more than {MAX_DEVICES} functions")
-        draft = self.drafts.setdefault(bdf, Draft(bdf, number))
-        self.now, self.indent = draft, 0
-        if found := _NUMERIC.match(text):
-            class_code, vendor, device = (int(group, 16) for group in found.groups()[:3])
+        return self.drafts.setdefault(bdf, Draft(bdf, number))
+
+    def _header(self, found: re.Match[str], number: int) -> None:
+        bdf, text = found[1], found[3]
+        if text.startswith('"'):
+            raise ValueError(
+                "this is lspci -mm, a form for scripts that shows no tree, BARs or ACS: use lspci -nnvvv, as root"
+            )
+        if found[2]:
+            bdf = self._path(bdf, found[2], number)
+        self._close()
+        draft = self._draft(canonical(bdf), number)
+        self.now, self.indent, self.capability, self.acs = draft, 0, "", ""
+        draft.cut = True  # until its block has come to its end
+        if self.group is not None:
+            self.groups[draft.bdf] = self.group
+        if numeric := _NUMERIC.match(text):
+            class_code, vendor, device = (int(group, 16) for group in numeric.groups()[:3])
         else:
             what, _, name = text.partition(": ")
             draft.name = draft.name or _IDS.split(name)[0].split(" (rev ")[0].split(" (prog-if ")[0].strip()
@@ -98,6 +182,24 @@ class _Reader:
         if vendor >= 0 or revision:
             draft.revision = int(revision[1], 16) if revision else 0
 
+    def _path(self, first: str, rest: str, number: int) -> str:
+        """The function at the end of a path of bridges (lspci -PP); the bridges get the bus below them."""
+        parts = rest.strip("/").split("/")
+        if any(":" not in part for part in parts):
+            raise ValueError("lspci -P leaves the bus numbers out of its paths: use -PP")
+        domain = first.rpartition(":")[0].rpartition(":")[0]
+        chain = [canonical(first), *(canonical(f"{domain}:{part}" if domain else part) for part in parts)]
+        head = self._draft(chain[0], number)
+        self.roots.setdefault(head.bus, "")
+        for above, below in itertools.pairwise(chain):
+            bridge, inside = self._draft(above, number), self._draft(below, number)
+            if inside.bus[1] <= bridge.bus[1]:
+                raise ValueError(f"{below} cannot be below {above}")
+            if bridge.secondary is None or inside.bus[1] < bridge.secondary:
+                bridge.secondary = inside.bus[1]
+            bridge.subordinate = max(bridge.subordinate or 0, bridge.secondary, Draft(chain[-1], number).bus[1])
+        return chain[-1]
+
     def _hex(self, offset: int, data: bytes, number: int) -> None:
         if self.now is None:
             raise ValueError("bytes of a config space without a function above them")
@@ -108,19 +210,52 @@ class _Reader:
             raise ValueError(f"bytes at {offset:#x}, expected at {len(kept):#x}")
         kept += data
 
-    def _body(self, draft: Draft, text: str, number: int) -> None:
-        stripped = text.lstrip(" ")
-        depth = len(text) - len(stripped)
-        self.indent = self.indent or depth
-        if depth > self.indent:
-            self._nested(draft, stripped)
-        else:
-            self.verbose = draft.verbose = True
-            self._field(draft, stripped)
+    def _vmm(self, key: str, value: str, number: int) -> None:
+        """``Slot:`` begins a function of lspci -vmm; the keys after it are about that one."""
+        if key == "Slot":
+            if not re.fullmatch(paste.BDF, value):
+                raise ValueError(f"Slot: {value[:40]!r} is not a PCI address")
+            self.now, self.slots = self._draft(canonical(value), number), True
+            return
+        draft = self.now
+        if draft is None:
+            return
+        found = _VMM_ID.fullmatch(value)
+        name, code = (found[1] or "", int(found[2] or found[3], 16)) if found else (value, -1)
+        if key == "Class":
+            code = code if code >= 0 else fields.CLASSES.get(name.lower(), -1)
+            draft.class_code = code << 8 if code >= 0 and draft.class_code is None else draft.class_code
+        elif key == "Vendor":
+            _same(draft, "vendor", code)
+            draft.name = draft.name or name
+        elif key == "Device":
+            _same(draft, "device", code)
+            draft.name = f"{draft.name} {name}".strip() if name not in draft.name else draft.name
+        elif key in ("Rev", "ProgIf") and re.fullmatch(r"[0-9a-f]{2}", value):
+            if key == "Rev":
+                draft.revision = int(value, 16)
+            elif draft.class_code is not None:
+                draft.class_code |= int(value, 16)
+        elif key == "IOMMUGroup" and value.isdecimal():
+            self.groups[draft.bdf] = int(value[:9])
+        elif key == "Driver":
+            draft.driver = value
 
-    def _field(self, draft: Draft, text: str) -> None:
+    def _body(self, draft: Draft, text: str, stripped: str) -> bool:
+        depth = len(text) - len(stripped)
+        flat = depth == 0
+        if not flat:
+            self.indent = self.indent or depth
+        nested = depth > self.indent if not flat else _is_detail(stripped)
+        if nested:
+            return self._nested(draft, stripped)
+        draft.verbose = True
+        self.acs = ""
+        return self._field(draft, stripped)
+
+    def _field(self, draft: Draft, text: str) -> bool:
         if (bar := fields.region(text, _next_index(draft))) or (bar := fields.rom(text)):
-            self.numbered = self.numbered or text.startswith("Region ")
+            draft.numbered = draft.numbered or text.startswith("Region ")
             draft.resources[bar.index] = bar
         elif found := fields.window(text):
             index, window = found
@@ -129,37 +264,78 @@ class _Reader:
                 draft.resources[index] = window
         elif shown := fields.buses(text):
             draft.secondary, draft.subordinate = shown
-        elif text.startswith("Capabilities: <access denied>"):
+        elif text.startswith(("Capabilities: <", "<access denied")):
             draft.denied = True
-        elif text.startswith("Capabilities: ["):
-            if text.endswith("Access Control Services") and draft.acs_ctrl is None:
-                draft.acs_shown = False
-            draft.kind = fields.express_kind(text) or draft.kind
+        elif capability := _CAPABILITY.match(text):
+            self._capability(draft, int(capability[1], 16), capability[2], text)
         elif text.startswith("Control: "):
-            draft.memory_decode = "Mem+" in text.split()
+            draft.memory_decode = "Mem+" in text.split() if "Mem+" in text or "Mem-" in text else None
+        elif text.startswith("Status: "):
+            draft.has_caps = {"Cap+": True, "Cap-": False}.get(text.split()[1])
+        elif text.startswith("Flags: "):
+            if group := _GROUP.search(text):
+                draft.iommu_group = int(group[1])
         elif sub := _SUBSYSTEM.match(text):
             draft.subsystem = int(sub[1], 16), int(sub[2], 16)
         elif text.startswith("Kernel driver in use: "):
             draft.driver = text.removeprefix("Kernel driver in use: ")
-        elif text.startswith("IOMMU group: ") and text.removeprefix("IOMMU group: ").isdecimal():
-            draft.iommu_group = int(text.removeprefix("IOMMU group: ")[:9])
+            draft.cut = draft.cut_inside
+        elif group := _GROUP.match(text):
+            draft.iommu_group = int(group[1])
         elif text.startswith("!!! Unknown header type"):
             draft.silent = True
+        elif text.startswith("Kernel modules:"):
+            draft.cut = draft.cut_inside
+        else:
+            return _IRRELEVANT.match(text) is not None
+        return True
 
-    def _nested(self, draft: Draft, text: str) -> None:
-        if (bits := fields.acs_bits(text, "ACSCap:")) is not None:
-            draft.acs_cap = bits
-        elif (bits := fields.acs_bits(text, "ACSCtl:")) is not None:
-            draft.acs_ctrl, draft.acs_shown = bits, True
+    def _capability(self, draft: Draft, offset: int, title: str, text: str) -> None:
+        self.capability = title
+        draft.caps_listed = True
+        draft.ext_listed = draft.ext_listed or offset >= 0x100
+        draft.acs_listed = draft.acs_listed or title.startswith("Access Control Services")
+        draft.kind = fields.express_kind(text) or draft.kind
+
+    def _nested(self, draft: Draft, text: str) -> bool:
+        if self.acs and _ACS_WORDS.fullmatch(text):
+            text = f"{self.acs} {text}"
+        self.acs = ""
+        if text.startswith("ACSC"):
+            if not self._acs_register(draft, text):
+                self.acs = text
         elif text.startswith("SltCap:"):
-            draft.hotplug = "HotPlug+" in text.split()
+            draft.hotplug = "HotPlug+" in text.split() if "HotPlug" in text else None
         elif entry := fields.rebar(text):
-            draft.rebar[entry.index] = entry
+            virtual = self.capability.startswith("Virtual")
+            (draft.vf_rebar if virtual else draft.rebar)[entry.index] = entry
+        elif found := _VFS.match(text):
+            self.vfs.setdefault(draft.bdf, [0, 0, 0])[0] = int(found[1])
+        elif found := _VF_PLACE.match(text):
+            self.vfs.setdefault(draft.bdf, [0, 0, 0])[1:] = int(found[1]), int(found[2])
+        return True  # whatever is deeper is a detail of a capability or of BridgeCtl
+
+    def _acs_register(self, draft: Draft, text: str) -> bool:
+        """Take over a register of ACS; False if some of its bits are not there."""
+        for register in ("ACSCap:", "ACSCtl:"):
+            bits = fields.acs_bits(text, register)
+            if bits is not None:
+                if register == "ACSCap:":
+                    draft.acs_cap = bits
+                else:
+                    draft.acs_ctrl = bits
+                return True
+        draft.acs_listed = True
+        return False
 
     def finish(self, name: str) -> Machine:
         """Put everything together. Raises BadInput if there was no function at all."""
         for node in self.tree.nodes:
             self._add_node(node)
+        alone: tuple[dict[str, Draft], dict[tuple[int, int], str]] = ({}, {})
+        if not self.drafts:
+            alone = boot_drafts(self.boot)
+            self.drafts = alone[0]
         if not self.drafts:
             raise BadInput("line 1: no line starts with a PCI address, and none draws a tree: not lspci's output")
         for bdf, data in self.bytes.items():
@@ -168,12 +344,18 @@ class _Reader:
                 draft.add_header(header)
             elif data[:4] == b"\xff" * 4:
                 draft.silent = True
+        for bdf, group in self.groups.items():
+            if bdf in self.drafts:
+                self.drafts[bdf].iommu_group = group
+        _mark_virtual(self.drafts, self.vfs)
         for draft in self.drafts.values():
             draft.conclude_kind()
-        return assemble(name, self.drafts, self.tree.roots, self._lacks())
+        roots = {**alone[1], **self.roots, **self.tree.firsts}
+        machine = assemble(name, self.drafts, roots, self._lacks(), unread=self.unread)
+        return with_boot_log(machine, self.boot, self.iomem) if self.boot or self.iomem else machine
 
     def _add_node(self, node: Node) -> None:
-        draft = self.drafts.setdefault(node.bdf, Draft(node.bdf, node.line))
+        draft = self._draft(node.bdf, node.line)
         if draft.secondary is not None and node.secondary not in (None, draft.secondary):
             raise BadInput(
                 f"line {node.line}: {node.bdf} has bus {node.secondary:02x} here, {draft.secondary:02x} above"
@@ -184,31 +366,58 @@ class _Reader:
         if node.ids and draft.vendor is None:
             draft.vendor, draft.device = node.ids
 
-    def _extended(self) -> bool:
-        return any(len(data) == 4096 for data in self.bytes.values())
-
     def _lacks(self) -> list[str]:
         drafts = self.drafts.values()
         bridges = [draft for draft in drafts if draft.bridge]
-        lacks = ["the CPU", "the address ranges of the host bridges"]
+        lacks = []
         if bridges and all(draft.secondary is None for draft in bridges):
             lacks.append("the tree: which function is below which bridge (-v, -t or -x show it)")
         if any(draft.vendor is None for draft in drafts):
             lacks.append("vendor and device ids (-nn shows them)")
-        if not self.verbose and not self.bytes:
+        if not any(draft.verbose for draft in drafts) and not self.bytes:
             lacks.append("BARs and windows (-v shows them)")
         if any(not r.sized and not r.unset for draft in drafts for r in draft.resources.values()):
             lacks.append("the size of some BARs (-v shows it)")
-        if self.verbose and not self.numbered and any(r.bar for d in drafts for r in d.resources.values()):
+        counted = [draft for draft in drafts if draft.verbose and not draft.numbered and not draft.header_seen]
+        if any(r.bar for draft in counted for r in draft.resources.values()):
             lacks.append("the number of each BAR: counted from 0 in order (-vv shows it)")
-        if any(draft.denied or not (draft.verbose or draft.kind) for draft in drafts):
+        if any(draft.kind is None and not draft.silent for draft in drafts):
             lacks.append("the PCI Express type of some functions (-v as root shows it)")
-        if any(draft.denied or not draft.acs_shown for draft in drafts) or not (self.verbose or self._extended()):
-            lacks.append("ACS (-vv as root shows it)")
         silent = [draft.bdf for draft in drafts if draft.silent]
         if silent:
             lacks.append(f"everything about {', '.join(silent[:8])}: config space reads all ones")
         return lacks
+
+
+def _tabbed(text: str) -> str:
+    key, _, value = text.partition(":")
+    return f"{key}:\t{value.strip()}"
+
+
+def _key(text: str) -> tuple[str, str]:
+    key, _, value = text.partition(":")
+    return key, value.strip()
+
+
+def _is_detail(text: str) -> bool:
+    """In a text that has lost its indentation: a line below a capability and not a field of the function."""
+    return re.match(r"ACSC|SltCap|BAR \d: current", text) is not None
+
+
+def _mark_virtual(drafts: Mapping[str, Draft], vfs: Mapping[str, list[int]]) -> None:
+    """Which functions are virtual ones: by offset and stride of the physical function, or by their name."""
+    for draft in drafts.values():
+        draft.virtual = "Virtual Function" in draft.name
+    for bdf, (count, offset, stride) in vfs.items():
+        physical = drafts[bdf]
+        domain, bus = physical.bus
+        slot, function = bdf[-4:-2], bdf[-1]
+        first = (bus << 8 | int(slot, 16) << 3 | int(function)) + offset
+        for number in range(min(count, 1 << 16)):
+            at = first + number * stride
+            found = drafts.get(f"{domain:04x}:{at >> 8 & 0xFF:02x}:{at >> 3 & 0x1F:02x}.{at & 7}")
+            if found is not None and found is not physical:
+                found.virtual = True
 
 
 def _same(draft: Draft, what: str, value: int) -> None:

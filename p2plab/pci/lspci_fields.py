@@ -33,7 +33,7 @@ _WINDOW = re.compile(r"(I/O|Memory|Prefetchable memory) behind bridge: (.*)")
 _RANGE = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})(.*)")
 _BUSES = re.compile(r"Bus: primary=([0-9a-f]{2}), secondary=([0-9a-f]{2}), subordinate=([0-9a-f]{2})")
 _SIZE = re.compile(r"\[size=(\d{1,20})([KMGTPE]?)\]")
-_REBAR = re.compile(r"BAR (\d): current size: (\d{1,6})([MGTPE])B, supported: (.*)")
+_REBAR = re.compile(r"BAR (\d): current size: (\d{1,6})([MGTPE])B(?:, supported: ?(.*))?")
 _REBAR_SIZE = re.compile(r"(\d{1,6})([MGTPE])B")
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
 
@@ -121,7 +121,7 @@ def window(text: str) -> tuple[int, Resource | None] | None:
     }[found[1]]
     span = _RANGE.fullmatch(found[2])
     if not span:
-        if found[2].strip() in ("None", "[disabled]") or found[2].startswith("<"):
+        if found[2].strip() == "None" or found[2].startswith("<") or "[disabled]" in found[2]:
             return index, None
         raise ValueError(f"{found[2][:40]!r} is not a range")
     start, end = number(span[1]), number(span[2])
@@ -137,7 +137,7 @@ def window(text: str) -> tuple[int, Resource | None] | None:
 
 def buses(text: str) -> tuple[int, int] | None:
     """Secondary and subordinate bus of a bridge, if this is the line."""
-    found = _BUSES.match(text)
+    found = _BUSES.fullmatch(text.partition(", sec-latency")[0])
     return (int(found[2], 16), int(found[3], 16)) if found else None
 
 
@@ -148,10 +148,10 @@ def express_kind(text: str) -> Kind | None:
 
 
 def acs_bits(text: str, register: str) -> int | None:
-    """The bits of an ``ACSCap:`` or ``ACSCtl:`` line, if this is the one asked for."""
-    if not text.startswith(register):
-        return None
+    """The bits of an ``ACSCap:`` or ``ACSCtl:`` line, if this is the one asked for and all of them are there."""
     words = set(text.removeprefix(register).split())
+    if not text.startswith(register) or any(f"{word}+" not in words and f"{word}-" not in words for _, _, word in BITS):
+        return None
     return sum(bit for bit, _, word in BITS if f"{word}+" in words)
 
 
@@ -161,7 +161,7 @@ def rebar(text: str) -> ResizableBar | None:
     if not found or int(found[1]) > 5:
         return None
     sizes = 0
-    for amount, unit in _REBAR_SIZE.findall(found[4]):
+    for amount, unit in _REBAR_SIZE.findall(found[4] or ""):
         sizes |= 1 << size_code(int(amount) << _UNITS[unit])
     return ResizableBar(int(found[1]), sizes, size_code(int(found[2]) << _UNITS[found[3]]))
 

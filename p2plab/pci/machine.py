@@ -17,10 +17,18 @@ MAX_DEPTH = 256
 
 @dataclass(frozen=True)
 class HostBridge:
-    """A root bus, ``pci0000:00`` in sysfs, and the address ranges that the firmware routes to it."""
+    """A root bus, ``pci0000:00`` in sysfs, and the address ranges that the firmware routes to it.
+
+    ``shown``: the source shows that this is a root bus; otherwise bridges above it may be missing. ``first_shown``: the
+    lowest function listed on it is the lowest there is. ``offsets`` holds, per window, bus address minus CPU address; it is
+    empty where that is not shown.
+    """
 
     name: str
     windows: tuple[Resource, ...] = ()
+    offsets: tuple[int, ...] = ()
+    shown: bool = True
+    first_shown: bool = True
 
     @property
     def domain(self) -> int:
@@ -44,13 +52,38 @@ class Decode:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """Lines of a text that were not understood: how many, and the first few with their numbers."""
+
+    count: int = 0
+    first: tuple[tuple[int, str], ...] = ()
+
+    def with_line(self, number: int, text: str) -> Unread:
+        """One more."""
+        kept = self.first if len(self.first) >= 3 else (*self.first, (number, text[:120]))
+        return Unread(self.count + 1, kept)
+
+    def __str__(self) -> str:
+        """One sentence; empty if there are none.
+
+        >>> str(Unread(14, ((12, "Sent from my phone"),)))
+        '14 lines not understood, first: line 12: Sent from my phone'
+        """
+        if not self.count:
+            return ""
+        number, text = self.first[0]
+        return f"{self.count} line{'s' if self.count > 1 else ''} not understood, first: line {number}: {text}"
+
+
+@dataclass(frozen=True)
 class Machine:
     """Functions in the source's order, host bridges, and what is known of CPU and IOMMU (``None``: not shown).
 
     ``iommu``: it translates. ``acs_requested``: one was found, and asked for ACS at every port, also if it maps one to one.
 
-    ``lacks`` says in words what the source does not show; ``tree_known`` is false where it shows no tree. Raises
-    BadInput for a function listed twice, a parent that is not there, or a bridge below itself.
+    ``lacks`` says in words what the source does not show, ``unread`` which of its lines were not understood; ``boot`` are
+    the kernel's boot messages of PCI, as far as the source holds them. Raises BadInput for a function listed twice, a
+    parent that is not there, or a bridge below itself.
     """
 
     name: str
@@ -59,8 +92,9 @@ class Machine:
     cpu: str | None = None
     iommu: bool | None = None
     lacks: tuple[str, ...] = ()
-    tree_known: bool = True
     acs_requested: bool | None = None
+    unread: Unread = Unread()
+    boot: tuple[str, ...] = field(default=(), repr=False)
     _by_bdf: dict[str, Device] = field(init=False, repr=False, compare=False)
     _children: dict[str | None, tuple[Device, ...]] = field(init=False, repr=False, compare=False)
     _on_root: dict[str, tuple[Device, ...]] = field(init=False, repr=False, compare=False)
@@ -103,7 +137,12 @@ class Machine:
     @property
     def acs_shown(self) -> bool:
         """The source shows the ACS registers of every function that has them."""
-        return not any(what.startswith("ACS") for what in self.lacks)
+        return all(device.acs_shown for device in self.devices)
+
+    @property
+    def tree_known(self) -> bool:
+        """Every function's way up to a root bus is shown."""
+        return all(b.shown for b in self.host_bridges) and not any(d.gap for d in self.devices)
 
     @property
     def roots(self) -> tuple[Device, ...]:

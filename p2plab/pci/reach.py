@@ -7,123 +7,212 @@ Sources: drivers/pci/p2pdma.c of v5.0 (``upstream_bridge_distance``), v6.12 and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from p2plab.core.errors import BadInput
+from p2plab.core.errors import BadInput, NotKnown
 from p2plab.pci.acs import Acs, names
+from p2plab.pci.carry import Carried, carried
 from p2plab.pci.device import Device
 from p2plab.pci.kernel import RFC2019, TODAY, Kernel
 from p2plab.pci.machine import Machine
 from p2plab.pci.walk import Walk, walk
-from p2plab.pci.whitelist import CPUS, cpu_allows, listed
+from p2plab.pci.whitelist import CPUS
 
 #: The kernel collects the names of the redirecting ports in ``char buf[128]``, whose last byte ends the string.
 ACS_LIST_CHARACTERS = 127
 
 
 class MapType(StrEnum):
-    """``enum pci_p2pdma_map_type`` (PCI_P2PDMA_MAP_*)."""
+    """``enum pci_p2pdma_map_type`` (PCI_P2PDMA_MAP_*), and ``NOT_KNOWN`` where the source does not show enough to tell."""
 
     BUS_ADDR = "BUS_ADDR"
     THRU_HOST_BRIDGE = "THRU_HOST_BRIDGE"
     NOT_SUPPORTED = "NOT_SUPPORTED"
+    NOT_KNOWN = "not known"
+
+
+#: What a source must show so that a register of ACS is known.
+ACS_MISSING = "run lspci as root with -vvv"
+GAP_MISSING = "lspci -t, or -vv of the whole machine"
 
 
 @dataclass(frozen=True)
 class Verdict:
     """One pair's answer by the rules of ``kernel``, a name.
 
-    ``distance`` is what the caller gets: hops, −1 not reachable, in 2019 also −2 for ACS.
+    ``distance`` is what the caller gets: hops, −1 not reachable, in 2019 also −2 for ACS; ``None`` if it is not known.
+    ``map_type`` is ``None`` in 2019, which knew none, and ``NOT_KNOWN`` where what is not shown decides. ``missing`` then
+    says what is missing and how to get it, and ``possible`` which answers are left. An answer is known if every way of
+    filling in what is not shown gives the same.
 
-    ``map_type`` is ``None`` in 2019, which knew none. ``messages`` are the kernel's warnings, without the driver's
-    name in front. ``reasons`` is the explanation, one sentence a step.
+    ``messages`` are the kernel's warnings, without the driver's name in front; none where they are not known.
+    ``reasons`` is the explanation, one sentence a step.
     """
 
     kernel: str
     provider: str
     client: str
     map_type: MapType | None
-    distance: int
+    distance: int | None
     steps: int
     common: str | None
     path: tuple[str, ...]
     acs_ports: tuple[str, ...]
     messages: tuple[str, ...]
     reasons: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> bool:
+        """Map type and distance are known."""
+        return self.map_type is not MapType.NOT_KNOWN and self.distance is not None
 
     @property
     def reachable(self) -> bool:
-        """The kernel would let the two talk."""
-        return self.distance >= 0
+        """The kernel would let the two talk. Raises NotKnown where what is not shown decides."""
+        if self.distance is not None:
+            return self.distance >= 0
+        if self.map_type in (MapType.BUS_ADDR, MapType.THRU_HOST_BRIDGE):
+            return True
+        if self.kernel == "rfc2019" and self.possible == (REACHABLE,):
+            return True
+        raise NotKnown(f"whether {self.client} reaches memory of {self.provider}", self.missing)
+
+
+#: The answers of 2019 in words, where more than one is left.
+REACHABLE, REDIRECTED, NOT_JOINED = "reachable", "ACS redirect (-2)", "no common bridge (-1)"
 
 
 def reach_verdict(machine: Machine, provider: str, client: str, kernel: Kernel = TODAY) -> Verdict:
-    """A kernel's verdict for memory of ``provider`` used by ``client``. Raises BadInput for an unknown function."""
+    """A kernel's verdict for memory of ``provider`` used by ``client``. Raises BadInput for an unknown function.
+
+    What the source does not show counts neither way: if it decides, the verdict is ``NOT_KNOWN``.
+    """
     if kernel.host_bridges is None:
         return _upstream_bridge_distance(machine, provider, client, kernel)
     return _calc_map_type_and_dist(machine, provider, client, kernel)
 
 
 def _calc_map_type_and_dist(machine: Machine, provider: str, client: str, kernel: Kernel) -> Verdict:
-    """The verdict of a kernel that knows map types.
-
-    An unknown CPU counts as one that is not trusted, and the reasons say so.
-    """
+    """The verdict of a kernel that knows map types."""
     seen = walk(machine, provider, client)
-    reasons = [*_path_reasons(seen), *_acs_reasons(seen, machine.acs_shown)]
-    if seen.common and not seen.redirecting:
+    reasons = [*_path_reasons(seen), *_acs_reasons(seen)]
+    may_turn, may_go_up = _ways(seen)
+    over = carried(machine, seen.provider.host_bridge, seen.client.host_bridge, kernel) if may_go_up else None
+    left = list(_left(may_turn, over))
+    reasons += over.reasons if over else ()
+    steps = None if seen.gaps else seen.steps
+    missing = [*_way_missing(seen, may_turn and may_go_up), *(over.missing if over and over.allowed is None else ())]
+    if len(left) > 1:
+        reasons.append(f"what is not shown decides between {' and '.join(left)}: not known")
+        arrives = None if MapType.NOT_SUPPORTED in left else steps
+        return _verdict(kernel, seen, MapType.NOT_KNOWN, arrives, (), reasons, missing, left)
+    kind = left[0]
+    hops = "not known" if steps is None else str(steps)
+    gaps = [_gap(what) for what in seen.gaps]
+    if kind is MapType.BUS_ADDR:
         reasons.append("no redirect on the way: the request turns around at the common function, BUS_ADDR")
-        return _verdict(kernel, seen, MapType.BUS_ADDR, seen.steps, (), reasons)
-    redirected = bool(seen.redirecting)
+        return _verdict(kernel, seen, kind, steps, (), reasons, gaps, left)
+    redirected = seen.joined is not False
     messages = list(_acs_messages(seen)) if redirected else []
-    allowed, why, unlisted = _host_bridge_allows(machine, seen, kernel)
-    reasons += why
-    if allowed:
-        reasons.append(f"so it goes through the host bridge: THRU_HOST_BRIDGE, distance {seen.steps}")
-        return _verdict(kernel, seen, MapType.THRU_HOST_BRIDGE, seen.steps, messages, reasons)
-    if redirected:
-        messages += [f"{bdf}: Host bridge not in P2PDMA whitelist: {machine[bdf].ids}" for bdf in unlisted]
+    if kind is MapType.THRU_HOST_BRIDGE:
+        reasons.append(f"so it goes through the host bridge: THRU_HOST_BRIDGE, distance {hops}")
+        return _verdict(kernel, seen, kind, steps, messages if _told(seen) else (), reasons, gaps, left)
+    if redirected and over:
+        messages += [f"{bdf}: Host bridge not in P2PDMA whitelist: {machine[bdf].ids}" for bdf in over.unlisted]
     messages.append(
         f"{seen.client.bdf}: cannot be used for peer-to-peer DMA as the client and provider ({seen.provider.bdf}) "
         "do not share an upstream bridge or whitelisted host bridge"
     )
-    reasons.append(f"nobody vouches for the host bridge: NOT_SUPPORTED, the caller gets -1 (inside: {seen.steps})")
-    return _verdict(kernel, seen, MapType.NOT_SUPPORTED, -1, messages, reasons)
+    reasons.append(f"nobody vouches for the host bridge: NOT_SUPPORTED, the caller gets -1 (inside: {hops})")
+    return _verdict(kernel, seen, kind, -1, messages if _told(seen) else (), reasons, (), left)
 
 
 def _upstream_bridge_distance(machine: Machine, provider: str, client: str, kernel: Kernel) -> Verdict:
     """The verdict of January 2019 (v5.0): hops below a common bridge, −1 without one, −2 with an ACS redirect."""
     seen = walk(machine, provider, client)
-    reasons = [*_path_reasons(seen), *_acs_reasons(seen, machine.acs_shown)]
-    if seen.common is None:
+    reasons = [*_path_reasons(seen), *_acs_reasons(seen)]
+    may_turn, may_go_up = _ways(seen)
+    left = [REACHABLE] if may_turn else []
+    left += [REDIRECTED] if may_go_up and seen.joined is not False else []
+    left += [NOT_JOINED] if seen.joined is not True else []
+    if len(left) > 1:
+        reasons.append(f"what is not shown decides between {', '.join(left)}: not known")
+        return _verdict(kernel, seen, MapType.NOT_KNOWN, None, (), reasons, _way_missing(seen, True), left)
+    if left == [NOT_JOINED]:
         reasons.append("2019 knows no list of host bridges: no common bridge means -1")
-        return _verdict(kernel, seen, None, -1, (), reasons)
-    if seen.redirecting:
+        return _verdict(kernel, seen, None, -1, (), reasons, (), left)
+    if left == [REDIRECTED]:
         reasons.append("an ACS redirect on the way: -2")
-        return _verdict(kernel, seen, None, -2, _acs_messages(seen), reasons)
-    reasons.append(f"common bridge, no redirect: distance {seen.steps}")
-    return _verdict(kernel, seen, None, seen.steps, (), reasons)
+        return _verdict(kernel, seen, None, -2, _acs_messages(seen) if _told(seen) else (), reasons, (), left)
+    steps = None if seen.gaps else seen.steps
+    reasons.append(f"common bridge, no redirect: distance {'not known' if steps is None else steps}")
+    return _verdict(kernel, seen, None, steps, (), reasons, [_gap(what) for what in seen.gaps], left)
+
+
+def _ways(seen: Walk) -> tuple[bool, bool]:
+    """Whether the request may turn around below a bridge, and whether it may have to go up to the host bridge."""
+    may_turn = seen.joined is not False and not seen.redirecting
+    hidden = bool(seen.unseen or seen.gaps or not seen.common_certain)
+    may_go_up = seen.joined is not True or bool(seen.redirecting) or hidden
+    return may_turn, may_go_up
+
+
+def _left(may_turn: bool, over: Carried | None) -> Iterator[MapType]:
+    """The map types that are left."""
+    if may_turn:
+        yield MapType.BUS_ADDR
+    if over and over.allowed is not False:
+        yield MapType.THRU_HOST_BRIDGE
+    if over and not over.allowed:
+        yield MapType.NOT_SUPPORTED
+
+
+def _way_missing(seen: Walk, acs: bool) -> list[str]:
+    """What is not shown of the way: bridges, and ACS registers where those decide."""
+    missing = [_gap(what) for what in seen.gaps]
+    if acs:
+        missing += [f"ACS of {device.bdf}: {ACS_MISSING}" for device in seen.unseen]
+    return missing
+
+
+def _gap(what: str) -> str:
+    return f"{what}: {GAP_MISSING}"
+
+
+def _told(seen: Walk) -> bool:
+    """Every port that the kernel would name in its messages is shown."""
+    return seen.joined is False or not (seen.unseen or seen.gaps)
 
 
 def pci_test_p2p(machine: Machine, a: str, b: str, mode: str = "as intended") -> bool:
     """Patch 1/5's question. ``as posted`` it answers False on every path; ``as intended``: is the 2019 distance ≥ 0?
 
-    Raises BadInput for another mode or an unknown function. Said in review; see the mail in this module's docstring.
+    Raises BadInput for another mode or an unknown function, NotKnown where what is not shown decides. Said in review; see
+    the mail in this module's docstring.
     """
     if mode not in ("as posted", "as intended"):
         raise BadInput(f"mode {mode!r}; allowed: 'as posted', 'as intended'")
-    distance = reach_verdict(machine, a, b, RFC2019).distance
-    return mode == "as intended" and distance >= 0
+    verdict = reach_verdict(machine, a, b, RFC2019)
+    return mode == "as intended" and verdict.reachable
 
 
 def distance_many(machine: Machine, provider: str, clients: Sequence[str], kernel: Kernel = TODAY) -> int:
-    """``pci_p2pdma_distance_many``: the sum over all clients; −1 for no client or as soon as one is not supported."""
+    """``pci_p2pdma_distance_many``: the sum over all clients; −1 for no client or as soon as one is not supported.
+
+    Raises NotKnown where what is not shown decides.
+    """
     verdicts = [reach_verdict(machine, provider, client, kernel) for client in clients]
-    if not verdicts or not all(verdict.reachable for verdict in verdicts):
+    if not verdicts or any(verdict.distance == -1 for verdict in verdicts):
         return -1
-    return sum(verdict.distance for verdict in verdicts)
+    if any(not verdict.known for verdict in verdicts):
+        missing = dict.fromkeys(what for verdict in verdicts for what in verdict.missing)
+        raise NotKnown(f"the distance from {provider} to {', '.join(clients)}", tuple(missing))
+    return sum(verdict.distance or 0 for verdict in verdicts)
 
 
 def nearest(
@@ -138,7 +227,9 @@ def nearest(
 def with_acs(machine: Machine, ctrl: Mapping[str, int]) -> Machine:
     """The same machine with the ACS control register of some functions set, capability added where there was none."""
     named = {machine[bdf]: value for bdf, value in ctrl.items()}
-    return _with(machine, {d.bdf: replace(d, acs=Acs(_cap(d) | value, value)) for d, value in named.items()})
+    return _with(
+        machine, {d.bdf: replace(d, acs=Acs(_cap(d) | value, value), acs_shown=True) for d, value in named.items()}
+    )
 
 
 def with_ids(machine: Machine, ids: Mapping[str, tuple[int, int]]) -> Machine:
@@ -163,7 +254,14 @@ def _cap(device: Device) -> int:
 
 
 def _verdict(
-    kernel: Kernel, seen: Walk, kind: MapType | None, distance: int, messages: Iterable[str], reasons: Iterable[str]
+    kernel: Kernel,
+    seen: Walk,
+    kind: MapType | None,
+    distance: int | None,
+    messages: Iterable[str],
+    reasons: Iterable[str],
+    missing: Iterable[str],
+    possible: Iterable[str],
 ) -> Verdict:
     down = tuple(d.bdf for d in reversed(seen.client_side))
     return Verdict(
@@ -178,6 +276,8 @@ def _verdict(
         acs_ports=tuple(d.bdf for d in seen.redirecting),
         messages=tuple(messages),
         reasons=tuple(reasons),
+        missing=tuple(dict.fromkeys(missing)),
+        possible=tuple(str(answer) for answer in possible),
     )
 
 
@@ -198,43 +298,41 @@ def _path_reasons(seen: Walk) -> list[str]:
         ("provider", seen.provider, seen.provider_side),
         ("client", seen.client, seen.client_side + ((seen.common,) if seen.common else ())),
     ):
-        above = [d for d in side if d.bdf != start.bdf]
-        lines.append(
-            f"up from the {who} {start.bdf}: " + (", ".join(map(str, above)) or "nothing, it is on a root bus")
-        )
+        above = [f"bridges not shown, {d}" if below.gap else str(d) for below, d in itertools.pairwise(side)]
+        lines.append(f"up from the {who} {start.bdf}: " + (", ".join(above) or _alone(start, seen)))
+    lines += [f"not shown: {what}" for what in seen.gaps]
     if seen.common is None:
+        if seen.joined is None:
+            lines.append("whether a bridge joins them is not shown")
+            return lines
         same = seen.provider.host_bridge == seen.client.host_bridge
         where = f"only {seen.provider.host_bridge}" if same else "two different host bridges"
-        lines.append(f"no common function above them, {where}: {seen.steps} steps off the top, both sides together")
+        steps = "steps not known" if seen.gaps else f"{seen.steps} steps off the top, both sides together"
+        lines.append(f"no common function above them, {where}: {steps}")
+    elif seen.gaps:
+        nearer = "" if seen.common_certain else ", or at one below it that is not shown"
+        lines.append(f"they meet at {seen.common}{nearer}: steps not known")
     else:
         up, down = len(seen.provider_side) - 1, len(seen.client_side)
         lines.append(f"they meet at {seen.common}: {up} + {down} = {seen.steps} steps")
     return lines
 
 
-def _acs_reasons(seen: Walk, shown: bool) -> list[str]:
-    unseen = "no ACS capability, so no redirect" if shown else "not shown by the source, taken as off"
+def _alone(start: Device, seen: Walk) -> str:
+    known = not any(what.startswith(f"whether bus {start.bdf[:-5]} ") for what in seen.gaps)
+    return "nothing, it is on a root bus" if known else "nothing is shown"
+
+
+def _acs_reasons(seen: Walk) -> list[str]:
     lines = []
     for device in seen.looked_at:
-        if device.acs is None:
+        if device.acs is None and not device.acs_shown:
+            lines.append(f"ACS at {device.bdf}: not shown")
+        elif device.acs is None:
             if device.is_bridge:
-                lines.append(f"ACS at {device.bdf}: {unseen}")
-            continue
-        effect = "redirects to the host bridge" if device.acs.redirects else "no redirect bit (RR, CR, EC) set"
-        on = names(device.acs.ctrl) or "nothing on"
-        lines.append(f"ACS at {device.bdf}: control {device.acs.ctrl:#06x} ({on}), {effect}")
+                lines.append(f"ACS at {device.bdf}: no ACS capability, so no redirect")
+        else:
+            effect = "redirects to the host bridge" if device.acs.redirects else "no redirect bit (RR, CR, EC) set"
+            on = names(device.acs.ctrl) or "nothing on"
+            lines.append(f"ACS at {device.bdf}: control {device.acs.ctrl:#06x} ({on}), {effect}")
     return lines
-
-
-def _host_bridge_allows(machine: Machine, seen: Walk, kernel: Kernel) -> tuple[bool, list[str], tuple[str, ...]]:
-    """Whether the host bridge may be crossed, why, and the bridges the kernel would name as not listed."""
-    if cpu_allows(machine.cpu):
-        return True, ["the CPU is an AMD Zen or later: trusted to carry it"], ()
-    why = [f"the CPU is {machine.cpu or 'not known'}: not an AMD Zen or later, so the host bridge must be listed"]
-    a, b = seen.provider.host_bridge, seen.client.host_bridge
-    for bridge in dict.fromkeys((a, b)):
-        ok, reason, unlisted = listed(machine, bridge, a == b, kernel)
-        why.append(reason)
-        if not ok:
-            return False, why, (unlisted,) if unlisted else ()
-    return True, why, ()

@@ -11,7 +11,7 @@ from typing import Any
 
 from p2plab.core.errors import BadInput
 from p2plab.pci.acs import Acs
-from p2plab.pci.bootlog import MAX_LINE, given_up, root_windows
+from p2plab.pci.bootlog import KINDS, MAX_LINE, given_up, root_windows
 from p2plab.pci.chipset import cpu_kind
 from p2plab.pci.device import CLASS_PCI_BRIDGE, PCIE_TYPES, Device, Kind, canonical
 from p2plab.pci.iommu import iommu_state
@@ -26,21 +26,6 @@ MAX_BYTES = 64 << 20
 _TYPE = re.compile(r"pci ([0-9a-f:.]+): \[[0-9a-f]{4}:[0-9a-f]{4}\] type [0-9a-f]{2} class 0x[0-9a-f]{6} (.+)")
 _VERSION = re.compile(r"\b(\d{1,3}\.\d{1,3})(?:\.\d|[-+ ]|$)")
 HOST_BRIDGE = re.compile(r"pci[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}")
-
-#: The words of the kernel's boot messages (drivers/pci/probe.c, pci_type_str).
-_DMESG_KINDS = {
-    "PCIe Endpoint": Kind.ENDPOINT,
-    "PCIe Legacy Endpoint": Kind.LEGACY_ENDPOINT,
-    "PCIe Root Port": Kind.ROOT_PORT,
-    "PCIe Switch Upstream Port": Kind.UPSTREAM,
-    "PCIe Switch Downstream Port": Kind.DOWNSTREAM,
-    "PCIe to PCI/PCI-X bridge": Kind.PCIE_TO_PCI,
-    "PCI/PCI-X to PCIe bridge": Kind.PCI_TO_PCIE,
-    "PCIe Root Complex Integrated Endpoint": Kind.RC_ENDPOINT,
-    "PCIe Root Complex Event Collector": Kind.RC_EVENT_COLLECTOR,
-    "conventional PCI endpoint": Kind.CONVENTIONAL,
-    "conventional PCI bridge": Kind.CONVENTIONAL_BRIDGE,
-}
 
 
 def load_json(path: Path) -> dict[str, Any]:
@@ -138,7 +123,9 @@ def with_ports(machine: Machine, rows: Any) -> Machine:
             _number(row, key, where) for key in ("acs_cap_offset", "acs_cap", "acs_ctrl", "pcie_type")
         )
         acs = Acs(cap or 0, ctrl or 0) if offset else None
-        ports[device.bdf] = replace(device, acs=acs, kind=PCIE_TYPES.get(-1 if kind is None else kind, device.kind))
+        ports[device.bdf] = replace(
+            device, acs=acs, acs_shown=True, kind=PCIE_TYPES.get(-1 if kind is None else kind, device.kind)
+        )
     return replace(machine, devices=tuple(ports.get(d.bdf, d) for d in machine.devices))
 
 
@@ -151,8 +138,8 @@ def _with_lost(device: Device, lost: tuple[Resource, ...]) -> Device:
 def _with_capabilities(devices: tuple[Device, ...], data: Mapping[str, Any]) -> tuple[Device, ...]:
     """Names, ACS, slots and resizable BARs, which sysfs does not show, from the recorded lspci text."""
     text = _text_lines(data.get("lspci_vvv")) + _text_lines(data.get("lspci_xxx"))
-    if not text:
-        return devices
+    if not text:  # a recording of verdicts holds the ACS registers of all ports, and no text
+        return devices if data.get("runs") else tuple(replace(device, acs_shown=False) for device in devices)
     try:
         seen = read_lspci("\n".join(text))
     except BadInput as error:
@@ -167,6 +154,8 @@ def _merge(device: Device, shown: Device) -> Device:
         acs=shown.acs,
         hotplug=shown.hotplug,
         rebar=shown.rebar,
+        vf_rebar=shown.vf_rebar,
+        acs_shown=shown.acs_shown,
         memory_decode=shown.memory_decode,
         kind=shown.kind if device.kind in (Kind.BRIDGE, Kind.FUNCTION) else device.kind,
     )
@@ -181,7 +170,7 @@ def _device(row: Any, where: str, kinds: Mapping[str, str]) -> Device:
     host_bridge, parent = place(path, bdf, where)
     class_code = _number(row, "class", where)
     secondary = _number(row, "secondary_bus_number", where, 10)
-    kind = _DMESG_KINDS.get(kinds.get(bdf, ""))
+    kind = KINDS.get(kinds.get(bdf, ""))
     if kind is None:
         bridge = secondary is not None or (class_code is not None and class_code >> 8 == CLASS_PCI_BRIDGE)
         kind = Kind.BRIDGE if bridge else Kind.FUNCTION

@@ -47,9 +47,9 @@ def read_sysfs(path: str | Path = LIVE) -> Machine:
         )
     if any(draft.denied for draft in drafts.values()):
         lacks += ["the PCI Express type of some functions (root may read it)", "ACS (root may read it)"]
-    machine = assemble(root.name or "sysfs", drafts, lacks=lacks)
+    machine = assemble(root.name or "sysfs", drafts, lacks=lacks, whole=True)
     proc = Path("/proc") if live else root / "proc"
-    cpu = cpu_of(_text(proc / "cpuinfo"))
+    cpu = cpu_of(_text(proc / "cpuinfo")) or machine.cpu
     if cpu is None:
         lacks.append("the CPU")
     iommu = iommu_state(_text(proc / "cmdline"), machine.devices)

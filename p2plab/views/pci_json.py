@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from p2plab.core.errors import KernelError
+from p2plab.core.errors import KernelError, NotKnown
 from p2plab.pci import (
     RFC2019,
     TODAY,
@@ -28,12 +28,18 @@ def machine_json(machine: Machine) -> dict[str, Any]:
         "iommu": machine.iommu,
         "acs_requested": machine.acs_requested,
         "not_shown": list(machine.lacks),
+        "not_understood": unread_json(machine),
         "host_bridges": [
-            {"name": bridge.name, "windows": [resource_json(w) for w in bridge.windows]}
+            {"name": bridge.name, "shown": bridge.shown, "windows": [resource_json(w) for w in bridge.windows]}
             for bridge in machine.host_bridges
         ],
         "devices": [device_json(device) for device in machine],
     }
+
+
+def unread_json(machine: Machine) -> dict[str, Any]:
+    """How many lines of the source were not understood, and the first of them."""
+    return {"lines": machine.unread.count, "first": [list(line) for line in machine.unread.first]}
 
 
 def device_json(device: Device) -> dict[str, Any]:
@@ -45,9 +51,12 @@ def device_json(device: Device) -> dict[str, Any]:
         "class": None if device.class_code is None else f"{device.class_code:06x}",
         "name": device.name or None,
         "parent": device.parent,
+        "bridges_above_shown": not device.gap,
         "host_bridge": device.host_bridge,
         "buses": None if device.secondary is None else [device.secondary, device.subordinate],
+        "acs_shown": device.acs_shown,
         "acs": None if device.acs is None else {"cap": f"{device.acs.cap:#x}", "ctrl": f"{device.acs.ctrl:#x}"},
+        "iommu_group": device.iommu_group,
         "resources": [resource_json(r) for r in device.resources],
     }
 
@@ -80,6 +89,9 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "acs_ports": list(verdict.acs_ports),
         "messages": list(verdict.messages),
         "reasons": list(verdict.reasons),
+        "known": verdict.known,
+        "missing": list(verdict.missing),
+        "possible": list(verdict.possible),
     }
 
 
@@ -90,7 +102,7 @@ def reach_json(
     try:
         got = dma_map(machine, provider, client, mask_bits=mask_bits, kernel=kernel)
         dma: dict[str, Any] = {"address": f"{got.address:#x}", "kind": got.kind, "error": None}
-    except KernelError as error:
+    except (KernelError, NotKnown) as error:
         dma = {"address": None, "kind": None, "error": str(error)}
     return {
         "machine": machine.name,
@@ -98,7 +110,7 @@ def reach_json(
         "not_shown": list(machine.lacks),
         "kernel": kernel.name,
         **{k.name: verdict_json(reach_verdict(machine, provider, client, k)) for k in (RFC2019, kernel)},
-        "pci_test_p2p": {mode: pci_test_p2p(machine, provider, client, mode) for mode in ("as posted", "as intended")},
+        "pci_test_p2p": {mode: _test(machine, provider, client, mode) for mode in ("as posted", "as intended")},
         "dma": dma,
     }
 
@@ -114,3 +126,10 @@ def matrix_json(machine: Machine, old: Matrix, new: Matrix) -> dict[str, Any]:
         new.kernel: [[[str(cell.map_type), cell.distance] for cell in row] for row in new.rows],
         old.kernel: [[cell.distance for cell in row] for row in old.rows],
     }
+
+
+def _test(machine: Machine, provider: str, client: str, mode: str) -> bool | None:
+    try:
+        return pci_test_p2p(machine, provider, client, mode)
+    except NotKnown:
+        return None

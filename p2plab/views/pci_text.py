@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import zip_longest
 
-from p2plab.core.errors import KernelError
+from p2plab.core.errors import KernelError, NotKnown
 from p2plab.pci import (
     RFC2019,
     TODAY,
@@ -15,6 +15,7 @@ from p2plab.pci import (
     Device,
     Kernel,
     Machine,
+    MapType,
     Matrix,
     Verdict,
     address_map,
@@ -31,12 +32,12 @@ from p2plab.views.pci_tree import PROVIDER, TreeRow, tree_rows
 WIDTH, COLUMN = 100, 48
 #: A bigger matrix is summed up instead of printed.
 MATRIX_MOST = 64
-CELLS = {"BUS_ADDR": "b", "THRU_HOST_BRIDGE": "h", "NOT_SUPPORTED": "-"}
+CELLS = {"BUS_ADDR": "b", "THRU_HOST_BRIDGE": "h", "NOT_SUPPORTED": "-", "not known": "?"}
 
 
 def machine_text(machine: Machine) -> list[str]:
     """The tree, then memory and I/O ports as nested windows down to single BARs, then what has no address."""
-    lines = [headline(machine), *_lacks(machine), "", *tree_text(machine)]
+    lines = [headline(machine), *_lacks(machine), "", *tree_text(machine), *groups_text(machine)]
     for io, title in ((False, "memory"), (True, "I/O ports")):
         found = map_text(machine, io)
         lines += ["", title, *found] if found else []
@@ -53,7 +54,7 @@ def machine_text(machine: Machine) -> list[str]:
         f"  {d.bdf} {r.name} at {r.start:#x}" for d in machine for r in d.resources if not r.sized and not r.unset
     ]
     lines += ["", "size not shown", *unsized] if unsized else []
-    return [cut(line) for line in lines]
+    return [part for line in lines for part in (_wrap(line, "", "    ") if line.startswith("  0") else [cut(line)])]
 
 
 def assignment_text(done: Allocation) -> list[str]:
@@ -82,8 +83,20 @@ def tree_text(machine: Machine, provider: str | None = None, client: str | None 
     lines = []
     for row in rows:
         mark = f"{marks[row.role]} " if provider is not None else ""
-        lines.append(cut(f"{mark}{_branches(row)}{_tree_words(row, machine.acs_shown)}"))
+        lines.append(cut(f"{mark}{_branches(row)}{_tree_words(row)}"))
     return lines
+
+
+def groups_text(machine: Machine) -> list[str]:
+    """The IOMMU groups that the source shows, a line each; none if it shows none."""
+    groups: dict[int, list[str]] = {}
+    for device in machine:
+        if device.iommu_group is not None:
+            groups.setdefault(device.iommu_group, []).append(device.bdf)
+    if not groups:
+        return []
+    listed = [_wrap(f"group {number}: {', '.join(bdfs)}", "  ", "    ") for number, bdfs in sorted(groups.items())]
+    return ["", "IOMMU groups", *(line for lines in listed for line in lines)]
 
 
 def map_text(machine: Machine, io: bool = False) -> list[str]:
@@ -110,12 +123,16 @@ def reach_text(machine: Machine, provider: str, client: str, mask_bits: int = 64
     lines = [f"{machine.name}: memory of {new.provider} (provider) for {new.client} (client)", *_lacks(machine), ""]
     heads = [f"{kernel.title}, CPU {machine.cpu or 'not shown'}", verdict_words(new)]
     heads.append(dma_words(machine, provider, client, mask_bits, kernel))
-    posted, intended = (pci_test_p2p(machine, provider, client, mode) for mode in ("as posted", "as intended"))
-    test = f"pci_test_p2p: as posted {_yes(posted)}, as intended {_yes(intended)}"
+    posted, intended = (_test(machine, provider, client, mode) for mode in ("as posted", "as intended"))
+    test = f"pci_test_p2p: as posted {posted}, as intended {intended}"
     later = kernel is not RFC2019
     for left, right in zip((RFC2019.title, verdict_words(old), test), heads, strict=True):
         lines += _columns([left], [right] if later else [])
     lines += ["", *_columns(_numbered(old.reasons), _numbered(new.reasons) if later else [])]
+    for verdict in dict.fromkeys((old, new)):
+        if verdict.missing:
+            lines += ["", f"missing for the verdict of {kernel_named(verdict.kernel).title}"]
+            lines += [part for text in verdict.missing for part in _wrap(text, "  ", "    ")]
     if new.messages:
         lines += ["", f"what Linux {kernel} prints"]
         lines += [part for text in new.messages for part in _wrap(text, "  ", "    ")]
@@ -129,10 +146,13 @@ def reach_text(machine: Machine, provider: str, client: str, mask_bits: int = 64
 
 def verdict_words(verdict: Verdict) -> str:
     """One verdict in a few words."""
+    distance = "distance not known" if verdict.distance is None else f"distance {verdict.distance}"
+    if verdict.map_type is MapType.NOT_KNOWN:
+        return f"not known: {' or '.join(verdict.possible)}"
     if verdict.map_type is not None:
-        return f"{verdict.map_type}, distance {verdict.distance}"
-    why = {-1: "no common bridge", -2: "ACS redirect on the way"}.get(verdict.distance, "reachable")
-    return f"distance {verdict.distance}: {why}"
+        return f"{verdict.map_type}, {distance}"
+    why = {-1: "no common bridge", -2: "ACS redirect on the way"}.get(verdict.distance or 0, "reachable")
+    return f"{distance}: {why}"
 
 
 def dma_words(machine: Machine, provider: str, client: str, mask_bits: int = 64, kernel: Kernel = TODAY) -> str:
@@ -142,8 +162,9 @@ def dma_words(machine: Machine, provider: str, client: str, mask_bits: int = 64,
         return "no memory BAR with an address and size is shown"
     try:
         got = dma_map(machine, provider, client, mask_bits=mask_bits, kernel=kernel)
-    except KernelError as error:
-        return f"dma_map of BAR {bar.index}: {error}"
+    except (KernelError, NotKnown) as error:
+        told = "not known" if isinstance(error, NotKnown) else error
+        return f"dma_map of BAR {bar.index}: {told}"
     mask = "" if mask_bits == 64 else f", {mask_bits}-bit mask"
     return f"dma_map of BAR {bar.index}: {got}{mask}"
 
@@ -160,7 +181,9 @@ def matrix_text(old: Matrix, new: Matrix) -> list[str]:
         lines += [f"{kernel.title}: {words}", *_matrix(matrix), ""]
     for matrix in both:
         count = Counter(
-            str(cell.map_type) if cell.map_type else str(min(cell.distance, 0)) for row in matrix.rows for cell in row
+            str(cell.map_type or ("not known" if cell.distance is None else min(cell.distance, 0)))
+            for row in matrix.rows
+            for cell in row
         )
         kinds = {"0": "reachable", "-1": "no common bridge", "-2": "ACS redirect"}
         sums = ", ".join(f"{kinds.get(kind, kind)} {n}" for kind, n in sorted(count.items()))
@@ -184,16 +207,16 @@ def _matrix(matrix: Matrix) -> Iterator[str]:
             yield f"{label:<{margin}}" + "".join(f"{_short(row[n].map_type, row[n].distance):>4}" for n in block)
 
 
-def _short(map_type: str | None, distance: int) -> str:
-    if map_type is None:
-        return str(distance)
-    return CELLS[map_type] + (str(distance) if distance >= 0 else "")
+def _short(map_type: str | None, distance: int | None) -> str:
+    hops = "?" if distance is None else str(distance)
+    if map_type is None or map_type == "not known":
+        return hops
+    return CELLS[map_type] + (hops if hops != "-1" else "")
 
 
 def _lacks(machine: Machine) -> list[str]:
-    if not machine.lacks:
-        return []
-    return _wrap(f"not shown by the source: {'; '.join(machine.lacks)}", "", "  ")
+    lines = _wrap(f"not shown by the source: {'; '.join(machine.lacks)}", "", "  ") if machine.lacks else []
+    return lines + (_wrap(str(machine.unread), "", "  ") if machine.unread.count else [])
 
 
 def _branches(row: TreeRow) -> str:
@@ -202,13 +225,13 @@ def _branches(row: TreeRow) -> str:
     return "".join("   " if last else "|  " for last in row.last[:-1]) + ("`- " if row.last[-1] else "+- ")
 
 
-def _tree_words(row: TreeRow, acs_shown: bool) -> str:
+def _tree_words(row: TreeRow) -> str:
     acs = f" ACS {row.acs}{' (redirects)' if row.redirects else ''}" if row.acs else ""
     if not row.last:
         return row.text
     kind = f"{row.bdf} {row.text}"
     if row.looked_at and not row.acs and row.role not in (PROVIDER, "client", "both"):
-        acs = " no ACS" if acs_shown else " ACS not shown"
+        acs = " no ACS" if row.acs_shown else " ACS not shown"
     return kind if not acs else f"{cut(kind, max(WIDTH - 2 - len(_branches(row)) - len(acs) - 1, 20))},{acs}"
 
 
@@ -227,14 +250,18 @@ def _wrap(text: str, first: str, rest: str) -> list[str]:
 
 
 def _resizable(device: Device) -> Iterator[str]:
-    for entry in device.rebar:
-        sizes = ", ".join(human_size(size) for size in entry.bytes_offered)
-        yield f"  {device.bdf} BAR {entry.index}: now {human_size(MIB << entry.current)}; offered {sizes}"
+    for what, entries in (("BAR", device.rebar), ("VF BAR", device.vf_rebar)):
+        for entry in entries:
+            sizes = ", ".join(human_size(size) for size in entry.bytes_offered) or "nothing"
+            yield f"  {device.bdf} {what} {entry.index}: now {human_size(MIB << entry.current)}; offered {sizes}"
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _yes(value: bool) -> str:
-    return "true" if value else "false"
+def _test(machine: Machine, provider: str, client: str, mode: str) -> str:
+    try:
+        return "true" if pci_test_p2p(machine, provider, client, mode) else "false"
+    except NotKnown:
+        return "not known"

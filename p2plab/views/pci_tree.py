@@ -22,6 +22,7 @@ class TreeRow:
     acs: str  #: the ACS control bits, ``none`` if all are off, empty without the capability
     redirects: bool
     looked_at: bool  #: the kernel reads its ACS register for this pair
+    acs_shown: bool = True  #: false: whether it has ACS, or what its register holds, is not shown
 
 
 def tree_rows(machine: Machine, provider: str | None = None, client: str | None = None) -> tuple[TreeRow, ...]:
@@ -29,7 +30,10 @@ def tree_rows(machine: Machine, provider: str | None = None, client: str | None 
     roles, looked_at = _roles(machine, provider, client)
     rows: list[TreeRow] = []
     for bridge in machine.host_bridges:
-        rows.append(TreeRow(bridge.name, 0, (), f"{bridge.name} (host bridge)", ASIDE, "", False, False))
+        what = (
+            f"{bridge.name} (host bridge)" if bridge.shown else f"bus {bridge.name[3:]} (what is above it is not shown)"
+        )
+        rows.append(TreeRow(bridge.name, 0, (), what, ASIDE, "", False, False))
         on_root = _with_last(machine.on_root_bus(bridge.name))
         todo: list[tuple[Device, tuple[bool, ...]]] = [(d, (last,)) for d, last in reversed(on_root)]
         while todo:
@@ -46,7 +50,7 @@ def describe(device: Device) -> str:
     if device.secondary is not None:
         last = device.subordinate if device.subordinate not in (None, device.secondary) else None
         parts.append(f"to bus {device.secondary:02x}" + (f"-{last:02x}" if last is not None else ""))
-    parts.append(device.name)
+    parts += [device.name, "(bridges above it are not shown)" if device.gap else ""]
     return " ".join(part for part in parts if part)
 
 
@@ -70,4 +74,4 @@ def _roles(machine: Machine, provider: str | None, client: str | None) -> tuple[
 def _row(device: Device, lasts: tuple[bool, ...], role: str, looked_at: bool) -> TreeRow:
     acs = str(device.acs) if device.acs else ""
     redirects = bool(device.acs and device.acs.redirects)
-    return TreeRow(device.bdf, len(lasts), lasts, describe(device), role, acs, redirects, looked_at)
+    return TreeRow(device.bdf, len(lasts), lasts, describe(device), role, acs, redirects, looked_at, device.acs_shown)

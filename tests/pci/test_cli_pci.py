@@ -173,11 +173,23 @@ def test_what_is_not_text_is_refused(capsys, monkeypatch):
 
 
 def test_without_a_tree_nobody_knows_who_reaches_whom(capsys, tmp_path):
-    """Plain lspci lists functions only."""
+    """Plain lspci lists functions only: the answer is "not known", with what is missing, and exit status 3."""
     path = tmp_path / "plain.txt"
-    path.write_text("00:01.0 PCI bridge: Port\n01:00.0 VGA compatible controller: GPU\n")
+    path.write_text(
+        "00:01.0 PCI bridge: Port\n01:00.0 VGA compatible controller: GPU\n02:00.0 Ethernet controller: NIC\n"
+    )
     assert run(capsys, "machine", str(path))[0] == 0
-    assert run(capsys, "reach", str(path))[2] == "p2plab: plain.txt shows no tree; lspci -vvv, -xxx or -tv shows it\n"
+    status, out, _ = run(capsys, "reach", str(path), "01:00.0", "02:00.0")
+    assert status == 3
+    assert "not known: BUS_ADDR or THRU_HOST_BRIDGE" in out
+    assert "  whether bus 0000:01 is a root bus, or which bridges are above it: lspci -t" in out
+    assert run(capsys, "reach", str(path))[0] == 3
+    found = json.loads(run(capsys, "reach", str(path), "01:00.0", "02:00.0", "--json")[1])
+    assert tuple(found["7.3"][key] for key in ("known", "map_type", "distance")) == (
+        False,
+        "not known",
+        None,
+    )
 
 
 @pytest.mark.parametrize(

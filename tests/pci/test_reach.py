@@ -1,10 +1,12 @@
 """Who can reach whom: the table of 2019 beside today's, and every reason on the way."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2plab.core.errors import BadInput
+from p2plab.core.errors import BadInput, NotKnown
 from p2plab.core.kernels import NAMES
 from p2plab.pci import (
     KERNELS,
@@ -13,6 +15,7 @@ from p2plab.pci import (
     HostBridge,
     Kind,
     Machine,
+    MapType,
     distance_many,
     kernel_named,
     nearest,
@@ -106,7 +109,7 @@ def test_the_list_of_ports_is_cut_where_the_kernels_buffer_ends():
     for bus in range(1, 15):
         devices.append(port(f"0000:{bus:02x}:00.0", Kind.DOWNSTREAM, bus + 1, 30, devices[-1].bdf))
     devices += [function("0000:0f:00.0", devices[-1].bdf), function("0000:01:01.0", "0000:00:01.0")]
-    machine = Machine("deep", tuple(devices), (HostBridge("pci0000:00"),))
+    machine = Machine("deep", tuple(devices), (HostBridge("pci0000:00"),), "intel")
     machine = with_acs(machine, {f"0000:{bus:02x}:00.0": RR for bus in range(1, 15)})
     ports = reach_verdict(machine, "0000:0f:00.0", "0000:01:01.0").messages[1].split("=")[2]
     assert (len(ports), ports.count(";")) == (127, 9)
@@ -188,11 +191,82 @@ def test_each_verdict_gives_its_reasons_step_by_step():
     )
 
 
-def test_an_unknown_cpu_is_not_trusted_and_said_so():
-    """Nothing is guessed in anybody's favour."""
+def test_an_unknown_cpu_is_asked_for_where_it_decides():
+    """Not where a bridge turns the request around, nor where the host bridge is on the list."""
     verdict = reach_verdict(with_cpu(switches(), None), D, E)
-    assert not verdict.reachable
-    assert "the CPU is not known: not an AMD Zen or later, so the host bridge must be listed" in verdict.reasons
+    assert (verdict.map_type, verdict.distance, verdict.known) == (MapType.NOT_KNOWN, None, False)
+    assert verdict.possible == (THRU, NOT)
+    assert [what.partition(":")[0] for what in verdict.missing] == ["the CPU"]
+    with pytest.raises(NotKnown, match=r"missing: the CPU: --cpu intel, zen or other"):
+        _ = verdict.reachable
+    assert today(with_cpu(switches(), None), A, B) == (BUS, 4)
+    assert today(with_cpu(switches(ids=(0x8086, 0x2030)), None), D, E) == (THRU, 4)
+
+
+def unseen(machine, *bdfs, **fields) -> Machine:
+    """The machine with facts about some functions not shown."""
+    wanted = {machine[bdf].bdf for bdf in bdfs}
+    return replace(machine, devices=tuple(replace(d, **fields) if d.bdf in wanted else d for d in machine))
+
+
+def test_acs_that_is_not_shown_is_never_taken_for_none():
+    """What is left are the answers with and without a redirect; who is missing is named."""
+    machine = unseen(switches(cpu="other"), A_PORT, acs_shown=False)
+    verdict, old = reach_verdict(machine, A, B), reach_verdict(machine, A, B, RFC2019)
+    assert (verdict.map_type, verdict.possible) == (MapType.NOT_KNOWN, (BUS, NOT))
+    assert verdict.missing == old.missing == (f"ACS of {A_PORT}: run lspci as root with -vvv",)
+    assert f"ACS at {A_PORT}: not shown" in verdict.reasons
+    assert old.possible == ("reachable", "ACS redirect (-2)")
+
+
+def test_one_redirect_that_is_shown_is_enough():
+    """Whatever the other ports hold; only the kernel's list of ports is then not known."""
+    machine = with_acs(unseen(switches(), B_PORT, SWITCH, acs_shown=False), {A_PORT: RR})
+    verdict = reach_verdict(machine, A, B)
+    assert (str(verdict.map_type), verdict.distance, verdict.missing, verdict.messages) == (NOT, -1, (), ())
+    assert reach_verdict(machine, A, B, RFC2019).distance == -2
+
+
+def test_where_both_ways_arrive_only_the_way_is_not_known():
+    """On a Zen the host bridge carries it too: the distance is the same, and so is the answer to "can they talk"."""
+    verdict = reach_verdict(unseen(switches(cpu="zen"), A_PORT, acs_shown=False), A, B)
+    assert (verdict.map_type, verdict.distance, verdict.reachable) == (MapType.NOT_KNOWN, 4, True)
+    assert verdict.possible == (BUS, THRU)
+
+
+def test_bridges_that_are_not_shown_leave_path_and_distance_open():
+    """A gap below the root port: no bridge is invented, and none is taken for missing."""
+    machine = unseen(switches(), A_PORT, gap=True)
+    verdict = reach_verdict(machine, A, B)
+    assert (verdict.map_type, verdict.distance) == (MapType.NOT_KNOWN, None)
+    assert f"the bridges between {SWITCH} and {A_PORT}: lspci -t, or -vv of the whole machine" in verdict.missing
+    over = reach_verdict(with_cpu(machine, "zen"), A, D)
+    assert (str(over.map_type), over.distance, over.reachable) == (THRU, None, True)
+    assert not reach_verdict(machine, A, D).reachable
+
+
+def test_a_bus_that_may_be_below_anything_is_not_a_root_bus():
+    """Two functions of a text without their bridges: whether one joins them is not known."""
+    machine = Machine(
+        "cut",
+        (function("0000:03:00.0", host="pci0000:03"), function("0000:04:00.0", host="pci0000:04")),
+        (HostBridge("pci0000:03", shown=False), HostBridge("pci0000:04", shown=False)),
+        cpu="intel",
+    )
+    verdict, old = reach_verdict(machine, "03:00.0", "04:00.0"), reach_verdict(machine, "03:00.0", "04:00.0", RFC2019)
+    assert verdict.possible == (BUS, THRU, NOT)
+    assert old.possible == ("reachable", "ACS redirect (-2)", "no common bridge (-1)")
+    assert any(what.startswith("whether bus 0000:03 is a root bus") for what in verdict.missing)
+
+
+def test_questions_about_several_ask_for_what_is_missing():
+    """A sum with an unknown part is no number; a part that is refused decides alone."""
+    machine = unseen(switches(), A_PORT, acs_shown=False)
+    with pytest.raises(NotKnown, match=r"ACS of 0000:02:00\.0"):
+        distance_many(machine, A, [B, C])
+    assert distance_many(machine, A, [B, D]) == -1
+    with pytest.raises(NotKnown):
+        pci_test_p2p(machine, A, B)
 
 
 def test_only_known_cpus_can_be_chosen():
@@ -217,7 +291,14 @@ def trees(draw) -> Machine:
     machine = Machine(
         "random", tuple(devices), tuple(map(HostBridge, bridges)), draw(st.sampled_from(["intel", "zen"]))
     )
-    return with_acs(machine, {d.bdf: draw(st.integers(0, 0x7F)) for d in devices if draw(st.booleans())})
+    machine = with_acs(machine, {d.bdf: draw(st.integers(0, 0x7F)) for d in devices if draw(st.booleans())})
+    if draw(st.booleans()):
+        return machine
+    hidden = [d.bdf for d in devices if draw(st.integers(0, 9)) == 0]
+    machine = unseen(machine, *hidden, acs=None, acs_shown=False)
+    machine = unseen(machine, *[d.bdf for d in machine if d.parent and draw(st.integers(0, 14)) == 0], gap=True)
+    bridges = [replace(b, shown=draw(st.integers(0, 5)) > 0) for b in machine.host_bridges]
+    return replace(machine, host_bridges=tuple(bridges), cpu=draw(st.sampled_from(["intel", None])))
 
 
 @given(trees())
@@ -228,10 +309,11 @@ def test_the_matrix_agrees_with_every_single_verdict(machine):
     for a in everyone:
         for b in everyone:
             was, now = reach_verdict(machine, a, b, RFC2019), reach_verdict(machine, a, b)
-            assert old.cell(a, b) == (None, was.distance)
+            assert old.cell(a, b) == (was.map_type, was.distance)
             assert new.cell(a, b) == (now.map_type, now.distance)
             assert new.cell(a, b) == new.cell(b, a)
-            assert (was.distance >= 0) == (now.map_type == BUS)
+            if was.known and now.known:
+                assert (was.distance >= 0) == (now.map_type == BUS)
 
 
 def test_kernels_are_known_by_name():

@@ -171,7 +171,9 @@ def test_resizable_bars_are_listed_with_their_sizes():
 
 def test_a_big_matrix_is_summed_up():
     """Above 64 functions only the counts are printed."""
-    many = Machine("many", tuple(function(f"0000:00:{n >> 3:02x}.{n & 7}") for n in range(80)), switches().host_bridges)
+    many = Machine(
+        "many", tuple(function(f"0000:00:{n >> 3:02x}.{n & 7}") for n in range(80)), switches().host_bridges, "intel"
+    )
     assert matrices(many) == [
         "rfc2019: 80 functions, 6400 pairs: no common bridge 6320, reachable 80",
         "7.3: 80 functions, 6400 pairs: BUS_ADDR 80, NOT_SUPPORTED 6320",

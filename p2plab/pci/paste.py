@@ -1,0 +1,158 @@
+"""From what people paste to lines: encodings, mail quotes, fences, prompts, wrapping and lost characters undone.
+
+Nothing is interpreted here but the shape of lines. Numbers of lines are those of the text as it was given.
+"""
+
+from __future__ import annotations
+
+import html
+import quopri
+import re
+from typing import NamedTuple
+
+BDF = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]"
+#: lspci's line for a function: an address, or with -PP a path of them, and something behind it.
+HEADER = re.compile(rf"({BDF})((?:/{BDF}|/[01][0-9a-f]\.[0-7])*) (\S.*)")
+HEX = re.compile(r"([0-9a-f]{2,3}):((?: [0-9a-f]{2}){1,16})\s*")
+#: A line of the tree starts with its lines: ``-[0000:00]-``, `` +-``, `` |  \-``.
+TREE = re.compile(r"(?:-\[|-\+-|[ |]*[+\\]-)")
+DMESG = re.compile(
+    r"(?:<\d>)?\[ *\d+\.\d{3,6}\]|.*\bkernel: |"
+    r"(?:pci|pcieport|pci_bus|pci-[a-z]+|[a-z0-9_-]{2,20}) [0-9a-f]{4,8}:[0-9a-f]{2}[:)]"
+)
+IOMEM = re.compile(r"[0-9a-f]{4,16}-[0-9a-f]{4,16} : \S")
+GROUP = re.compile(r"(?:IOMMU )?[Gg]roup:? *(\d{1,6})(?::|\b) *(.*)")
+GROUP_PATH = re.compile(rf".*/iommu_groups/(\d{{1,6}})/devices/({BDF})\b.*")
+FENCE = re.compile(r"(?:```|~~~)\w*$|\[/?(?:code|CODE|spoiler)[^\]]*\]$")
+#: A prompt in front of a command, or the words around it.
+PROMPT = re.compile(
+    r"(?:[\w.@:~/\[\]() -]*[$#%>] *|\+ )?(?:sudo |doas )?(?:/\S*/)?(?:lspci|dmesg|cat|journalctl|find)\b[^:]*$"
+)
+NOISE = re.compile(r"pcilib: |lspci: |WARNING: Cannot show hex-dump|[\w.@:~/\[\]() -]*[$#%] *$|logout$|On .* wrote:$")
+#: Somebody, or grep, has left lines out here.
+CUT = re.compile(
+    r"--|[\[(<{]?(?:\.{2,}|…|snip\w*|cut|truncated|skip\w*|omitted)[\])>}]?|-+ ?(?:8<|>8|✂) ?-+", re.IGNORECASE
+)
+#: What a function's own lines begin with, at whatever depth the text shows them.
+FIELD = re.compile(
+    r"(?:Subsystem|Flags|Control|Status|Latency|Interrupt|NUMA node|IOMMU group|Physical Slot|DeviceName|Bus|"
+    r"(?:I/O|Memory|Prefetchable memory) behind bridge|(?:Memory|I/O) window \d|Secondary status|BridgeCtl|Capabilities|"
+    r"Kernel driver in use|Driver in use|Kernel modules|Region \d|BIST result|Device tree node|Expansion ROM at|"
+    r"(?:\[virtual\] )?Memory at|I/O ports at|16-bit legacy interface ports|BIST is running|!!! |<access denied to|"
+    r"ACSCap|ACSCtl|SltCap|BAR \d: current size)(?::|[ <]|$)"
+)
+VMM = re.compile(
+    r"(?:Slot|Class|Vendor|Device|SVendor|SDevice|Rev|ProgIf|PhySlot|NUMANode|IOMMUGroup|Driver|Module|DTNode):\t"
+)
+
+_ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9])")
+_QUOTE = re.compile(r"(?: ?>)+ ?")
+#: Characters that show nothing, blanks that are none, and dashes that word processors make.
+_INVISIBLE: dict[int, str | None] = {
+    **dict.fromkeys((0xFEFF, 0x200B, 0x200C, 0x200D, 0x2060, 0x00AD, 0x200E, 0x200F), None),
+    **dict.fromkeys((0x00A0, 0x2007, 0x202F, 0x2009, 0x2002, 0x2003, 0x3000), " "),
+    **dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), "-"),
+    **dict.fromkeys((0x201C, 0x201D), '"'),
+}
+_QP = re.compile(r"=(?:C2=A0|20|09|3D|E2=80=[0-9A-F]{2})|=$", re.MULTILINE)
+#: Mailers wrap at 72 to 80 columns; a line this long, with the next word, may have been wrapped.
+_WRAP_LEAST = 58
+
+
+class Line(NamedTuple):
+    """One line as it was meant, and where it begins in the text as it was given."""
+
+    number: int
+    text: str
+
+
+def decode(data: bytes) -> str:
+    """Text of a file in UTF-8 or UTF-16, by byte-order mark or by its zero bytes; bytes that are neither are replaced."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", "replace")
+    zeros = data[:2000].count(0)
+    if zeros * 4 > len(data[:2000]):
+        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be", "replace")
+    return data.decode("utf-8-sig", "replace")
+
+
+def lines_of(text: str) -> list[Line]:
+    """The lines of a pasted text, tabs expanded, blanks at the end gone."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    numbers: list[int] = []
+    if len(_QP.findall(text)) > 2:
+        text, numbers = _quoted_printable(text)
+    if re.search(r"&(?:lt|gt|nbsp|amp|quot|#\d+);", text):
+        text = html.unescape(text)
+    cleaned = []
+    for number, raw in enumerate(text.split("\n"), 1):
+        line = _ANSI.sub("", raw.translate(_INVISIBLE))
+        quote = _QUOTE.match(line)
+        flowed = line.endswith(" ")
+        line = (line[quote.end() :] if quote else line).expandtabs(8).rstrip()
+        cleaned.append((numbers[number - 1] if numbers else number, line, flowed))
+    base = _base([line for _, line, _ in cleaned])
+    return _joined([(number, _dedent(line, base), flowed) for number, line, flowed in cleaned])
+
+
+def _quoted_printable(text: str) -> tuple[str, list[int]]:
+    """Decoded, with the number of the line that each line began on."""
+    numbers, at = [], 1
+    logical: list[str] = []
+    part = ""
+    start = 1
+    for raw in text.split("\n"):
+        line = raw
+        if not part:
+            start = at
+        at += 1
+        if line.endswith("="):
+            part += line[:-1]
+            continue
+        logical.append(part + line)
+        numbers.append(start)
+        part = ""
+    if part:
+        logical.append(part)
+        numbers.append(start)
+    decoded = [quopri.decodestring(line.encode("utf-8", "replace")).decode("utf-8", "replace") for line in logical]
+    flat = [(number, piece) for number, line in zip(numbers, decoded, strict=True) for piece in line.split("\n")]
+    return "\n".join(piece for _, piece in flat), [number for number, _ in flat]
+
+
+def _base(lines: list[str]) -> int:
+    """How far the whole text is indented: as far as most of the lines that name a function, unless one is further left."""
+    found: dict[int, int] = {}
+    for line in lines:
+        stripped = line.lstrip(" ")
+        if HEADER.fullmatch(stripped) or stripped.startswith("-["):
+            found[len(line) - len(stripped)] = found.get(len(line) - len(stripped), 0) + 1
+    return min(found, default=0)
+
+
+def _dedent(line: str, base: int) -> str:
+    blank = len(line) - len(line.lstrip(" "))
+    return line[min(base, blank) :]
+
+
+def _joined(lines: list[tuple[int, str, bool]]) -> list[Line]:
+    """Put the pieces of wrapped lines together: what starts nothing, after a line that was long enough to be wrapped."""
+    found: list[Line] = []
+    before, flowed_before = 0, False
+    for number, line, flowed in lines:
+        first = line.split(" ", 1)[0] if line else ""
+        wrapped = flowed_before or before + 1 + len(first) > _WRAP_LEAST
+        if line and found and found[-1].text and before and wrapped and not starts(line):
+            found[-1] = Line(found[-1].number, f"{found[-1].text} {line}")
+        else:
+            found.append(Line(number, line))
+        before, flowed_before = len(line), flowed and len(line) > _WRAP_LEAST // 2
+    return found
+
+
+def starts(line: str) -> bool:
+    """The line begins something, and so is not the rest of the one before it."""
+    if line[0] == " " or (line[0] == "-" and TREE.match(line)):
+        return True
+    kinds = (HEADER, HEX, TREE, DMESG, IOMEM, GROUP, GROUP_PATH, FENCE, PROMPT, NOISE, FIELD, VMM)
+    return any(kind.match(line) for kind in kinds) or CUT.fullmatch(line) is not None
