@@ -7,7 +7,7 @@ decides nothing and is left out. Steps' numbers and times cannot split states: a
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -208,6 +208,9 @@ def _renamed(value: Any, rename: Callable[[str], str]) -> Any:
 
 class _RuleFreezer(Freezer):
     """Freezes a rule's memory; the dicts and sets of a rule are looked things up in, so their order says nothing."""
+
+    def in_order(self, items: Iterable[Any]) -> tuple[Any, ...]:
+        return (frozenset(map(self.freeze, items)),)
 
     def freeze(self, value: Any) -> Any:
         if isinstance(value, Unseen):

@@ -7,6 +7,7 @@ version that these rules were not tested with every local counts.
 
 from __future__ import annotations
 
+import ctypes
 import dis
 import gc
 import sys
@@ -68,6 +69,8 @@ def parts_of(value: Suspended) -> Parts:
             continue
         head = False
         parts.append(part)
+    if parts and parts[-1] is None and _remembers_none(value):
+        parts.pop()
     position, names = frame.f_lasti, tuple(sorted(known))
     if drop_dead and position >= 0 and code.co_nlocals:
         live = _live_at(code, position)
@@ -213,6 +216,35 @@ def _runs(part: Any, code: types.CodeType) -> bool:
     return type(part) is types.FunctionType and part.__code__ is code
 
 
+def _remembers_none(value: Suspended) -> bool:
+    """Whether the exception that a coroutine is handling is None: once one was caught in it, and none is any more.
+
+    Before that it has no such entry at all, and ``gc.get_referents`` tells the two apart: a caught exception would split
+    states for good. Nothing that the code does depends on it.
+    """
+    if _HANDLED_AT is None:
+        return True  # a part too few is missing in all states alike: position and names say how many there are
+    return ctypes.c_void_p.from_address(id(value) + _HANDLED_AT).value == id(None)
+
+
+def _handled_at() -> int | None:
+    """Where in a suspended frame's object CPython keeps the exception that is being handled; None if it is not found."""
+
+    def handling() -> Any:
+        try:
+            raise KeyError
+        except KeyError as error:
+            yield error
+
+    suspended = handling()
+    error = next(suspended)
+    words = range(object.__basicsize__, types.GeneratorType.__basicsize__, ctypes.sizeof(ctypes.c_void_p))
+    found = [at for at in words if ctypes.c_void_p.from_address(id(suspended) + at).value == id(error)]
+    suspended.close()
+    return found[0] if found else None
+
+
+_HANDLED_AT = _handled_at()
 _NONE: frozenset[int] = frozenset()
 _PLAIN = frozenset({int, str, bytes, bool, float, complex, type(None), range, slice})
 _LOOPING = frozenset(map(type, (iter(()), iter(range(0)), iter(range(1 << 70)))))

@@ -10,9 +10,12 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
+import functools
 import gc
+import re
+import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from p2plab.core.actors import Op
@@ -80,27 +83,93 @@ class Freezer:
             return self._container(value)
         return self._other(kind, value)
 
+    def in_order(self, items: Iterable[Any]) -> tuple[Any, ...]:
+        """The elements of a built-in set. Their order is part of it where it follows from what they are.
+
+        Where it follows from addresses it is another in each world, and whoever lets it decide is found out by that.
+        """
+        frozen = tuple(map(self.freeze, items))
+        if all(type(item) in _ORDERED or item is None for item in items):
+            return frozen
+        return (frozenset(frozen),)
+
     # -- by kind ----------------------------------------------------------------------------------------------------
 
     def _other(self, kind: type, value: Any) -> Any:
-        if isinstance(value, enum.Enum):
-            return ("enum", kind.__qualname__, value.name)
+        if isinstance(value, enum.Enum):  # a combination of flags has no name that is the same in every version
+            return ("enum", self._class(kind), value._name_ if value._name_ in kind.__members__ else repr(value._value_))
         if isinstance(value, type):
-            return ("class", value.__module__, value.__qualname__)
-        if dataclasses.is_dataclass(value) and kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+            return self._class(value)
+        if kind in _CONSTANT_KINDS:
+            return ("constant", id(value))
+        if is_frozen_dataclass(kind):
             return self._frozen_dataclass(kind, value)
-        if isinstance(value, tuple):  # a named tuple
-            return (kind.__qualname__, *map(self.freeze, value))
+        base = _base_of(kind)
+        if base in _VALUES:  # a named tuple, a kind of number or of text of somebody's own
+            content = tuple(map(self.freeze, tuple.__iter__(value))) if base is tuple else self.freeze(_VALUES[base](value))
+            return ("value", self._class(kind), content, self._attributes(kind, value))
+        if is_numpy_scalar(kind):
+            return ("numpy", value.dtype.str, value.tobytes())
         number = self._number(value)
         if number is not None:
             return number
+        if base in _BY_KIND:  # a defaultdict, a Counter, a list of somebody's own
+            return (self._class(kind), _content(self, value), self._attributes(kind, value))
         if isinstance(value, BaseException):
-            return ("exception", kind.__qualname__, self.freeze(value.args), self.freeze(value.__dict__))
+            return ("exception", self._class(kind), self._attributes(kind, value), *self._state_of_exception(kind, value))
         if kind.__name__ == "coroutine_wrapper":
             return ("awaiting", *map(self.freeze, gc.get_referents(value)))
         if kind.__module__ == "builtins" and kind.__name__ in _ITERATORS:
             return self._iterator(kind, value)
         return self._plain_object(kind, value)
+
+    def _class(self, kind: type) -> Any:
+        """A class by a number of its own; one that was made in a step, as it is in another world each time, by what is in it."""
+        known = _CLASSES.get(id(kind))
+        if known is not None:
+            return known[1]
+        if is_importable(kind):
+            _CLASSES[id(kind)] = kind, ("class", kind.__qualname__, len(_CLASSES))
+            return _CLASSES[id(kind)][1]
+        number = self._number(kind)
+        if number is not None:
+            return number
+        if type(kind) is not type:
+            raise Unfreezable(
+                f"the class {kind.__qualname__} is made in a function, and by {type(kind).__qualname__}: define it outside"
+            )
+        members = tuple(
+            (name, self._member(member))
+            for name, member in vars(kind).items()
+            if name not in _OF_EVERY_CLASS and not isinstance(member, _LAYOUT)
+        )
+        return ("class made here", kind.__qualname__, tuple(map(self._class, kind.__bases__)), members)
+
+    def _member(self, member: Any) -> Any:
+        if isinstance(member, (staticmethod, classmethod)):
+            return (type(member).__name__, self.freeze(member.__func__))
+        if isinstance(member, property):
+            return ("property", *map(self.freeze, (member.fget, member.fset, member.fdel)))
+        if isinstance(member, types.MappingProxyType):  # the fields of a dataclass, which its methods were made from
+            return ("fields", *member)
+        return self.freeze(member)
+
+    def _attributes(self, kind: type, value: Any) -> Any:
+        """What an object has in slots and in its ``__dict__``."""
+        slots = tuple(
+            (number, self.freeze(slot.__get__(value)))
+            for number, slot in enumerate(_slots_of(kind))
+            if _is_bound(slot, value)
+        )
+        attributes = getattr(value, "__dict__", None)
+        if not attributes:
+            return slots
+        return (*slots, *((name, self.freeze(item)) for name, item in attributes.items()))
+
+    def _state_of_exception(self, kind: type, value: BaseException) -> Iterator[Any]:
+        """What C keeps of an exception: its arguments, where it came from, an errno; not the lines that it passed."""
+        for name in _fields_of_exception(kind):
+            yield self.freeze(getattr(value, name, None))
 
     def _number(self, value: Any) -> tuple[str, int] | None:
         """None at the first visit of a mutable object; its number afterwards. Keeps it alive: ids stay unique."""
@@ -128,9 +197,13 @@ class Freezer:
         raise Unfreezable(f"{'.'.join(self.cell)} holds a container of {'.'.join(name)}")
 
     def _frozen_dataclass(self, kind: type, value: Any) -> Any:
-        fields = [field.name for field in dataclasses.fields(value) if field.compare]
-        frozen = (kind.__qualname__, *(self.freeze(getattr(value, name)) for name in fields))
-        if all(_is_constant(getattr(value, name)) for name in fields):
+        if not kind.__module__.startswith("p2plab."):
+            return ("value", self._class(kind), self._attributes(kind, value))
+        # Nobody goes round `frozen` here, and fields that are not compared follow from the others.
+        names = [field.name for field in dataclasses.fields(value) if field.compare]
+        fields = [getattr(value, name) for name in names]
+        frozen = ("value", self._class(kind), *map(self.freeze, fields))
+        if all(map(_is_constant, fields)):
             if len(_CONSTANTS) >= _MOST_CONSTANTS:
                 _CONSTANTS.clear()
             _CONSTANTS[id(value)] = (value, frozen)
@@ -138,14 +211,13 @@ class Freezer:
 
     def _plain_object(self, kind: type, value: Any) -> Any:
         if not all(base is object or base.__flags__ & _HEAP_TYPE for base in kind.__mro__):
-            raise Unfreezable(f"a {kind.__module__}.{kind.__qualname__} cannot be part of a state: {value!r:.60}")
+            raise Unfreezable(f"a {kind.__module__}.{kind.__qualname__} cannot be part of a state")
         if self.cell is not None:
             raise Unfreezable(f"{'.'.join(self.cell)} reaches a {kind.__qualname__}: changes inside it would go unseen")
-        slots = [name for base in kind.__mro__ for name in _slots(base)]
-        parts = [(name, self.freeze(getattr(value, name))) for name in slots if hasattr(value, name)]
-        if not parts and not getattr(value, "__dict__", None):
+        attributes = self._attributes(kind, value)
+        if not attributes:
             raise Unfreezable(f"a {kind.__qualname__} with nothing but its identity cannot be part of a state")
-        return ("plain", kind.__qualname__, tuple(parts), self.freeze(getattr(value, "__dict__", None)))
+        return ("plain", self._class(kind), attributes)
 
     def _iterator(self, kind: type, value: Any) -> Any:
         reduced = value.__reduce__()
@@ -167,9 +239,21 @@ class Freezer:
 
     def _function(self, value: types.FunctionType) -> Any:
         if value.__closure__ is None and value.__defaults__ is None and value.__kwdefaults__ is None:
-            return ("function", number_of(value.__code__))
+            if not value.__dict__:
+                return ("function", number_of(value.__code__))
+        number = self._number(value) if value.__dict__ else None
+        if number is not None:
+            return number
         cells = tuple(map(self.freeze, value.__closure__ or ()))
-        return ("function", number_of(value.__code__), cells, self.freeze((value.__defaults__, value.__kwdefaults__)))
+        defaults = self.freeze(value.__defaults__), _items_of(self, value.__kwdefaults__)
+        return ("function", number_of(value.__code__), cells, defaults, _items_of(self, value.__dict__))
+
+    def _partial(self, value: functools.partial[Any]) -> Any:
+        number = self._number(value)
+        if number is not None:
+            return number
+        given = self.freeze(value.args), _items_of(self, value.keywords), _items_of(self, value.__dict__)
+        return ("partial", self.freeze(value.func), *given)
 
     def _closure_cell(self, value: types.CellType) -> Any:
         number = self._number(value)
@@ -183,7 +267,7 @@ class Freezer:
     def _builtin(self, value: types.BuiltinFunctionType) -> Any:
         owner = value.__self__
         bound = None if owner is None or isinstance(owner, types.ModuleType) else self.freeze(owner)
-        return ("builtin", value.__name__, bound)
+        return ("builtin", value.__module__, value.__name__, bound)
 
     def _mutable(self, value: Any) -> Any:
         if self.cell is not None:
@@ -204,18 +288,76 @@ class Freezer:
 def _content(freezer: Freezer, value: Any) -> Any:
     name = type(value).__name__.removeprefix("Tracked").lower()
     if isinstance(value, dict):
-        return (name, *((freezer.freeze(key), freezer.freeze(item)) for key, item in dict.items(value)))
+        items = ((freezer.freeze(key), freezer.freeze(item)) for key, item in dict.items(value))
+        if isinstance(value, collections.defaultdict):
+            return (name, freezer.freeze(value.default_factory), *items)
+        return (name, *items)
     if isinstance(value, (set, frozenset)):
-        return (name, frozenset(map(freezer.freeze, value)))
+        return (name, *freezer.in_order(value))
     if isinstance(value, list):
         return (name, *map(freezer.freeze, list.__iter__(value)))
-    return (name, *map(freezer.freeze, getattr(value, "_items", value)))
+    if isinstance(value, collections.deque):
+        return (name, value.maxlen, *map(freezer.freeze, collections.deque.__iter__(value)))
+    return (name, *map(freezer.freeze, value._items))
 
 
-def _slots(base: type) -> tuple[str, ...]:
-    slots = base.__dict__.get("__slots__", ())
-    names = (slots,) if isinstance(slots, str) else tuple(slots)
-    return tuple(name for name in names if name not in ("__dict__", "__weakref__"))
+def _items_of(freezer: Freezer, value: dict[str, Any] | None) -> Any:
+    return None if value is None else tuple((name, freezer.freeze(item)) for name, item in value.items())
+
+
+def is_frozen_dataclass(kind: type) -> bool:
+    """Whether instances of a class are values: dataclasses that nobody can assign to."""
+    parameters = getattr(kind, "__dataclass_params__", None)
+    return parameters is not None and bool(parameters.frozen)
+
+
+def is_numpy_scalar(kind: type) -> bool:
+    """Whether it is one of numpy's kinds of number."""
+    return kind.__module__ == "numpy" and any(base.__name__ == "generic" for base in kind.__mro__)
+
+
+def is_importable(kind: type) -> bool:
+    """Whether it is the class that is found under its name: such a one is made once, and not in each world anew."""
+    found: Any = sys.modules.get(kind.__module__)
+    for name in kind.__qualname__.split("."):
+        found = getattr(found, "__dict__", {}).get(name)
+    return found is kind
+
+
+def _base_of(kind: type) -> type:
+    """The built-in class that a class derives from."""
+    return next((base for base in kind.__mro__ if base in _VALUES or base in _STORES), object)
+
+
+@functools.lru_cache(maxsize=1_000)
+def _slots_of(kind: type) -> tuple[types.MemberDescriptorType, ...]:
+    """The slots of a class, in order: those that Python code has declared."""
+    return tuple(
+        member
+        for base in kind.__mro__
+        if base.__flags__ & _HEAP_TYPE
+        for member in vars(base).values()
+        if type(member) is types.MemberDescriptorType
+    )
+
+
+@functools.lru_cache(maxsize=1_000)
+def _fields_of_exception(kind: type) -> tuple[str, ...]:
+    return tuple(
+        name
+        for base in kind.__mro__
+        if not base.__flags__ & _HEAP_TYPE
+        for name, member in vars(base).items()
+        if isinstance(member, _LAYOUT) and name not in ("__traceback__", "__dict__")
+    )
+
+
+def _is_bound(slot: types.MemberDescriptorType, value: Any) -> bool:
+    try:
+        slot.__get__(value)
+    except AttributeError:
+        return False
+    return True
 
 
 def _is_constant(value: Any) -> bool:
@@ -232,6 +374,23 @@ def _method(freezer: Freezer, value: types.MethodType) -> Any:
 
 
 _HEAP_TYPE = 1 << 9
+_LAYOUT = (types.MemberDescriptorType, types.GetSetDescriptorType)
+#: What a class has because it is one, or because a decorator of the standard library made it from the rest.
+_OF_EVERY_CLASS = frozenset({
+    "__module__", "__qualname__", "__doc__", "__annotations__", "__slots__", "__match_args__", "__dataclass_params__",
+    "__firstlineno__", "__static_attributes__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__hash__",
+})  # fmt: skip
+#: Built-in values that somebody may derive a class from, and what gives the plain value.
+_VALUES: dict[type, Callable[[Any], Any]] = {
+    int: int.__int__, float: float.__float__, str: str.__str__, bytes: lambda value: bytes(memoryview(value)),
+    tuple: tuple, frozenset: frozenset,
+}  # fmt: skip
+_STORES = frozenset({list, dict, set, collections.deque})
+#: Elements whose place in a set follows from their values and from what was there before.
+_ORDERED = frozenset({int, bool, float, str, bytes, type(None)})
+_CONSTANT_KINDS = frozenset({type(NotImplemented), type(dataclasses.MISSING)})
+#: Classes that are found under their name, by id, with what they freeze to.
+_CLASSES: dict[int, tuple[type, Any]] = {}
 _OF_ONE_ACTOR = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType, types.CellType)
 _ATOMS = frozenset({bytes, bool, float, complex, range, slice, type(...)})
 _SOME_ITERATORS = (
@@ -248,7 +407,9 @@ _BY_KIND: dict[type, Callable[[Freezer, Any], Any]] = {
     dict: Freezer._mutable,
     set: Freezer._mutable,
     collections.deque: Freezer._mutable,
-    frozenset: lambda freezer, value: ("frozenset", frozenset(map(freezer.freeze, value))),
+    frozenset: lambda freezer, value: ("frozenset", *freezer.in_order(value)),
+    functools.partial: Freezer._partial,
+    re.Pattern: lambda _freezer, value: ("pattern", value.pattern, value.flags),
     Op: Freezer._operation,
     types.FunctionType: Freezer._function,
     types.CellType: Freezer._closure_cell,

@@ -22,8 +22,7 @@ from p2plab.search.worlds import Worlds
 
 #: Cells as they are, not frozen, by object and attribute.
 Cells = Mapping[str, Mapping[str, Any]]
-_SHALLOW = (int, str, bytes, bool, float, type(None), range, Tracked, type)
-_PLAIN = frozenset({int, str, bytes, bool, float, type(None)})  #: of these, those met most often
+_PLAIN = frozenset({int, str, bytes, bool, float, type(None), range})  #: in these nothing can change
 _NOTHING = object()
 _NO_CELLS: Mapping[str, Any] = {}
 
@@ -171,10 +170,10 @@ class Recorder:
             was = before.get(owner, _NO_CELLS)
             for attribute, value in cells_of(thing).items():
                 same = was.get(attribute, _NOTHING) is value
-                if (same and value.__class__ in _PLAIN) or (cell := (owner, attribute)) in written:
+                if (same and type(value) in _PLAIN) or (cell := (owner, attribute)) in written:
                     continue
                 if not same or (
-                    not isinstance(value, _SHALLOW)
+                    not isinstance(value, Tracked)
                     and self.columns.known(cell, Freezer(cell).whole(value)) != self.columns.of_row(row, cell)
                 ):
                     raise _unseen(name, label, ".".join(cell))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from p2plab.core.containers import TrackedDict, TrackedList, TrackedSet
 from p2plab.core.tracked import Tracked, cells_of, name_of
-from p2plab.search.freeze import CellName
+from p2plab.search.freeze import CellName, is_importable
 from p2plab.search.quiet import QuietWorld
 from p2plab.search.steps import ABSENT, Columns, NotDeterministic, Row
 from p2plab.search.watchdog import Watchdog
@@ -195,7 +195,7 @@ def _portable_or_not(value: Any) -> Any:
 def _portable(value: Any) -> Any:
     """A cell's value in terms that hold in every world."""
     kind = type(value)
-    if kind in _PLAIN or isinstance(value, (Enum, type)):
+    if kind in _PLAIN or isinstance(value, Enum) or (isinstance(value, type) and is_importable(value)):
         return value
     if isinstance(value, Tracked):
         return _Named(name_of(value))
@@ -210,7 +210,8 @@ def _portable(value: Any) -> Any:
     if kind is frozenset:
         return frozenset(map(_portable, value))
     if kind is types.FunctionType and value.__closure__ is None and value.__defaults__ is None:
-        return value
+        if not value.__dict__ and not value.__kwdefaults__:
+            return value
     raise _CannotBePutBack
 
 
