@@ -11,6 +11,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 import types
+import weakref
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from p2plab.core.errors import P2PError
@@ -55,6 +57,13 @@ class Tracked:
 
     __slots__ = ("__dict__", "__weakref__", "_tracked_name")
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Slots that a class declares become attributes like any other: each a cell."""
+        super().__init_subclass__(**keywords)
+        for name, member in list(vars(cls).items()):
+            if type(member) is types.MemberDescriptorType:
+                delattr(cls, name)
+
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Any:
         self = object.__new__(cls)
         world = running.world
@@ -63,12 +72,8 @@ class Tracked:
 
     def __getattribute__(self, name: str) -> Any:
         footprint = running.footprint
-        if footprint is None or name[:2] == "__":
-            if footprint is not None and name == "__dict__":
-                raise Untrackable(
-                    f"read the attributes of {name_of(self)} by name: __dict__ would hide which were read"
-                )
-            return _get(self, name)
+        if footprint is None or (name[:2] == "__" and name not in _get(self, "__dict__")):
+            return _get(self, name) if footprint is None or name != "__dict__" else Attributes(self)
         # A method is not a cell; a class's default value is one, because an assignment would hide it.
         if name in _get(self, "__dict__") or not isinstance(getattr(type(self), name, None), _CODE):
             footprint.read((self, name))
@@ -78,11 +83,17 @@ class Tracked:
         if type(value) not in _ATOMS:
             value = tracked_value(value, (self, name))
         if running.footprint is not None:
+            if name not in _get(self, "__dict__"):
+                _check_new(self, name)
             running.footprint.write((self, name))
+        elif name == "__class__":
+            _check_new(self, name)
         _set(self, name, value)
 
     def __delattr__(self, name: str) -> None:
         if running.footprint is not None:
+            if isinstance(getattr(type(self), name, None), _METHODS):
+                raise Untrackable(_no_method_of(self, name))
             running.footprint.write((self, name))
         object.__delattr__(self, name)
 
@@ -102,6 +113,72 @@ def cells_of(thing: Tracked) -> dict[str, Any]:
     return cells
 
 
+class Attributes(MutableMapping[str, Any]):
+    """What ``vars(thing)`` gives within a step: the attributes of a tracked object, each use of which is seen."""
+
+    __slots__ = ("_owner",)
+
+    def __init__(self, owner: Tracked) -> None:
+        self._owner = owner
+
+    def __getitem__(self, name: str) -> Any:
+        self._read(name)
+        return cells_of(self._owner)[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self._owner, name, value)
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise KeyError(name)
+        delattr(self._owner, name)
+
+    def __iter__(self) -> Iterator[str]:
+        # Which attributes there are depends on those that might be there as well.
+        for name in {**cells_of(self._owner), **dict.fromkeys(_names_looked_through(type(self._owner)))}:
+            self._read(name)
+        return iter(list(cells_of(self._owner)))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def _read(self, name: str) -> None:
+        if running.footprint is not None:
+            running.footprint.read((self._owner, name))
+
+
+def _check_new(thing: Tracked, name: str) -> None:
+    """:exc:`Untrackable` for a new attribute that would change what is no cell: a class, a method, who has which attribute."""
+    if name == "__class__":
+        raise Untrackable(f"{name_of(thing)} cannot become another class: keep what changes in an attribute")
+    kind = type(thing)
+    if isinstance(getattr(kind, name, None), _METHODS):
+        raise Untrackable(_no_method_of(thing, name))
+    looked_through = _LOOKED_THROUGH.get(kind)
+    if looked_through is not None and name not in looked_through:
+        raise Untrackable(f"{_cell_name((thing, name))} is new, and vars() was looked through: assign it in __init__")
+
+
+def _no_method_of(thing: Tracked, name: str) -> str:
+    return f"{_cell_name((thing, name))} is a method, which no step can replace: keep the function under another name"
+
+
+def _names_looked_through(kind: type) -> frozenset[str]:
+    """The attributes that instances may have, as far as their methods name them; remembered, because nobody may add others."""
+    known = _LOOKED_THROUGH.get(kind)
+    if known is None:
+        codes = [getattr(member, "__code__", None) for base in kind.__mro__ for member in vars(base).values()]
+        known = _LOOKED_THROUGH[kind] = frozenset(name for code in codes if code for name in code.co_names)
+    return known
+
+
+#: By class, the attributes that were looked for where somebody looked through all of them.
+_LOOKED_THROUGH: weakref.WeakKeyDictionary[type, frozenset[str]] = weakref.WeakKeyDictionary()
+#: What an attribute of an instance would hide.
+_METHODS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, classmethod, staticmethod)
 _CODE = (
     types.FunctionType,
     types.BuiltinFunctionType,

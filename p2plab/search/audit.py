@@ -6,30 +6,26 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from p2plab.search.drivers import suspects
 from p2plab.search.graph import StateGraph
 from p2plab.search.steps import NotDeterministic
 
 if TYPE_CHECKING:
     from p2plab.search.wide import WideGraph
 
-#: Paths replayed from scratch at the end of a search; more for classes whose code is suspicious.
-AUDITS, AUDITS_UNDER_SUSPICION = 12, 60
+#: Paths replayed from scratch at the end of a search.
+AUDITS = 12
 
 
-def audit(graph: StateGraph | WideGraph, classes: Sequence[type]) -> None:
+def audit(graph: StateGraph | WideGraph) -> None:
     """Replay some paths from scratch, half of them to their rest. :exc:`NotDeterministic` if one comes out differently."""
-    count = AUDITS_UNDER_SUSPICION if suspects(*classes) else AUDITS
     resting = [int(state) for state in graph.resting()]
     pick = random.Random(len(graph))
-    for number in range(count):
+    for number in range(AUDITS):
         among: Sequence[int] = resting if number % 2 and resting else range(len(graph))
         state = among[int(pick.random() * len(among))]
         graph.recorder.audit(graph.rows_of_path(state), graph.path(state))
 
 
-def named(error: NotDeterministic, classes: Sequence[type]) -> str:
-    """The sentence for a driver that was found out, with the lines that look like the cause."""
-    guesses = suspects(*classes)
-    hint = f" ({'; '.join(guesses[:3])})" if guesses else ""
-    return f"not deterministic: {error}{hint}. Time, chance, globals and leftovers must not decide what a driver does"
+def named(error: NotDeterministic) -> str:
+    """The sentence for a driver that was found out."""
+    return f"not deterministic: {error}. Time, chance, globals and leftovers must not decide what a driver does"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-import contextlib
 import importlib.util
 import inspect
 import sys
-import textwrap
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,8 +15,6 @@ from p2plab.core.scenario import Scenario
 from p2plab.search.silence import silence
 from p2plab.search.watchdog import StepTooLong, Watchdog
 
-#: What decides differently each time, by the name that code uses.
-RANDOM_OR_TIME = frozenset({"random", "secrets", "time", "datetime", "uuid", "os", "id", "hash", "input"})
 LARGEST_FILE = 1_000_000
 
 
@@ -91,26 +86,6 @@ def load(text: str, dog: Watchdog) -> type:
         classes = [own for own, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
         raise BadInput(f"{path.name} has no class {name}; it has {', '.join(classes) or 'none'}")
     return found
-
-
-def suspects(*classes: type) -> list[str]:
-    """Names in the classes' code that differ from run to run, or that write globals, with their lines."""
-    found: list[str] = []
-    for given in classes:
-        with contextlib.suppress(OSError, TypeError, SyntaxError):
-            lines, first = inspect.getsourcelines(given)
-            for node in ast.walk(ast.parse(textwrap.dedent("".join(lines)))):
-                line = first + getattr(node, "lineno", 1) - 1
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in RANDOM_OR_TIME:
-                    found.append(f"line {line} of {given.__name__} uses {node.id}")
-                elif isinstance(node, ast.Global):
-                    found.append(f"line {line} of {given.__name__} writes the global {', '.join(node.names)}")
-        for function in (value for value in vars(given).values() if isinstance(value, types.FunctionType)):
-            for name in function.__code__.co_names:
-                kept = function.__globals__.get(name)
-                if isinstance(kept, (list, dict, set)):
-                    found.append(f"{given.__name__}.{function.__name__} uses the global {type(kept).__name__} {name}")
-    return list(dict.fromkeys(found))
 
 
 def _run(path: Path, dog: Watchdog) -> types.ModuleType:

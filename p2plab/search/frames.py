@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import dis
 import gc
+import os
 import sys
 import types
 from collections.abc import Iterable, Iterator
@@ -104,6 +105,20 @@ def number_of(code: types.CodeType) -> int:
 def rebinding() -> bool:
     """Whether any code met so far assigns variables of an enclosing function: then nothing is out of reach."""
     return bool(_REBINDING)
+
+
+def line_of(value: Any) -> str:
+    """``line N of file (function)``: where the innermost coroutine under one is, library code left out."""
+    found = ""
+    while value is not None:
+        frame = getattr(value, "cr_frame", None) or getattr(value, "gi_frame", None) or getattr(value, "ag_frame", None)
+        if frame is None:
+            break
+        code = frame.f_code
+        if f"{os.sep}p2plab{os.sep}core{os.sep}" not in code.co_filename:
+            found = f"line {frame.f_lineno} of {os.path.basename(code.co_filename)} ({code.co_qualname})"
+        value = getattr(value, "cr_await", None) or getattr(value, "gi_yieldfrom", None)
+    return found
 
 
 # -- locals that are not read again ---------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ class Freezer:
             return ("tuple", *map(self.freeze, value))
         if isinstance(value, Tracked):
             return ("object", name_of(value))
-        known = _CONSTANTS.get(id(value))
+        known = _CONSTANTS.get(id(value)) or _PINNED.get(id(value))
         if known is not None:
             return known[1]
         by_kind = _BY_KIND.get(kind)
@@ -97,7 +97,11 @@ class Freezer:
 
     def _other(self, kind: type, value: Any) -> Any:
         if isinstance(value, enum.Enum):  # a combination of flags has no name that is the same in every version
-            return ("enum", self._class(kind), value._name_ if value._name_ in kind.__members__ else repr(value._value_))
+            return (
+                "enum",
+                self._class(kind),
+                value._name_ if value._name_ in vars(kind)["_member_map_"] else repr(value._value_),
+            )
         if isinstance(value, type):
             return self._class(value)
         if kind in _CONSTANT_KINDS:
@@ -106,7 +110,9 @@ class Freezer:
             return self._frozen_dataclass(kind, value)
         base = _base_of(kind)
         if base in _VALUES:  # a named tuple, a kind of number or of text of somebody's own
-            content = tuple(map(self.freeze, tuple.__iter__(value))) if base is tuple else self.freeze(_VALUES[base](value))
+            content = (
+                tuple(map(self.freeze, tuple.__iter__(value))) if base is tuple else self.freeze(_VALUES[base](value))
+            )
             return ("value", self._class(kind), content, self._attributes(kind, value))
         if is_numpy_scalar(kind):
             return ("numpy", value.dtype.str, value.tobytes())
@@ -116,7 +122,12 @@ class Freezer:
         if base in _BY_KIND:  # a defaultdict, a Counter, a list of somebody's own
             return (self._class(kind), _content(self, value), self._attributes(kind, value))
         if isinstance(value, BaseException):
-            return ("exception", self._class(kind), self._attributes(kind, value), *self._state_of_exception(kind, value))
+            return (
+                "exception",
+                self._class(kind),
+                self._attributes(kind, value),
+                *self._state_of_exception(kind, value),
+            )
         if kind.__name__ == "coroutine_wrapper":
             return ("awaiting", *map(self.freeze, gc.get_referents(value)))
         if kind.__module__ == "builtins" and kind.__name__ in _ITERATORS:
@@ -124,7 +135,7 @@ class Freezer:
         return self._plain_object(kind, value)
 
     def _class(self, kind: type) -> Any:
-        """A class by a number of its own; one that was made in a step, as it is in another world each time, by what is in it."""
+        """A class by a number of its own; one that is made in a step, another one in each world, by what is in it."""
         known = _CLASSES.get(id(kind))
         if known is not None:
             return known[1]
@@ -158,7 +169,7 @@ class Freezer:
         """What an object has in slots and in its ``__dict__``."""
         slots = tuple(
             (number, self.freeze(slot.__get__(value)))
-            for number, slot in enumerate(_slots_of(kind))
+            for number, slot in enumerate(slots_of(kind))
             if _is_bound(slot, value)
         )
         attributes = getattr(value, "__dict__", None)
@@ -238,9 +249,9 @@ class Freezer:
         return ("op", value.label, value.idle, *(None if call is None else self.freeze(call) for call in calls))
 
     def _function(self, value: types.FunctionType) -> Any:
-        if value.__closure__ is None and value.__defaults__ is None and value.__kwdefaults__ is None:
-            if not value.__dict__:
-                return ("function", number_of(value.__code__))
+        bare = value.__closure__ is None and value.__defaults__ is None and value.__kwdefaults__ is None
+        if bare and not value.__dict__:
+            return ("function", number_of(value.__code__))
         number = self._number(value) if value.__dict__ else None
         if number is not None:
             return number
@@ -305,6 +316,11 @@ def _items_of(freezer: Freezer, value: dict[str, Any] | None) -> Any:
     return None if value is None else tuple((name, freezer.freeze(item)) for name, item in value.items())
 
 
+def pin(value: Any, name: str) -> None:
+    """Know an object that nobody changes and that is the same in every world by its name: a constant of a module."""
+    _PINNED.setdefault(id(value), (value, ("outside", name, len(_PINNED))))
+
+
 def is_frozen_dataclass(kind: type) -> bool:
     """Whether instances of a class are values: dataclasses that nobody can assign to."""
     parameters = getattr(kind, "__dataclass_params__", None)
@@ -330,7 +346,7 @@ def _base_of(kind: type) -> type:
 
 
 @functools.lru_cache(maxsize=1_000)
-def _slots_of(kind: type) -> tuple[types.MemberDescriptorType, ...]:
+def slots_of(kind: type) -> tuple[types.MemberDescriptorType, ...]:
     """The slots of a class, in order: those that Python code has declared."""
     return tuple(
         member
@@ -383,7 +399,7 @@ _OF_EVERY_CLASS = frozenset({
 #: Built-in values that somebody may derive a class from, and what gives the plain value.
 _VALUES: dict[type, Callable[[Any], Any]] = {
     int: int.__int__, float: float.__float__, str: str.__str__, bytes: lambda value: bytes(memoryview(value)),
-    tuple: tuple, frozenset: frozenset,
+    tuple: lambda value: tuple(tuple.__iter__(value)), frozenset: frozenset,
 }  # fmt: skip
 _STORES = frozenset({list, dict, set, collections.deque})
 #: Elements whose place in a set follows from their values and from what was there before.
@@ -401,6 +417,8 @@ _ITERATORS = frozenset({type(iterator).__name__ for iterator in _SOME_ITERATORS}
 #: Values that never change, by id, with what they freeze to; each is kept alive so that its id stays its own.
 _CONSTANTS: dict[int, tuple[Any, Any]] = {}
 _MOST_CONSTANTS = 5_000
+#: Constants of modules, by id. That nothing in them changes is watched elsewhere.
+_PINNED: dict[int, tuple[Any, Any]] = {}
 
 _BY_KIND: dict[type, Callable[[Freezer, Any], Any]] = {
     list: Freezer._mutable,

@@ -82,6 +82,10 @@ class StateGraph:
             choices.append(self.actors[actor])
         return choices[::-1]
 
+    def number_of(self, row: Row) -> int | None:
+        """The number of a state; None if the search never met it."""
+        return self._numbers.get(row)
+
     def rows_of_path(self, state: int) -> list[Row]:
         """The states that :meth:`path` passes, the first and the last included."""
         rows = [self.rows[state]]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 from p2plab.core.events import Entry, Event
 from p2plab.core.lockdep import LockInversion, LockOrder
 from p2plab.core.running import current_world, running
-from p2plab.core.tracked import Footprint, cells_of, name_of
+from p2plab.core.tracked import Footprint, Untrackable, cells_of, name_of
 from p2plab.core.world import Stepped, World
 from p2plab.search.freeze import CellName, Freezer
 
@@ -81,6 +81,17 @@ class QuietWorld(World):
         self.footprint = Footprint()  #: of the last step, even if that was cut short
         super().__init__(build, cast)
         self.now = self.steps = NEVER
+
+    @property
+    def log(self) -> list[Entry]:
+        """Refused: what happened is no part of a state, and here nobody keeps it."""
+        raise Untrackable(
+            "a driver reads world.log: what happened before is no part of a state. Keep what matters in an attribute"
+        )
+
+    @log.setter
+    def log(self, _entries: list[Entry]) -> None:
+        """None is kept."""
 
     def note(self, event: Event) -> None:
         """Keep an event of the step that is running."""

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from p2plab.core.containers import TRACKED_CONTAINERS
-from p2plab.core.tracked import Footprint, Tracked, cells_of, name_of
+from p2plab.core.tracked import Footprint, Tracked, Untrackable, cells_of, name_of
+from p2plab.search.closed import Closed, Refused
 from p2plab.search.folds import Broken
 from p2plab.search.frames import rebinding
 from p2plab.search.freeze import CellName, Freezer, Unfreezable
@@ -30,11 +31,15 @@ _NO_CELLS: Mapping[str, Any] = {}
 class Recorder:
     """Answers misses. ``make`` builds the scene's world."""
 
-    def __init__(self, make: Callable[[], QuietWorld], dog: Watchdog) -> None:
+    def __init__(self, make: Callable[[], QuietWorld], dog: Watchdog, closed: Closed | None = None) -> None:
+        """``closed``: what of a reader's own code must stay as it is; None where the code is p2plab's own."""
         self.make = make
         self.dog = dog
+        self.closed = closed if closed is not None and closed.functions else None
         with dog.step():
             first = make()
+        if self.closed is not None:
+            self.closed.look("setting up")
         self.setup_events = tuple(first.events)
         locals_ = [first.frozen_actor(name) for name in first.actors]
         self.columns = Columns(tuple(first.actors), [local.value for local in locals_], first.frozen_cells())
@@ -109,6 +114,9 @@ class Recorder:
         self, world: QuietWorld, row: Row, actor: int, label: str, before: Cells, footprint: Footprint
     ) -> None:
         name = self.columns.actors[actor]
+        if self.closed is not None:
+            self.closed.look(f"the step {label!r} of {name}")
+            self._check_untrackable(world, name)
         written = {(name_of(thing), attribute) for thing, attribute in footprint.writes}
         self._check_cells(world, name, row, before, written, label)
         self._check_others(world, row, actor, label)
@@ -159,6 +167,12 @@ class Recorder:
         if added:
             self.table.ask_for(added)
         return writes
+
+    def _check_untrackable(self, world: QuietWorld, name: str) -> None:
+        """What cannot be state is no crash of a driver in a search, but a driver that cannot be searched."""
+        crash = world.actors[name].crash
+        if isinstance(crash, Untrackable):
+            raise Refused(f"{crash} ({where(crash)})")
 
     # -- nothing else may change ------------------------------------------------------------------------------------
 

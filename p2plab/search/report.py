@@ -11,7 +11,7 @@ from p2plab.core.events import to_json
 from p2plab.core.run import Run
 from p2plab.core.token import token_of
 from p2plab.search.confirm import ONLY_HERE
-from p2plab.search.verdict import Effort, Incomplete, Orbits, Pass, Shrunk, Verdict, Violation
+from p2plab.search.verdict import Effort, Incomplete, Net, Orbits, Pass, Shrunk, Verdict, Violation
 from p2plab.views.text import WIDTH, columns, verdict
 
 #: The exit status of ``p2plab check`` for each answer.
@@ -32,6 +32,8 @@ def text(answer: Verdict) -> str:
         lines += _violation(answer)
     elif isinstance(answer, Pass) and answer.not_tested:
         lines += _wrap(f"not put to the test in any order: {', '.join(answer.not_tested)}")
+    if isinstance(answer, Pass) and answer.net is not None:
+        lines += _wrap(netted(answer.net))
     return "\n".join(lines) + "\n"
 
 
@@ -57,6 +59,12 @@ def _by_symmetry(orbits: Orbits | None) -> str:
         return ""
     members = ", ".join(f"{many} {kind}" for kind, many in orbits.members)
     return f", by symmetry of {members}: {_count(orbits.count, 'orbit', 'orbits')}"
+
+
+def netted(net: Net) -> str:
+    """What the second net found, in one sentence."""
+    many = "all" if net.again == net.steps else f"{net.again:,} of"
+    return f"second net: {many} {_count(net.steps, 'step', 'steps')} run again after other paths, none differed"
 
 
 def effort(done: Effort) -> str:
@@ -175,6 +183,8 @@ def as_json(answer: Verdict) -> dict[str, Any]:
         more: dict[str, Any] = {"complete": answer.complete, "bound": answer.bound, "orders": orders}
         if answer.orbits is not None:
             more["orbits"] = {"count": answer.orbits.count, "members": dict(answer.orbits.members)}
+        if answer.net is not None:
+            more["second_net"] = {"again": answer.net.again, "steps": answer.net.steps}
         return common | more | {"not_tested": list(answer.not_tested)}
     if isinstance(answer, Incomplete):
         return common | {"why": answer.why, "switches_tried": answer.switches}

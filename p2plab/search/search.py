@@ -14,12 +14,14 @@ from p2plab.core.schedule import straight
 from p2plab.everything import EVENTS, RULES
 from p2plab.rules.health import NoDeadlock
 from p2plab.search.audit import audit, named
+from p2plab.search.closed import Closed, world_of
 from p2plab.search.confirm import confirm
 from p2plab.search.drivers import cast
 from p2plab.search.folds import Folds, watched
 from p2plab.search.freeze import Unfreezable
 from p2plab.search.graph import StateGraph
 from p2plab.search.liveness import count_orders, lap, restless
+from p2plab.search.net import SecondNet
 from p2plab.search.plain import Plain
 from p2plab.search.quiet import QuietWorld, maker
 from p2plab.search.recorder import Recorder
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 #: States after which a search is one for arrays: numpy is imported only then.
 SMALL = 10_000
+#: Seconds for looking through somebody's code, which imports what it imports.
+_LOADING = 5.0
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,13 @@ class Search:
         must_reach: Sequence[str] = (),
         step_seconds: float = STEP_SECONDS,
         symmetry: bool = True,
+        second_net: bool = True,
     ) -> None:
         """:exc:`BadInput` for a class, knob, rule, kind of event or number that cannot be used.
 
         ``bound``: switches; ``budget``: seconds; ``states``: at most so many; ``must_reach``: kinds of event;
-        ``symmetry``: whether actors that are interchangeable are searched once.
+        ``symmetry``: whether actors that are interchangeable are searched once. ``second_net``: whether steps that were
+        looked up are run again along other paths, for a quarter of the search's time.
         """
         self.scene = cast(scene, importer, exporter)
         self.knobs = self.scene.settings(knobs or {})
@@ -77,15 +83,17 @@ class Search:
         self.must_reach = tuple(must_reach)
         self.bound, self.budget, self.most_states = bound, budget, states
         self._check_arguments()
+        with Watchdog(_LOADING) as dog, silence(), dog.step():
+            self.closed = Closed([*self.scene.cast.values(), *world_of(self.scene.build)])
         self.verdict: Verdict | None = None
         self._dog = Watchdog(step_seconds)
         self._before = 0.0  #: seconds of earlier slices
         self._began: float | None = None  #: when the slice that runs began
-        self._symmetry = symmetry
+        self._symmetry, self._second_net = symmetry, second_net
+        self._net: SecondNet | None = None
         self._stages: Stages | None = None
         self._plain: Plain | None = None
         self._why_plain = ""
-        self._classes = tuple(given for given in (importer, exporter) if given is not None)
 
     # -- from outside -----------------------------------------------------------------------------------------------
 
@@ -102,7 +110,7 @@ class Search:
             except Unfreezable as error:
                 self._fall_back(str(error))
             except NotDeterministic as error:
-                self.verdict = self._incomplete(named(error, self._classes))
+                self.verdict = self._incomplete(named(error))
             except StepTooLong as error:
                 self.verdict = self._incomplete(f"the scene cannot be built, a step never ends: {where(error)}")
         self._before, self._began = self._seconds, None
@@ -156,14 +164,14 @@ class Search:
             switches, goal, schedule = stages.found
             broken = stages.graph.goals[goal].broken
             self._show(broken.rule, broken.what, switches, schedule)
-        elif stages.current.done:
+        elif stages.current.done and self._netted(stages.graph, seconds):
             self._nothing_broke(stages.graph, stages.current.complete, stages.current.switches)
         if self.verdict is None and len(stages.graph) > self.most_states:
             self.verdict = self._incomplete(f"there are more than {self.most_states} states")
 
     def _recorder(self) -> Recorder:
         try:
-            return Recorder(self._maker(), self._dog)
+            return Recorder(self._maker(), self._dog, self.closed)
         except P2PError:
             raise
         except Exception as error:  # noqa: BLE001  whatever a class's __init__ raises is said in a sentence
@@ -178,15 +186,24 @@ class Search:
         confirmed = confirm(self.scene, self.knobs, rule, schedule, self._dog)
         if confirmed is None:
             error = NotDeterministic(f"a run that broke {rule} ({what}) did not break it when it was executed again")
-            self.verdict = self._incomplete(named(error, self._classes))
+            self.verdict = self._incomplete(named(error))
             return
         run, finding = confirmed
         then = schedule[len(run)] if len(run) < len(schedule) else ""
         said = what if rule == "endless-step" else finding.what
         self.verdict = Violation(self.scene.name, rule, finding.culprit, said, run, switches, then, self._effort())
 
+    def _netted(self, graph: StateGraph | WideGraph, seconds: float) -> bool:
+        """Whether the second net is done: what was looked up is run again, along other paths."""
+        if not self._second_net:
+            audit(graph)
+            return True
+        if self._net is None or self._net.graph is not graph:
+            audit(graph)
+            self._net = SecondNet(graph, self._seconds)
+        return self._net.advance(seconds)
+
     def _nothing_broke(self, graph: StateGraph | WideGraph, complete: bool, switches: int) -> None:
-        audit(graph, self._classes)
         never = [kind for kind in self.must_reach if not _told(graph, kind)]
         if never and not complete:
             self.verdict = self._incomplete(f"no order with at most {switches} switches reaches {never[0]}")
@@ -197,8 +214,8 @@ class Search:
             orders = count_orders(graph) if complete else None
             tested = {*self._folds.exercised, NoDeadlock.name}
             idle = tuple(name for name in self.rules if name not in tested)
-            orbits = _orbits_of(graph)
-            self.verdict = Pass(self.scene.name, self.bound, complete, orders, idle, self._effort(), orbits)
+            orbits, net = _orbits_of(graph), None if self._net is None else self._net.result
+            self.verdict = Pass(self.scene.name, self.bound, complete, orders, idle, self._effort(), orbits, net)
 
     def _never_rests(self, graph: StateGraph | WideGraph) -> bool:
         state = restless(graph) if isinstance(graph, StateGraph) else graph.restless()
@@ -235,8 +252,10 @@ class Search:
         if plain.done and plain.found is not None:
             switches, broken, schedule = plain.found
             self._show(broken.rule, broken.what, switches, schedule)
-        elif plain.done and plain.complete and not self.must_reach:
-            self.verdict = Pass(self.scene.name, self.bound, True, None, (), self._effort())
+        elif plain.done and plain.complete:
+            self.verdict = self._incomplete(
+                "nothing broke in any order, and nothing was looked up: no proof by the search"
+            )
         elif plain.done:
             self.verdict = self._incomplete("the bound is reached, or some run is too long")
 

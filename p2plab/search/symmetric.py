@@ -35,7 +35,10 @@ class SymmetricGraph(WideGraph):
 
     def __init__(self, small: StateGraph, symmetry: Symmetry, ordered: frozenset[CellName], seed: int = 1) -> None:
         # With a table of its own: a step that is known already would not be run, and so not compared.
-        super().__init__(StateGraph(Recorder(small.recorder.make, small.recorder.dog), small.folds.anew()), seed)
+        super().__init__(
+            StateGraph(Recorder(small.recorder.make, small.recorder.dog, small.recorder.closed), small.folds.anew()),
+            seed,
+        )
         self.symmetry, self._ordered = symmetry, ordered
         self.full = 1
         self.compared = 0  #: steps that were run in two places

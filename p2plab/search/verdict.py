@@ -35,6 +35,15 @@ class Orbits:
     compared: int = field(default=0, compare=False)
 
 
+@dataclass(frozen=True)
+class Net:
+    """The second net: how many ``steps`` that the search looked up were run ``again`` along other paths; none differed."""
+
+    again: int
+    steps: int
+    seconds: float = field(default=0.0, compare=False)
+
+
 class Verdict:
     """The answer of a search: a :class:`Pass`, a :class:`Violation` or an :class:`Incomplete`. Its repr is the report.
 
@@ -74,7 +83,8 @@ class Pass(Verdict):
     """No order breaks a promise: of all orders if ``complete``, else of those with at most ``bound`` switches.
 
     ``orders`` is how many orders there are (None: not counted, or endless because of loops). ``orbits`` says that, and
-    how, it was searched by symmetry; ``effort`` then has all states that the orbits stand for.
+    how, it was searched by symmetry; ``effort`` then has all states that the orbits stand for. ``net`` says how many steps
+    were run again along other paths.
     """
 
     scene: str
@@ -84,6 +94,7 @@ class Pass(Verdict):
     not_tested: tuple[str, ...]
     effort: Effort = field(compare=False)
     orbits: Orbits | None = None
+    net: Net | None = field(default=None, compare=False)
     run: None = field(default=None, init=False, compare=False)
 
     @property

@@ -209,9 +209,10 @@ def _portable(value: Any) -> Any:
         return tuple(map(_portable, value))
     if kind is frozenset:
         return frozenset(map(_portable, value))
-    if kind is types.FunctionType and value.__closure__ is None and value.__defaults__ is None:
-        if not value.__dict__ and not value.__kwdefaults__:
-            return value
+    if kind is types.FunctionType and not any(
+        (value.__closure__, value.__defaults__, value.__kwdefaults__, value.__dict__)
+    ):
+        return value
     raise _CannotBePutBack
 
 

@@ -7,7 +7,7 @@ import pytest
 from p2plab.core.actors import step, wait_event
 from p2plab.core.containers import TrackedDict, TrackedList
 from p2plab.core.schedule import follow, straight
-from p2plab.core.tracked import Tracked, Untrackable, freeze
+from p2plab.core.tracked import Tracked, Untrackable, cells_of, freeze
 from p2plab.core.world import World
 
 
@@ -221,7 +221,32 @@ def test_a_loop_over_a_dict_that_shrank_in_between_fails_as_in_python():
     assert len(footprints_of_a_loop(loop)) == 2
 
 
-def test_dunder_dict_does_not_hide_reads():
-    """Which attributes were looked at could not be told."""
-    with pytest.raises(AssertionError, match="read the attributes of Box0 by name"):
-        footprints(lambda box: vars(box)["number"])
+def test_what_vars_gives_is_seen_attribute_by_attribute():
+    """As if each had been named; looking through all of them reads those, too, that are not there."""
+    assert footprints(lambda box: vars(box)["number"])[0] == ["Box0.number"]
+    assert footprints(lambda box: vars(box).update(number=3))[1] == ["Box0.number"]
+    assert {"Box0.number", "Box0.items"} <= set(footprints(lambda box: len(vars(box)))[0])
+
+
+def test_slots_are_cells_like_any_attribute():
+    """A class that declares them gets them as attributes: nothing is kept where nobody looks."""
+
+    class Slotted(Box):
+        __slots__ = ("slot",)
+
+    with_slot = Slotted()
+    with_slot.slot = 1
+    assert "slot" in cells_of(with_slot)
+
+
+@pytest.mark.parametrize("change", ["box.__class__ = Box", "box.method = print", "del box.method"])
+def test_an_object_does_not_become_another_in_a_step(change):
+    """Its class and its methods are read all the time; nobody could say by whom."""
+
+    class Changed(Box):
+        def method(self) -> None:
+            """Do nothing."""
+
+    names = {"Box": Box}
+    with pytest.raises(AssertionError, match=r"another class|is a method"):
+        footprints(lambda box: exec(change, names, {"box": Changed()}))  # noqa: S102

@@ -55,9 +55,9 @@ def test_json_stays_json_whatever_is_printed(tmp_path):
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
-        ("async def map(self, start, end):\n        os._exit(7)", 3, "your code ended the process (exit 7)"),
-        ("async def map(self, start, end):\n        os.abort()", 3, "your code brought the process down (SIGABRT)"),
-        ("async def map(self, start, end):\n        os.fork()", 2, "a step of your code forks"),
+        ("async def map(self, start, end):\n        os._exit(7)", 2, "line 7 of mine.py (Mine.map) uses os._exit"),
+        ("async def map(self, start, end):\n        os.abort()", 2, "line 7 of mine.py (Mine.map) uses os.abort"),
+        ("async def map(self, start, end):\n        os.fork()", 2, "line 7 of mine.py (Mine.map) uses os.fork"),
         ("async def map(self, start, end):\n        yield 1", 2, "Mine.map has a `yield`"),
         ("def map(self, start, end):\n        pass", 2, "Mine.map is not async"),
         ("async def map(self):\n        pass", 2, "Mine.map takes (); it is called with (start, end)"),

@@ -1,0 +1,241 @@
+"""What a driver's code may use of Python and its standard library: what computes, and what prints.
+
+Whatever is not named here is refused, whether or not anybody ever thought of it. ``docs/check.md`` says the same to people.
+"""
+
+from __future__ import annotations
+
+import decimal
+import fractions
+
+#: Kinds of value in which nothing can change.
+VALUES = frozenset({
+    int, str, bytes, bool, float, complex, type(None), range, slice, type(...), type(NotImplemented), decimal.Decimal,
+    fractions.Fraction,
+})  # fmt: skip
+
+#: Built-in functions and classes; every exception is admitted besides.
+BUILTINS = frozenset(
+    [
+        "abs",
+        "aiter",
+        "all",
+        "anext",
+        "any",
+        "ascii",
+        "bin",
+        "bool",
+        "bytearray",
+        "bytes",
+        "callable",
+        "chr",
+        "classmethod",
+        "complex",
+        "delattr",
+        "dict",
+        "dir",
+        "divmod",
+        "enumerate",
+        "exit",
+        "filter",
+        "float",
+        "format",
+        "frozenset",
+        "getattr",
+        "hasattr",
+        "hex",
+        "int",
+        "isinstance",
+        "issubclass",
+        "iter",
+        "len",
+        "list",
+        "map",
+        "max",
+        "min",
+        "next",
+        "object",
+        "oct",
+        "ord",
+        "pow",
+        "print",
+        "property",
+        "quit",
+        "range",
+        "repr",
+        "reversed",
+        "round",
+        "set",
+        "setattr",
+        "slice",
+        "sorted",
+        "staticmethod",
+        "str",
+        "sum",
+        "super",
+        "tuple",
+        "type",
+        "vars",
+        "zip",
+        "NotImplemented",
+        "Ellipsis",
+        "__debug__",
+        "__build_class__",
+        "__name__",
+        "__doc__",
+        "__file__",
+    ]
+)
+
+_ALL: frozenset[str] = frozenset()
+
+#: Modules, and what of each; an empty set is all of it.
+MODULES: dict[str, frozenset[str]] = {
+    **dict.fromkeys(
+        [
+            "math",
+            "cmath",
+            "itertools",
+            "operator",
+            "collections",
+            "dataclasses",
+            "enum",
+            "typing",
+            "typing_extensions",
+            "abc",
+            "types",
+            "string",
+            "struct",
+            "bisect",
+            "heapq",
+            "copy",
+            "re",
+            "textwrap",
+            "numbers",
+            "fractions",
+            "statistics",
+            "json",
+            "pprint",
+            "reprlib",
+            "binascii",
+            "zlib",
+            "hashlib",
+            "base64",
+            "difflib",
+            "unicodedata",
+            "errno",
+            "logging",
+            "numpy",
+            "annotationlib",
+        ],
+        _ALL,
+    ),
+    "functools": frozenset(
+        [
+            "partial",
+            "partialmethod",
+            "reduce",
+            "wraps",
+            "update_wrapper",
+            "cmp_to_key",
+            "total_ordering",
+            "cached_property",
+            "lru_cache",
+            "cache",
+            "singledispatch",
+            "singledispatchmethod",
+        ]
+    ),
+    "contextlib": frozenset(
+        [
+            "contextmanager",
+            "asynccontextmanager",
+            "suppress",
+            "closing",
+            "aclosing",
+            "nullcontext",
+            "ExitStack",
+            "AsyncExitStack",
+            "AbstractContextManager",
+            "AbstractAsyncContextManager",
+            "ContextDecorator",
+            "AsyncContextDecorator",
+        ]
+    ),
+    "decimal": frozenset({"Decimal", "InvalidOperation", "DivisionByZero", "ROUND_HALF_UP", "ROUND_DOWN", "ROUND_UP"}),
+    "warnings": frozenset({"warn"}),
+    "sys": frozenset(
+        [
+            "stdout",
+            "stderr",
+            "exit",
+            "maxsize",
+            "byteorder",
+            "float_info",
+            "int_info",
+            "version_info",
+            "version",
+            "intern",
+            "platform",
+        ]
+    ),
+    "os": frozenset({"sep", "path", "linesep", "name", "strerror", "fspath"}),
+    "posixpath": frozenset(["join", "basename", "dirname", "split", "splitext", "normpath"]),
+    "time": frozenset({"sleep"}),
+    "asyncio": frozenset(
+        ["sleep", "gather", "wait", "wait_for", "shield", "create_task", "CancelledError", "TimeoutError"]
+    ),
+}
+
+#: What puts something out and gives nothing back that could decide anything.
+OUTPUT = frozenset({("sys", "stdout"), ("sys", "stderr"), ("os", "write"), ("posix", "write"), ("nt", "write")})
+
+#: Attributes that lead from an object to what runs it.
+REFLECTIVE = frozenset(
+    [
+        "__globals__",
+        "__builtins__",
+        "__closure__",
+        "cell_contents",
+        "f_back",
+        "f_locals",
+        "f_globals",
+        "f_builtins",
+        "f_lineno",
+        "f_lasti",
+        "tb_frame",
+        "tb_lineno",
+        "tb_lasti",
+        "tb_next",
+        "cr_frame",
+        "cr_await",
+        "cr_origin",
+        "gi_frame",
+        "gi_yieldfrom",
+        "ag_frame",
+        "__traceback__",
+        "with_traceback",
+        "__subclasses__",
+        "__weakref__",
+        "_tracked_name",
+        "__getattribute__",
+        "__hash__",
+        "__sizeof__",
+    ]
+)
+
+#: Why, and what to write instead, by name.
+HINTS = {
+    "hash": "it differs from process to process. Compare the values themselves",
+    "__hash__": "it differs from process to process. Compare the values themselves",
+    "id": "an address differs from run to run. Compare with `is`, or give your objects a number",
+    "random": "chance cannot be searched. Let a knob or the order of events decide",
+    "secrets": "chance cannot be searched. Let a knob or the order of events decide",
+    "uuid": "chance cannot be searched. Number your objects yourself",
+    "time": "time is no part of a state: only the order of events decides. Say how long a step takes: step(…, duration=…)",
+    "datetime": "time is no part of a state: only the order of events decides. Say how long a step takes: step(…, duration=…)",
+    "world": "the world belongs to whoever runs it. A driver sees its own attributes and those of the objects it was given",
+    "reflection": "it leads past what a search sees. Keep what you need in an attribute or a local variable",
+    "else": "a search cannot see what that remembers or depends on. Keep it in an attribute (self.…), a local variable, or "
+    "a constant of the module",
+}

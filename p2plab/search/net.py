@@ -1,0 +1,209 @@
+"""The second net: what was looked up is run, along other paths than the one on which it was seen first.
+
+A search believes that what a step does depends on the state alone. Should anything decide that is no part of a state, then
+two paths to one state differ, and a step that was run at the end of one and looked up at the end of the other comes out
+differently. So steps are run again, from the scene's start, along paths that the search has not run, and each is compared:
+what it told, what it wrote, where its actor is now.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from p2plab.core.tracked import cells_of, name_of
+from p2plab.search.closed import Refused
+from p2plab.search.frames import line_of
+from p2plab.search.freeze import CellName, Freezer
+from p2plab.search.graph import StateGraph
+from p2plab.search.quiet import QuietWorld
+from p2plab.search.steps import ABSENT, Leaf, NotDeterministic, Row
+from p2plab.search.verdict import Net
+
+if TYPE_CHECKING:
+    from p2plab.search.wide import WideGraph
+
+#: The net takes a quarter of the time that the search took, and this at least (seconds).
+SHARE, LEAST = 0.25, 0.05
+#: A walk that goes round in circles is ended after so many steps.
+LONGEST = 1_000
+
+
+class SecondNet:
+    """Runs steps again until all were run, or until its time is up; ``result`` says how many."""
+
+    def __init__(self, graph: StateGraph | WideGraph, seconds: float) -> None:
+        self.graph = graph
+        self.small = graph if isinstance(graph, StateGraph) else graph.small
+        self.table, self.columns, self.recorder = graph.table, graph.columns, graph.recorder
+        self.seconds = max(LEAST, SHARE * seconds)
+        self.spent = 0.0
+        self.done = False
+        self._again: set[tuple[Row, int]] = set()
+        self._reached_once: dict[int, bool] = {0: True}  #: small searches: whether only one path leads to a state
+        self._random = random.Random(len(graph))
+        self._todo = self._targets()
+        self._fruitless = 0
+
+    @property
+    def result(self) -> Net:
+        """How many different steps were run again, of how many, in how many seconds."""
+        return Net(len(self._again), self.graph.transitions, self.spent)
+
+    def advance(self, seconds: float) -> bool:
+        """Go on for about that long; whether it is done. :exc:`Refused` if a step came out differently."""
+        began = time.perf_counter()
+        deadline = began + min(seconds, self.seconds - self.spent)
+        while not self.done:
+            known = len(self._again)
+            self._walk(next(self._todo, ()))
+            self._fruitless = 0 if len(self._again) > known else self._fruitless + 1
+            self.done = len(self._again) >= self.graph.transitions or self._fruitless > 50
+            if time.perf_counter() >= deadline:
+                break
+        self.spent += time.perf_counter() - began
+        self.done |= self.spent >= self.seconds
+        return self.done
+
+    # -- where to go ------------------------------------------------------------------------------------------------
+
+    def _targets(self) -> Iterator[Sequence[int]]:
+        """Actors in whose order to step first, to come to each state along another path than the search did."""
+        graph = self.graph
+        if not isinstance(graph, StateGraph):
+            return
+        before: list[list[tuple[int, int]]] = [[] for _ in range(len(graph))]
+        for state, successors in enumerate(graph.successors):
+            for actor, successor in enumerate(successors or ()):
+                if successor >= 0:
+                    before[successor].append((state, actor))
+        for state in range(1, len(graph)):
+            parents = before[state]
+            self._reached_once[state] = len(parents) == 1 and self._reached_once.get(parents[0][0], False)
+        states = list(range(len(graph)))
+        self._random.shuffle(states)
+        for state in states:
+            row, steps = graph.rows[state], graph.successors[state] or ()
+            if any((row, actor) not in self._again for actor, to in enumerate(steps) if to >= 0):
+                yield self._another_path(state, before)
+
+    def _another_path(self, state: int, before: list[list[tuple[int, int]]]) -> Sequence[int]:
+        graph = self.small
+        actors: list[int] = []
+        another = False
+        while state:
+            ways = [way for way in before[state] if way[0] < state]
+            others = [way for way in ways if way != graph.came_from[state]]
+            if others and not another:
+                ways, another = others, True
+            state, actor = self._random.choice(ways)
+            actors.append(actor)
+        return actors[::-1]
+
+    def _walk(self, first: Sequence[int]) -> None:
+        """From the start, along some steps and then wherever nobody has been, until nobody can go on."""
+        graph = self.graph if isinstance(self.graph, StateGraph) else None
+        row: Row = (*self.small.rows[0], *(0,) * (len(self.columns) - len(self.small.rows[0])))
+        state: int | None = 0
+        another = graph is None  # of a large search: a path by chance is never the first one
+        with self.recorder.dog.step():
+            world = self.recorder.make()
+        trail: list[str] = []
+        while len(trail) < LONGEST:
+            able = self._able(row)
+            if not able:
+                break
+            choice = first[len(trail)] if len(trail) < len(first) else -1
+            if choice not in able:
+                new = [actor for actor in able if (row, actor) not in self._again]
+                choice = self._random.choice(new or list(able))
+            trail.append(self.columns.actors[choice])
+            after = self._step(world, row, choice, able[choice], trail)
+            if after is None:
+                return
+            if another or state is None or self._reached_once[state]:
+                self._again.add((row, choice))
+            row = after
+            if graph is not None:
+                came, state = state, graph.number_of(row)
+                another = another or state is None or graph.came_from[state] != (came, choice)
+        self._compare_all(world, row, trail)
+
+    def _able(self, row: Row) -> dict[int, Leaf]:
+        """Who can step, as far as the search knows."""
+        leaves = ((actor, self.table.look_up(row, actor)) for actor in range(len(self.columns.actors)))
+        return {actor: leaf for actor, leaf in leaves if leaf is not None and leaf.enabled and not leaf.broken}
+
+    # -- comparing --------------------------------------------------------------------------------------------------
+
+    def _step(self, world: QuietWorld, row: Row, actor: int, leaf: Leaf, trail: list[str]) -> Row | None:
+        """One step run and compared with what the search looked up; the state after it, None where a story ends."""
+        name = self.columns.actors[actor]
+        with self.recorder.dog.step():
+            enabled = world.probe(name)[0]
+        if not enabled:
+            raise self._differs(row, trail[:-1], world, name, f"{name} cannot go on with {leaf.label!r}")
+        with self.recorder.dog.step():
+            looked = world.go(name)
+        if tuple(world.events) != self.table.events[leaf.events]:
+            raise self._differs(row, trail[:-1], world, name, f"{name} does something else in its step {leaf.label!r}")
+        memory, broken = self.small.judge(row[self.columns.rules], leaf)
+        if broken:
+            return None
+        new = list(row)
+        for column, value in leaf.writes:
+            new[column] = value
+        new[self.columns.rules] = memory
+        after = tuple(new)
+        if self.columns.values[actor].get(world.frozen_actor(name).value) != after[actor]:
+            what = f"{name} goes on otherwise after its step {leaf.label!r}, or has another local variable"
+            raise self._differs(row, trail[:-1], world, name, what)
+        for thing, attribute in looked.writes:
+            cell = (name_of(thing), attribute)
+            value = cells_of(thing).get(attribute, ABSENT)
+            if not self._is(after, cell, value):
+                raise self._differs(
+                    row, trail[:-1], world, name, f"the step {leaf.label!r} of {name} leaves {'.'.join(cell)} otherwise"
+                )
+        return after
+
+    def _is(self, row: Row, cell: CellName, value: object) -> bool:
+        frozen = ABSENT if value is ABSENT else Freezer(cell).whole(value)
+        return self.columns.known(cell, frozen) == self.columns.of_row(row, cell)
+
+    def _compare_all(self, world: QuietWorld, row: Row, trail: list[str]) -> None:
+        for actor, name in enumerate(self.columns.actors):
+            if self.columns.values[actor].get(world.frozen_actor(name).value) != row[actor]:
+                raise self._differs(row, trail, world, name, f"{name} is elsewhere, or has another local variable")
+        for cell, value in world.cells_as_they_are().items():
+            if not self._is(row, cell, value):
+                raise self._differs(row, trail, world, "", f"{'.'.join(cell)} differs")
+
+    def _differs(self, row: Row, trail: Sequence[str], world: QuietWorld, name: str, what: str) -> Exception:
+        at = line_of(world.actors[name].coroutine) if name else ""
+        paths = f"after {_written(trail)}"
+        first = self._first_path(row)
+        if first is not None and list(first) != list(trail):
+            paths = f"{paths} and after {_written(first)} the state is the same"
+        said = f"{paths}, and yet {what}{f' ({at})' if at else ''}"
+        if self.recorder.closed is None:
+            return NotDeterministic(said)
+        return Refused(
+            f"{said}: something decides that is neither an attribute of a driver nor a local variable. Keep what a driver "
+            "remembers in an attribute (self.…)"
+        )
+
+    def _first_path(self, row: Row) -> Sequence[str] | None:
+        """The path on which the search met a state first, where that is known."""
+        if not isinstance(self.graph, StateGraph):
+            return None
+        state = self.graph.number_of(row)
+        return None if state is None else self.graph.path(state)
+
+
+def _written(path: Sequence[str]) -> str:
+    from p2plab.search.report import schedule_text
+
+    return f"`{schedule_text(tuple(path))}`" if path else "set-up"
