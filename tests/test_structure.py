@@ -52,6 +52,7 @@ ABOVE_ROOT = {"search", "sweeps", "views", "lab", "course", "doctor", "cli"}
 #: The modules that may import by a name from a variable, and why.
 BY_NAME = {
     "core/collect.py": "walks the package that its caller hands over",
+    "search/closed.py": "imports at once what a driver's code imports in its steps",
     "course/marking/runner.py": "loads what a hand-in may use before the hand-in is shut in",
 }
 #: What a room may import from outside of the standard library.
