@@ -9,7 +9,7 @@ import json
 from p2plab.mm.ask import ask
 from p2plab.mm.ask_operations import OPERATIONS
 from p2plab.mm.ask_stage import KINDS
-from p2plab.mm.kernel import KERNELS, kernel_named
+from p2plab.mm.kernel import KERNELS, TODAY, kernel_named
 from p2plab.views.mm_text import before_and_after, table
 
 
@@ -18,7 +18,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("events", help="which notifier calls an operation makes, the negatives too")
     command.add_argument("operation", nargs="?", help="an operation, or 'all'; without it, the list of them")
     command.add_argument("kind", nargs="?", help=f"a kind of memory ({', '.join(KINDS)}); without it, every kind")
-    command.add_argument("--kernel", default="6.12", help=f"whose rules: {', '.join(KERNELS)}")
+    command.add_argument("--kernel", default=TODAY.name, help=f"whose rules: {', '.join(KERNELS)}")
     command.add_argument("--picture", action="store_true", help="show the memory before and after")
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(handler=run)

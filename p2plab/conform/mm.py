@@ -7,23 +7,54 @@ from pathlib import Path
 from typing import Any
 
 from p2plab.conform.mm_ops import perform
-from p2plab.conform.mm_read import Case, read_cases
+from p2plab.conform.mm_read import Case, Pair, read_cases
 from p2plab.conform.mm_replay import COMPARED, NotModelled, Replay
+from p2plab.conform.mm_two import differences, outcomes, recorded_outcome
 from p2plab.conform.report import Difference, Report
 from p2plab.core.actors import run_alone
 from p2plab.core.errors import BadInput
 from p2plab.core.world import World
 
-EVENT_FIELDS = ("cb", "event", "start", "end", "blockable", "mmap_lock")
+EVENT_FIELDS = ("cb", "event", "start", "end", "blockable", "mmap_lock", "i_mmap_locked")
 
 
 def conform(paths: Iterable[Path]) -> Report:
     """Replay all cases of all files."""
     report = Report("mm")
     for path in paths:
+        pairs: dict[tuple[object, ...], list[Pair]] = {}
         for case in read_cases(path):
-            _replay(case, path.name, report)
+            if isinstance(case, Pair):
+                pairs.setdefault(case.asked, []).append(case)
+            else:
+                _replay(case, path.name, report)
+        for repetitions in pairs.values():
+            _two_threads(repetitions, path.name, report)
     return report
+
+
+def _two_threads(pairs: list[Pair], source: str, report: Report) -> None:
+    """All repetitions of one pair: each counts as one operation; its recorded outcome must be a possible one."""
+    report.cases += len(pairs)
+    first = pairs[0]
+    what = f"{first.a['op'][:40]} with {first.b['op'][:40]}"
+    try:
+        possible = outcomes(first)
+    except NotModelled:
+        possible = None
+    except BadInput as error:
+        raise BadInput(f"{first.where}: pair {first.name[:60]}: {error}") from None
+    if possible is None:
+        report.not_modelled[f"two threads: {what}"] += len(pairs)
+        return
+    for pair in pairs:
+        differing = [Difference(source, pair.name, what, *difference) for difference in differences(pair, possible)]
+        if differing:
+            report.differs(*differing)
+        else:
+            report.agree += 1
+    if not first.window:
+        report.never_recorded += len(possible - {recorded_outcome(pair) for pair in pairs})
 
 
 def _replay(case: Case, source: str, report: Report) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from p2plab.core.errors import BadInput
-from p2plab.mm.kernel import LINUX_6_1, LINUX_6_12, Kernel
+from p2plab.mm.kernel import LINUX_6_1, LINUX_6_12, LINUX_7_3, Kernel
 
 #: No recorded page number is farther from the first page than this (256 MiB): larger ones are not from a recording.
 FARTHEST = 1 << 16
 #: The longest line that is read, in characters
 LONGEST = 16 << 20
-KERNELS = {"deb612": LINUX_6_12, "deb61": LINUX_6_1}
+KERNELS = {"deb612": LINUX_6_12, "deb61": LINUX_6_1, "p73": LINUX_7_3}
 PAGE_FIELDS = ("start", "end", "new_start", "new_end", "pages", "at", "node", "value")
 
 
@@ -36,9 +36,41 @@ class Case:
     ops: tuple[dict[str, Any], ...]
 
 
-def read_cases(path: Path) -> Iterator[Case]:
+@dataclass(frozen=True)
+class Pair:
+    """Two threads of one process: ``prep`` is done first, then ``a`` and ``b`` at the same time, one operation each.
+
+    ``window``: A slept in its callbacks (else it was a free race). ``memory``: pages and VMAs at the end, as recorded.
+    """
+
+    where: str
+    name: str
+    kernel: Kernel
+    kind: str
+    pages: int
+    window: bool
+    prep: str
+    a: dict[str, Any]
+    b: dict[str, Any]
+    events: tuple[dict[str, Any], ...]
+    memory: dict[str, Any]
+
+    @property
+    def late(self) -> bool:
+        """Whether B began only after the first of A's events was over: the scheduler let it miss its window."""
+        calls = [call.get("cb") for call in self.events if call.get("cb") == "end" or call.get("n") == 1]
+        return self.window and calls[:1] == ["end"] and "mark" in calls
+
+    @property
+    def asked(self) -> tuple[object, ...]:
+        """What was done: equal for repetitions of the same race."""
+        return (self.kernel.name, self.kind, self.pages, self.window, self.late, self.prep, self.a["op"], self.b["op"])
+
+
+def read_cases(path: Path) -> Iterator[Case | Pair]:
     """The cases of one file, one by one."""
     kernel: Kernel | None = None
+    window: bool | None = None
     try:
         swap = _had_swap(path)
         with path.open(encoding="utf-8") as file:
@@ -47,6 +79,9 @@ def read_cases(path: Path) -> Iterator[Case]:
                 record = _parse(line, where)
                 if kernel is None:
                     kernel = _kernel(record, where)
+                    window = _window(record)
+                elif "A" in record or "B" in record:
+                    yield _pair(record, kernel, window, where)
                 else:
                     yield _case(record, kernel, swap, where)
     except OSError as error:
@@ -87,8 +122,35 @@ def _kernel(record: dict[str, Any], where: str) -> Kernel:
     header = record.get("header")
     key = header.get("kernel_key") if isinstance(header, dict) else None
     if not isinstance(key, str) or key not in KERNELS:
-        raise BadInput(f"{where}: the first line must be a header with kernel_key {' or '.join(KERNELS)}")
+        raise BadInput(f"{where}: the first line must be a header with kernel_key, one of {', '.join(KERNELS)}")
     return KERNELS[key]
+
+
+def _window(record: dict[str, Any]) -> bool | None:
+    """Whether two threads were recorded with a window or in a free race: the recorder's own words say so."""
+    words = str(record["header"].get("cmdline", ""))
+    return True if "two_window" in words else False if "two_race" in words else None
+
+
+def _pair(record: dict[str, Any], kernel: Kernel, window: bool | None, where: str) -> Pair:
+    name, kind, pages = record.get("name"), record.get("kind"), record.get("pages")
+    if window is None:
+        raise BadInput(f"{where}: two threads, and the header's cmdline says neither two_window nor two_race")
+    if not isinstance(name, str) or not isinstance(kind, str) or type(pages) is not int or not 0 < pages <= FARTHEST:
+        raise BadInput(f"{where}: a pair needs a name, a kind and its number of pages, 1 to {FARTHEST}")
+    a, b = record.get("A"), record.get("B")
+    for thread in (a, b):
+        if not isinstance(thread, dict) or not isinstance(thread.get("op"), str):
+            raise BadInput(f"{where}: pair {name[:60]} needs A and B, each an object with the operation in 'op'")
+    events, prep = record.get("events"), record.get("prep", "")
+    if not isinstance(prep, str) or not isinstance(events, list) or not all(isinstance(e, dict) for e in events):
+        raise BadInput(f"{where}: pair {name[:60]} needs prep, a text, and events, a list of objects")
+    if any(e.get("cb") != "mark" and not {"start", "end"} <= e.keys() for e in events):
+        raise BadInput(f"{where}: pair {name[:60]}: an event needs its start and its end")
+    memory: dict[str, Any] = {key: record[key] for key in ("pop", "dev_writable", "swapped", "vmas") if key in record}
+    assert isinstance(a, dict)
+    assert isinstance(b, dict)
+    return Pair(where, name, kernel, kind, pages, window, prep, a, b, tuple(events), memory)
 
 
 def _case(record: dict[str, Any], kernel: Kernel, swap: bool, where: str) -> Case:

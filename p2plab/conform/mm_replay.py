@@ -25,7 +25,7 @@ from p2plab.mm.flags import (
 )
 from p2plab.mm.folio import Folio, HugePmd, Pte
 from p2plab.mm.interval import mmu_interval_notifier_insert
-from p2plab.mm.recorder import IntervalRecorder, Recorder
+from p2plab.mm.recorder import IntervalRecorder, Note, Recorder, ToPage
 from p2plab.mm.space import AddressSpace, Memory
 from p2plab.mm.touch import Signal
 
@@ -52,16 +52,13 @@ class Replay:
         self.case = case
         self.kind = case.kind.removesuffix("_straddle")
         self.base = BASE - 8 * PAGE_SIZE if case.kind.endswith("_straddle") else BASE
+        self.page = _pages_from(self.base)
         self.mm = AddressSpace("mm", case.kernel, Memory(swap=case.swap))
         self.files: dict[str, File] = {}
         self.heard: list[dict[str, Any]] = []
-        self.interval = IntervalRecorder(self.heard.append, self.page, case.refuse)
+        self.interval = IntervalRecorder(self.note_in(self.heard), self.page, case.refuse)
         self.children: list[AddressSpace] = []
         self.pinned: list[Folio] = []
-
-    def page(self, address: int) -> int:
-        """The page number, as recordings count, of an address."""
-        return (address - self.base) >> PAGE_SHIFT
 
     def address(self, page: int) -> int:
         """The address of a recording's page."""
@@ -69,13 +66,28 @@ class Replay:
 
     async def begin(self, op: dict[str, Any]) -> None:
         """Before the first operation: the process has other memory too, and two listeners."""
-        await self.mm.mmap(FAR_AWAY, PAGE_SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED)
-        await self.mm.mmu_notifier_register(Recorder(self.heard.append, self.page))
+        await self.map_elsewhere()
+        await self.mm.mmu_notifier_register(Recorder(self.note_in(self.heard), self.page))
         await mmu_interval_notifier_insert(self.interval, self.mm, self.base, self.case.pages << PAGE_SHIFT)
         if op["op"] != "mmap":  # recorded from a process that had mapped and written its pages before
             await self.map(self.kind, 0, self.case.pages)
             await self.mm.touch(self.base, self.address(self.case.pages), True)
         self.heard.clear()
+
+    async def map_elsewhere(self) -> None:
+        """What every process has besides the memory that is looked at."""
+        await self.mm.mmap(FAR_AWAY, PAGE_SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED)
+
+    def note_in(self, heard: list[dict[str, Any]]) -> Note:
+        """Keep calls as the recordings do: the locks that they know are mmap_lock and the device's i_mmap_rwsem."""
+
+        def note(call: dict[str, Any]) -> None:
+            call.pop("locks", None)
+            if any(file.f_mapping.i_mmap_rwsem.holders() for file in self.files.values() if not file.has_pages):
+                call["i_mmap_locked"] = True
+            heard.append(call)
+
+        return note
 
     def in_window(self, event: dict[str, Any]) -> bool:
         return event["start"] is None or (event["end"] > WINDOW[0] and event["start"] < WINDOW[1])
@@ -141,8 +153,8 @@ class Replay:
         """Fork, let the child work with listeners of its own, and let it exit."""
         heard: list[dict[str, Any]] = []
         child = await self.mm.fork("child")
-        await child.mmu_notifier_register(Recorder(heard.append, self.page))
-        interval = IntervalRecorder(heard.append, self.page, refuse=False)
+        await child.mmu_notifier_register(Recorder(self.note_in(heard), self.page))
+        interval = IntervalRecorder(self.note_in(heard), self.page, refuse=False)
         await mmu_interval_notifier_insert(interval, child, self.base, self.case.pages << PAGE_SHIFT)
         status = 0
         try:
@@ -154,6 +166,11 @@ class Replay:
         events = list(heard)
         await child.exit()
         return {"child_ret": status, "child_events": events}
+
+
+def _pages_from(base: int) -> ToPage:
+    """The page number, as recordings count, of an address."""
+    return lambda address: (address - base) >> PAGE_SHIFT
 
 
 def ranges(pages: list[int]) -> list[list[int]]:

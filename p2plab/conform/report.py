@@ -34,6 +34,7 @@ class Report:
     differ: int = 0
     not_modelled: Counter[str] = field(default_factory=Counter)
     first_differences: list[Difference] = field(default_factory=list)
+    never_recorded: int = 0  #: outcomes of races that the model allows and no repetition showed: no difference
 
     @property
     def operations(self) -> int:
@@ -59,6 +60,7 @@ class Report:
             "agree": self.agree,
             "differ": self.differ,
             "not_modelled": dict(sorted(self.not_modelled.items())),
+            "never_recorded": self.never_recorded,
             "first_differences": [vars(difference) for difference in self.first_differences],
         }
 
@@ -75,6 +77,8 @@ class Report:
         yield f"  agree        {self.agree}"
         yield f"  differ       {self.differ}"
         yield f"  not modelled {sum(self.not_modelled.values())}"
+        if self.never_recorded:
+            yield f"  (races: {self.never_recorded} more outcomes are possible in the model and were not recorded)"
         for name, count in sorted(self.not_modelled.items()):
             yield f"    {name:<24} {count}"
 

@@ -43,17 +43,17 @@ class Mutex(Tracked):
 
     async def lock(self) -> None:
         """Take it, waiting until it is free."""
-        _wanted(self.name)
+        note_wanted(self.name)
         await wait_event(lambda: self.owner is None, f"lock {self.name}", waits_for=self.holders)
         self.owner = running.actor
-        _taken(self.name, "mutex")
+        note_taken(self.name, "mutex")
 
     def trylock(self) -> bool:
         """Take it if it is free, without waiting and within the same step (``mutex_trylock``)."""
         if self.owner is not None:
             return False
         self.owner = running.actor
-        _taken(self.name, "mutex")
+        note_taken(self.name, "mutex")
         return True
 
     def unlock(self) -> None:
@@ -61,7 +61,7 @@ class Mutex(Tracked):
         if self.owner != running.actor:
             raise RuntimeError(f"{running.actor} unlocks {self.name}, which {self.owner or 'nobody'} holds")
         self.owner = None
-        _released(self.name, "mutex")
+        note_released(self.name, "mutex")
 
     def holders(self) -> tuple[str, ...]:
         """Who has to let go before somebody else can have it."""
@@ -127,9 +127,9 @@ class RWLock(Tracked):
                 f"{running.actor} downgrades {self.name}, which {self.writer or 'nobody'} holds for writing"
             )
         self.writer = None
-        _released(self.name, "write")
+        note_released(self.name, "write")
         self.readers.append(running.actor)
-        _taken(self.name, "read")
+        note_taken(self.name, "read")
         self._hand_over()
 
     def mode_held_by_me(self) -> str | None:
@@ -138,25 +138,29 @@ class RWLock(Tracked):
             return "write"
         return "read" if running.actor in self.readers else None
 
+    def is_free_for_reading(self) -> bool:
+        """Whether a reader would get it at once: no writer holds it and nobody queues."""
+        return self.writer is None and not self.queue
+
     def holders(self) -> tuple[str, ...]:
         """Who has to let go before the next in the queue can have it."""
         return (self.writer,) if self.writer is not None else tuple(self.readers)
 
     async def _down(self, mode: str) -> None:
         me = running.actor
-        _wanted(self.name)
+        note_wanted(self.name)
         taken = await step(f"down_{mode} {self.name}", lambda: self._try(me, mode))
         if not taken:
             await wait_event(
                 lambda: self._holds(me, mode), f"{self.name} granted", waits_for=lambda: self._ahead_of(me)
             )
-            _taken(self.name, mode)
+            note_taken(self.name, mode)
 
     def _try(self, me: str, mode: str) -> bool:
         free = self.writer is None and (mode == "read" or not self.readers)
         if free and not self.queue:
             self._grant(me, mode)
-            _taken(self.name, mode)
+            note_taken(self.name, mode)
             return True
         self.queue.append((me, mode))
         return False
@@ -178,7 +182,7 @@ class RWLock(Tracked):
             self.writer = None
         else:
             self.readers.remove(me)
-        _released(self.name, mode)
+        note_released(self.name, mode)
         self._hand_over()
 
     def _hand_over(self) -> None:
@@ -214,16 +218,16 @@ class _Held:
         await step(f"{self.lock.name} released")
 
 
-def _wanted(lock: str) -> None:
+def note_wanted(lock: str) -> None:
     for inversion in current_world().lock_order.about_to_take(running.actor, lock):
         emit(inversion)
 
 
-def _taken(lock: str, mode: str) -> None:
+def note_taken(lock: str, mode: str) -> None:
     current_world().lock_order.taken(running.actor, lock)
     emit(LockAcquired(lock, mode))
 
 
-def _released(lock: str, mode: str) -> None:
+def note_released(lock: str, mode: str) -> None:
     current_world().lock_order.released(running.actor, lock)
     emit(LockReleased(lock, mode))

@@ -241,10 +241,12 @@ def _follow(held: dict[str, list[str]], entry: Entry) -> None:
     """Which locks each actor holds; the reverse map's lock of a file is a step of the zap, until the next step but calls."""
     event = entry.event
     mine = held.setdefault(entry.actor, [])
-    if isinstance(event, LockAcquired):
-        mine.append(event.lock)
-    elif isinstance(event, LockReleased) and event.lock in mine:
-        mine.remove(event.lock)
+    if isinstance(event, (LockAcquired, LockReleased)):
+        lock = "i_mmap" if event.lock.endswith(".i_mmap_rwsem") else event.lock
+        if isinstance(event, LockReleased) and lock in mine:
+            mine.remove(lock)
+        elif isinstance(event, LockAcquired) and (lock != "i_mmap" or lock not in mine):
+            mine.append(lock)
     elif isinstance(event, Stepped) and event.label.startswith("i_mmap_lock_read"):
         mine.append("i_mmap")
     elif isinstance(event, (SlotFreed, StepEnded, MoveEnded)) and "i_mmap" in mine:

@@ -11,17 +11,17 @@ from p2plab.lab.pane import BokehPane
 from p2plab.mm.ask import ask
 from p2plab.mm.ask_operations import OPERATIONS
 from p2plab.mm.ask_stage import KINDS
-from p2plab.mm.kernel import KERNELS
+from p2plab.mm.kernel import KERNELS, TODAY
 from p2plab.views.figures_more import before_and_after_figure
 from p2plab.views.mm_picture import before_and_after
 from p2plab.views.mm_text import before_and_after as before_and_after_text
-from p2plab.views.mm_text import pages_text, table
+from p2plab.views.mm_text import locks_text, pages_text, table
 
 
 class MemoryLab(Frame):
     """``MemoryLab("munmap", "device")``; each answer is a run of the model, not a line of a table."""
 
-    def __init__(self, operation: str = "munmap", kind: str = "device", kernel: str = "6.12") -> None:
+    def __init__(self, operation: str = "munmap", kind: str = "device", kernel: str = TODAY.name) -> None:
         """BadInput for an unknown operation or kind of memory."""
         super().__init__()
         self.asked = (operation, kind, kernel)
@@ -66,11 +66,13 @@ class MemoryLab(Frame):
         answer = self.answer
         lines = "".join(
             f"<tr><td>{number}</td><td>{escape(row.event)}</td><td>{escape(pages_text(row))}</td>"
-            f"<td>{escape(row.mmap_lock)}</td><td>{'yes' if row.blockable else 'no'}</td>"
+            f"<td>{escape(locks_text(row))}</td><td>{'yes' if row.blockable else 'no'}</td>"
             f"<td>{escape(', '.join(row.heard_by))}</td></tr>"
             for number, row in enumerate(answer.rows, 1)
         )
-        head = "<tr><th>call</th><th>event</th><th>pages</th><th>mmap_lock</th><th>may block</th><th>heard by</th></tr>"
+        head = (
+            "<tr><th>call</th><th>event</th><th>pages</th><th>locks held</th><th>may block</th><th>heard by</th></tr>"
+        )
         none = '<tr><td colspan="6">none: no listener is told</td></tr>'
         return (
             f'<p data-view="asked"><b>{escape(answer.operation)}</b>: {escape(answer.what)}. '

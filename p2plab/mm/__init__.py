@@ -1,6 +1,6 @@
 """Address spaces: VMAs, page tables, system calls, reverse map, and who is told when entries go away.
 
-Checked against recordings of Linux 6.12 and 6.1 (``p2plab conform mm``). Addresses and lengths are bytes, page offsets
+Checked against recordings of Linux 7.3, 6.12 and 6.1 (``p2plab conform mm``). Addresses and lengths are bytes, page offsets
 and file sizes are pages. System calls are coroutines of :class:`AddressSpace`.
 """
 
@@ -37,7 +37,7 @@ from p2plab.mm.interval import (
     mmu_interval_notifier_remove,
     mmu_interval_read_begin,
 )
-from p2plab.mm.kernel import KERNELS, LINUX_6_1, LINUX_6_12, RFC2019, Kernel, kernel_named
+from p2plab.mm.kernel import KERNELS, LINUX_6_1, LINUX_6_12, LINUX_7_3, RFC2019, TODAY, Kernel, Rule, kernel_named
 from p2plab.mm.log import (
     NotifierEnd,
     NotifierRelease,
@@ -68,6 +68,7 @@ __all__ = [
     "KERNELS",
     "LINUX_6_1",
     "LINUX_6_12",
+    "LINUX_7_3",
     "MAP_FIXED",
     "MAP_PRIVATE",
     "MAP_SHARED",
@@ -80,6 +81,7 @@ __all__ = [
     "PROT_READ",
     "PROT_WRITE",
     "RFC2019",
+    "TODAY",
     "VM_DEVICE",
     "VM_DONTCOPY",
     "VM_DONTEXPAND",
@@ -106,6 +108,7 @@ __all__ = [
     "PfnFile",
     "PfnOperations",
     "PtesZapped",
+    "Rule",
     "Signal",
     "VmFaultInfo",
     "VmOperations",

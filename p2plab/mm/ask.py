@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from p2plab.core.actors import run_alone
@@ -16,7 +16,7 @@ from p2plab.mm.ask_operations import OPERATIONS, Operation
 from p2plab.mm.ask_stage import KINDS, PAGES, START, Stage
 from p2plab.mm.flags import PAGE_SIZE, PMD_SIZE
 from p2plab.mm.interval import mmu_interval_notifier_insert
-from p2plab.mm.kernel import LINUX_6_12, Kernel
+from p2plab.mm.kernel import TODAY, Kernel
 from p2plab.mm.recorder import IntervalRecorder, Recorder
 from p2plab.mm.snapshot import SpaceShot, snapshot
 from p2plab.mm.touch import Signal
@@ -29,6 +29,7 @@ AROUND = (START - PMD_SIZE, START + 8 * PMD_SIZE)
 class Row:
     """One invalidation: pages [start, end) counted from the start of the mapping (None: the whole address space).
 
+    ``mmap_lock``: how anybody holds it; ``locks``: what the caller itself holds, see :func:`p2plab.mm.locks.locks_held`.
     ``heard_by`` names the listeners that were called: ``notifier`` (start and end), ``interval`` or ``release``.
     """
 
@@ -38,6 +39,7 @@ class Row:
     mmap_lock: str
     blockable: bool
     heard_by: tuple[str, ...]
+    locks: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Answer:
     after: SpaceShot
 
 
-def ask(operation: str, kind: str, kernel: Kernel = LINUX_6_12) -> Answer:
+def ask(operation: str, kind: str, kernel: Kernel = TODAY) -> Answer:
     """Run ``operation`` on memory of ``kind``. BadInput lists what there is.
 
     >>> [(row.event, row.start, row.end, row.mmap_lock) for row in ask("munmap", "device").rows]
@@ -76,7 +78,7 @@ def ask(operation: str, kind: str, kernel: Kernel = LINUX_6_12) -> Answer:
     return answers[0]
 
 
-def ask_all(kernel: Kernel = LINUX_6_12) -> tuple[Answer, ...]:
+def ask_all(kernel: Kernel = TODAY) -> tuple[Answer, ...]:
     """Every operation on every kind of memory that it can be asked about."""
     return tuple(ask(operation, kind, kernel) for operation in OPERATIONS for kind in KINDS)
 
@@ -122,10 +124,12 @@ def _rows(heard: list[dict[str, Any]]) -> tuple[Row, ...]:
             continue
         listener = "notifier" if call["cb"] == "start" else call["cb"]
         event = call.get("event", "release")
-        row = Row(event, call["start"], call["end"], call["mmap_lock"], call["blockable"], (listener,))
+        row = Row(
+            event, call["start"], call["end"], call["mmap_lock"], call["blockable"], (listener,), call.get("locks", ())
+        )
         last = rows[-1] if rows else None
         if last is not None and call["cb"] == "start" and last.heard_by == ("interval",) and _same(last, row):
-            rows[-1] = Row(event, row.start, row.end, row.mmap_lock, row.blockable, ("interval", "notifier"))
+            rows[-1] = replace(row, heard_by=("interval", "notifier"))
         else:
             rows.append(row)
     return tuple(rows)

@@ -72,7 +72,7 @@ async def _wp_page_copy(vma: Vma, address: int, pte: Pte, unshare: bool) -> None
         note_fault(vma, address, not unshare, "a copy of its own")
         copy.mapcount = 1
         write = bool(vma.vm_flags & VM_WRITE) and not unshare
-        table.set(address, Pte(copy, write=write, dirty=True, exclusive=True))
+        table.set(address, Pte(copy, write=write, dirty=True, exclusive=True, pkey=vma.pkey))
         if pte.folio is not None:
             pte.folio.mapcount -= 1
             forget_if_unused(pte)

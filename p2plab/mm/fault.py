@@ -72,7 +72,7 @@ async def _do_pte_missing(vma: Vma, address: int, write: bool) -> VmaFault:
 def _anonymous_page(vma: Vma, address: int, write: bool) -> None:
     if not write:
         note_fault(vma, address, write, "the page of zeroes")
-        vma.vm_mm.page_table.set(address, Pte(pfn=ZERO_PFN))
+        vma.vm_mm.page_table.set(address, Pte(pfn=ZERO_PFN, pkey=vma.pkey))
         return
     note_fault(vma, address, write, "a new page")
     prepare_anon_vma(vma)
@@ -83,7 +83,7 @@ def _map_new_page(vma: Vma, address: int) -> None:
     folio = Folio(vma.pgoff_of(address), None, vma.anon_vma)
     folio.mapcount = 1
     write = bool(vma.vm_flags & VM_WRITE)
-    vma.vm_mm.page_table.set(address, Pte(folio, write=write, dirty=True, exclusive=True))
+    vma.vm_mm.page_table.set(address, Pte(folio, write=write, dirty=True, exclusive=True, pkey=vma.pkey))
 
 
 def _file_page(vma: Vma, address: int, write: bool) -> None:
@@ -107,7 +107,7 @@ def _file_page(vma: Vma, address: int, write: bool) -> None:
 
 def _map_file_page(vma: Vma, address: int, folio: Folio, write: bool) -> None:
     folio.mapcount += 1
-    vma.vm_mm.page_table.set(address, Pte(folio, write=vma.prot_writable() or write, dirty=write))
+    vma.vm_mm.page_table.set(address, Pte(folio, write=vma.prot_writable() or write, dirty=write, pkey=vma.pkey))
 
 
 def _fault_around(vma: Vma, address: int) -> None:
@@ -143,7 +143,7 @@ async def _do_swap_page(vma: Vma, address: int, entry: SwapPte, write: bool) -> 
     exclusive = entry.exclusive or folio.refcount == 0
     writable = exclusive and bool(vma.vm_flags & VM_WRITE)
     folio.mapcount += 1
-    pte = Pte(folio, write=writable, dirty=write and writable, exclusive=exclusive)
+    pte = Pte(folio, write=writable, dirty=write and writable, exclusive=exclusive, pkey=vma.pkey)
     vma.vm_mm.page_table.set(address, pte)
     if write and not writable:
         await do_wp_page(vma, address, pte, unshare=False)
@@ -162,12 +162,12 @@ def _huge_anonymous_page(vma: Vma, address: int, write: bool) -> None:
     prepare_anon_vma(vma)
     if not write:
         note_fault(vma, base, write, "the huge page of zeroes")
-        vma.vm_mm.page_table.set_huge(base, HugePmd(None))
+        vma.vm_mm.page_table.set_huge(base, HugePmd(None, pkey=vma.pkey))
         return
     note_fault(vma, base, write, "a new huge page")
     folio = Folio(vma.pgoff_of(base), None, vma.anon_vma, order=PTRS_PER_PTE.bit_length() - 1)
     folio.mapcount = 1
-    vma.vm_mm.page_table.set_huge(base, HugePmd(folio, bool(vma.vm_flags & VM_WRITE), True, True))
+    vma.vm_mm.page_table.set_huge(base, HugePmd(folio, bool(vma.vm_flags & VM_WRITE), True, True, pkey=vma.pkey))
 
 
 async def _huge_wp_page(vma: Vma, address: int, huge: HugePmd) -> bool:

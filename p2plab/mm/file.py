@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from p2plab.core.tracked import Tracked
 from p2plab.mm.flags import PAGE_SHIFT, PMD_SIZE, VM_DEVICE
 from p2plab.mm.folio import Folio, Pte
+from p2plab.mm.locks import RmapLock
 from p2plab.mm.vma import VmaFault, VmFaultInfo, VmOperations
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Mapping(Tracked):
         self.i_size = size
         self.pages: dict[int, Folio] = {}
         self.i_mmap: list[Vma] = []
+        self.i_mmap_rwsem = RmapLock(f"{name}.i_mmap_rwsem")
 
     def link(self, vma: Vma, after: Vma | None = None) -> None:
         """Insert by ``vm_pgoff``; behind equal ones, or right behind ``after`` (fork)."""
@@ -116,7 +118,7 @@ def vmf_insert_pfn(vma: Vma, address: int, pfn: int) -> None:
     """Map one page frame at ``address`` (bytes, page aligned), if nothing is mapped there (mm/memory.c)."""
     table = vma.vm_mm.page_table
     if table.get(address) is None:
-        table.set(address, Pte(pfn=pfn, write=vma.prot_writable(), dirty=False))
+        table.set(address, Pte(pfn=pfn, write=vma.prot_writable(), pkey=vma.pkey))
 
 
 def remap_pfn_range(vma: Vma, pfn: int) -> None:

@@ -35,6 +35,9 @@ VM_MIXEDMAP = 0x1000_0000
 VM_HUGEPAGE = 0x2000_0000
 VM_NOHUGEPAGE = 0x4000_0000
 VM_MERGEABLE = 0x8000_0000
+VM_PKEY_SHIFT = 32
+VM_PKEY_BIT0, VM_PKEY_BIT1, VM_PKEY_BIT2, VM_PKEY_BIT3 = (1 << VM_PKEY_SHIFT + bit for bit in range(4))
+VM_PKEY = 0xF << VM_PKEY_SHIFT  #: the VMA's protection key
 
 VM_ACCESS_FLAGS = VM_READ | VM_WRITE | VM_EXEC
 #: VMAs with one of these never merge (include/linux/mm.h)

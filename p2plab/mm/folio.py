@@ -22,6 +22,10 @@ NO_PFN = -1
 ZERO_PFN = 0
 
 
+#: ``pkey`` of an entry that allows no access at all (PROT_NONE)
+NO_ACCESS = -1
+
+
 class SwapSlot(Tracked):
     """One page's place in the swap area: how many entries point at it, and its page if that is still in memory."""
 
@@ -79,6 +83,7 @@ class Pte:
     dirty: bool = False
     exclusive: bool = False
     soft_dirty: bool = True
+    pkey: int = 0  #: its protection key, or NO_ACCESS
 
     @property
     def zero(self) -> bool:
@@ -104,6 +109,7 @@ class HugePmd:
     dirty: bool = False
     exclusive: bool = False
     soft_dirty: bool = True
+    pkey: int = 0
 
 
 def free_swap_entry(entry: SwapPte) -> None:

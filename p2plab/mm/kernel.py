@@ -1,12 +1,14 @@
 """Which kernel is on: event names by year, and the few differences between versions that the recordings show.
 
-Linux 6.12 and 6.1 are checked against recordings. ``rfc2019`` is the kernel of the proposal (v5.0 with the event names
-of the v4 series of 23 January 2019): its event names are stated there; the rest of its behaviour is 6.1's, inferred.
+Linux 7.3 ("today"), 6.12 and 6.1 are checked against recordings. ``rfc2019`` is the kernel of the proposal (v5.0 with
+the event names of the v4 series of 23 January 2019): its event names are stated there; the rest of its behaviour is
+6.1's, inferred.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from p2plab.core.errors import BadInput
 from p2plab.mm.flags import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE, PMD_SIZE, PUD_SIZE
@@ -17,41 +19,116 @@ EVENTS_2019 = ("UNMAP", "CLEAR", "PROTECTION_VMA", "PROTECTION_PAGE", "SOFT_DIRT
 EVENTS_NOW = (*EVENTS_2019, "RELEASE", "MIGRATE", "EXCLUSIVE")
 
 
+def _rule(default: Any, since: str, source: str, what: str) -> Any:
+    """A field that says since when the kernel does it (or did it not), in which function, and what it is."""
+    return field(default=default, metadata={"since": since, "source": source, "what": what})
+
+
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel version: one field for each difference that the model knows."""
+    """A kernel version: one field for each difference that the model knows. :func:`rules` lists them with sources."""
 
     name: str
     events: tuple[str, ...] = EVENTS_NOW
-    #: advice for madvise that came later (5.4, 5.14, 5.18, 6.1): EINVAL
-    unknown_advice: tuple[str, ...] = ()
-    #: flags of mremap: MREMAP_DONTUNMAP came with 5.7
-    mremap_flags: int = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP
-    #: ``mmu_interval_notifier`` (since 5.5)
-    interval_notifiers: bool = True
-    #: Page faults under a per-VMA lock instead of mmap_lock (since 6.4)
-    per_vma_lock: bool = True
-    #: mprotect's event starts at the first populated table of this many bytes (6.12: of PMDs; 6.1: of PTEs)
-    mprotect_granule: int = PUD_SIZE
-    #: mbind migrates pages while it holds mmap_lock for writing (6.1)
-    mbind_holds_mmap_lock: bool = False
-    #: munmap splits off what goes, and the old VMA lives on in what stays (6.1; seen only by who keeps a pointer)
-    munmap_splits_off_what_goes: bool = False
-    #: mmap over something takes it out of the tree before the notifier (6.1; seen only by who looks it up from within)
-    mmap_unmaps_first: bool = False
-    #: a moving mremap, and its event, may begin at the 2 MiB edge below (since 6.7)
-    mremap_realigns: bool = True
-    #: NUMA balancing leaves files of tmpfs out: they have a policy callback, which knows of none (6.1)
-    numa_skips_tmpfs: bool = False
-    #: MADV_POPULATE_* goes on after a hole, and answers ENOMEM in the end (6.1)
-    populate_skips_holes: bool = False
+    unknown_advice: tuple[str, ...] = _rule(
+        (), "5.4 to 6.13", "mm/madvise.c madvise_behavior_valid", "advice for madvise that came later: EINVAL"
+    )
+    mremap_flags: int = _rule(
+        MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+        "5.7",
+        "mm/mremap.c mremap",
+        "the flags of mremap: MREMAP_DONTUNMAP came with 5.7",
+    )
+    interval_notifiers: bool = _rule(
+        True, "5.5", "mm/mmu_notifier.c mmu_interval_notifier_insert", "there are mmu_interval_notifiers"
+    )
+    per_vma_lock: bool = _rule(
+        True,
+        "6.4",
+        "arch/x86/mm/fault.c do_user_addr_fault, lock_vma_under_rcu",
+        "page faults under the VMA's own lock instead of mmap_lock",
+    )
+    mprotect_granule: int = _rule(
+        PUD_SIZE,
+        "6.11",
+        "mm/mprotect.c change_pud_range",
+        "mprotect's event starts at the first table of PMDs; until then at the first table of PTEs or huge page",
+    )
+    mbind_holds_mmap_lock: bool = _rule(
+        False, "6.7", "mm/mempolicy.c do_mbind, do_migrate_pages", "pages are migrated after mmap_lock was let go"
+    )
+    munmap_splits_off_what_goes: bool = _rule(
+        False,
+        "6.12",
+        "mm/vma.c vms_gather_munmap_vmas",
+        "munmap splits off what stays; until then what goes (seen only by who keeps a pointer)",
+    )
+    mmap_unmaps_first: bool = _rule(
+        False,
+        "6.12",
+        "mm/vma.c vms_clean_up_area",
+        "mmap over something tells listeners while the old VMA is in the tree; until then it was out of it",
+    )
+    mremap_realigns: bool = _rule(
+        True,
+        "6.7",
+        "mm/mremap.c try_realign_addr",
+        "a moving mremap, and its event, may begin at the 2 MiB edge below",
+    )
+    numa_skips_tmpfs: bool = _rule(
+        False, "6.7", "mm/mempolicy.c vma_policy_mof", "NUMA balancing scans files of tmpfs too"
+    )
+    populate_skips_holes: bool = _rule(
+        False,
+        "6.10",
+        "mm/madvise.c madvise_populate",
+        "MADV_POPULATE_* stops at a hole; until then it went on after it",
+    )
+    madvise_vma_lock: bool = _rule(
+        True,
+        "6.17",
+        "mm/madvise.c try_vma_read_lock",
+        "DONTNEED and FREE of one VMA's pages under the VMA's own lock instead of mmap_lock",
+    )
+    mremap_checks_first: bool = _rule(
+        True,
+        "6.17",
+        "mm/mremap.c check_mremap_params, check_prep_vma",
+        "mremap refuses (EINVAL for a bad place, EFAULT) before it unmaps what is at the new place",
+    )
+    mremap_moves_vmas: bool = _rule(
+        True, "6.17", "mm/mremap.c remap_move", "a fixed mremap of equal length moves several VMAs at once"
+    )
 
     def __str__(self) -> str:
         return self.name
 
+    def changes_to(self, other: Kernel) -> tuple[Rule, ...]:
+        """The rules in which the two differ, in the order of the fields."""
+        return tuple(rule for rule in RULES if getattr(self, rule.name) != getattr(other, rule.name))
 
-LINUX_6_12 = Kernel("6.12")
-_UNTIL_6_1 = {
+
+@dataclass(frozen=True)
+class Rule:
+    """One difference between versions: the field of :class:`Kernel`, since when, the kernel's function, what it is."""
+
+    name: str
+    since: str
+    source: str
+    what: str
+
+
+RULES = tuple(Rule(f.name, **f.metadata) for f in fields(Kernel) if f.metadata)
+
+LINUX_7_3 = Kernel("7.3")
+_UNTIL_6_12: dict[str, Any] = {
+    "madvise_vma_lock": False,
+    "mremap_checks_first": False,
+    "mremap_moves_vmas": False,
+}
+LINUX_6_12 = Kernel("6.12", **_UNTIL_6_12)
+_UNTIL_6_1: dict[str, Any] = {
+    **_UNTIL_6_12,
     "per_vma_lock": False,
     "mprotect_granule": PMD_SIZE,
     "mbind_holds_mmap_lock": True,
@@ -61,17 +138,21 @@ _UNTIL_6_1 = {
     "numa_skips_tmpfs": True,
     "populate_skips_holes": True,
 }
-LINUX_6_1 = Kernel("6.1", **_UNTIL_6_1)  # type: ignore[arg-type]
+LINUX_6_1 = Kernel("6.1", **_UNTIL_6_1)
 RFC2019 = Kernel(
     "rfc2019",
-    events=EVENTS_2019,
-    unknown_advice=("COLD", "PAGEOUT", "POPULATE_READ", "POPULATE_WRITE", "DONTNEED_LOCKED", "COLLAPSE"),
-    mremap_flags=MREMAP_MAYMOVE | MREMAP_FIXED,
-    interval_notifiers=False,
-    **_UNTIL_6_1,  # type: ignore[arg-type]
+    **_UNTIL_6_1
+    | {
+        "events": EVENTS_2019,
+        "unknown_advice": ("COLD", "PAGEOUT", "POPULATE_READ", "POPULATE_WRITE", "DONTNEED_LOCKED", "COLLAPSE"),
+        "mremap_flags": MREMAP_MAYMOVE | MREMAP_FIXED,
+        "interval_notifiers": False,
+    },
 )
+#: What "today" means where the word is used.
+TODAY = LINUX_7_3
 
-KERNELS = {kernel.name: kernel for kernel in (LINUX_6_12, LINUX_6_1, RFC2019)}
+KERNELS = {kernel.name: kernel for kernel in (LINUX_7_3, LINUX_6_12, LINUX_6_1, RFC2019)}
 
 
 def kernel_named(name: str) -> Kernel:

@@ -8,6 +8,7 @@ from p2plab.core.actors import step
 from p2plab.core.errors import KernelError
 from p2plab.mm.flags import PAGE_SIZE, PMD_SIZE, PTRS_PER_PTE, VM_HUGEPAGE, VM_NOHUGEPAGE, VM_SPECIAL, VM_WRITE
 from p2plab.mm.folio import Folio, HugePmd, Pte, SwapPte
+from p2plab.mm.locks import RmapHeld
 from p2plab.mm.log import span
 from p2plab.mm.notifier import (
     MmuNotifierRange,
@@ -76,15 +77,16 @@ async def collapse_huge_page(mm: AddressSpace, base: int) -> None:
         if vma is None or vma.vm_end < base + PMD_SIZE or not isinstance(mm.page_table.pmd(base), PteTable):
             return
         await mm.vma_start_write([vma])
-        range = MmuNotifierRange(mm, base, base + PMD_SIZE, "CLEAR")
-        await mmu_notifier_invalidate_range_start(range)
-        for address, entry in list(mm.page_table.entries_in(base, base + PMD_SIZE)):
-            mm.page_table.clear(address)
-            put_entry(entry)
-        folio = Folio(vma.pgoff_of(base), None, vma.anon_vma, order=PTRS_PER_PTE.bit_length() - 1)
-        folio.mapcount = 1
-        mm.page_table.set_huge(base, HugePmd(folio, bool(vma.vm_flags & VM_WRITE), True, True))
-        await mmu_notifier_invalidate_range_end(range)
+        range = MmuNotifierRange(mm, base, base + PMD_SIZE, "CLEAR", vma=vma)
+        async with RmapHeld("write", vma.anon_vma.rwsem if vma.anon_vma is not None else None):
+            await mmu_notifier_invalidate_range_start(range)
+            for address, entry in list(mm.page_table.entries_in(base, base + PMD_SIZE)):
+                mm.page_table.clear(address)
+                put_entry(entry)
+            folio = Folio(vma.pgoff_of(base), None, vma.anon_vma, order=PTRS_PER_PTE.bit_length() - 1)
+            folio.mapcount = 1
+            mm.page_table.set_huge(base, HugePmd(folio, bool(vma.vm_flags & VM_WRITE), True, True, pkey=vma.pkey))
+            await mmu_notifier_invalidate_range_end(range)
 
 
 assert PMD_SIZE == PTRS_PER_PTE * PAGE_SIZE

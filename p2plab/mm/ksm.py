@@ -68,7 +68,7 @@ async def _replace_page(vma: Vma, address: int, kept: Folio) -> None:
     assert entry.folio is not None
     entry.folio.mapcount -= 1
     kept.mapcount += 1
-    vma.vm_mm.page_table.set(address, Pte(kept, write=False))
+    vma.vm_mm.page_table.set(address, Pte(kept, pkey=vma.pkey))
     await mmu_notifier_invalidate_range_end(range)
 
 

@@ -17,9 +17,34 @@ def span(start: int, end: int) -> str:
     return "everything" if (start, end) == (0, ULONG_MAX) else f"[{start:#x}, {end:#x})"
 
 
+#: The locks of memory by their short names.
+LOCK_NAMES = {
+    "mmap": "mmap_lock",
+    "vma": "the VMA's own lock",
+    "i_mmap": "i_mmap_rwsem",
+    "anon_vma": "anon_vma's rwsem",
+}
+
+
+def held_text(mmap_lock: str, locks: tuple[tuple[str, str], ...]) -> str:
+    """The locks held at an event, in words.
+
+    >>> held_text("none", (("vma", "read"),)), held_text("none", ())
+    ("mmap_lock not held; the VMA's own lock held for reading", 'no lock of the memory held')
+    """
+    held = {"write": "held for writing", "read": "held for reading", "none": "not held"}
+    others = [f"{LOCK_NAMES[lock]} {held[mode]}" for lock, mode in locks if lock != "mmap"]
+    if mmap_lock == "none" and not others:
+        return "no lock of the memory held"
+    return "; ".join([f"mmap_lock {held[mmap_lock]}", *others])
+
+
 @dataclass(frozen=True, slots=True)
 class NotifierStart(Event):
-    """The kernel announces an invalidation; ``mmap_lock`` is how it is held then: write, read or none."""
+    """The kernel announces an invalidation; ``mmap_lock`` is how anybody holds it then: write, read or none.
+
+    ``locks``: what the announcing actor itself holds of this memory, (lock, mode), the outermost first.
+    """
 
     mm: str
     event: str
@@ -27,11 +52,11 @@ class NotifierStart(Event):
     end: Addr
     blockable: bool
     mmap_lock: str
+    locks: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        lock = {"write": "mmap_lock held for writing", "read": "mmap_lock held for reading"}
         may = "" if self.blockable else ", must not block"
-        return f"{self.event} {span(self.start, self.end)}{may} ({lock.get(self.mmap_lock, 'mmap_lock not held')})"
+        return f"{self.event} {span(self.start, self.end)}{may} ({held_text(self.mmap_lock, self.locks)})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from p2plab.mm.file import File
 from p2plab.mm.flags import PAGE_SHIFT, VM_SOFTDIRTY, VM_SPECIAL
+from p2plab.mm.locks import rmap_locks_pass
 from p2plab.mm.rmap import AnonVma, anon_vma_clone, unlink_anon_vmas
 from p2plab.mm.split import split_huge_at_edges, split_huge_if_needed, split_vma
 from p2plab.mm.vma import Vma
@@ -168,6 +169,7 @@ async def _commit(
 ) -> None:
     """``commit_merge``: move the edges of ``vma`` and of its neighbour ``adjust``, and drop what was swallowed."""
     await vma.vm_mm.vma_start_write([vma, *([adjust] if adjust else []), *(gone for gone in remove if gone)])
+    await rmap_locks_pass(vma)
     await split_huge_at_edges(vma, start, end)
     if adjust is not None and adjust_to[0] > adjust.vm_start:
         await split_huge_if_needed(adjust, adjust_to[0])

@@ -20,7 +20,7 @@ from p2plab.mm.notifier import (
     mmu_notifier_invalidate_range_start,
 )
 from p2plab.mm.reclaim import try_to_unmap
-from p2plab.mm.rmap import entries_of, mappings_of
+from p2plab.mm.rmap import entries_of, mappings_of, rmap_read
 from p2plab.mm.vma import Vma
 
 if TYPE_CHECKING:
@@ -116,14 +116,15 @@ async def try_to_migrate(folio: Folio) -> None:
     """
     await step("migrate a page")
     left = folio.mapcount
-    for vma, first in mappings_of(folio):
-        if left <= 0:
-            return
-        start, end = max(first, vma.vm_start), min(first + (folio.nr_pages << PAGE_SHIFT), vma.vm_end)
-        event = MmuNotifierRange(vma.vm_mm, start, end, "CLEAR")
-        await mmu_notifier_invalidate_range_start(event)
-        left -= entries_of(folio, vma, first)
-        await mmu_notifier_invalidate_range_end(event)
+    async with rmap_read(folio):
+        for vma, first in mappings_of(folio):
+            if left <= 0:
+                return
+            start, end = max(first, vma.vm_start), min(first + (folio.nr_pages << PAGE_SHIFT), vma.vm_end)
+            event = MmuNotifierRange(vma.vm_mm, start, end, "CLEAR", vma=vma)
+            await mmu_notifier_invalidate_range_start(event)
+            left -= entries_of(folio, vma, first)
+            await mmu_notifier_invalidate_range_end(event)
 
 
 async def migrate_pages(mm: AddressSpace, old_node: int, new_node: int) -> None:

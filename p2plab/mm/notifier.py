@@ -6,7 +6,7 @@ that causes the invalidation, with that actor's locks held.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from p2plab.core import errno
@@ -17,11 +17,13 @@ from p2plab.core.events import emit
 from p2plab.core.running import running
 from p2plab.core.tracked import Tracked, name_of
 from p2plab.mm.flags import ULONG_MAX
+from p2plab.mm.locks import locks_held
 from p2plab.mm.log import NotifierEnd, NotifierRelease, NotifierStart, NotifierWarned, span
 
 if TYPE_CHECKING:
     from p2plab.mm.interval import IntervalTree, MmuIntervalNotifier
     from p2plab.mm.space import AddressSpace
+    from p2plab.mm.vma import Vma
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class MmuNotifierRange:
     end: int
     event: str
     blockable: bool = True
+    vma: Vma | None = None  #: the one VMA it is about, if the caller names it
+    locks: tuple[tuple[str, str], ...] = ()  #: in a start callback: what the caller holds (``locks_held``)
 
     def __str__(self) -> str:
         return f"{self.event} {span(self.start, self.end)}" + ("" if self.blockable else ", non-blocking")
@@ -115,7 +119,9 @@ async def mmu_notifier_invalidate_range_start(range: MmuNotifierRange) -> int:
     mm = range.mm
     if range.event not in mm.kernel.events:
         raise KernelError("EINVAL", f"{mm.kernel} has no event {range.event}; it has {', '.join(mm.kernel.events)}")
-    emit(NotifierStart(mm.name, range.event, range.start, range.end, range.blockable, mm.mmap_lock_state()))
+    range = replace(range, locks=locks_held(range))
+    mmap_lock = mm.mmap_lock_state()
+    emit(NotifierStart(mm.name, range.event, range.start, range.end, range.blockable, mmap_lock, range.locks))
     subscriptions = mm.notifier_subscriptions
     me = running.actor
     subscriptions.under_way.append(me)

@@ -10,7 +10,7 @@ from p2plab.mm.notifier import (
     mmu_notifier_invalidate_range_end,
     mmu_notifier_invalidate_range_start,
 )
-from p2plab.mm.rmap import mappings_of
+from p2plab.mm.rmap import mappings_of, rmap_read
 from p2plab.mm.thp import split_folio, split_huge_pmd_locked
 from p2plab.mm.vma import Vma
 
@@ -54,17 +54,18 @@ async def try_to_unmap(folio: Folio, slots: dict[int, SwapSlot], *, poison: bool
     ``slots``: where each of its pages goes in the swap area; empty to drop it. A VMA that turns out not to map the page
     has been told nevertheless.
     """
-    for vma, first in mappings_of(folio):
-        if not folio.mapcount:
-            return
-        start, end = max(first, vma.vm_start), min(first + (folio.nr_pages << PAGE_SHIFT), vma.vm_end)
-        range = MmuNotifierRange(vma.vm_mm, start, end, "CLEAR")
-        await mmu_notifier_invalidate_range_start(range)
-        if poison or not vma.vm_flags & VM_LOCKED:
-            if first % PMD_SIZE == 0:
-                split_huge_pmd_locked(vma, first)
-            _unmap_entries(folio, vma, start, end, slots, poison)
-        await mmu_notifier_invalidate_range_end(range)
+    async with rmap_read(folio):
+        for vma, first in mappings_of(folio):
+            if not folio.mapcount:
+                return
+            start, end = max(first, vma.vm_start), min(first + (folio.nr_pages << PAGE_SHIFT), vma.vm_end)
+            range = MmuNotifierRange(vma.vm_mm, start, end, "CLEAR", vma=vma)
+            await mmu_notifier_invalidate_range_start(range)
+            if poison or not vma.vm_flags & VM_LOCKED:
+                if first % PMD_SIZE == 0:
+                    split_huge_pmd_locked(vma, first)
+                _unmap_entries(folio, vma, start, end, slots, poison)
+            await mmu_notifier_invalidate_range_end(range)
 
 
 def _unmap_entries(folio: Folio, vma: Vma, start: int, end: int, slots: dict[int, SwapSlot], poison: bool) -> None:

@@ -33,7 +33,7 @@ class Recorder(MmuNotifier):
 
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
         """Write the call down."""
-        lock = {"blockable": range.blockable, "mmap_lock": range.mm.mmap_lock_state()}
+        lock = {"blockable": range.blockable, "mmap_lock": range.mm.mmap_lock_state(), "locks": range.locks}
         self.note({"cb": "start", "event": range.event} | _span(range, self.page) | lock)
         return 0
 
@@ -58,7 +58,7 @@ class IntervalRecorder(MmuIntervalNotifier):
 
     async def invalidate(self, range: MmuNotifierRange, cur_seq: int) -> bool:
         """Store the sequence number and write the call down."""
-        lock = {"blockable": range.blockable, "mmap_lock": range.mm.mmap_lock_state()}
+        lock = {"blockable": range.blockable, "mmap_lock": range.mm.mmap_lock_state(), "locks": range.locks}
         self.note({"cb": "interval", "event": range.event} | _span(range, self.page) | lock)
         if self.refuse and not range.blockable:
             return False

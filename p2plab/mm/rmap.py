@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from p2plab.core.tracked import Tracked
 from p2plab.mm.flags import PAGE_SHIFT, PAGE_SIZE, VM_ACCESS_FLAGS, VM_SOFTDIRTY
 from p2plab.mm.folio import Folio, HugePmd, Pte
+from p2plab.mm.locks import RmapHeld, RmapLock
 
 if TYPE_CHECKING:
     from p2plab.mm.vma import Vma
@@ -17,6 +18,8 @@ class AnonVma(Tracked):
 
     def __init__(self, parent: AnonVma | None = None) -> None:
         self.parent = parent
+        #: one lock for the whole family: the root's
+        self.rwsem: RmapLock = RmapLock("anon_vma.rwsem") if parent is None else parent.rwsem
         self.vmas: list[Vma] = []
         self.num_children = 0 if parent is not None else 1  #: a root counts itself
         self.num_active_vmas = 0
@@ -87,6 +90,14 @@ def unlink_anon_vmas(vma: Vma) -> None:
     if vma.anon_vma is not None:
         vma.anon_vma.num_active_vmas -= 1
         vma.anon_vma = None
+
+
+def rmap_read(folio: Folio) -> RmapHeld:
+    """The lock under which a reverse-map walk runs (``rmap_walk_anon_lock``, ``i_mmap_lock_read``)."""
+    if folio.anon:
+        return RmapHeld("read", folio.anon_vma.rwsem if folio.anon_vma is not None else None)
+    assert folio.mapping is not None
+    return RmapHeld("read", folio.mapping.i_mmap_rwsem)
 
 
 def mappings_of(folio: Folio) -> list[tuple[Vma, int]]:

@@ -18,7 +18,7 @@ from p2plab.core.tracked import Tracked
 from p2plab.mm import check, sys_exit, sys_fork, sys_madvise, sys_mlock, sys_mmap, sys_mprotect, sys_mremap, touch
 from p2plab.mm.flags import MAP_PRIVATE, MREMAP_MAYMOVE, PROT_READ, PROT_WRITE
 from p2plab.mm.interval import IntervalTree
-from p2plab.mm.kernel import LINUX_6_12, Kernel
+from p2plab.mm.kernel import TODAY, Kernel
 from p2plab.mm.notifier import MmuNotifier, MmuNotifierSubscriptions, mmu_notifier_register, mmu_notifier_unregister
 from p2plab.mm.pagetable import PageTable
 
@@ -39,13 +39,18 @@ class Memory(Tracked):
 class AddressSpace(Tracked):
     """One process's memory."""
 
-    def __init__(self, name: str = "mm", kernel: Kernel = LINUX_6_12, memory: Memory | None = None) -> None:
+    def __init__(self, name: str = "mm", kernel: Kernel = TODAY, memory: Memory | None = None) -> None:
         self.name = name
         self.kernel = kernel
         self.memory = memory or Memory()
         self.mmap_lock = RWLock("mmap_lock" if name == "mm" else f"{name}.mmap_lock")
+        self.vma_lock_name = (
+            "vma_lock" if name == "mm" else f"{name}.vma_lock"
+        )  #: one for all, as lockdep has one class
         self.vmas: list[Vma] = []
         self.write_locked: list[Vma] = []
+        self.pkeys: dict[int, int] = {}  #: protection keys in use, with what each of them forbids
+        self.execute_only_pkey: int | None = None
         self.page_table = PageTable()
         self.notifier_subscriptions = MmuNotifierSubscriptions(IntervalTree())
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.mm.flags import PMD_SIZE
+from p2plab.mm.locks import rmap_locks, rmap_locks_pass
 from p2plab.mm.log import VmaSplit
 from p2plab.mm.rmap import anon_vma_clone
 from p2plab.mm.thp import split_huge_pmd_address
@@ -25,7 +26,8 @@ async def split_huge_at_edges(vma: Vma, start: int, end: int) -> None:
 async def split_huge_if_needed(vma: Vma, address: int) -> None:
     base = address & ~(PMD_SIZE - 1)
     if address != base and vma.vm_start <= base and base + PMD_SIZE <= vma.vm_end:
-        await split_huge_pmd_address(vma, address)
+        async with rmap_locks(vma, "write"):
+            await split_huge_pmd_address(vma, address)
 
 
 def dup_vma(vma: Vma, mm: AddressSpace) -> Vma:
@@ -41,17 +43,19 @@ async def split_vma(vma: Vma, address: int, new_below: bool) -> Vma:
     mm = vma.vm_mm
     if len(mm.vmas) >= mm.memory.max_map_count:
         raise KernelError("ENOMEM", f"{mm.name} has {len(mm.vmas)} mappings, the most that vm.max_map_count allows")
-    await mm.vma_start_write([vma])
     new = dup_vma(vma, mm)
+    await mm.vma_start_write([vma, new])
     if new_below:
         new.vm_end = address
     else:
         new.vm_start, new.vm_pgoff = address, vma.pgoff_of(address)
+    await rmap_locks_pass(vma)
     anon_vma_clone(new, vma)
     if vma.vm_ops is not None and vma.vm_ops.has("open"):
         await vma.vm_ops.open(new)
     mapping = vma.vm_file.f_mapping if vma.vm_file is not None else None
     if mapping is not None:
+        await mapping.i_mmap_rwsem.passes()
         mapping.link(new)
         mapping.unlink(vma)
     await split_huge_at_edges(vma, vma.vm_start, address)

@@ -35,7 +35,7 @@ async def exit_mmap(mm: AddressSpace) -> None:
         await unmap_vmas(mm, list(mm.vmas), 0, ULONG_MAX)
     async with mm.mmap_write():
         vmas = list(mm.vmas)
-        _unlink_all(vmas)
+        await _unlink_all(vmas)
         free_pgtables(mm, vmas, 0, 0)
         for vma in vmas:
             await _close(vma)

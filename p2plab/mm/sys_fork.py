@@ -16,6 +16,7 @@ from p2plab.mm.flags import (
     is_cow_mapping,
 )
 from p2plab.mm.folio import Folio, HugePmd, Pte, SwapPte
+from p2plab.mm.locks import rmap_locks_pass
 from p2plab.mm.notifier import (
     MmuNotifierRange,
     mmu_notifier_invalidate_range_end,
@@ -49,6 +50,7 @@ async def _dup(vma: Vma, child: AddressSpace) -> None:
     copy = dup_vma(vma, child)
     copy.anon_vma = None
     wipe = bool(vma.vm_flags & VM_WIPEONFORK)
+    await rmap_locks_pass(vma)
     if not wipe:
         anon_vma_fork(copy, vma)
     copy.vm_flags &= ~VM_LOCKED

@@ -32,6 +32,7 @@ from p2plab.mm.folio import HugePmd
 from p2plab.mm.gup import faultin, vma_refuses
 from p2plab.mm.khugepaged import madvise_collapse
 from p2plab.mm.lazyfree import madvise_free
+from p2plab.mm.locks import VmaRead
 from p2plab.mm.log import span
 from p2plab.mm.merge import vma_modify
 from p2plab.mm.migrate import madvise_inject_error
@@ -82,9 +83,26 @@ async def madvise(mm: AddressSpace, start: int, length: int, advice: str) -> Non
             await step(f"madvise {advice} {span(start, end)}")
             await _walk(mm, start, end, lambda vma, low, high: _set_flags(vma, low, high, advice))
     else:
-        async with mm.mmap_lock.read():
-            await step(f"madvise {advice} {span(start, end)}")
-            await _walk(mm, start, end, ADVICE[advice])
+        await _advise(mm, start, end, advice)
+
+
+async def _advise(mm: AddressSpace, start: int, end: int, advice: str) -> None:
+    """Advice about what is mapped: under the VMA's own lock where that is enough, else under mmap_lock for reading."""
+    if mm.kernel.madvise_vma_lock and advice in VMA_LOCK_ADVICE:
+        await step(f"madvise {advice} {span(start, end)}")
+        if (vma := _lone_vma(mm, start, end)) is not None:
+            with VmaRead(vma):
+                await ADVICE[advice](vma, start, end)
+            return
+    async with mm.mmap_lock.read():
+        await step(f"madvise {advice} {span(start, end)}")
+        await _walk(mm, start, end, ADVICE[advice])
+
+
+def _lone_vma(mm: AddressSpace, start: int, end: int) -> Vma | None:
+    """``try_vma_read_lock``: the one VMA that holds the whole range and whose own lock can be had at once."""
+    vma = mm.vma_lookup(start)
+    return vma if vma is not None and end <= vma.vm_end and not vma.write_locked else None
 
 
 async def _walk(mm: AddressSpace, start: int, end: int, visit: Visit) -> None:
@@ -229,6 +247,8 @@ ADVICE: dict[str, Visit] = {
     "WILLNEED": _willneed,
     "REMOVE": _remove,
 }
+#: advice that needs no more than the VMA's own lock (``get_lock_mode``, since 6.17)
+VMA_LOCK_ADVICE = ("DONTNEED", "DONTNEED_LOCKED", "FREE")
 #: advice with locking of its own
 OTHER_ADVICE = {
     "POPULATE_READ": _populate,

@@ -22,6 +22,7 @@ from p2plab.mm.flags import (
     VM_MAYREAD,
     VM_MAYSHARE,
     VM_MAYWRITE,
+    VM_PKEY_SHIFT,
     VM_READ,
     VM_SHARED,
     VM_SOFTDIRTY,
@@ -29,8 +30,10 @@ from p2plab.mm.flags import (
     page_up,
     perms,
 )
+from p2plab.mm.locks import rmap_locks_pass
 from p2plab.mm.log import VmaMapped, VmaUnmapped, span
 from p2plab.mm.merge import Wish, vma_merge_new_range
+from p2plab.mm.pkeys import execute_only_pkey
 from p2plab.mm.rmap import unlink_anon_vmas
 from p2plab.mm.split import split_vma
 from p2plab.mm.vma import Vma
@@ -69,7 +72,8 @@ async def mmap(
         from p2plab.mm.file import File as ShmemFile  # shared anonymous memory is a nameless file of tmpfs
 
         file = ShmemFile("shmem", (length >> PAGE_SHIFT) + pgoff)
-    vm_flags = prot_flags(prot) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_SOFTDIRTY
+    vm_flags = prot_flags(prot) | (execute_only_pkey(mm) << VM_PKEY_SHIFT if prot == PROT_EXEC else 0)
+    vm_flags |= VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_SOFTDIRTY
     if flags & MAP_SHARED:
         vm_flags |= VM_SHARED | VM_MAYSHARE
     elif vm_flags & VM_WRITE:
@@ -126,7 +130,11 @@ async def _new_vma(mm: AddressSpace, start: int, end: int, vm_flags: int, file: 
     vma = Vma(mm, start, end, pgoff, vm_flags, file)
     if file is not None:
         await file.mmap(vma)
+        await mm.vma_start_write([vma])
+        await file.f_mapping.i_mmap_rwsem.passes()
         file.f_mapping.link(vma)
+    else:
+        await mm.vma_start_write([vma])
     mm.insert(vma)
     return vma
 
@@ -157,7 +165,7 @@ async def do_munmap(mm: AddressSpace, start: int, length: int, *, downgrade: boo
         await step("downgrade mmap_lock")
         mm.mmap_write_downgrade()
     await unmap_vmas(mm, old, start, end)
-    _unlink_all(old)
+    await _unlink_all(old)
     free_pgtables(mm, old, floor, ceiling)
     for vma in old:
         await _close(vma)
@@ -202,13 +210,14 @@ def neighbours(mm: AddressSpace, vmas: list[Vma]) -> tuple[int, int]:
 async def _clear_ptes(mm: AddressSpace, vmas: list[Vma], start: int, end: int) -> None:
     await unmap_vmas(mm, vmas, start, end)
     floor, ceiling = neighbours(mm, vmas)
-    _unlink_all(vmas)
+    await _unlink_all(vmas)
     free_pgtables(mm, vmas, floor, ceiling)
 
 
-def _unlink_all(vmas: list[Vma]) -> None:
+async def _unlink_all(vmas: list[Vma]) -> None:
     """Out of the reverse map: no page points at these VMAs any more (``free_pgtables`` does it)."""
     for vma in vmas:
+        await rmap_locks_pass(vma)
         unlink_anon_vmas(vma)
         if vma.vm_file is not None:
             vma.vm_file.f_mapping.unlink(vma)

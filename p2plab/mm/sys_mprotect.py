@@ -19,6 +19,8 @@ from p2plab.mm.flags import (
     VM_ACCESS_FLAGS,
     VM_ACCOUNT,
     VM_LOCKED,
+    VM_PKEY,
+    VM_PKEY_SHIFT,
     VM_SHARED,
     VM_WRITE,
     page_up,
@@ -32,6 +34,7 @@ from p2plab.mm.notifier import (
     mmu_notifier_invalidate_range_end,
     mmu_notifier_invalidate_range_start,
 )
+from p2plab.mm.pkeys import override_mprotect_pkey
 from p2plab.mm.sys_mmap import prot_flags
 from p2plab.mm.thp import split_huge_pmd
 from p2plab.mm.vma import Vma
@@ -40,10 +43,11 @@ if TYPE_CHECKING:
     from p2plab.mm.space import AddressSpace
 
 
-async def mprotect(mm: AddressSpace, start: int, length: int, prot: int) -> None:
+async def mprotect(mm: AddressSpace, start: int, length: int, prot: int, pkey: int = -1) -> None:
     """Change the protection of [start, start + length). ENOMEM at a hole, EACCES for what the VMA may never be.
 
-    What lies before the hole has changed by then: the kernel does not undo it.
+    What lies before the hole has changed by then: the kernel does not undo it. With ``pkey`` it is pkey_mprotect(2):
+    EINVAL for a key that is not allocated.
     """
     if start % PAGE_SIZE:
         raise KernelError("EINVAL", f"{start:#x} is not page aligned")
@@ -52,6 +56,8 @@ async def mprotect(mm: AddressSpace, start: int, length: int, prot: int) -> None
     end = start + page_up(length)
     async with mm.mmap_write():
         await step(f"mprotect {span(start, end)}")
+        if pkey > 0 and pkey not in mm.pkeys:
+            raise KernelError("EINVAL", f"protection key {pkey} is not allocated")
         vma = mm.find_vma_intersection(start, end)
         if vma is None or vma.vm_start > start:
             raise KernelError("ENOMEM", f"nothing is mapped at {start:#x}")
@@ -60,7 +66,8 @@ async def mprotect(mm: AddressSpace, start: int, length: int, prot: int) -> None
             vma = mm.vma_lookup(at)
             if vma is None:
                 raise KernelError("ENOMEM", f"nothing is mapped at {at:#x}; what lies below has changed")
-            newflags = vma.vm_flags & ~VM_ACCESS_FLAGS | prot_flags(prot)
+            key = override_mprotect_pkey(vma, prot, pkey)
+            newflags = vma.vm_flags & ~(VM_ACCESS_FLAGS | VM_PKEY) | prot_flags(prot) | key << VM_PKEY_SHIFT
             if newflags & ~(newflags >> 4) & VM_ACCESS_FLAGS:
                 raise KernelError("EACCES", f"{vma} may never get that protection")
             upto = min(vma.vm_end, end)
@@ -121,17 +128,17 @@ def _present(tables: Mapping[int, object], numbers: range) -> Iterator[int]:
 
 
 async def _change_entries(vma: Vma, start: int, end: int) -> None:
-    table = vma.vm_mm.page_table
+    table, key = vma.vm_mm.page_table, vma.pkey
     for base, content in list(table.pmds_in(start, end)):
         if not isinstance(content, HugePmd):
             continue
         if start <= base and base + PMD_SIZE <= end:
             may = bool(vma.vm_flags & VM_WRITE) and content.exclusive
-            table.set_huge(base, replace(content, write=may))
+            table.set_huge(base, replace(content, write=may, pkey=key))
         else:
             await split_huge_pmd(vma, max(start, base))
     for address, entry in table.entries_in(start, end):
         if isinstance(entry, Pte):
             write = vma.prot_writable() or can_change_pte_writable(vma, entry)
-            if write != entry.write:
-                table.set(address, replace(entry, write=write))
+            if write != entry.write or key != entry.pkey:
+                table.set(address, replace(entry, write=write, pkey=key))

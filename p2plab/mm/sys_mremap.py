@@ -1,4 +1,4 @@
-"""``mremap`` (mm/mremap.c, Linux 6.12): in place, moving, fixed, and keeping the old mapping."""
+"""``mremap`` (mm/mremap.c, Linux 6.12 and 7.3): in place, moving, fixed, and keeping the old mapping."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from p2plab.mm.flags import (
     page_up,
 )
 from p2plab.mm.gup import mm_populate
+from p2plab.mm.locks import rmap_locks_pass
 from p2plab.mm.log import VmaMoved, span
 from p2plab.mm.merge import vma_merge_new_range, wish_like
 from p2plab.mm.move import move_page_tables
@@ -39,7 +40,7 @@ async def mremap(mm: AddressSpace, start: int, old: int, new: int, flags: int, n
     """Resize or move [start, start + old); the new address.
 
     EFAULT: nothing there, across two VMAs, or growth of device memory. EINVAL: bad flags, overlap, DONTUNMAP of device
-    memory. ENOMEM: no room to grow in place.
+    memory. ENOMEM: no room to grow in place. Since 6.17 a fixed move of equal length may take several VMAs at once.
     """
     invalid = (
         flags & ~mm.kernel.mremap_flags
@@ -51,12 +52,18 @@ async def mremap(mm: AddressSpace, start: int, old: int, new: int, flags: int, n
     if invalid:
         raise KernelError("EINVAL", f"mremap of {old:#x} bytes at {start:#x} to {new:#x} with flags {flags:#x}")
     old, new = page_up(old), page_up(new)
+    elsewhere = bool(flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
+    if elsewhere and mm.kernel.mremap_checks_first:
+        _check_new_place(start, old, new_start, new)
     async with mm.mmap_write():
         await step(f"mremap {span(start, start + old)}")
+        if mm.kernel.mremap_moves_vmas and flags & MREMAP_FIXED and old == new:
+            await _remap_move(mm, start, old, new_start, flags)
+            return new_start
         vma = mm.vma_lookup(start)
         if vma is None:
             raise KernelError("EFAULT", f"nothing is mapped at {start:#x}")
-        if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
+        if elsewhere:
             where, populate = await _mremap_to(mm, start, old, new_start, new, flags)
         else:
             where, populate = await _resize(mm, start, old, new, flags)
@@ -102,11 +109,37 @@ def _vma_to_resize(mm: AddressSpace, start: int, old: int, new: int, flags: int)
     return vma
 
 
-async def _mremap_to(mm: AddressSpace, start: int, old: int, new_start: int, new: int, flags: int) -> tuple[int, bool]:
+def _check_new_place(start: int, old: int, new_start: int, new: int) -> None:
+    """The part of ``check_mremap_params`` that needs no VMA."""
     if new_start % PAGE_SIZE or new_start < 0 or new_start > TASK_SIZE - new:
         raise KernelError("EINVAL", f"{new_start:#x} is no place for {new:#x} bytes")
     if start + old > new_start and new_start + new > start:
         raise KernelError("EINVAL", f"{span(start, start + old)} and {span(new_start, new_start + new)} overlap")
+
+
+async def _remap_move(mm: AddressSpace, start: int, length: int, new_start: int, flags: int) -> None:
+    """``remap_move`` (since 6.17): every VMA of the range moves, one after the other; gaps stay as wide as they were.
+
+    The first that is refused ends it; what was moved before stays moved.
+    """
+    end = start + length
+    if mm.vma_lookup(start) is None:
+        raise KernelError("EFAULT", f"nothing is mapped at {start:#x}")
+    at = start
+    while (vma := mm.find_vma_intersection(at, end)) is not None:
+        low, high = max(at, vma.vm_start), min(end, vma.vm_end)
+        await _mremap_to(mm, low, high - low, new_start + low - start, high - low, flags)
+        at = high
+        if at >= end:
+            return
+
+
+async def _mremap_to(mm: AddressSpace, start: int, old: int, new_start: int, new: int, flags: int) -> tuple[int, bool]:
+    checks_first = mm.kernel.mremap_checks_first
+    if checks_first:
+        _vma_to_resize(mm, start, min(old, new), new, flags)
+    else:
+        _check_new_place(start, old, new_start, new)
     if len(mm.vmas) + 2 >= mm.memory.max_map_count - 3:
         raise KernelError("ENOMEM", "too many mappings (vm.max_map_count)")
     if flags & MREMAP_FIXED:
@@ -114,7 +147,9 @@ async def _mremap_to(mm: AddressSpace, start: int, old: int, new_start: int, new
     if old > new:
         await do_munmap(mm, start + new, old - new, downgrade=False)
         old = new
-    vma = _vma_to_resize(mm, start, old, new, flags)
+    vma = mm.vma_lookup(start) if checks_first else _vma_to_resize(mm, start, old, new, flags)
+    if vma is None:
+        raise KernelError("EFAULT", f"nothing is mapped at {start:#x}")
     if not flags & MREMAP_FIXED:
         new_start = unmapped_area(mm, new_start or None, new)
     return await _move_vma(vma, start, old, new, new_start, flags)
@@ -184,10 +219,13 @@ async def _copy_vma(vma: Vma, start: int, new_start: int, length: int, keep: boo
         return (merged if merged.vm_start <= old_start < merged.vm_end else vma), merged
     new = dup_vma(vma, mm)
     new.vm_start, new.vm_end, new.vm_pgoff = new_start, new_start + length, pgoff
+    await rmap_locks_pass(vma)
     anon_vma_clone(new, vma)
     if new.vm_ops is not None and new.vm_ops.has("open"):
         await new.vm_ops.open(new)
+    await mm.vma_start_write([new])
     if new.vm_file is not None:
+        await new.vm_file.f_mapping.i_mmap_rwsem.passes()
         new.vm_file.f_mapping.link(new)
     mm.insert(new)
     return vma, new

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from p2plab.mm.flags import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE, PTRS_PER_PTE
 from p2plab.mm.folio import ZERO_PFN, Folio, HugePmd, Pte
+from p2plab.mm.locks import RmapHeld
 from p2plab.mm.notifier import (
     MmuNotifierRange,
     mmu_notifier_invalidate_range_end,
@@ -49,8 +50,8 @@ def split_huge_pmd_locked(vma: Vma, base: int) -> None:
 
 def _entry_of(huge: HugePmd, number: int) -> Pte:
     if huge.folio is None:
-        return Pte(pfn=ZERO_PFN, soft_dirty=huge.soft_dirty)
-    return Pte(huge.folio, number, -1, huge.write, huge.dirty, huge.exclusive, huge.soft_dirty)
+        return Pte(pfn=ZERO_PFN, soft_dirty=huge.soft_dirty, pkey=huge.pkey)
+    return Pte(huge.folio, number, -1, huge.write, huge.dirty, huge.exclusive, huge.soft_dirty, huge.pkey)
 
 
 async def split_folio(folio: Folio) -> bool:
@@ -58,15 +59,21 @@ async def split_folio(folio: Folio) -> bool:
     if folio.refs or folio.pins:
         return False
     left = folio.mapcount
-    for vma, first in mappings_of(folio):
-        if left <= 0:
-            break
-        left -= entries_of(folio, vma, first)
-        start, end = max(first, vma.vm_start), min(first + (folio.nr_pages << PAGE_SHIFT), vma.vm_end)
-        await split_huge_pmd_address(vma, start)
-        event = MmuNotifierRange(vma.vm_mm, start, end, "CLEAR")
-        await mmu_notifier_invalidate_range_start(event)
-        await mmu_notifier_invalidate_range_end(event)
+    async with RmapHeld("write", folio.anon_vma.rwsem if folio.anon_vma is not None else None):
+        for vma, first in mappings_of(folio):
+            if left <= 0:
+                break
+            left -= entries_of(folio, vma, first)
+            start, end = max(first, vma.vm_start), min(first + (folio.nr_pages << PAGE_SHIFT), vma.vm_end)
+            await split_huge_pmd_address(vma, start)
+            event = MmuNotifierRange(vma.vm_mm, start, end, "CLEAR", vma=vma)
+            await mmu_notifier_invalidate_range_start(event)
+            await mmu_notifier_invalidate_range_end(event)
+        _map_small_pages(folio)
+    return True
+
+
+def _map_small_pages(folio: Folio) -> None:
     small = [Folio(folio.index + number, None, folio.anon_vma) for number in range(folio.nr_pages)]
     for vma, first in mappings_of(folio):
         table = vma.vm_mm.page_table
@@ -77,4 +84,3 @@ async def split_folio(folio: Folio) -> bool:
                 page.mapcount += 1
                 page.dirty, page.swapbacked, page.node = folio.dirty, folio.swapbacked, folio.node
     folio.mapcount = 0
-    return True

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from p2plab.core.actors import step
 from p2plab.core.errors import P2PError
-from p2plab.core.running import running
 from p2plab.mm.fault import handle_mm_fault
-from p2plab.mm.flags import PAGE_SIZE, VM_ACCESS_FLAGS, VM_SHARED, VM_WRITE, page_down
+from p2plab.mm.flags import PAGE_SIZE, VM_ACCESS_FLAGS, VM_HUGEPAGE, VM_SHARED, VM_WRITE, page_down
 from p2plab.mm.folio import HugePmd, Pte
+from p2plab.mm.locks import VmaRead
+from p2plab.mm.pkeys import key_denies, vma_pkey
 from p2plab.mm.vma import Vma, VmaFault
 
 if TYPE_CHECKING:
@@ -36,15 +37,12 @@ async def touch(mm: AddressSpace, start: int, end: int, write: bool) -> None:
 
 
 async def touch_page(mm: AddressSpace, address: int, write: bool) -> None:
-    """One access to the page at ``address``."""
+    """One access to the page at ``address``. Hardware looks at the entry alone: a VMA counts only when it faults."""
     await step(f"{'write' if write else 'read'} {address:#x}")
     for _ in range(PATIENCE):
-        vma = mm.vma_lookup(address)
-        if vma is None or access_error(vma, write):
-            raise Signal("SIGSEGV", address)
-        if permitted(vma, address, write):
+        if permitted(mm, address, write):
             return
-        answer = await _fault(mm, vma, address, write)
+        answer = await _fault(mm, address, write)
         if answer is VmaFault.SIGBUS:
             raise Signal("SIGBUS", address)
         if answer is not VmaFault.NOPAGE:
@@ -53,39 +51,50 @@ async def touch_page(mm: AddressSpace, address: int, write: bool) -> None:
 
 
 def access_error(vma: Vma, write: bool) -> bool:
-    """Whether the VMA forbids the access."""
+    """Whether the VMA forbids the access (arch/x86/mm/fault.c), also by its protection key."""
+    if key_denies(vma.vm_mm, vma_pkey(vma.vm_flags), write):
+        return True
     return not vma.vm_flags & (VM_WRITE if write else VM_ACCESS_FLAGS)
 
 
-def permitted(vma: Vma, address: int, write: bool) -> bool:
+def permitted(mm: AddressSpace, address: int, write: bool) -> bool:
     """Whether the entry permits the access; a write marks it dirty, as the processor does."""
-    table = vma.vm_mm.page_table
-    entry: Pte | HugePmd | None
+    table = mm.page_table
     huge = table.pmd(address)
     if isinstance(huge, HugePmd):
-        return huge.write or not write
-    found = table.get(address)
-    entry = found if isinstance(found, Pte) else None
-    if entry is None or (write and not entry.write):
+        return (huge.write or not write) and not key_denies(mm, huge.pkey, write)
+    entry = table.get(address)
+    if not isinstance(entry, Pte) or (write and not entry.write) or key_denies(mm, entry.pkey, write):
         return False
     if write and not entry.dirty:
         table.set(address, replace(entry, dirty=True, soft_dirty=True))
     return True
 
 
-async def _fault(mm: AddressSpace, vma: Vma, address: int, write: bool) -> VmaFault:
-    """Under the VMA's own lock where the kernel can (6.4 on, not for drivers' handlers), else under mmap_lock."""
-    drivers = vma.has_op("fault") and vma.vm_file is not None and not vma.vm_file.has_pages
-    copies = write and not vma.vm_flags & VM_SHARED and mm.page_table.get(address) is not None
-    if mm.kernel.per_vma_lock and not vma.write_locked and not (drivers and not copies):
-        me = running.actor
-        vma.lock_readers.append(me)
-        try:
-            return await handle_mm_fault(vma, address, write)
-        finally:
-            vma.lock_readers.remove(me)
-    async with mm.mmap_lock.read():
-        again = mm.vma_lookup(address)
-        if again is None or access_error(again, write):
+async def _fault(mm: AddressSpace, address: int, write: bool) -> VmaFault:
+    """``do_user_addr_fault``: under the VMA's own lock where the kernel can (6.4 on), else under mmap_lock."""
+    vma = mm.vma_lookup(address)
+    if mm.kernel.per_vma_lock and vma is not None and not vma.write_locked:
+        if access_error(vma, write):
             return VmaFault.SIGSEGV
-        return await handle_mm_fault(again, address, write)
+        if not _needs_mmap_lock(vma, address, write):
+            with VmaRead(vma):
+                answer = await handle_mm_fault(vma, address, write)
+            await step("vma_lock released")
+            return answer
+    if mm.mmap_lock.is_free_for_reading() and (vma is None or access_error(vma, write)):
+        return VmaFault.SIGSEGV  # mmap_lock was taken and given back: nobody could see it
+    async with mm.mmap_lock.read():
+        vma = mm.vma_lookup(address)
+        if vma is None or access_error(vma, write):
+            return VmaFault.SIGSEGV
+        return await handle_mm_fault(vma, address, write)
+
+
+def _needs_mmap_lock(vma: Vma, address: int, write: bool) -> bool:
+    """Why a fault goes back and takes mmap_lock: a driver's handler (``vmf_can_call_fault``), or the first anonymous
+    page of a VMA while mmap_lock cannot be had (``vmf_anon_prepare`` tries it)."""
+    if vma.vm_file is not None and not vma.vm_file.has_pages and vma.has_op("fault"):
+        return vma.vm_mm.page_table.get(address) is None
+    first = vma.anon_vma is None and not vma.vm_flags & VM_SHARED and (write or bool(vma.vm_flags & VM_HUGEPAGE))
+    return first and not vma.vm_mm.mmap_lock.is_free_for_reading()

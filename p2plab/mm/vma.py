@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from p2plab.core.tracked import Tracked
 from p2plab.mm.flags import PAGE_SHIFT, VM_SHARED, VM_SOFTDIRTY, VM_WRITE, perms
 from p2plab.mm.log import span
+from p2plab.mm.pkeys import entry_key
 
 if TYPE_CHECKING:
     from p2plab.mm.file import File
@@ -113,6 +114,11 @@ class Vma(Tracked):
         Shared and writable memory, unless writes have to be noticed because soft-dirty tracking was switched on.
         """
         return self.vm_flags & (VM_WRITE | VM_SHARED | VM_SOFTDIRTY) == VM_WRITE | VM_SHARED | VM_SOFTDIRTY
+
+    @property
+    def pkey(self) -> int:
+        """The protection key that its entries get; ``NO_ACCESS`` (PROT_NONE)."""
+        return entry_key(self.vm_flags)
 
     def has_op(self, callback: str) -> bool:
         """Whether its driver set this callback of ``vm_ops``."""

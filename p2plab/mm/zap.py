@@ -9,6 +9,7 @@ from p2plab.core.actors import step
 from p2plab.core.events import emit
 from p2plab.mm.flags import PAGE_SHIFT, PMD_SIZE, VM_PFNMAP
 from p2plab.mm.folio import HugePmd, Pte, SwapPte, free_swap_entry
+from p2plab.mm.locks import RmapHeld
 from p2plab.mm.log import PtesZapped, span
 from p2plab.mm.notifier import (
     MmuNotifierRange,
@@ -76,7 +77,7 @@ def _zap_huge(mm: AddressSpace, base: int, huge: HugePmd) -> None:
 
 async def zap_page_range_single(vma: Vma, start: int, end: int, even_cows: bool = True) -> None:
     """CLEAR of [start, end), raised whether or not anything is mapped there."""
-    range = MmuNotifierRange(vma.vm_mm, start, end, "CLEAR")
+    range = MmuNotifierRange(vma.vm_mm, start, end, "CLEAR", vma=vma)
     await mmu_notifier_invalidate_range_start(range)
     await step(f"zap {span(start, end)}")
     await unmap_page_range(vma, start, end, even_cows)
@@ -126,8 +127,9 @@ async def unmap_mapping_range(mapping: Mapping, first: int, last: int, even_cows
     if last < first:
         return
     await step(f"i_mmap_lock_read {mapping.name}")
-    for vma in mapping.vmas_of(first, last):
-        low = max(first, vma.vm_pgoff) - vma.vm_pgoff
-        high = min(last + 1 - vma.vm_pgoff, vma.pages)
-        start = vma.vm_start + (low << PAGE_SHIFT)
-        await zap_page_range_single(vma, start, vma.vm_start + (high << PAGE_SHIFT), even_cows)
+    async with RmapHeld("read", mapping.i_mmap_rwsem):
+        for vma in mapping.vmas_of(first, last):
+            low = max(first, vma.vm_pgoff) - vma.vm_pgoff
+            high = min(last + 1 - vma.vm_pgoff, vma.pages)
+            start = vma.vm_start + (low << PAGE_SHIFT)
+            await zap_page_range_single(vma, start, vma.vm_start + (high << PAGE_SHIFT), even_cows)

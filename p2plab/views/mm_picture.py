@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from p2plab.mm.ask import Answer
 from p2plab.mm.snapshot import SpaceShot
-from p2plab.views.mm_text import page_of, pages_text
+from p2plab.views.mm_text import locks_text, page_of, pages_text
 from p2plab.views.picture import LINES, MINT, ORANGE, PALE, PLAIN, SKY, YELLOW, Picture, Table
 
 #: What a stretch of pages is drawn as: colour and word.
@@ -22,9 +22,7 @@ def before_and_after(answer: Answer) -> Picture:
     for number, row in enumerate(answer.rows[:MOST], 1):
         low, high = extent(answer)
         part = (low, high) if row.start is None or row.end is None else (row.start, row.end)
-        hover = f"{row.event} {pages_text(row)}, mmap_lock {row.mmap_lock}" + (
-            "" if row.blockable else ", non-blocking"
-        )
+        hover = f"{row.event} {pages_text(row)}, locks: {locks_text(row)}" + ("" if row.blockable else ", non-blocking")
         _bar(bars, _call(number), part, CALL, hover, LINES)
         labels.row(x=part[0], row=_call(number), label=row.event)
     _shot(bars, labels, "after", answer.after)
@@ -67,7 +65,7 @@ def _bar(bars: Table, row: str, part: tuple[int, int], look: tuple[str, str], ho
 
 
 def _words(answer: Answer) -> str:
-    calls = [f"{row.event} {pages_text(row)} (mmap_lock {row.mmap_lock})" for row in answer.rows[:4]]
+    calls = [f"{row.event} {pages_text(row)} (locks: {locks_text(row)})" for row in answer.rows[:4]]
     more = f" and {len(answer.rows) - 4} more" if len(answer.rows) > 4 else ""
     told = "; ".join(calls) + more if calls else "no listener is told"
     return f"{answer.operation} of {answer.kind} memory, Linux {answer.kernel}: {told}. Returned {answer.returned}."

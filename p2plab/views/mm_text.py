@@ -13,17 +13,20 @@ from p2plab.mm.snapshot import SpaceShot, VmaShot
 FOLD = 3
 
 
+_LOCKS = "locks: mmap_lock, the VMA's own, i_mmap_rwsem, anon_vma's; for writing, reading"
+
+
 def table(answers: Sequence[Answer]) -> str:
     """Answers as tables, one for each operation; what raises nothing says so."""
     lines: list[str] = []
     for operation in dict.fromkeys(answer.operation for answer in answers):
         group = [answer for answer in answers if answer.operation == operation]
         lines += ["", f"{operation}: {group[0].what}"]
-        lines.append(_line("memory", "event", "pages", "mmap_lock", "answer"))
+        lines.append(_line("memory", "event", "pages", "locks held", "answer"))
         for answer in group:
             lines += _answer(answer)
         lines.append(f"  Linux {group[0].kernel}; source: {group[0].source}")
-    return "\n".join(lines[1:]) + "\n"
+    return "\n".join([*lines[1:], _LOCKS]) + "\n"
 
 
 def _answer(answer: Answer) -> Iterator[str]:
@@ -35,7 +38,7 @@ def _answer(answer: Answer) -> Iterator[str]:
 
 
 def _line(kind: str, event: str, pages: str, lock: str, answer: str) -> str:
-    return f"  {kind:<12} {event:<18} {pages:<19} {lock:<9} {answer}".rstrip()
+    return f"  {kind:<12} {event:<18} {pages:<15} {lock:<19} {answer}".rstrip()
 
 
 def _cells(rows: Sequence[Row]) -> Iterator[tuple[str, str, str]]:
@@ -47,11 +50,11 @@ def _cells(rows: Sequence[Row]) -> Iterator[tuple[str, str, str]]:
             run += 1
         pages = pages_text(row)
         if run >= FOLD:
-            pages = f"each of [{row.start}, {rows[at + run - 1].end})"
+            pages = f"each [{row.start}, {rows[at + run - 1].end})"
         else:
             run = 1
         notes = ("" if row.blockable else " non-block") + (" (interval)" if row.heard_by == ("interval",) else "")
-        yield row.event + notes, pages, row.mmap_lock
+        yield row.event + notes, pages, locks_text(row)
         at += run
 
 
@@ -59,8 +62,18 @@ def _follows(first: Row, second: Row) -> bool:
     """Whether the second is the same for the page after."""
     if first.end is None or second.start is None or second.end is None:
         return False
-    same = (first.event, first.mmap_lock, first.blockable) == (second.event, second.mmap_lock, second.blockable)
+    same = (first.event, first.locks, first.blockable) == (second.event, second.locks, second.blockable)
     return same and second.start == first.end and second.end == second.start + 1
+
+
+def locks_text(row: Row) -> str:
+    """The locks that the caller holds, ``w`` for writing and ``r`` for reading; ``none`` if it holds none at all.
+
+    >>> locks_text(Row("CLEAR", 4, 8, "none", True, ("notifier",), (("vma", "read"),)))
+    'vma r'
+    """
+    groups = {mode: [lock for lock, how in row.locks if how == mode] for mode in ("write", "read")}
+    return ", ".join(f"{'+'.join(names)} {mode[0]}" for mode, names in groups.items() if names) or "none"
 
 
 def pages_text(row: Row) -> str:

@@ -57,7 +57,7 @@ def test_pasted_lspci_text_is_a_machine():
 def test_an_answer_shows_before_calls_and_after():
     """munmap of device memory: one UNMAP over the range, under the read lock."""
     lab = MemoryLab("munmap", "device")
-    assert lab.pane.alt == "munmap of device memory, Linux 6.12: UNMAP [0, 16) (mmap_lock read). Returned 0."
+    assert lab.pane.alt == "munmap of device memory, Linux 7.3: UNMAP [0, 16) (locks: mmap r). Returned 0."
     assert list(dict.fromkeys(lab.pane.data["bars"]["row"])) == ["before", "call 1"]
     lab.operation.value = "fork"
     assert lab.guard.last is None

@@ -98,7 +98,7 @@ def test_an_unknown_operation_stops_its_sequence(tmp_path):
         ("", "empty"),
         ("not json\n", "made.jsonl:1: this is not a line of JSON"),
         ("[]\n", "made.jsonl:1: an object was expected"),
-        ('{"header": {"kernel_key": "plan9"}}\n', "kernel_key deb612 or deb61"),
+        ('{"header": {"kernel_key": "plan9"}}\n', "kernel_key, one of deb612, deb61, p73"),
         (HEADER + "{" * 100_000 + "\n", "made.jsonl:2: this is not a line of JSON"),
         (HEADER + '{"name": "x"}\n', "made.jsonl:2: case x needs a kind"),
         (HEADER + '{"name": "x", "kind": "anon", "pages": 0, "ops": []}\n', "number of pages"),

@@ -6,11 +6,11 @@ import pytest
 
 from p2plab.cli import main
 from p2plab.core.errors import BadInput
-from p2plab.mm import LINUX_6_1, RFC2019
+from p2plab.mm import LINUX_6_1, LINUX_6_12, LINUX_7_3, RFC2019
 from p2plab.mm.ask import Row, ask, ask_all
 from p2plab.mm.ask_operations import OPERATIONS
 from p2plab.mm.ask_stage import KINDS
-from p2plab.views.mm_text import before_and_after, table
+from p2plab.views.mm_text import before_and_after, locks_text, table
 
 
 def short(operation, kind, **more):
@@ -33,7 +33,7 @@ def each(event, lock, pages=16):
         ("mremap_dontunmap", "anon", [("UNMAP", 0, 16, "write")]),
         ("mremap_shrink", "device", [("UNMAP", 10, 16, "read")]),
         ("madvise_dontneed", "device", []),
-        ("madvise_dontneed_unpopulated", "anon", [("CLEAR", 0, 16, "read")]),
+        ("madvise_dontneed_unpopulated", "anon", [("CLEAR", 0, 16, "none")]),
         ("madvise_remove", "file_shared", [("CLEAR", 4, 8, "none")]),
         ("write", "device", []),
         ("write_after_read", "file_private", each("CLEAR", "none")),
@@ -58,6 +58,26 @@ def test_the_table_says_what_was_recorded(operation, kind, expected):
     assert short(operation, kind) == expected
 
 
+@pytest.mark.parametrize(
+    ("operation", "kind", "kernel", "locks"),
+    [
+        ("munmap", "device", LINUX_7_3, "mmap r"),
+        ("mprotect_r", "device", LINUX_7_3, "mmap+vma w"),
+        ("mprotect_r", "device", LINUX_6_1, "mmap w"),
+        ("write_after_fork", "anon", LINUX_7_3, "vma r"),
+        ("write_after_fork", "anon", LINUX_6_1, "mmap r"),
+        ("madvise_dontneed", "anon", LINUX_7_3, "vma r"),
+        ("madvise_dontneed", "anon", LINUX_6_12, "mmap r"),
+        ("unmap_mapping_range", "device", LINUX_7_3, "i_mmap r"),
+        ("mbind", "anon", LINUX_7_3, "anon_vma r"),
+        ("madvise_collapse", "thp", LINUX_7_3, "mmap+vma+anon_vma w"),
+    ],
+)
+def test_no_mmap_lock_is_not_no_lock(operation, kind, kernel, locks):
+    """The VMA's own lock, i_mmap_rwsem and anon_vma's are named; the kernel's functions say which of them is held."""
+    assert {locks_text(row) for row in ask(operation, kind, kernel).rows} == {locks}
+
+
 def test_only_the_reaper_may_not_block():
     """Blockable is false for it alone, over all operations and kinds."""
     unblockable = {answer.operation for answer in ask_all() if not all(row.blockable for row in answer.rows)}
@@ -69,7 +89,7 @@ def test_exit_reaches_only_interval_notifiers_after_release():
     assert ask("exit", "device").rows == (
         Row("RELEASE", None, None, "none", True, ("interval",)),
         Row("release", None, None, "none", True, ("release",)),
-        Row("UNMAP", None, None, "read", True, ("interval",)),
+        Row("UNMAP", None, None, "read", True, ("interval",), (("mmap", "read"),)),
     )
 
 
@@ -92,7 +112,7 @@ def test_every_operation_names_its_source():
 def test_the_picture_shows_the_range_over_the_memory():
     """Before, the range of each event, after: one character a page."""
     picture = """\
-munmap_part of device memory (Linux 6.12): 0
+munmap_part of device memory (Linux 7.3): 0
   before |################|
   UNMAP  |    ====        | UNMAP [4, 8)
   after  |####    ########|
@@ -106,8 +126,8 @@ def test_the_table_names_the_negatives():
     """A row that says none, with what the call returned."""
     text = table([ask("madvise_dontneed", "device"), ask("madvise_dontneed", "anon")])
     assert text.splitlines()[2:4] == [
-        "  device       none               -                   -         -EINVAL",
-        "  anon         CLEAR              [0, 16)             read      ok",
+        "  device       none               -               -                   -EINVAL",
+        "  anon         CLEAR              [0, 16)         vma r               ok",
     ]
     assert max(map(len, table(ask_all()).splitlines())) <= 79
 

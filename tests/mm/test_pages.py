@@ -220,7 +220,7 @@ async def huge_process():
         ),
         (
             lambda mm: mm.madvise(BASE + 4 * PAGE, 4 * PAGE, "DONTNEED"),
-            [("CLEAR", 4, 8, "read"), ("CLEAR", 0, HUGE, "read")],
+            [("CLEAR", 4, 8, "none"), ("CLEAR", 0, HUGE, "none")],
         ),
         (
             lambda mm: mm.mremap(BASE + 4 * PAGE, 4 * PAGE, 4 * PAGE, 3, BASE + 4 * HUGE * PAGE),

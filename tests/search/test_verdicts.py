@@ -108,7 +108,7 @@ def test_a_bound_is_said():
     [
         (NoDrain, "obedience", 3, "nic returned from its callback with a beat in flight"),
         (NoLook, "obedience", 4, "nic returned from its callback with 1 pages still translated"),
-        (TakesMmapLock, "no-deadlock", None, "deadlock: "),
+        (TakesMmapLock, "lock-order", None, "lock order: takes app.mmap_lock under gpu:A.i_mmap_rwsem"),
         (Raises, "no-crash", 1, "nic crashed: KeyError: 'oops' (in Raises.map:"),
         (SpinsForEver, "endless-step", 1, "a step of nic never comes to its next await: SpinsForEver.map, line "),
     ],

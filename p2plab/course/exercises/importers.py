@@ -146,5 +146,7 @@ TASKS = (
         "calls self.map_again() where something was lost",
         no_deadlock="map from the callback and you wait for the move that waits for you: post it with self.map_again()",
         calls_return="map from the callback and you wait for the move that waits for you: post it with self.map_again()",
+        lock_order="the move holds i_mmap_rwsem while it calls you, and munmap takes that under mmap_lock: a callback that "
+        "maps takes them the other way round; post the work with self.map_again()",
     ),
 )

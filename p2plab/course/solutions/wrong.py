@@ -238,7 +238,7 @@ WRONG: tuple[Wrong, ...] = (
     Wrong("partial-ranges", Shifted, "obedience", "range.end"),
     Wrong("partial-ranges", RangeOnly, "vma-alive", "everything you hold of that vma"),
     Wrong("remap-after-defrag", NeverAgain, "must-reach", "map_again"),
-    Wrong("remap-after-defrag", MapsInCallback, "no-deadlock", "map_again"),
+    Wrong("remap-after-defrag", MapsInCallback, "lock-order", "map_again"),
     Wrong("predictable-under-pressure", RefusesLater, "predictability", "main memory"),
     Wrong("predictable-under-pressure", WaitsForRoom, "no-deadlock", "for ever"),
     Wrong("predictable-under-pressure", RefusesAll, "must-reach", "nobody"),
