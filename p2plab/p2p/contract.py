@@ -7,7 +7,8 @@ Who calls whom depends on the exporter's wiring (:mod:`p2plab.p2p.wiring`); ever
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from p2plab.core.calls import called
 from p2plab.core.errors import KernelError
@@ -18,12 +19,23 @@ from p2plab.p2p.events import MapAsked, P2PMapFailed, P2PMapped, P2PUnmapped, Us
 from p2plab.p2p.wiring import call_chain
 
 
+class Bus(Protocol):
+    """What a device sends its accesses into."""
+
+    def behind(self, address: int, peer: Peer) -> str:
+        """The frame (``A[2]``) that ``address`` stands for, as ``peer`` sends it; empty if none."""
+        ...
+
+
 @dataclass(frozen=True)
 class Peer:
     """The importing device, as the exporter gets to know it: a name, and its place on the bus."""
 
     name: str
     bdf: str
+    bus: Bus | None = field(
+        default=None, compare=False, repr=False
+    )  #: what its accesses go through, where it is modelled
 
 
 @dataclass(frozen=True)
@@ -79,9 +91,11 @@ async def ask(vma: Vma, peer: Peer, start: int, end: int, write: bool) -> tuple[
             emit(P2PMapFailed(peer.name, name, start, end, error.name, status))
             raise
         call.result = "0"
-    behind = getattr(exporter, "frame_behind", None)
-    frames = tuple(str(behind(vma, start + n * PAGE_SIZE)) if behind else "" for n in range(len(addresses)))
-    emit(P2PMapped(peer.name, name, start, end, write, tuple(addresses), frames, vma.vm_mm.name))
+    wanted = getattr(vma.vm_file, "frame_behind", None) or getattr(exporter, "frame_behind", None)
+    frames = tuple(str(wanted(vma, start + n * PAGE_SIZE)) if wanted else "" for n in range(len(addresses)))
+    # What memory shows, and not what the exporter says of itself: its promises are judged by this.
+    shows = tuple(peer.bus.behind(address, peer) for address in addresses) if peer.bus is not None else ()
+    emit(P2PMapped(peer.name, name, start, end, write, tuple(addresses), frames, vma.vm_mm.name, shows))
     return tuple(Grant(vma, start + n * PAGE_SIZE, address) for n, address in enumerate(addresses))
 
 

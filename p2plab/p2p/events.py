@@ -30,7 +30,10 @@ class MapAsked(Event):
 
 @dataclass(frozen=True, slots=True)
 class P2PMapped(Event):
-    """``p2p_map`` said yes: one DMA address for each page of ``[start, end)``, and the frame behind each."""
+    """``p2p_map`` said yes: one DMA address for each page of ``[start, end)``, and the frame that was asked for.
+
+    ``shows`` is the frame that each address stood for when it was returned, empty for none; () where no bus is modelled.
+    """
 
     importer: str
     exporter: str
@@ -40,6 +43,7 @@ class P2PMapped(Event):
     addresses: tuple[Addr, ...]
     frames: tuple[str, ...]
     mm: str = ""
+    shows: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         frames = f"{self.frames[0]}..{self.frames[-1]}" if self.frames else "nothing"

@@ -175,6 +175,10 @@ class BufferFile(File):
         self.exporter = exporter
         self.thing = thing
 
+    def frame_behind(self, vma: Vma, address: int) -> str:
+        """``A[2]``: what a virtual address of the vma shows, by vm_pgoff and not by address, so that it survives a mremap."""
+        return self.thing.frame_name(vma.pgoff_of(address))
+
     async def mmap(self, vma: Vma) -> None:
         """Mark the vma as device memory; nothing is mapped for the CPU. -ENODEV after a disaster."""
         if self.exporter.gone:

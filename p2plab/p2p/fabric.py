@@ -79,6 +79,11 @@ class Fabric(Tracked):
         place = self._place(address, self.bus_address(address, peer), peer)
         return place[0].who(place[1])[0] if place is not None else ""
 
+    def behind(self, address: int, peer: Peer) -> str:
+        """The frame that ``address`` stands for, whether or not the bridges carry what ``peer`` sends; empty if none."""
+        place = self._place(address, self.bus_address(address, peer), peer, carried=False)
+        return place[0].who(place[1])[0] if place is not None else ""
+
     def bus_address(self, address: int, peer: Peer | None = None) -> int | None:
         """The bus address behind what ``peer`` sends: itself without an IOMMU; None where the IOMMU would fault."""
         if self.iommu is None or peer is None or (peer.name, address) in self.links:
@@ -89,7 +94,9 @@ class Fabric(Tracked):
         """Whether what ``peer`` sends to a function arrives: by a bridge they share, or a host bridge that is trusted."""
         return reach_verdict(self.machine, bdf, peer.bdf).reachable
 
-    def _place(self, address: int, bus: int | None, peer: Peer | None) -> tuple[DeviceMemory, int] | None:
+    def _place(
+        self, address: int, bus: int | None, peer: Peer | None, carried: bool = True
+    ) -> tuple[DeviceMemory, int] | None:
         """The memory and the frame that an access ends in: over a link, in main memory, or through a BAR."""
         linked = self.links.get((peer.name, address)) if peer is not None else None
         if linked is not None:
@@ -99,7 +106,7 @@ class Fabric(Tracked):
         frame = self.ram.frame_at(bus) if self.ram is not None else None
         if frame is not None and self.ram is not None:
             return self.ram, frame
-        return self._through_a_bar(bus, peer)
+        return self._through_a_bar(bus, peer if carried else None)
 
     def _through_a_bar(self, address: int, peer: Peer | None) -> tuple[DeviceMemory, int] | None:
         decoded = self.machine.decode(address)

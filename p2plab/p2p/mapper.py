@@ -24,7 +24,7 @@ class Mapper(Tracked):
         self, world: World, name: str, bdf: str, mm: AddressSpace, fabric: Fabric, beat_ticks: int = 1
     ) -> None:
         self.name = name
-        self.peer = Peer(name, bdf)
+        self.peer = Peer(name, bdf, fabric)
         self.mm = mm
         self.lock = Mutex(f"{name}.lock")
         self.engine = DmaEngine(world, f"{name}_dma", name, fabric, beat_ticks, self.peer)

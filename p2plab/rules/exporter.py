@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from p2plab.core.events import Entry
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.events import BeatLanded
+from p2plab.p2p.events import BeatLanded, P2PMapped
 from p2plab.p2p.exporter_events import (
     ApertureMade,
     Lent,
@@ -14,13 +14,12 @@ from p2plab.p2p.exporter_events import (
     MoveEnded,
     ObjectDestroyed,
     SlotFreed,
-    SlotTaken,
 )
-from p2plab.rules.base import Finding, Rule
-from p2plab.rules.watch import GrantRule
+from p2plab.rules.base import Finding
+from p2plab.rules.watch import AskingRule, GrantRule, MovingRule, answers, object_of
 
 
-class ToldBeforeMoved(GrantRule):
+class ToldBeforeMoved(MovingRule):
     """The grants that are good, and the slots that change under them."""
 
     name = "told-before-moved"
@@ -31,7 +30,7 @@ class ToldBeforeMoved(GrantRule):
     inferred = "in all processes"
 
     def see(self, entry: Entry) -> Iterator[Finding]:
-        self.track(entry.event)
+        self.follow(entry)
         event = entry.event
         if isinstance(event, SlotFreed):
             self.exercised = True
@@ -39,14 +38,17 @@ class ToldBeforeMoved(GrantRule):
                 grant = self.grants[key]
                 if event.address and grant.address >= event.address + PAGE_SIZE:
                     continue  # an IOVA, main memory or a link: the slot is not what was lent
-                where = f"{key[0]} (process {grant.mm})" if grant.mm else key[0]
                 self.grants[key] = grant._replace(ended="moved without a word")
+                if self.meanwhile.get(key) == entry.actor:
+                    continue  # the importer was told, and was lent the old place again: no-map-while-moving
+                where = f"{key[0]} (process {grant.mm})" if grant.mm else key[0]
                 what = f"{event.exporter} takes {event.frame} from slot {event.slot}, where {where} has it, and told nobody"
                 yield self.broken(entry, event.exporter, what)
+            self.moved(entry, event.frame)
 
 
-class NoMapWhileMoving(Rule):
-    """Per exporter: the objects between MoveBegun and MoveEnded."""
+class NoMapWhileMoving(MovingRule):
+    """Per exporter: the objects between MoveBegun and MoveEnded, and what was lent again before its slot changed."""
 
     name = "no-map-while-moving"
     number = 17
@@ -59,6 +61,7 @@ class NoMapWhileMoving(Rule):
         self.moving: frozenset[tuple[str, str]] = frozenset()
 
     def see(self, entry: Entry) -> Iterator[Finding]:
+        self.follow(entry)
         event = entry.event
         if isinstance(event, MoveBegun):
             self.exercised = True
@@ -68,10 +71,17 @@ class NoMapWhileMoving(Rule):
         elif isinstance(event, Lent) and (event.exporter, event.object) in self.moving:
             what = f"{event.exporter} answers {event.importer} with the old place of {event.object}, which it is moving"
             yield self.broken(entry, event.exporter, what)
+        elif isinstance(event, SlotFreed):
+            caught = [key for key in self.live(event.frame, event.exporter) if self.meanwhile.get(key) == entry.actor]
+            self.exercised |= bool(caught)
+            for importer, _ in caught[:1]:
+                what = f"{event.exporter} takes {event.frame} back, lends it to {importer} again, and then takes it from slot "
+                yield self.broken(entry, event.exporter, f"{what}{event.slot}: the answer was the old place")
+            self.moved(entry, event.frame)
 
 
-class RightWhenGiven(Rule):
-    """Per exporter: what each bus address shows; compared with what p2p_map says it gave."""
+class RightWhenGiven(AskingRule):
+    """What each address that ``p2p_map`` returned shows, against the page that it was asked for."""
 
     name = "right-when-given"
     number = 8
@@ -81,41 +91,30 @@ class RightWhenGiven(Rule):
 
     def __init__(self) -> None:
         super().__init__()
-        self.shows: dict[int, str] = {}
         self.destroyed: frozenset[str] = frozenset()
-        self.bars: tuple[tuple[int, int], ...] = ()
 
     def see(self, entry: Entry) -> Iterator[Finding]:
-        event = entry.event
-        if isinstance(event, ApertureMade):
-            self.bars = (*self.bars, (event.base, event.end))
-        elif isinstance(event, SlotTaken):
-            self.shows[event.address] = event.frame
-        elif isinstance(event, SlotFreed):
-            self.shows.pop(event.address, None)
-        elif isinstance(event, ObjectDestroyed):
+        call, event = self.answered(entry), entry.event
+        if isinstance(event, ObjectDestroyed):
             self.destroyed |= {event.object}
-        elif isinstance(event, Lent):
+        elif isinstance(event, P2PMapped) and call is not None and event.shows:
             self.exercised = True
-            yield from self._lent(entry, event)
-
-    def _lent(self, entry: Entry, event: Lent) -> Iterator[Finding]:
-        for address, kind in zip(event.addresses, event.places, strict=True):
-            inside = any(base <= address < end for base, end in self.bars)
-            shown = self.shows.get(address, "")
-            if event.object in self.destroyed:
-                now = f"it is {shown} now" if shown else "nothing is there"
-                what = f"{event.exporter} lends {address:#x} for {event.object}, which was destroyed; {now}"
-            elif kind == "bar" and inside and not shown.startswith(f"{event.object}["):
-                what = f"{event.exporter} lends {address:#x} for {event.object}; it shows {shown or 'nothing'}"
-            else:
-                continue
-            yield self.broken(entry, event.exporter, what)
-            return
+            for number, (address, frame, shown) in enumerate(answers(event)):
+                if shown == frame or event.start + number * PAGE_SIZE in call.invalidated:
+                    continue
+                gone = ", which was destroyed" if object_of(frame) in self.destroyed else ""
+                now = (
+                    f"{'it is' if gone else 'it shows'} {shown}{' now' if gone else ''}"
+                    if shown
+                    else "nothing is there"
+                )
+                what = f"{event.exporter} lends {address:#x} for {frame}{gone}; {now}"
+                yield self.broken(entry, event.exporter, what)
+                return
 
 
-class InsideBar(Rule):
-    """Each exporter's aperture, as it was made."""
+class InsideBar(AskingRule):
+    """Each exporter's aperture, as it was made, against what ``p2p_map`` returned."""
 
     name = "inside-bar"
     number = 11
@@ -128,17 +127,20 @@ class InsideBar(Rule):
         self.bars: dict[str, tuple[int, int]] = {}
 
     def see(self, entry: Entry) -> Iterator[Finding]:
-        event = entry.event
+        call, event = self.answered(entry), entry.event
         if isinstance(event, ApertureMade):
             self.bars[event.exporter] = (event.base, event.end)
-        elif isinstance(event, Lent) and event.exporter in self.bars:
+        elif isinstance(event, P2PMapped) and call is not None and event.exporter in self.bars and event.shows:
             self.exercised = True
             base, end = self.bars[event.exporter]
-            pairs = zip(event.addresses, event.places, strict=True)
-            outside = [address for address, kind in pairs if kind == "bar" and not base <= address < end]
-            if outside:
-                what = f"{event.exporter} lends {outside[0]:#x}; its BAR is {base:#x}..{end:#x}"
-                yield self.broken(entry, event.exporter, what)
+            for number, (address, _, shown) in enumerate(answers(event)):
+                # What shows memory elsewhere is main memory, a private link or an IOVA: no BAR address.
+                outside = not shown and not base <= address < end
+                if outside and event.start + number * PAGE_SIZE not in call.invalidated:
+                    yield self.broken(
+                        entry, event.exporter, f"{event.exporter} lends {address:#x}; its BAR is {base:#x}..{end:#x}"
+                    )
+                    return
 
 
 class AddressWorks(GrantRule):

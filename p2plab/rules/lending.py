@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from p2plab.core.events import Entry
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.events import P2PMapFailed, P2PMapped
+from p2plab.p2p.events import MapAsked, P2PMapFailed, P2PMapped
 from p2plab.p2p.exporter_events import ContentLost, DeviceGone, LendingEnded, Lent, PermissionChanged
 from p2plab.rules.base import Finding, Rule
-from p2plab.rules.watch import GrantRule
+from p2plab.rules.watch import AskingRule, GrantRule, object_of
 
 
-class AskedEachTime(Rule):
-    """The objects that may not be lent any more."""
+class AskedEachTime(AskingRule):
+    """The objects that may not be lent any more, and those of them that might not when ``p2p_map`` was called."""
 
     name = "asked-each-time"
     number = 14
@@ -24,19 +24,29 @@ class AskedEachTime(Rule):
     def __init__(self) -> None:
         super().__init__()
         self.forbidden: frozenset[tuple[str, str]] = frozenset()
+        self.before: dict[
+            str, frozenset[tuple[str, str]]
+        ] = {}  #: actor -> what was forbidden when it asked, and is still
 
     def see(self, entry: Entry) -> Iterator[Finding]:
-        event = entry.event
-        if isinstance(event, PermissionChanged):
+        call, event = self.answered(entry), entry.event
+        if isinstance(event, MapAsked):
+            self.before[entry.actor] = self.forbidden
+        elif isinstance(event, PermissionChanged):
             self.exercised = True
             here = {(event.exporter, event.object)}
             self.forbidden = self.forbidden - here if event.allowed else self.forbidden | here
-        elif isinstance(event, Lent) and (event.exporter, event.object) in self.forbidden:
-            what = (
-                f"{event.exporter} lends {event.object} to {event.importer} although the permission was withdrawn. "
-                "Predictability, read literally, asks for just that: the two contradict, and the thread lets the owner win"
-            )
-            yield self.broken(entry, event.exporter, what)
+            self.before = {actor: keys & self.forbidden for actor, keys in self.before.items()}
+        elif isinstance(event, P2PMapped) and call is not None:
+            thing = object_of(event.frames[0]) if event.frames else ""
+            if (event.exporter, thing) in self.before.pop(entry.actor, self.forbidden):
+                what = (
+                    f"{event.exporter} lends {thing} to {event.importer} although the permission was withdrawn. "
+                    "Predictability, read literally, asks for just that: the two contradict, and the thread lets the owner win"
+                )
+                yield self.broken(entry, event.exporter, what)
+        elif isinstance(event, P2PMapFailed):
+            self.before.pop(entry.actor, None)
 
 
 class RefusalKeepsNothing(Rule):
@@ -109,8 +119,8 @@ class GoneMeansNobody(GrantRule):
                 yield self.broken(entry, event.exporter, what)
 
 
-class ContentKept(Rule):
-    """The objects whose bytes were lost."""
+class ContentKept(AskingRule):
+    """The objects whose bytes were lost, and those of them that were lost when ``p2p_map`` was called."""
 
     name = "content-kept"
     number = 15
@@ -123,18 +133,25 @@ class ContentKept(Rule):
     def __init__(self) -> None:
         super().__init__()
         self.lost: frozenset[tuple[str, str]] = frozenset()
+        self.before: dict[str, frozenset[tuple[str, str]]] = {}  #: actor -> what was lost when it asked
 
     def see(self, entry: Entry) -> Iterator[Finding]:
-        event = entry.event
+        call, event = self.answered(entry), entry.event
         if isinstance(event, ContentLost):
             self.exercised = True
             self.lost |= {(event.exporter, event.object)}
-        elif isinstance(event, Lent) and (event.exporter, event.object) in self.lost:
-            what = (
-                f"{event.exporter} lends {event.object} again, and its bytes are gone: predictability is kept to the "
-                "letter and the data is not; a refusal would be excused, for the reset is on the thread's list"
-            )
-            yield self.broken(entry, event.exporter, what)
+        elif isinstance(event, MapAsked):
+            self.before[entry.actor] = self.lost
+        elif isinstance(event, P2PMapFailed):
+            self.before.pop(entry.actor, None)
+        elif isinstance(event, P2PMapped) and call is not None:
+            thing = object_of(event.frames[0]) if event.frames else ""
+            if (event.exporter, thing) in self.before.pop(entry.actor, self.lost):
+                what = (
+                    f"{event.exporter} lends {thing} again, and its bytes are gone: predictability is kept to the "
+                    "letter and the data is not; a refusal would be excused: a hang is on the thread's list"
+                )
+                yield self.broken(entry, event.exporter, what)
 
 
 def _pages(importer: str, start: int, end: int) -> frozenset[tuple[str, int]]:

@@ -6,15 +6,19 @@ from collections.abc import Iterator
 
 from p2plab.core.calls import Returned
 from p2plab.core.events import Entry
+from p2plab.mm.log import NotifierStart, VmaUnmapped
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.events import BeatLanded, MapRetried, TranslationSet
-from p2plab.p2p.exporter_events import Lent, ProtectionChanged
+from p2plab.p2p.events import BeatLanded, MapAsked, P2PMapped, P2PUnmapped, TranslationSet
+from p2plab.p2p.exporter_events import Lent, PermissionChanged, ProtectionChanged, SlotFreed, SlotTaken
 from p2plab.rules.base import Finding, Rule
-from p2plab.rules.watch import CALLBACKS, CallbackRule, GrantRule
+from p2plab.rules.watch import CALLBACKS, AskingRule, CallbackRule, GrantRule
 
 
 class ProgramsOnlyValid(CallbackRule):
-    """Per importer and page: the exporter's last answer, and whether a callback over the page returned since."""
+    """Per importer and page: the exporter's last answer, and whether a callback over the page returned since.
+
+    The answer dates from the exporter's decision where that is in the log, else from the question.
+    """
 
     name = "programs-only-valid"
     number = 23
@@ -26,13 +30,22 @@ class ProgramsOnlyValid(CallbackRule):
 
     def __init__(self) -> None:
         super().__init__()
-        self.answers: dict[tuple[str, int], tuple[int, bool]] = {}  #: address, and whether it is still valid
+        self.answers: dict[
+            tuple[str, int], tuple[int, bool]
+        ] = {}  #: address (0: on its way), and whether it is still valid
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event
-        if isinstance(event, Lent):
+        if isinstance(event, MapAsked):
+            for asked in range(event.start, event.end, PAGE_SIZE):
+                self.answers[event.importer, asked] = (0, True)
+        elif isinstance(event, Lent):
             for number, address in enumerate(event.addresses):
                 self.answers[event.importer, event.start + number * PAGE_SIZE] = (address, True)
+        elif isinstance(event, P2PMapped):
+            for number, address in enumerate(event.addresses):
+                page = event.importer, event.start + number * PAGE_SIZE
+                self.answers[page] = (address, self.answers.get(page, (address, True))[1])
         elif isinstance(event, Returned) and event.function in CALLBACKS:
             self._invalidate(entry, event.target)
         elif isinstance(event, TranslationSet):
@@ -67,7 +80,7 @@ class OwnAddress(Rule):
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event
-        if isinstance(event, Lent):
+        if isinstance(event, P2PMapped):
             for address in event.addresses:
                 self.made[address] = self.made.get(address, frozenset()) | {event.importer}
         elif isinstance(event, TranslationSet):
@@ -132,22 +145,58 @@ class ReadOnlyVma(GrantRule):
                 yield self.broken(entry, event.importer, what)
 
 
-class ComesToAnEnd(Rule):
-    """Per importer: how often in a row a map had to go round."""
+class ComesToAnEnd(AskingRule):
+    """Per importer: its maps in a row that came to nothing without a reason.
+
+    A map that is given back before the device was told is a round. It has a reason where the vma or what it shows
+    changed meanwhile; such rounds are not counted. Whoever overtakes a map for nothing is the exporter; whoever goes round
+    although nothing was invalidated is the importer. Going round for ever is for the search: every map ends under fair
+    scheduling.
+    """
 
     name = "comes-to-an-end"
     number = 13
-    promise = "a map comes to an end: it is not overtaken by invalidations for ever"
+    promise = "a map comes to an end: it is not overtaken by needless invalidations, and does not go round without any"
     source = "20190129165428.3931-6-jglisse@redhat.com (1000 ms)"
     stated = False
     limit = 3
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.reason = False  #: whether anything moved, went or changed since somebody asked
+        self.pending: dict[str, tuple[str, bool]] = {}  #: importer -> exporter, and whether its answer was overtaken
+        self.rounds: dict[tuple[str, bool], int] = {}  #: (importer, overtaken) -> rounds in a row without a reason
+
     def see(self, entry: Entry) -> Iterator[Finding]:
-        self.exercised |= isinstance(entry.event, TranslationSet)
-        if isinstance(entry.event, MapRetried) and entry.event.times == self.limit:
-            who = entry.event.importer
-            what = f"{who} went round {self.limit} times: its range was invalidated faster than it can be mapped"
-            yield self.broken(entry, who, what)
+        call, event = self.answered(entry), entry.event
+        if isinstance(event, MapAsked):
+            self.reason = False
+        elif isinstance(event, SlotTaken | SlotFreed | VmaUnmapped | ProtectionChanged | PermissionChanged):
+            self.reason = True
+        elif isinstance(event, NotifierStart):
+            self.reason |= event.event != "CLEAR"
+            self.pending = {who: (exporter, True) for who, (exporter, _) in self.pending.items()}
+        elif isinstance(event, P2PMapped) and call is not None:
+            self.pending[event.importer] = (event.exporter, bool(call.invalidated))
+        elif isinstance(event, TranslationSet):
+            self.exercised = True
+            self.pending.pop(event.importer, None)
+            self.rounds = {key: times for key, times in self.rounds.items() if key[0] != event.importer}
+        elif isinstance(event, P2PUnmapped) and event.importer in self.pending:
+            yield from self._round(entry, event.importer)
+
+    def _round(self, entry: Entry, importer: str) -> Iterator[Finding]:
+        exporter, overtaken = self.pending.pop(importer)
+        if self.reason:
+            return
+        times = self.rounds.get((importer, overtaken), 0) + 1
+        self.rounds[importer, overtaken] = min(times, self.limit + 1)
+        if times == self.limit and overtaken:
+            what = f"{exporter} takes back what {importer} maps, {times} times in a row and for nothing: no map comes to an end"
+            yield self.broken(entry, exporter, what)
+        elif times == self.limit:
+            what = f"{importer} gave back {times} answers in a row that nothing had invalidated"
+            yield self.broken(entry, importer, what)
 
 
 def _pages(event: TranslationSet) -> list[tuple[int, int]]:

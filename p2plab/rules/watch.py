@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from p2plab.core.calls import Called, Returned
 from p2plab.core.events import Entry, Event
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.events import MapAsked, P2PMapped, P2PUnmapped
+from p2plab.p2p.events import MapAsked, P2PMapFailed, P2PMapped, P2PUnmapped
 from p2plab.p2p.exporter_events import Lent
 from p2plab.rules.base import Rule
 
@@ -25,6 +26,54 @@ class Granted(NamedTuple):
     exporter: str
     write: bool
     ended: str = ""
+
+
+class Asking(NamedTuple):
+    """One call of ``p2p_map`` that has not returned: by whom, for which pages of which process."""
+
+    importer: str
+    mm: str
+    start: int
+    end: int
+    invalidated: frozenset[int] = frozenset()  #: pages over which an invalidation was announced meanwhile
+
+
+def answers(event: P2PMapped) -> Iterator[tuple[int, str, str]]:
+    """For each page of an answer: the address, the frame that was asked for, and what the address showed."""
+    return zip(event.addresses, event.frames, event.shows, strict=False)
+
+
+def object_of(frame: str) -> str:
+    """The object of a frame: ``A`` of ``A[2]``."""
+    return frame.partition("[")[0]
+
+
+class AskingRule(Rule):
+    """A rule that knows which calls of ``p2p_map`` are under way, by the actor that makes them.
+
+    An exporter decides under its lock and answers later. What was invalidated since it was asked may be stale when it
+    arrives, and the exporter is not to blame: the importer finds that out when it looks again.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: dict[str, Asking] = {}
+
+    def answered(self, entry: Entry) -> Asking | None:
+        """Take an entry into account; the call that it answers with yes, if it does."""
+        event = entry.event
+        if isinstance(event, MapAsked):
+            self.calls[entry.actor] = Asking(event.importer, event.mm, event.start, event.end)
+        elif isinstance(event, NotifierStart):
+            for actor, call in self.calls.items():
+                if call.mm in ("", event.mm):
+                    pages = range(max(call.start, event.start), min(call.end, event.end), PAGE_SIZE)
+                    self.calls[actor] = call._replace(invalidated=call.invalidated | frozenset(pages))
+        elif isinstance(event, P2PMapFailed):
+            self.calls.pop(entry.actor, None)
+        elif isinstance(event, P2PMapped):
+            return self.calls.pop(entry.actor, Asking(event.importer, event.mm, event.start, event.end))
+        return None
 
 
 class GrantRule(Rule):
@@ -78,6 +127,38 @@ class GrantRule(Rule):
             mine = importer == who if importer else grant.mm in ("", mm)
             if mine and start <= page < end and not grant.ended:
                 self.grants[who, page] = grant._replace(ended=how)
+
+
+class MovingRule(GrantRule):
+    """A rule that also knows what was lent in the middle of a move, by what memory did.
+
+    Who takes pages back, lends one of them again and then frees its slot without taking it back once more has answered
+    in the middle of its own move.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: (actor, process, start, end) that was taken back by an actor who has not changed a slot since
+        self.taken_back: frozenset[tuple[str, str, int, int]] = frozenset()
+        self.meanwhile: dict[tuple[str, int], str] = {}  #: (importer, page) granted -> who had taken the page back
+
+    def follow(self, entry: Entry) -> None:
+        """Take an entry into account."""
+        event = entry.event
+        self.track(event)
+        if isinstance(event, P2PMapped):
+            for page in range(event.start, event.end, PAGE_SIZE):
+                by = [who for who, mm, start, end in self.taken_back if mm == event.mm and start <= page < end]
+                self.meanwhile[event.importer, page] = min(by, default="")
+        elif isinstance(event, NotifierEnd) and event.event == "CLEAR":
+            self.taken_back |= {(entry.actor, event.mm, event.start, event.end)}
+
+    def moved(self, entry: Entry, frame: str) -> None:
+        """The actor of the entry changed the slot of that frame: its move is done."""
+        self.taken_back = frozenset(took for took in self.taken_back if took[0] != entry.actor)
+        for key, grant in self.grants.items():
+            if grant.frame == frame:
+                self.meanwhile.pop(key, None)
 
 
 class CallbackRule(Rule):

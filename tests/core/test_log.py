@@ -108,5 +108,5 @@ def test_two_events_cannot_share_a_name():
 def test_an_entry_of_no_pages_can_be_said():
     """A log from a file may say what no run of ours does."""
     line = {"step": 1, "time": 0, "actor": "nic", "kind": "P2PMapped", "importer": "nic", "exporter": "gpu"}
-    line |= {"start": "0x0", "end": "0x0", "write": True, "addresses": [], "frames": [], "mm": ""}
+    line |= {"start": "0x0", "end": "0x0", "write": True, "addresses": [], "frames": [], "mm": "", "shows": []}
     assert str(from_json(0, line, EVENTS).event) == "nic has nothing"

@@ -11,7 +11,6 @@ from p2plab.p2p.events import (
     HmmRangeMapped,
     HmmRangeUnmapped,
     MapAsked,
-    MapRetried,
     P2PMapFailed,
     P2PMapped,
     P2PUnmapped,
@@ -55,6 +54,9 @@ def found(rule: str, *events) -> list[tuple[int, str]]:
 ASKED = MapAsked("nic", "gpu", BASE, END, BASE, END, "app")
 LENT = Lent("gpu", "nic", "A", BASE, (BAR,), ("bar",))
 MAPPED = P2PMapped("nic", "gpu", BASE, END, True, (BAR,), ("A[0]",), "app")
+RIGHT = P2PMapped("nic", "gpu", BASE, END, True, (BAR,), ("A[0]",), "app", ("A[0]",))
+WRONG = P2PMapped("nic", "gpu", BASE, END, True, (BAR,), ("A[0]",), "app", ("B[0]",))
+EMPTY = P2PMapped("nic", "gpu", BASE, END, True, (BAR,), ("A[0]",), "app", ("",))
 READS = P2PMapped("nic", "gpu", BASE, END, False, (BAR,), ("A[0]",), "app")
 BACK = P2PUnmapped("nic", "gpu", BASE, END, (BAR,))
 START = NotifierStart("app", "CLEAR", BASE, END, True, "none")
@@ -68,6 +70,9 @@ FREED = SlotFreed("gpu", 0, "A[0]", BAR)
 REFUSED = P2PMapFailed("nic", "gpu", BASE, END, "ENOSPC", -28)
 HIT = BeatLanded("nic", BASE, BAR, True, "A[0]", "app", b"old", b"new")
 MISSED = BeatLanded("nic", BASE, BAR, True, "", "", b"", b"")
+ROUND = (ASKED, MAPPED, BACK)
+OVERTAKEN = (ASKED, START, STOP, MAPPED, BACK)
+MOVED = (ASKED, START, FREED, SHOWN, STOP, MAPPED, BACK)
 
 BREAKS = {
     "told-before-moved": [
@@ -81,16 +86,25 @@ BREAKS = {
         ((MoveBegun("gpu", "A"), LENT), [(2, "gpu")]),
         ((MoveBegun("gpu", "A"), MoveEnded("gpu", "A"), LENT), []),
         ((MoveBegun("gpu", "B"), LENT), []),
+        ((MAPPED, START, STOP, BACK, MAPPED, FREED), [(6, "gpu")]),
+        ((START, STOP, MAPPED, FREED), [(4, "gpu")]),
+        ((MAPPED, START, STOP, BACK, MAPPED, START, STOP, FREED), []),
+        ((MAPPED, START, STOP, BACK, FREED, SHOWN, MAPPED, START, STOP, FREED), []),
+        ((MAPPED, ("app", START), ("app", STOP), BACK, MAPPED, FREED), []),
     ],
     "right-when-given": [
-        ((ApertureMade("gpu", BAR, BAR + PAGE), SHOWN, LENT), []),
-        ((ApertureMade("gpu", BAR, BAR + PAGE), LENT), [(2, "gpu")]),
-        ((SHOWN, ObjectDestroyed("gpu", "A"), LENT), [(3, "gpu")]),
+        ((ASKED, RIGHT), []),
+        ((ASKED, WRONG), [(2, "gpu")]),
+        ((ASKED, START, STOP, WRONG), []),
+        ((START, STOP, ASKED, WRONG), [(4, "gpu")]),
+        ((ASKED, EMPTY), [(2, "gpu")]),
+        ((ObjectDestroyed("gpu", "A"), ASKED, WRONG), [(3, "gpu")]),
+        ((ASKED, MAPPED), []),
     ],
     "inside-bar": [
-        ((ApertureMade("gpu", BAR, BAR + PAGE), LENT), []),
-        ((ApertureMade("gpu", BAR + PAGE, BAR + 2 * PAGE), LENT), [(2, "gpu")]),
-        ((ApertureMade("gpu", 0, PAGE), Lent("gpu", "nic", "A", BASE, (BAR,), ("ram",))), []),
+        ((ApertureMade("gpu", BAR, BAR + PAGE), ASKED, EMPTY), []),
+        ((ApertureMade("gpu", BAR + PAGE, BAR + 2 * PAGE), ASKED, EMPTY), [(3, "gpu")]),
+        ((ApertureMade("gpu", 0, PAGE), ASKED, RIGHT), []),
     ],
     "address-works": [
         ((MAPPED, HIT), []),
@@ -98,8 +112,10 @@ BREAKS = {
         ((MAPPED, START, STOP, MISSED), []),
     ],
     "asked-each-time": [
-        ((PermissionChanged("gpu", "A", False), LENT), [(2, "gpu")]),
-        ((PermissionChanged("gpu", "A", False), PermissionChanged("gpu", "A", True), LENT), []),
+        ((PermissionChanged("gpu", "A", False), ASKED, MAPPED), [(3, "gpu")]),
+        ((PermissionChanged("gpu", "A", False), PermissionChanged("gpu", "A", True), ASKED, MAPPED), []),
+        ((ASKED, PermissionChanged("gpu", "A", False), MAPPED), []),
+        ((PermissionChanged("gpu", "A", False), ASKED, PermissionChanged("gpu", "A", True), MAPPED), []),
     ],
     "refusal-keeps-nothing": [
         ((LENT, REFUSED), [(2, "gpu")]),
@@ -115,15 +131,22 @@ BREAKS = {
         ((MAPPED, BACK, DeviceGone("gpu", "unplug")), []),
         ((MAPPED, DeviceGone("other", "unplug")), []),
     ],
-    "content-kept": [((ContentLost("gpu", "A"), LENT), [(2, "gpu")]), ((ContentLost("gpu", "B"), LENT), [])],
+    "content-kept": [
+        ((ContentLost("gpu", "A"), ASKED, MAPPED), [(3, "gpu")]),
+        ((ContentLost("gpu", "B"), ASKED, MAPPED), []),
+        ((ASKED, ContentLost("gpu", "A"), MAPPED), []),
+    ],
     "programs-only-valid": [
         ((LENT, START, CALL, DONE, SET), [(5, "nic")]),
         ((LENT, SET, START, CALL, DONE), []),
         ((LENT, START, CALL, DONE, STOP, LENT, SET), []),
+        ((ASKED, START, CALL, DONE, MAPPED, SET), [(6, "nic")]),
+        ((START, CALL, DONE, ASKED, MAPPED, SET), []),
+        ((ASKED, START, CALL, DONE, LENT, MAPPED, SET), []),
     ],
     "own-address": [
-        ((LENT, TranslationSet("nic2", BASE, (BAR,))), [(2, "nic2")]),
-        ((LENT, SET), []),
+        ((MAPPED, TranslationSet("nic2", BASE, (BAR,))), [(2, "nic2")]),
+        ((MAPPED, SET), []),
     ],
     "writes-as-asked": [((READS, HIT), [(2, "nic")]), ((MAPPED, HIT), [])],
     "read-only-vma": [
@@ -156,7 +179,13 @@ BREAKS = {
         ((MapAsked("nic", "gpu", BASE, END + PAGE, BASE, END),), [(1, "nic")]),
         ((MapAsked("nic", "gpu", BASE - PAGE, END, BASE, END),), [(1, "nic")]),
     ],
-    "comes-to-an-end": [((MapRetried("nic", 2),), []), ((MapRetried("nic", 3),), [(1, "nic")])],
+    "comes-to-an-end": [
+        ((*ROUND, *ROUND), []),
+        ((*ROUND, *ROUND, *ROUND), [(9, "nic")]),
+        ((*ROUND, *ROUND, ASKED, MAPPED, SET, *ROUND), []),
+        ((*OVERTAKEN, *OVERTAKEN, *OVERTAKEN), [(15, "gpu")]),
+        ((*MOVED, *MOVED, *MOVED, *MOVED), []),
+    ],
     "reaper-spares-devices": [
         (
             (
