@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -157,6 +158,7 @@ class Device:
         return next((r for r in self.resources if r.index == index), None)
 
 
+@functools.lru_cache(maxsize=1 << 17)
 def split_bdf(bdf: str) -> tuple[int, int, int, int]:
     """Domain, bus, device, function of ``0000:03:00.0`` or ``03:00.0``. Raises BadInput.
 

@@ -57,6 +57,8 @@ class Draft:
     acs_listed: bool = False  #: among them ACS, which lspci -v names and -vv shows
     cut: bool = False  #: lines of its block were not understood, or the text ends inside it: absence proves nothing
     cut_inside: bool = False  #: lines inside its block were not understood or left out
+    express_seen: bool = False  #: details of a PCI Express capability are shown, whether or not its own line is
+    header_again: bool = False  #: a second block of it is being read
     numbered: bool = False  #: lspci -vv numbers its BARs
     vf_rebar: dict[int, ResizableBar] = field(default_factory=dict)
     virtual: bool = False  #: a virtual function (SR-IOV), which may sit on a bus that no bridge leads to
@@ -73,7 +75,7 @@ class Draft:
 
     def conclude_kind(self) -> None:
         """A function whose capabilities are all listed, PCI Express not among them, is a conventional one."""
-        listed = self.has_caps is False or (self.caps_listed and not self.ext_listed)
+        listed = self.has_caps is False or (self.caps_listed and not (self.ext_listed or self.express_seen))
         if listed and not (self.denied or self.silent or self.cut) and self.kind is None:
             self.kind = Kind.CONVENTIONAL_BRIDGE if self.bridge else Kind.CONVENTIONAL
 

@@ -13,7 +13,7 @@ from p2plab.core.errors import BadInput
 from p2plab.pci import lspci_fields as fields
 from p2plab.pci import paste
 from p2plab.pci.beside import boot_drafts, with_boot_log
-from p2plab.pci.device import canonical
+from p2plab.pci.device import Kind, canonical
 from p2plab.pci.draft import Draft, assemble
 from p2plab.pci.dump import decode_header
 from p2plab.pci.lspci_tree import Node, TreeReader
@@ -31,7 +31,19 @@ _VMM_ID = re.compile(r"(.*?) ?\[([0-9a-f]{4})\]$|([0-9a-f]{4})$")
 _SUBSYSTEM = re.compile(r"Subsystem: (?:.*\[)?([0-9a-f]{4}):([0-9a-f]{4})\]?$")
 _CAPABILITY = re.compile(r"Capabilities: \[([0-9a-f]{2,3})(?: v\d+)?\] ?(.*)")
 _GROUP = re.compile(r"IOMMU group:? (\d{1,6})\b")
+_EXPRESS_DETAIL = re.compile(r"(?:Dev|Lnk|Slt|Root)(?:Cap|Ctl|Sta)2?:")
+#: Details of capabilities that are known at whatever depth they are shown.
+_DETAIL = re.compile(r"ACSC(?:ap|tl):|SltCap:|BAR \d: current")
+_PORTS = (Kind.ROOT_PORT, Kind.UPSTREAM, Kind.DOWNSTREAM, Kind.PCIE_TO_PCI, Kind.PCI_TO_PCIE)
 _VFS, _VF_PLACE = re.compile(r".*Number of VFs: (\d{1,5})"), re.compile(r"VF offset: (\d{1,5}), stride: (\d{1,5})")
+#: The order in which lspci prints a function's fields. One that comes too late belongs to a function whose first line is lost.
+_ORDER = re.compile(
+    r"(DeviceName:)|(Subsystem:)|(!!! |Physical Slot:|Device tree node:)|(Control:|Flags:)|(Status:)|(Latency:)|(Interrupt:)|"
+    r"(NUMA node:)|(IOMMU group:)|(BIST)|(Region \d: |(?:\[virtual\] )?Memory at|I/O ports at)|(Bus:)|(I/O behind)|"
+    r"(Memory behind)|(Prefetchable memory behind)|(Secondary status:)|(Expansion ROM)|(BridgeCtl:)|(Capabilities:)|"
+    r"(Kernel driver in use:)|(Kernel modules:)"
+)
+_MANY = re.compile(r"Region|\[virtual\]|Memory at|I/O ports at|Capabilities:|!!! |Physical|Device tree")
 #: Fields of a function that say nothing that is used here.
 _IRRELEVANT = re.compile(
     r"(?:Latency|Interrupt|NUMA node|Physical Slot|DeviceName|Device tree node|Secondary status|BridgeCtl|Kernel modules|"
@@ -73,9 +85,12 @@ class _Reader:
         self.drafts: dict[str, Draft] = {}
         self.tree = TreeReader()
         self.now: Draft | None = None
+        self.last: Draft | None = None  #: the function whose block has ended
         self.bytes: dict[str, bytearray] = {}
         self.indent = 0
+        self.rank = 0  #: how far down its block the last field was
         self.capability = ""
+        self.offset = 0  #: where the last capability is
         self.acs = ""  #: an ACS register of which some bits are still to come
         self.group: int | None = None
         self.groups: dict[str, int] = {}
@@ -91,6 +106,7 @@ class _Reader:
         stripped = text.lstrip(" ")
         if not text:
             self._close()
+            self.now, self.last = None, self.now or self.last
             self.group, self.acs, self.slots = None, "", False
         elif found := paste.HEADER.fullmatch(stripped):
             self._header(found, number)
@@ -114,8 +130,8 @@ class _Reader:
             if not self._body(self.now, text, stripped):
                 self._not_understood(text, number)
         elif paste.CUT.fullmatch(stripped):
-            if self.now is not None:
-                self.now.cut = self.now.cut_inside = True
+            if left := self.now or self.last:
+                left.cut = left.cut_inside = True
             self.unread = self.unread.with_line(number, stripped)
         elif paste.FENCE.match(stripped):
             self._close()
@@ -159,6 +175,8 @@ class _Reader:
         self._close()
         draft = self._draft(canonical(bdf), number)
         self.now, self.indent, self.capability, self.acs = draft, 0, "", ""
+        self.rank = self.offset = 0
+        draft.header_again = draft.verbose
         draft.cut = True  # until its block has come to its end
         if self.group is not None:
             self.groups[draft.bdf] = self.group
@@ -243,15 +261,38 @@ class _Reader:
 
     def _body(self, draft: Draft, text: str, stripped: str) -> bool:
         depth = len(text) - len(stripped)
-        flat = depth == 0
-        if not flat:
+        if 0 < depth < 16:
             self.indent = self.indent or depth
-        nested = depth > self.indent if not flat else _is_detail(stripped)
-        if nested:
+        if depth > (self.indent or 15) or _DETAIL.match(stripped):
             return self._nested(draft, stripped)
-        draft.verbose = True
         self.acs = ""
+        if self._too_late(draft, stripped):
+            draft.cut = draft.cut_inside = True
+            self.now = None
+            return False
+        draft.verbose = True
         return self._field(draft, stripped)
+
+    def _too_late(self, draft: Draft, text: str) -> bool:
+        """The field cannot be this function's: it is out of order, or contradicts what is known of the function."""
+        found = _ORDER.match(text)
+        if not found or found.lastindex is None:
+            return False
+        rank, before = found.lastindex, self.rank
+        self.rank = rank
+        if rank < before or (rank == before and not _MANY.match(text)):
+            return True
+        if text.startswith("Region ") and any(
+            bar.bar and bar.index >= int(text[7]) for bar in draft.resources.values()
+        ):
+            return not draft.header_again
+        if capability := _CAPABILITY.match(text):
+            offset, self.offset = int(capability[1], 16), max(self.offset, int(capability[1], 16))
+            port = fields.express_kind(text) in _PORTS
+            return (offset < 0x100 <= self.offset) or (port and draft.class_code is not None and not draft.bridge)
+        if text.startswith("Bus: primary="):
+            return text[13:15] not in ("00", f"{draft.bus[1]:02x}") or (draft.class_code or 0x060400) >> 16 != 0x06
+        return False
 
     def _field(self, draft: Draft, text: str) -> bool:
         if (bar := fields.region(text, _next_index(draft))) or (bar := fields.rom(text)):
@@ -309,6 +350,8 @@ class _Reader:
         elif entry := fields.rebar(text):
             virtual = self.capability.startswith("Virtual")
             (draft.vf_rebar if virtual else draft.rebar)[entry.index] = entry
+        elif _EXPRESS_DETAIL.match(text):
+            draft.express_seen = True
         elif found := _VFS.match(text):
             self.vfs.setdefault(draft.bdf, [0, 0, 0])[0] = int(found[1])
         elif found := _VF_PLACE.match(text):
@@ -397,11 +440,6 @@ def _tabbed(text: str) -> str:
 def _key(text: str) -> tuple[str, str]:
     key, _, value = text.partition(":")
     return key, value.strip()
-
-
-def _is_detail(text: str) -> bool:
-    """In a text that has lost its indentation: a line below a capability and not a field of the function."""
-    return re.match(r"ACSC|SltCap|BAR \d: current", text) is not None
 
 
 def _mark_virtual(drafts: Mapping[str, Draft], vfs: Mapping[str, list[int]]) -> None:

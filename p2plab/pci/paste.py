@@ -84,13 +84,17 @@ def lines_of(text: str) -> list[Line]:
         text, numbers = _quoted_printable(text)
     if re.search(r"&(?:lt|gt|nbsp|amp|quot|#\d+);", text):
         text = html.unescape(text)
+    plain = text.isascii() and "\x1b" not in text
     cleaned = []
     for number, raw in enumerate(text.split("\n"), 1):
-        line = _ANSI.sub("", raw.translate(_INVISIBLE))
-        quote = _QUOTE.match(line)
+        line = raw if plain else _ANSI.sub("", raw.translate(_INVISIBLE))
+        if line[:2].lstrip(" ")[:1] == ">" and (quote := _QUOTE.match(line)):
+            line = line[quote.end() :]
         flowed = line.endswith(" ")
-        line = (line[quote.end() :] if quote else line).expandtabs(8).rstrip()
-        cleaned.append((numbers[number - 1] if numbers else number, line, flowed))
+        cleaned.append((numbers[number - 1] if numbers else number, line.expandtabs(8).rstrip(), flowed))
+    empty = sum(not line for _, line, _ in cleaned)
+    if empty * 5 > len(cleaned) * 2:  # an empty line after each: they say nothing
+        cleaned = [entry for entry in cleaned if entry[1]]
     base = _base([line for _, line, _ in cleaned])
     return _joined([(number, _dedent(line, base), flowed) for number, line, flowed in cleaned])
 

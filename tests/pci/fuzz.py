@@ -1,9 +1,14 @@
-"""Broken inputs for the readers: pieces of recorded text, cut, doubled, shuffled and overwritten, by seed."""
+"""Broken inputs for the readers: pieces of recorded text, cut, doubled, shuffled and overwritten, by seed.
+
+``python -m tests.pci.fuzz 100000 7`` tries so many texts and a tenth of that in recordings, with seed 7.
+"""
 
 from __future__ import annotations
 
 import json
 import random
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -179,3 +184,9 @@ def spoil(rng: random.Random, value: object) -> None:
             )
             value[key] = rng.choice(strange)  # type: ignore[index]
         return
+
+
+if __name__ == "__main__":
+    many, begin = (int(word) for word in (sys.argv[1:] + ["100000", "1"][len(sys.argv) - 1 :])[:2])
+    print("texts", Counter(try_text(text).partition(":")[0] for text in broken_texts(many, begin)))
+    print("recordings", Counter(try_recording(text) for text in broken_recordings(many // 10, begin)))
