@@ -44,6 +44,8 @@ OTHER_WAYS = frozenset(
         *("skip_isa_align", "use_e820", "no_e820"),
     }
 )
+#: What a kernel built with CONFIG_PCI_REALLOC_ENABLE_AUTO prints before it tries several times.
+_REALLOC = "pci_try_num: "
 _IOMEM = re.compile(r"( *)([0-9a-f]+)-([0-9a-f]+) : (PCI Bus [0-9a-f:]+|[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$")
 
 
@@ -102,12 +104,14 @@ def _without_shadow(device: Device, recorded: Device) -> Device:
 
 
 def _shown(device: Device, fields: tuple[str, ...], reading: str) -> dict[str, Any]:
-    """The fields as plain values, cut down to what the text can show."""
+    """The fields as plain values, cut down to what the text can show; 256 bytes do not show VF BARs."""
     values: dict[str, Any] = {field: getattr(device, field, None) for field in fields}
     values["buses"] = (device.secondary, device.subordinate)
     if "kind" in values:
         values["kind"] = str(device.kind)
-    if "resources" in values:
+    if "resources" in values and reading == "lspci -xxx" and device.physfn is not None:
+        values["resources"] = []
+    elif "resources" in values:
         values["resources"] = [_range(r, reading) for r in device.resources if not (r.unset or r.iov or r.shadow)]
     return values
 
@@ -165,7 +169,8 @@ def _allocator(report: Report, source: str, machine: Machine, dmesg: list[str], 
         report.not_modelled[f"boot option {option}"] += len(machine)
         return
     found = before_assignment(machine, dmesg)
-    done = assign_resources(found)
+    auto = any(_REALLOC in line for line in dmesg)
+    done = assign_resources(found, auto)
     if old_style(dmesg):
         report.not_modelled["boot messages worded before Linux 6.9"] += len(told(dmesg))
     else:
@@ -173,18 +178,18 @@ def _allocator(report: Report, source: str, machine: Machine, dmesg: list[str], 
             _compare(report, source, "boot messages", recorded or "one more", {"message": recorded}, {"message": model})
     for device in machine:
         both = (device, _without_shadow(done.machine[device.bdf], device))
-        shown = [[str(r) for r in d.resources if not (r.unset or r.iov or r.shadow)] for d in both]
+        shown = [[str(r) for r in d.resources if not (r.unset or r.shadow)] for d in both]
         _compare(report, source, "boot", device.bdf, {"resources": shown[0]}, {"resources": shown[1]})
-    _blank(report, source, machine, found)
+    _blank(report, source, machine, found, auto)
 
 
-def _blank(report: Report, source: str, machine: Machine, found: Machine) -> None:
+def _blank(report: Report, source: str, machine: Machine, found: Machine, auto: bool) -> None:
     """From blank devices: a sound layout, no refusal without reason, and room for what the kernel had room for."""
-    blank = assign_resources(without_addresses(found))
+    blank = assign_resources(without_addresses(found), auto)
     wrong = unjust(blank)
     for device in machine:
         both = (machine[device.bdf].resources, blank.machine[device.bdf].resources)
-        had, got = ({r.name for r in rs if not (r.window or r.unset or r.iov or r.shadow)} for rs in both)
+        had, got = ({r.name for r in rs if not (r.window or r.unset or r.shadow)} for rs in both)
         excuse = [str(r) for r in blank.refused if r.bdf in {above.bdf for above in machine.path_up(device.bdf)}]
         if had <= got or not excuse:
             _compare(report, source, "blank", device.bdf, {"missing": []}, {"missing": sorted(had - got)})

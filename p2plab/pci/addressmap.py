@@ -11,7 +11,7 @@ from p2plab.pci.resource import Resource
 
 @dataclass(frozen=True)
 class Span:
-    """Bytes ``start``…``end``: a window with what is inside it, or a BAR. ``owner`` is a bdf or a host bridge's name."""
+    """Bytes ``start``…``end``: a window or VF BAR with what is inside it, or a BAR; ``owner``: a bdf or host bridge."""
 
     start: int
     end: int
@@ -24,6 +24,11 @@ class Span:
     def size(self) -> int:
         """Bytes."""
         return self.end - self.start + 1
+
+    @property
+    def holds(self) -> bool:
+        """A window, or a VF BAR: others may lie inside."""
+        return bool(self.bus) or self.resource.iov
 
     @property
     def label(self) -> str:
@@ -54,7 +59,7 @@ def address_map(machine: Machine, io: bool = False) -> tuple[Span, ...]:
             if found.io is io and found.sized and not found.unset and not found.shadow:
                 spans.append(Span(found.start, found.end, device.bdf, found, bus if found.window else ""))
     depth = {device.bdf: len(machine.path_up(device.bdf)) for device in machine.devices}
-    spans.sort(key=lambda s: (s.start, -s.end, not s.bus, depth.get(s.owner, 0)))
+    spans.sort(key=lambda s: (s.start, -s.end, not s.bus, not s.resource.iov, depth.get(s.owner, 0)))
     return _nest(spans)
 
 
@@ -68,7 +73,7 @@ def _nest(spans: list[Span]) -> tuple[Span, ...]:
         (open_spans[-1][1] if open_spans else outermost).append(replace(span, children=tuple(inside)))
 
     for span in spans:
-        while open_spans and not (open_spans[-1][0].bus and span.end <= open_spans[-1][0].end):
+        while open_spans and not (open_spans[-1][0].holds and span.end <= open_spans[-1][0].end):
             close()
         open_spans.append((span, []))
     while open_spans:

@@ -1,7 +1,8 @@
 """Giving addresses to BARs and bridge windows, as Linux does at boot on x86 (setup-bus.c, setup-res.c; v6.12).
 
 What the firmware has placed is claimed first. Then windows are sized from the leaves up, and everything without an
-address is placed from the root down: biggest alignment first, lowest free address first.
+address is placed from the root down: biggest alignment first, lowest free address first. Where VF BARs have no address the
+kernel may turn ``pci=realloc`` on by itself and try several times (:mod:`p2plab.pci.realloc`).
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ from p2plab.pci.bustree import Bus, Node, alignment, bus_tree, with_ranges
 from p2plab.pci.claim import claim_all, holder_of
 from p2plab.pci.device import Device
 from p2plab.pci.machine import Machine
+from p2plab.pci.realloc import Failure, prepare_next_try, tries_for
 from p2plab.pci.resource import (
     IORESOURCE_IO,
     IORESOURCE_MEM,
     IORESOURCE_MEM_64,
     IORESOURCE_PCI_FIXED,
     IORESOURCE_PREFETCH,
+    IORESOURCE_ROM_ENABLE,
     IORESOURCE_STARTALIGN,
     IORESOURCE_UNSET,
+    ROM,
     Resource,
 )
 from p2plab.pci.sizing import align_up
@@ -58,12 +62,15 @@ class Allocation:
     messages: tuple[str, ...]
 
 
-def assign_resources(machine: Machine) -> Allocation:
+def assign_resources(machine: Machine, realloc_auto: bool = True) -> Allocation:
     """Claim what has an address and place what has none (``IORESOURCE_UNSET``, or a window that is closed).
+
+    ``realloc_auto``: the kernel was built with CONFIG_PCI_REALLOC_ENABLE_AUTO, as Debian's are; without VF BARs it changes
+    nothing.
 
     Nothing in ``machine`` changes; a range that finds no room is left out of the result and listed in ``refused``.
     """
-    return _Assignment(machine).run()
+    return _Assignment(machine, realloc_auto).run()
 
 
 def without_addresses(machine: Machine) -> Machine:
@@ -72,7 +79,7 @@ def without_addresses(machine: Machine) -> Machine:
 
 
 def _blank(device: Device) -> Iterator[Resource]:
-    for found in device.resources:
+    for found in device.resources if device.physfn is None else ():
         if found.fixed:
             yield found
         elif not found.window and found.sized:
@@ -82,8 +89,9 @@ def _blank(device: Device) -> Iterator[Resource]:
 class _Assignment:
     """One run of ``pci_assign_unassigned_root_bus_resources`` for every root bus, with its messages."""
 
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
+    def __init__(self, machine: Machine, realloc_auto: bool) -> None:
+        self.machine, self.realloc_auto = machine, realloc_auto
+        self.failed: list[Failure] | None = None  #: what a later try will take up again; None in the last try
         self.messages: list[str] = []
         self.refused: dict[tuple[str, int], Refusal] = {}
         self.roots = bus_tree(machine)
@@ -91,20 +99,26 @@ class _Assignment:
 
     def run(self) -> Allocation:
         for root in self.roots:
-            wishes: list[Wish] = []
-            size_windows(root, wishes, self.messages)
-            self._place(root, wishes)
+            tries = tries_for(root) if self.realloc_auto else 1
+            for number in range(1, tries + 1):
+                wishes: list[Wish] | None = [] if number == tries else None
+                self.failed = None if number == tries else []
+                size_windows(root, wishes, self.messages)
+                self._place(root, wishes)
+                if not self.failed:
+                    break
+                prepare_next_try(self.failed, whole_subtree=number >= 2)
         result = with_ranges(self.machine, self.roots)
         return Allocation(result, tuple(self.refused.values()), tuple(self.messages))
 
-    def _place(self, bus: Bus, wishes: list[Wish]) -> None:
+    def _place(self, bus: Bus, wishes: list[Wish] | None) -> None:
         """``__pci_bus_assign_resources``: this bus, then those below."""
         head = _unplaced(bus)
         if not (wishes and self._place_with_wishes(head, wishes)):
             for node, wanted in head:
                 if wanted.size:
                     self._assign_or_refuse(node, wanted)
-            self._add_wishes(head, wishes)
+            self._add_wishes(head, wishes or [])
         for below in bus.buses_below():
             self._place(below, wishes)
 
@@ -149,11 +163,15 @@ class _Assignment:
                 _grow(wish)
 
     def _assign_or_refuse(self, node: Node, wanted: Range) -> None:
-        size, align = wanted.size, alignment(wanted)
-        if not self._assign(node, wanted):
+        size, align, place = wanted.size, alignment(wanted), (wanted.start, wanted.end)
+        if self._assign(node, wanted):
+            return
+        if self.failed is not None and (wanted.index != ROM or wanted.flags & IORESOURCE_ROM_ENABLE):
+            self.failed.append(Failure(node, wanted, *place, wanted.flags))
+        else:
             refusal = Refusal(wanted.owner, wanted.index, size, align, wanted.flags & ~IORESOURCE_STARTALIGN)
             self.refused[wanted.owner, wanted.index] = refusal
-            wanted.start = wanted.end = wanted.flags = 0
+        wanted.start = wanted.end = wanted.flags = 0
 
     def _assign(self, node: Node, wanted: Range) -> bool:
         """``pci_assign_resource``: the first place that fits, or the firmware's address if that is still free."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from p2plab.pci.bars import PCI_BASE_ADDRESS_0, flag_bits
@@ -18,6 +18,7 @@ from p2plab.pci.resource import (
     IORESOURCE_PREFETCH,
     IORESOURCE_UNSET,
     IORESOURCE_WINDOW,
+    IOV_FIRST,
     MEM_WINDOW,
     PREF_WINDOW,
     ROM,
@@ -49,6 +50,11 @@ _PLACED = re.compile(
     r"pci ([0-9a-f:.]+): +(BAR (\d)|ROM|bridge window|reg 0x([0-9a-f]{2}):) "
     r"\[(io|mem) +0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})( [^\]]*)?\]$"
 )
+#: ``sriov_init`` (drivers/pci/iov.c); the second form until 6.8.
+_VF_BARS = re.compile(
+    r" ([0-9a-f:.]{7,20}): VF(?: BAR |\(n\) BAR)(\d)(?: space:)? \[mem +0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})( [^\]]*)?\]"
+    r"(?::| \() ?contains BAR ?\d for (\d{1,5}) VFs"
+)
 _ROOT = re.compile(
     r"pci_bus ([0-9a-f]+:[0-9a-f]+): root bus resource \[(io|mem) +0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})([^\]]*)\]"
 )
@@ -73,6 +79,21 @@ def root_windows(lines: Iterable[str]) -> dict[str, tuple[Resource, ...]]:
             flags = IORESOURCE_WINDOW | space_flags(space, marks)
             below.append(Resource(16 + len(below), int(start, 16), int(end, 16), flags))
     return {bus: tuple(below) for bus, below in windows.items()}
+
+
+def virtual_functions(lines: Iterable[str]) -> dict[str, int]:
+    """Per physical function, how many virtual functions it can have (TotalVFs)."""
+    return {bdf: total for bdf, _, total in _vf_bars(lines)}
+
+
+def _vf_bars(lines: Iterable[str]) -> Iterator[tuple[str, Resource, int]]:
+    """(physical function, VF BAR as the firmware left it, TotalVFs)."""
+    for line in lines:
+        if len(line) <= MAX_LINE and (found := _VF_BARS.search(line)):
+            bdf, bar, low, high, marks, total = found.groups()
+            start, end = int(low, 16), int(high, 16)
+            flags = _bar_flags(IORESOURCE_MEM, marks or "") | (IORESOURCE_UNSET if start == 0 else 0)
+            yield bdf, Resource(IOV_FIRST + int(bar), start, end, flags), int(total)
 
 
 def told(lines: Iterable[str]) -> list[str]:
@@ -113,6 +134,8 @@ def before_assignment(machine: Machine, lines: list[str]) -> Machine:
         if len(line) <= MAX_LINE and (found := _PLACED.match(_STAMP.sub("", line))):
             resource = _resource(found)
             placed.setdefault(found[1], {}).setdefault(resource.index, resource)
+    for bdf, vf_bar, _ in _vf_bars(lines):
+        placed.setdefault(bdf, {})[vf_bar.index] = vf_bar
     known = {bridge.name: bridge for bridge in machine.host_bridges}
     order = [f"pci{bus}" for bus in root_windows(lines)]
     bridges = [known.pop(name) for name in order if name in known]

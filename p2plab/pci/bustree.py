@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from p2plab.pci.device import Device
@@ -16,6 +17,7 @@ from p2plab.pci.resource import (
     Resource,
 )
 from p2plab.pci.space import Range
+from p2plab.pci.sriov import place_virtual_functions, vf_bar_unit
 
 WINDOWS = (IO_WINDOW, MEM_WINDOW, PREF_WINDOW)
 
@@ -56,7 +58,7 @@ def bus_tree(machine: Machine) -> list[Bus]:
         while todo:
             bus, devices = todo.pop()
             for device in devices:
-                node = Node(device, bus, [Range.of(device.bdf, r) for r in device.resources if r.sized])
+                node = Node(device, bus, list(_ranges(device)))
                 bus.nodes.append(node)
                 if device.is_bridge:
                     node.below = _below(node)
@@ -66,12 +68,15 @@ def bus_tree(machine: Machine) -> list[Bus]:
 
 
 def alignment(found: Range) -> int:
-    """``pci_resource_alignment``: a window's is in its start while it waits for a place, a BAR's is its size."""
-    return found.start if found.flags & IORESOURCE_STARTALIGN else found.size
+    """``pci_resource_alignment``: a window's is in its start while it waits for a place, a BAR's is its size.
+
+    A VF BAR's is the size of one virtual function's share.
+    """
+    return found.start if found.flags & IORESOURCE_STARTALIGN else found.unit or found.size
 
 
 def with_ranges(machine: Machine, roots: list[Bus]) -> Machine:
-    """The machine with the ranges that have a place; the others are gone."""
+    """The machine with the ranges that have a place; the others are gone. Virtual functions follow their VF BARs."""
     placed: dict[str, tuple[Resource, ...]] = {}
     todo = list(roots)
     while todo:
@@ -80,9 +85,17 @@ def with_ranges(machine: Machine, roots: list[Bus]) -> Machine:
             kept = [r for r in node.ranges if r.parent is not None or r.flags & IORESOURCE_PCI_FIXED]
             placed[node.device.bdf] = tuple(sorted(r.frozen() for r in kept))
         todo += bus.buses_below()
-    return replace(
-        machine, devices=tuple(replace(d, resources=placed.get(d.bdf, d.resources)) for d in machine.devices)
-    )
+    devices = (replace(d, resources=placed.get(d.bdf, d.resources)) for d in machine.devices)
+    return replace(machine, devices=tuple(place_virtual_functions(devices)))
+
+
+def _ranges(device: Device) -> Iterator[Range]:
+    """What of a function wants a place: nothing of a virtual one, whose BARs are shares of a VF BAR."""
+    for found in device.resources if device.physfn is None else ():
+        if found.sized:
+            wanted = Range.of(device.bdf, found)
+            wanted.unit = vf_bar_unit(device, found) if found.iov else 0
+            yield wanted
 
 
 def _below(node: Node) -> Bus:

@@ -71,7 +71,7 @@ def _bars(bus: Bus, disabled: bool, firmware: Firmware, messages: list[str]) -> 
     for node in bus.nodes:
         if (node.device.memory_decode is False) == disabled:
             for found in node.ranges:
-                if found.index >= ROM or not found.start or _claim(found, bus, messages):
+                if (found.index >= ROM and not found.iov) or not found.start or _claim(found, bus, messages):
                     continue
                 if not found.flags & IORESOURCE_PCI_FIXED:
                     firmware[found.owner, found.index] = found.start

@@ -59,6 +59,9 @@ class Device:
     ``acs`` ``None`` means "no ACS capability" only while ``acs_shown``; ``gap`` is set where there are bridges between
     ``parent`` and this function that the source does not show. ``rebar`` are its own resizable BARs, ``vf_rebar`` those of
     its virtual functions.
+
+    ``physfn`` is the bdf of the physical function whose virtual function this is (SR-IOV); ``vfs`` is how many virtual
+    functions this one can have (TotalVFs), 0 for none or where not shown.
     """
 
     bdf: str
@@ -84,6 +87,8 @@ class Device:
     vf_rebar: tuple[ResizableBar, ...] = ()
     acs_shown: bool = True
     gap: bool = False
+    physfn: str | None = None
+    vfs: int = 0
 
     def __str__(self) -> str:
         return f"{self.bdf} {self.kind}" + (f" [{self.ids}]" if self.ids else "")

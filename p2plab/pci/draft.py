@@ -13,6 +13,7 @@ from p2plab.pci.hostids import cpu_by_host_bridge
 from p2plab.pci.machine import HostBridge, Machine, Unread
 from p2plab.pci.rebar import ResizableBar
 from p2plab.pci.resource import IORESOURCE_UNSET, Resource
+from p2plab.pci.sriov import with_virtual_functions
 
 Bus = tuple[int, int]
 #: The programming interface of a PCI bridge that passes on what nobody else claims.
@@ -91,7 +92,9 @@ class Draft:
 
     def add_header(self, header: Header) -> None:
         """Take over what the config space says. Where text gave an address and size, the register adds its flags."""
-        self.vendor, self.device, self.revision = header.vendor, header.device, header.revision
+        if header.vendor is not None:  # those of a virtual function are not in its registers
+            self.vendor, self.device = header.vendor, header.device
+        self.revision = header.revision
         self.class_code, self.header_seen = header.class_code, True
         self.subsystem = self.subsystem or header.subsystem
         self.memory_decode = header.memory_decode
@@ -206,11 +209,12 @@ def assemble(
         said.append("ACS of some functions (-vvv as root shows it)")
     return Machine(
         name,
-        tuple(devices),
+        with_virtual_functions(tuple(devices)),
         tuple(bridges),
         cpu,
         True if groups else None,
         tuple(said),
+        acs_requested=True if groups else None,
         unread=unread or Unread(),
     )
 

@@ -14,6 +14,7 @@ from p2plab.pci.windows import decode_io, decode_memory, decode_prefetchable
 # include/uapi/linux/pci_regs.h
 CAP_SUBSYSTEM, CAP_EXPRESS, EXT_CAP_ACS, EXT_CAP_REBAR = 0x0D, 0x10, 0x000D, 0x0015
 HEADER_BRIDGE = 1
+ONES = b"\xff\xff\xff\xff"
 #: How many BARs a header of type 0 (function) and 1 (bridge) has; of other types nothing is decoded.
 BARS_OF = {0: 6, HEADER_BRIDGE: 2}
 #: The kernel's flags of an expansion ROM (``pci_read_bases``).
@@ -26,8 +27,8 @@ LEGACY_IDE = {0: (0x1F0, 0x1F7), 1: (0x3F6, 0x3F6), 2: (0x170, 0x177), 3: (0x376
 class Header:
     """The decoded part of one config space; resources from registers have no size (``sized`` is false)."""
 
-    vendor: int
-    device: int
+    vendor: int | None
+    device: int | None
     class_code: int
     revision: int
     memory_decode: bool
@@ -53,8 +54,13 @@ def legacy_ide(class_code: int | None) -> tuple[Resource, ...]:
 
 
 def decode_header(data: bytes) -> Header | None:
-    """Decode 64 to 4096 bytes; ``None`` for a function that does not answer (all ones) or for too few bytes."""
-    if len(data) < 64 or data[:4] == b"\xff\xff\xff\xff":
+    """Decode 64 to 4096 bytes; ``None`` for a function that does not answer (all ones) or for too few bytes.
+
+    The ids of a virtual function read as all ones, its BARs as zero; the rest is there (SR-IOV; ``pci_setup_device`` takes the
+    ids from the physical function).
+    """
+    virtual = data[:4] == ONES
+    if len(data) < 64 or (virtual and data[8:12] == ONES):
         return None
     kind = data[0x0E] & 0x7F
     bridge = kind == HEADER_BRIDGE
@@ -66,8 +72,8 @@ def decode_header(data: bytes) -> Header | None:
     bars = {r.index: r for r in (*_bars(data, BARS_OF.get(kind, 0)), *legacy_ide(class_code))}
     rom = _rom(data, 0x38 if bridge else 0x30) if kind in BARS_OF else ()
     return Header(
-        vendor=_le(data, 0, 2),
-        device=_le(data, 2, 2),
+        vendor=None if virtual else _le(data, 0, 2),
+        device=None if virtual else _le(data, 2, 2),
         class_code=class_code,
         revision=data[8],
         memory_decode=bool(data[4] & 2),

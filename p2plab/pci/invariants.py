@@ -8,7 +8,7 @@ from p2plab.pci.allocate import Allocation, find_room
 from p2plab.pci.bustree import Bus, bus_tree
 from p2plab.pci.claim import claim_all
 from p2plab.pci.machine import Machine
-from p2plab.pci.resource import PREF_WINDOW, Resource
+from p2plab.pci.resource import IOV_FIRST, PREF_WINDOW, Resource
 from p2plab.pci.space import Range
 from p2plab.pci.windows import IO_STEP, MEM_STEP
 
@@ -19,10 +19,11 @@ def broken(machine: Machine) -> tuple[str, ...]:
     """Every broken promise as a sentence; empty for a sound layout.
 
     A BAR's size is a power of two and its address a multiple of it; windows start and end on their step; a BAR lies in
-    a window of every bridge above it; no two BARs overlap; behind a bridge a BAR that is not prefetchable lies below
-    4 GiB (drivers/pci/probe.c, setup-bus.c). Ranges without address or size are left out.
+    a window of every bridge above it; no two BARs overlap, but a virtual function's lies in its VF BAR; behind a bridge a
+    BAR that is not prefetchable lies below 4 GiB (drivers/pci/probe.c, setup-bus.c, iov.c). Ranges without address or size
+    are left out.
     """
-    return (*_aligned(machine), *_inside_windows(machine), *_apart(machine))
+    return (*_aligned(machine), *_inside_windows(machine), *_apart(machine), *_inside_vf_bars(machine))
 
 
 def unjust(allocation: Allocation) -> tuple[str, ...]:
@@ -81,15 +82,25 @@ def _may_hold(offer: Resource, found: Resource) -> bool:
 def _apart(machine: Machine) -> Iterator[str]:
     """Neighbours in the order of addresses are enough: an overlap always shows between two of them."""
     for io in (False, True):
-        found = sorted(
-            (r.start, r.end, device.bdf, r)
-            for device in machine.devices
-            for r in placed(device.resources)
-            if not r.window and r.io is io
-        )
-        reached, who = -1, ""
-        for start, end, bdf, resource in found:
-            if start <= reached:
-                yield f"{bdf}: {resource.name} {resource} overlaps {who}"
-            if end > reached:
-                reached, who = end, f"{bdf} {resource.name}"
+        for virtual in (False, True):  # a virtual function's BAR lies in the VF BAR of its physical function
+            found = sorted(
+                (r.start, r.end, device.bdf, r)
+                for device in machine.devices
+                for r in placed(device.resources)
+                if not r.window and r.io is io and (device.physfn is not None) is virtual
+            )
+            reached, who = -1, ""
+            for start, end, bdf, resource in found:
+                if start <= reached:
+                    yield f"{bdf}: {resource.name} {resource} overlaps {who}"
+                if end > reached:
+                    reached, who = end, f"{bdf} {resource.name}"
+
+
+def _inside_vf_bars(machine: Machine) -> Iterator[str]:
+    for device in machine.devices:
+        physical = machine[device.physfn] if device.physfn is not None else None
+        for found in placed(device.resources) if physical else ():
+            whole = physical.resource(IOV_FIRST + found.index) if physical else None
+            if whole is None or not whole.contains(found):
+                yield f"{device.bdf}: {found.name} {found} does not lie in VF BAR {found.index} of {device.physfn}"

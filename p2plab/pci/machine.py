@@ -195,9 +195,10 @@ class Machine:
         while True:
             below: tuple[Device, ...] = ()
             for device in level:
+                off = device.memory_decode is False and device.physfn is None  # a VF has no such bit of its own
                 for resource in device.resources:
-                    if not resource.holds(address, io) or (device.memory_decode is False and resource.mem):
-                        continue
+                    if not resource.holds(address, io) or (off and resource.mem) or resource.iov:
+                        continue  # of a VF BAR, each virtual function that is there answers for its share
                     if resource.window:
                         passed.append((device.bdf, resource))
                         below = self.children(device.bdf)

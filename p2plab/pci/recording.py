@@ -11,7 +11,7 @@ from typing import Any
 
 from p2plab.core.errors import BadInput
 from p2plab.pci.acs import Acs
-from p2plab.pci.bootlog import KINDS, MAX_LINE, given_up, root_windows
+from p2plab.pci.bootlog import KINDS, MAX_LINE, given_up, root_windows, virtual_functions
 from p2plab.pci.chipset import cpu_kind
 from p2plab.pci.device import CLASS_PCI_BRIDGE, PCIE_TYPES, Device, Kind, canonical
 from p2plab.pci.iommu import iommu_state
@@ -19,6 +19,7 @@ from p2plab.pci.kernel import KERNELS, TODAY, Kernel
 from p2plab.pci.lspci import read_lspci
 from p2plab.pci.machine import HostBridge, Machine
 from p2plab.pci.resource import Resource
+from p2plab.pci.sriov import with_virtual_functions
 
 #: A recording is a few hundred kB; more than this is not one of ours (inferred bound).
 MAX_BYTES = 64 << 20
@@ -90,7 +91,7 @@ def _machine(data: Mapping[str, Any], name: str) -> Machine:
     iommu = iommu_state(str(header.get("cmdline", "")), devices, data.get("qemu_args"), dmesg)
     machine = Machine(
         name=name,
-        devices=_with_capabilities(devices, data),
+        devices=with_virtual_functions(_with_capabilities(devices, data), virtual_functions(dmesg)),
         host_bridges=bridges,
         cpu=cpu_kind(f"{data.get('cpu_key', '')} {header.get('cpu', '')}"),
         iommu=iommu.translates,

@@ -111,7 +111,7 @@ class Resource:
 
     @property
     def iov(self) -> bool:
-        """BARs of virtual functions that are not there yet (SR-IOV)."""
+        """A VF BAR: room for the BARs of all the virtual functions that there can be (SR-IOV)."""
         return IOV_FIRST <= self.index <= IOV_LAST
 
     @property

@@ -33,13 +33,14 @@ def calculate_mem_align(aligns: list[int], max_order: int) -> int:
     return least
 
 
-def calculate_memsize(size: int, add: int, children_add: int, old: int, align: int) -> int:
-    """``calculate_memsize``: the sum, or what is wished for if that is more, rounded up."""
-    return align_up(max(max(size, add) + children_add, 0 if old == 1 else old), align)
+def calculate_memsize(size: int, least: int, add: int, children_add: int, old: int, align: int) -> int:
+    """``calculate_memsize``: the sum, or what is wished for if that is more, rounded up; ``least`` is a must."""
+    return align_up(max(max(size, least, add) + children_add, 0 if old == 1 else old), align)
 
 
-def calculate_iosize(small: int, large: int, add: int, children_add: int, old: int, align: int) -> int:
+def calculate_iosize(small: int, large: int, least: int, add: int, children_add: int, old: int, align: int) -> int:
     """``calculate_iosize``: ports below 1 KiB may have to dodge ISA aliases, so they count four times per 256."""
+    small = max(small, least)
     size = max((small & 0xFF) + ((small & ~0xFF) << 2) + large, 0 if old == 1 else old)
     return align_up(max(size, add) + children_add, align)
 

@@ -13,6 +13,8 @@ from p2plab.pci.resource import (
     IORESOURCE_MEM_64,
     IORESOURCE_PREFETCH,
     IORESOURCE_UNSET,
+    IOV_FIRST,
+    IOV_LAST,
     Resource,
 )
 
@@ -30,11 +32,17 @@ class Range:
     flags: int
     parent: Range | None = None
     children: list[Range] = field(default_factory=list)
+    unit: int = 0  #: of a VF BAR: one virtual function's share
 
     @classmethod
     def of(cls, owner: str, resource: Resource) -> Range:
         """A copy to work on."""
         return cls(owner, resource.index, resource.start, resource.end, resource.flags)
+
+    @property
+    def iov(self) -> bool:
+        """A VF BAR."""
+        return IOV_FIRST <= self.index <= IOV_LAST
 
     @property
     def size(self) -> int:

@@ -34,8 +34,10 @@ class Wish:
     align: int
 
 
-def size_windows(bus: Bus, wishes: list[Wish], messages: list[str]) -> None:
+def size_windows(bus: Bus, wishes: list[Wish] | None, messages: list[str]) -> None:
     """``__pci_bus_size_bridges``: note size and alignment in every window without a place; newest wish first.
+
+    Without ``wishes`` (the first tries of ``pci=realloc``) what would be good to have is a must, VF BARs included.
 
     Taken for granted: a bridge has an I/O window and, unless its registers show otherwise, a 64-bit prefetchable one.
     """
@@ -59,7 +61,7 @@ def size_windows(bus: Bus, wishes: list[Wish], messages: list[str]) -> None:
         _size_memory(bus, memory, PREF, (IORESOURCE_MEM,), extra, wishes, messages)
 
 
-def _size_io(bus: Bus, window: Range, add: int, wishes: list[Wish], messages: list[str]) -> None:
+def _size_io(bus: Bus, window: Range, add: int, wishes: list[Wish] | None, messages: list[str]) -> None:
     """``pbus_size_io``."""
     if window.parent is not None:
         return
@@ -68,35 +70,47 @@ def _size_io(bus: Bus, window: Range, add: int, wishes: list[Wish], messages: li
     large = sum(r.size for r in inside if r.size >= ISA_SIZE)
     align = max([IO_ALIGN, *(alignment(r) for r in inside)])
     children = sum(wish.extra for wish in _of(inside, wishes))
-    size = calculate_iosize(small, large, 0, 0, window.size, align)
-    wished = calculate_iosize(small, large, add, children, window.size, align)
+    size = calculate_iosize(small, large, add if wishes is None else 0, 0, 0, window.size, align)
+    wished = size
+    if wishes is not None and (add or children):
+        wished = calculate_iosize(small, large, 0, add, children, window.size, align)
     _note(bus, window, size, wished, align, align, wishes, messages)
 
 
 def _size_memory(
-    bus: Bus, window: Range, mask: int, kinds: tuple[int, ...], add: int, wishes: list[Wish], messages: list[str]
+    bus: Bus, window: Range, mask: int, kinds: tuple[int, ...], add: int, wishes: list[Wish] | None, messages: list[str]
 ) -> None:
     """``pbus_size_mem`` for the ranges whose flags under ``mask`` are one of ``kinds``."""
     if window.parent is not None:
         return
-    inside = [
-        r
+    found = [
+        (node, r)
         for node in bus.nodes
         for r in node.ranges
         if r.parent is None and r.flags & mask in kinds and not r.flags & (IORESOURCE_PCI_FIXED | IORESOURCE_IO)
     ]
+    vf_bars: list[Wish] = []
+    if wishes is not None:
+        vf_bars = [Wish(r, node, r.size, 0) for node, r in found if r.iov]
+        wishes[:0] = reversed(vf_bars)
+    for wish in vf_bars:
+        wish.wanted.end = wish.wanted.start - 1
+    inside = [r for _, r in found if wishes is None or not r.iov]
     total, align = memory_sum((r.size, alignment(r)) for r in inside)
     nested = _of(inside, wishes)
-    wished_align = max([align, *(wish.align for wish in nested)])
-    children = sum(wish.extra for wish in nested)
-    size = calculate_memsize(total, 0, 0, window.size, align)
-    wished = calculate_memsize(total, add, children, window.size, wished_align) if add or children else size
+    wished_align = max([align, *(wish.align for wish in nested), *(wish.wanted.unit for wish in vf_bars)])
+    children = sum(wish.extra for wish in (*nested, *vf_bars))
+    least = add if wishes is None else 0
+    size = calculate_memsize(total, least, 0, 0, window.size, align)
+    wished = size
+    if wishes is not None and (add or children):
+        wished = calculate_memsize(total, 0, add, children, window.size, wished_align)
     _note(bus, window, size, wished, align, wished_align, wishes, messages)
 
 
-def _of(inside: list[Range], wishes: list[Wish]) -> list[Wish]:
+def _of(inside: list[Range], wishes: list[Wish] | None) -> list[Wish]:
     here = {id(found) for found in inside}
-    return [wish for wish in wishes if id(wish.wanted) in here]
+    return [wish for wish in wishes or () if id(wish.wanted) in here]
 
 
 def _note(
@@ -106,7 +120,7 @@ def _note(
     wished: int,
     align: int,
     wished_align: int,
-    wishes: list[Wish],
+    wishes: list[Wish] | None,
     messages: list[str],
 ) -> None:
     """A window that waits for a place has its alignment where its start will be."""
@@ -115,7 +129,7 @@ def _note(
         return
     window.start, window.end = align, align + size - 1
     window.flags |= IORESOURCE_STARTALIGN
-    if wished > size and bus.bridge is not None:
+    if wished > size and bus.bridge is not None and wishes is not None:
         wishes.insert(0, Wish(window, bus.bridge, wished - size, wished_align))
         also = "" if window.flags & IORESOURCE_IO else f" add_align {wished_align:x}"
         messages.append(f"{window} to {_buses(bus.bridge.device)} add_size {wished - size:x}{also}")

@@ -55,6 +55,7 @@ def device_json(device: Device) -> dict[str, Any]:
         "host_bridge": device.host_bridge,
         "buses": None if device.secondary is None else [device.secondary, device.subordinate],
         "acs_shown": device.acs_shown,
+        "physfn": device.physfn,
         "acs": None if device.acs is None else {"cap": f"{device.acs.cap:#x}", "ctrl": f"{device.acs.ctrl:#x}"},
         "iommu_group": device.iommu_group,
         "resources": [resource_json(r) for r in device.resources],

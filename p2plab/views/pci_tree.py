@@ -50,7 +50,8 @@ def describe(device: Device) -> str:
     if device.secondary is not None:
         last = device.subordinate if device.subordinate not in (None, device.secondary) else None
         parts.append(f"to bus {device.secondary:02x}" + (f"-{last:02x}" if last is not None else ""))
-    parts += [device.name, "(bridges above it are not shown)" if device.gap else ""]
+    parts += [f"VF of {device.physfn}" if device.physfn else "", device.name]
+    parts.append("(bridges above it are not shown)" if device.gap else "")
     return " ".join(part for part in parts if part)
 
 
