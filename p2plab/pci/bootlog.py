@@ -92,7 +92,7 @@ def _vf_bars(lines: Iterable[str]) -> Iterator[tuple[str, Resource, int]]:
         if len(line) <= MAX_LINE and (found := _VF_BARS.search(line)):
             bdf, bar, low, high, marks, total = found.groups()
             start, end = int(low, 16), int(high, 16)
-            flags = _bar_flags(IORESOURCE_MEM, marks or "") | (IORESOURCE_UNSET if start == 0 else 0)
+            flags = bar_flags(IORESOURCE_MEM, marks or "") | (IORESOURCE_UNSET if start == 0 else 0)
             yield bdf, Resource(IOV_FIRST + int(bar), start, end, flags), int(total)
 
 

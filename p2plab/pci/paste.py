@@ -54,6 +54,8 @@ _INVISIBLE: dict[int, str | None] = {
     **dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), "-"),
     **dict.fromkeys((0x201C, 0x201D), '"'),
 }
+#: What no quoted-printable text has: there every = is the start of a byte or the end of a line ("subordinate=09" is neither).
+_NOT_QP = re.compile(r"=(?![0-9A-F]{2}|$)", re.MULTILINE)
 _QP = re.compile(r"=(?:C2=A0|20|09|3D|E2=80=[0-9A-F]{2})|=$", re.MULTILINE)
 #: Mailers wrap at 72 to 80 columns; a line this long, with the next word, may have been wrapped.
 _WRAP_LEAST = 58
@@ -80,7 +82,7 @@ def lines_of(text: str) -> list[Line]:
     """The lines of a pasted text, tabs expanded, blanks at the end gone."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     numbers: list[int] = []
-    if len(_QP.findall(text)) > 2:
+    if len(_QP.findall(text)) > 2 and not _NOT_QP.search(text):
         text, numbers = _quoted_printable(text)
     if re.search(r"&(?:lt|gt|nbsp|amp|quot|#\d+);", text):
         text = html.unescape(text)

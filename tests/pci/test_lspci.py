@@ -281,3 +281,17 @@ def test_too_much_text_is_refused_before_it_is_read():
     """Bounded time and memory."""
     with pytest.raises(BadInput, match="allowed: 67108864"):
         read_lspci("x" * ((64 << 20) + 1))
+
+
+def test_equal_signs_followed_by_digits_are_no_quoted_printable():
+    """Bus numbers 09 and 20 look like an encoded tab and blank; a bare "=" elsewhere shows that nothing is encoded."""
+    ports = "".join(
+        f"00:0{n}.0 PCI bridge: x (prog-if 00 [Normal decode])\n"
+        f"\tBus: primary=00, secondary=0{n}, subordinate=0{n}, sec-latency=0\n"
+        for n in (9, 8)
+    )
+    text = ports + "".join(
+        f"0{n}:00.0 Memory controller: y\n\tRegion 0: Memory at fe{n}00000 [size=1M]\n" for n in (9, 8)
+    )
+    machine = read_lspci(text.replace("latency=0", "latency=20"))
+    assert [machine[f"0{n}:00.0"].parent for n in (8, 9)] == ["0000:00:08.0", "0000:00:09.0"]
