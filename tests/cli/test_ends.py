@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -173,11 +174,17 @@ runpy.run_module("p2plab", run_name="__main__")
 """
 
 
+def _listens():
+    """A shell lets what it starts in the background ignore Ctrl-C, and these tests with it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("module", ["p2plab.cli", "argparse", "p2plab.cli.frame", "p2plab.cli.catalog", "p2plab.rules"])
 def test_ctrl_c_while_it_starts_is_one_sentence(module):
     """However early, once p2plab's own code runs."""
     code = INTERRUPTED_AT.format(module)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, preexec_fn=_listens)
     assert (done.returncode, done.stdout, done.stderr) == (frame.INTERRUPTED, "", "p2plab: interrupted\n")
 
 

@@ -97,15 +97,23 @@ def test_a_call_that_never_comes_back_is_given_up_with_its_line(tmp_path):
     assert "cannot be interrupted (it was in sleeps_in_its_step, line 4 of asleep.py)" in done.stderr
 
 
+def listens():
+    """A shell lets what it starts in the background ignore Ctrl-C, and these tests with it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("whole_group", [True, False], ids=["terminal", "kill"])
 def test_ctrl_c_says_what_was_found_and_leaves_nobody_behind(tmp_path, whole_group):
     """While a search goes on that would take a minute; from a terminal all hear it, from ``kill -INT`` one process."""
-    (tmp_path / "mine.py").write_text(HEAD + "    async def map(self, start, end):\n        time.sleep(60)\n")
+    (tmp_path / "mine.py").write_text(
+        HEAD + "    async def map(self, start, end):\n        open('begun', 'w')\n        time.sleep(60)\n"
+    )
     line = [sys.executable, "-m", "p2plab", "check", "defrag-obedient", "--importer", "mine.py:Mine"]
     running = subprocess.Popen(
-        line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=listens
     )
-    time.sleep(1.5)
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.05)
     (os.killpg if whole_group else os.kill)(running.pid, signal.SIGINT)
     out, error = running.communicate(timeout=20)
     assert (running.returncode, error) == (130, b"p2plab: interrupted\n")
