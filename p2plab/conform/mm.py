@@ -107,8 +107,11 @@ def _differences(op: dict[str, Any], result: dict[str, Any]) -> Iterable[tuple[s
             yield field, op.get(field), result.get(field)
     for field in ("events", "child_events"):
         recorded = [_event(event) for event in op.get(field, []) if event.get("cb") in COMPARED]
-        if recorded != result.get(field, []):
-            yield field, recorded, result.get(field, [])
+        done = result.get(field, [])
+        if field == "events" and op.get("events_dropped"):  # the recorder's log was full: the first ones are compared
+            done = done[: len(recorded)]
+        if recorded != done:
+            yield field, recorded, done
     if "retry" in op and op["retry"] != result["retry"]:
         yield "retry", op["retry"], result["retry"]
     if "pop" in op:

@@ -8,6 +8,7 @@ from typing import Any
 from p2plab.conform.mm_read import page_of
 from p2plab.conform.mm_replay import COMPARED, NotModelled, Replay
 from p2plab.core.errors import BadInput, KernelError
+from p2plab.mm.flags import VM_PFNMAP
 from p2plab.mm.khugepaged import khugepaged_scan
 from p2plab.mm.ksm import ksm_scan
 from p2plab.mm.migrate import mbind, migrate_pages
@@ -36,6 +37,8 @@ async def _zap_vma_ptes(replay: Replay, op: dict[str, Any]) -> Result:
         vma = replay.mm.vma_lookup(start)
         if vma is None or start + length > vma.vm_end:
             raise KernelError("ENOMEM", "the range does not lie inside one VMA")
+        if not vma.vm_flags & VM_PFNMAP:  # zap_vma_ptes would do nothing and answer nothing: the exporter looks
+            raise KernelError("EINVAL", "the VMA is no device's")
         await zap_vma_ptes(vma, start, start + length)
     return None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,12 @@ from p2plab.mm.kernel import LINUX_6_1, LINUX_6_12, LINUX_7_3, Kernel
 FARTHEST = 1 << 16
 #: The longest line that is read, in characters
 LONGEST = 16 << 20
-KERNELS = {"deb612": LINUX_6_12, "deb61": LINUX_6_1, "p73": LINUX_7_3}
+KERNELS = {
+    "deb612": LINUX_6_12,
+    "deb61": LINUX_6_1,
+    # its configuration has no CONFIG_MEMORY_FAILURE
+    "p73": replace(LINUX_7_3, unknown_advice=("SOFT_OFFLINE", "HWPOISON")),
+}
 PAGE_FIELDS = ("start", "end", "new_start", "new_end", "pages", "at", "node", "value")
 
 

@@ -74,6 +74,7 @@ async def _wp_page_copy(vma: Vma, address: int, pte: Pte, unshare: bool) -> None
         write = bool(vma.vm_flags & VM_WRITE) and not unshare
         table.set(address, Pte(copy, write=write, dirty=True, exclusive=True, pkey=vma.pkey))
         if pte.folio is not None:
+            copy.filled = pte.folio.filled >> pte.page & 1
             pte.folio.mapcount -= 1
             forget_if_unused(pte)
     await mmu_notifier_invalidate_range_end(range)

@@ -20,6 +20,11 @@ from p2plab.mm.flags import (
     VM_WRITE,
 )
 from p2plab.mm.folio import ZERO_PFN, Folio, HugePmd, Pte, SwapPte, folio_free_swap
+from p2plab.mm.notifier import (
+    MmuNotifierRange,
+    mmu_notifier_invalidate_range_end,
+    mmu_notifier_invalidate_range_start,
+)
 from p2plab.mm.thp import split_huge_pmd
 from p2plab.mm.vma import Vma, VmaFault, VmFaultInfo
 
@@ -63,10 +68,7 @@ async def _do_pte_missing(vma: Vma, address: int, write: bool) -> VmaFault:
             return VmaFault.SIGBUS
         note_fault(vma, address, write, "the driver's fault handler")
         return await vma.vm_ops.fault(VmFaultInfo(vma, address, vma.pgoff_of(address), write))
-    if vma.pgoff_of(address) >= file.f_mapping.i_size:
-        return VmaFault.SIGBUS
-    _file_page(vma, address, write)
-    return VmaFault.NOPAGE
+    return _file_page(vma, address, write)
 
 
 def _anonymous_page(vma: Vma, address: int, write: bool) -> None:
@@ -79,30 +81,35 @@ def _anonymous_page(vma: Vma, address: int, write: bool) -> None:
     _map_new_page(vma, address)
 
 
-def _map_new_page(vma: Vma, address: int) -> None:
+def _map_new_page(vma: Vma, address: int, filled: int = 0) -> None:
     folio = Folio(vma.pgoff_of(address), None, vma.anon_vma)
-    folio.mapcount = 1
+    folio.mapcount, folio.filled = 1, filled
     write = bool(vma.vm_flags & VM_WRITE)
     vma.vm_mm.page_table.set(address, Pte(folio, write=write, dirty=True, exclusive=True, pkey=vma.pkey))
 
 
-def _file_page(vma: Vma, address: int, write: bool) -> None:
+def _file_page(vma: Vma, address: int, write: bool) -> VmaFault:
+    """A private write gets its anon_vma, and a read maps what is around it, before the file is asked for the page."""
     assert vma.vm_file is not None
     mapping = vma.vm_file.f_mapping
     index = vma.pgoff_of(address)
     if write and not vma.vm_flags & VM_SHARED:
-        note_fault(vma, address, write, "a private copy of a file page")
         prepare_anon_vma(vma)
-        mapping.page(index)
-        _map_new_page(vma, address)
-        return
+        page = mapping.page(index)
+        if page is None:
+            return VmaFault.SIGBUS
+        note_fault(vma, address, write, "a private copy of a file page")
+        _map_new_page(vma, address, page.filled)
+        return VmaFault.NOPAGE
     if not write:
         _fault_around(vma, address)
     folio = mapping.page(index)
-    assert folio is not None
+    if folio is None:
+        return VmaFault.SIGBUS
     if vma.vm_mm.page_table.get(address) is None:
         note_fault(vma, address, write, "a file page")
         _map_file_page(vma, address, folio, write)
+    return VmaFault.NOPAGE
 
 
 def _map_file_page(vma: Vma, address: int, folio: Folio, write: bool) -> None:
@@ -135,7 +142,7 @@ async def _do_swap_page(vma: Vma, address: int, entry: SwapPte, write: bool) -> 
     folio = slot.folio
     if folio is None:
         folio = slot.folio = Folio(vma.pgoff_of(address), None, vma.anon_vma)
-        folio.swap = slot
+        folio.swap, folio.filled = slot, slot.filled
     slot.count -= 1
     may_free = bool(vma.vm_flags & VM_LOCKED) or (write and folio.refcount == 1)
     if may_free:
@@ -165,9 +172,22 @@ def _huge_anonymous_page(vma: Vma, address: int, write: bool) -> None:
         vma.vm_mm.page_table.set_huge(base, HugePmd(None, pkey=vma.pkey))
         return
     note_fault(vma, base, write, "a new huge page")
+    _map_huge_page(vma, base)
+
+
+def _map_huge_page(vma: Vma, base: int) -> None:
     folio = Folio(vma.pgoff_of(base), None, vma.anon_vma, order=PTRS_PER_PTE.bit_length() - 1)
     folio.mapcount = 1
     vma.vm_mm.page_table.set_huge(base, HugePmd(folio, bool(vma.vm_flags & VM_WRITE), True, True, pkey=vma.pkey))
+
+
+async def _huge_zero_wp_pmd(vma: Vma, base: int) -> None:
+    """``do_huge_zero_wp_pmd`` (since 6.13): a write to the huge page of zeroes gets a huge page, under one CLEAR."""
+    range = MmuNotifierRange(vma.vm_mm, base, base + PMD_SIZE, "CLEAR", vma=vma)
+    await mmu_notifier_invalidate_range_start(range)
+    note_fault(vma, base, True, "a new huge page in place of the huge page of zeroes")
+    _map_huge_page(vma, base)
+    await mmu_notifier_invalidate_range_end(range)
 
 
 async def _huge_wp_page(vma: Vma, address: int, huge: HugePmd) -> bool:
@@ -178,6 +198,9 @@ async def _huge_wp_page(vma: Vma, address: int, huge: HugePmd) -> bool:
         note_fault(vma, base, True, "the huge page is this process's alone, and is reused")
         may = bool(vma.vm_flags & VM_WRITE)
         vma.vm_mm.page_table.set_huge(base, replace(huge, write=may, dirty=True, exclusive=True, soft_dirty=True))
+        return True
+    if folio is None and vma.vm_mm.kernel.huge_zero_page_copies_whole:
+        await _huge_zero_wp_pmd(vma, base)
         return True
     await split_huge_pmd(vma, address)
     return False

@@ -32,6 +32,7 @@ class SwapSlot(Tracked):
     def __init__(self) -> None:
         self.count = 0
         self.folio: Folio | None = None
+        self.filled = 0  #: 1 if something was written to the page
 
 
 class Folio(Tracked):
@@ -49,6 +50,7 @@ class Folio(Tracked):
         self.pins = 0  #: references by pin_user_pages
         self.node = 0  #: the NUMA node it is on
         self.dirty = False
+        self.filled = 0  #: one bit for each page that somebody wrote to: the others are all zeroes
         self.swapbacked = True  #: False after MADV_FREE: may be dropped instead of swapped
         self.swap: SwapSlot | None = None
         self.ksm = False

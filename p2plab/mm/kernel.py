@@ -55,7 +55,10 @@ class Kernel:
         "mprotect's event starts at the first table of PMDs; until then at the first table of PTEs or huge page",
     )
     mbind_holds_mmap_lock: bool = _rule(
-        False, "6.7", "mm/mempolicy.c do_mbind, do_migrate_pages", "pages are migrated after mmap_lock was let go"
+        False,
+        "6.7",
+        "mm/mempolicy.c do_mbind, do_migrate_pages",
+        "mbind and migrate_pages let mmap_lock go before they migrate",
     )
     munmap_splits_off_what_goes: bool = _rule(
         False,
@@ -99,6 +102,45 @@ class Kernel:
     mremap_moves_vmas: bool = _rule(
         True, "6.17", "mm/mremap.c remap_move", "a fixed mremap of equal length moves several VMAs at once"
     )
+    split_maps_zeropage: bool = _rule(
+        True,
+        "6.12",
+        "mm/migrate.c try_to_map_unused_to_zeropage",
+        "where a huge page is split, its pages of zeroes become the page of zeroes: a later write copies",
+    )
+    huge_zero_page_copies_whole: bool = _rule(
+        True,
+        "6.13",
+        "mm/huge_memory.c do_huge_zero_wp_pmd",
+        "a write to the huge page of zeroes allocates a huge page; until then it was split, and one page copied",
+    )
+    folio_split_clears_once: bool = _rule(
+        True,
+        "6.17",
+        "mm/rmap.c try_to_migrate_one, split_huge_pmd_locked",
+        "the split of a huge page raises one CLEAR for each VMA; until then also one for its entry",
+    )
+    collapse_needs_writable: bool = _rule(
+        False,
+        "6.18",
+        "mm/khugepaged.c hpage_collapse_scan_pmd, SCAN_PAGE_RO",
+        "MADV_COLLAPSE and khugepaged take read-only entries too; until then one of them had to be writable",
+    )
+    collapse_skips_empty: bool = _rule(
+        True,
+        "7.3",
+        "mm/khugepaged.c madvise_collapse, SCAN_PMD_NONE",
+        "MADV_COLLAPSE goes on after 2 MiB without entries; until then it ended there",
+    )
+    collapse_of_nothing_succeeds: bool = _rule(
+        True, "7.3", "mm/khugepaged.c madvise_collapse", "MADV_COLLAPSE of a range without a whole 2 MiB answers 0"
+    )
+    mapped_shared: str = _rule(
+        "mms",
+        "6.7, 6.15",
+        "mm/madvise.c madvise_cold_or_pageout_pte_range, folio_maybe_mapped_shared",
+        "whom a huge page counts as shared with: the address spaces that map it; a guess in 6.12; the one page in 6.1",
+    )
 
     def __str__(self) -> str:
         return self.name
@@ -125,6 +167,12 @@ _UNTIL_6_12: dict[str, Any] = {
     "madvise_vma_lock": False,
     "mremap_checks_first": False,
     "mremap_moves_vmas": False,
+    "huge_zero_page_copies_whole": False,
+    "folio_split_clears_once": False,
+    "mapped_shared": "guess",
+    "collapse_needs_writable": True,
+    "collapse_skips_empty": False,
+    "collapse_of_nothing_succeeds": False,
 }
 LINUX_6_12 = Kernel("6.12", **_UNTIL_6_12)
 _UNTIL_6_1: dict[str, Any] = {
@@ -137,6 +185,8 @@ _UNTIL_6_1: dict[str, Any] = {
     "mremap_realigns": False,
     "numa_skips_tmpfs": True,
     "populate_skips_holes": True,
+    "split_maps_zeropage": False,
+    "mapped_shared": "page",
 }
 LINUX_6_1 = Kernel("6.1", **_UNTIL_6_1)
 RFC2019 = Kernel(

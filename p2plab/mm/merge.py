@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from p2plab.mm.file import File
 from p2plab.mm.flags import PAGE_SHIFT, VM_SOFTDIRTY, VM_SPECIAL
 from p2plab.mm.locks import rmap_locks_pass
-from p2plab.mm.rmap import AnonVma, anon_vma_clone, unlink_anon_vmas
+from p2plab.mm.rmap import AnonVma, anon_vma_clone, anon_vma_relink, unlink_anon_vmas
 from p2plab.mm.split import split_huge_at_edges, split_huge_if_needed, split_vma
 from p2plab.mm.vma import Vma
 
@@ -190,6 +190,9 @@ async def _commit(
         if adjust is not None:
             mapping.link(adjust)
         mapping.link(vma)
+    anon_vma_relink(vma)
+    if adjust is not None:
+        anon_vma_relink(adjust)
     for gone in remove:
         if gone is not None:
             unlink_anon_vmas(gone)

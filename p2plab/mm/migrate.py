@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from p2plab.core.actors import step
 from p2plab.core.errors import KernelError
-from p2plab.mm.flags import PAGE_SHIFT, PAGE_SIZE, VM_IO, VM_PFNMAP
+from p2plab.mm.flags import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE, VM_IO, VM_PFNMAP
 from p2plab.mm.folio import Folio, HugePmd, Pte
 from p2plab.mm.gup import get_user_pages, put_user_pages
 from p2plab.mm.log import span
@@ -21,6 +21,7 @@ from p2plab.mm.notifier import (
 )
 from p2plab.mm.reclaim import try_to_unmap
 from p2plab.mm.rmap import entries_of, mappings_of, rmap_read
+from p2plab.mm.thp import split_folio_to_list
 from p2plab.mm.vma import Vma
 
 if TYPE_CHECKING:
@@ -137,15 +138,32 @@ async def migrate_pages(mm: AddressSpace, old_node: int, new_node: int) -> None:
             for folio in movable(vma, vma.vm_start, vma.vm_end, new_node, shared=False)
             if folio.node == old_node
         ]
+        if mm.kernel.mbind_holds_mmap_lock:
+            await migrate_to(pages, new_node)
+            return
     await migrate_to(pages, new_node)
 
 
 async def madvise_inject_error(mm: AddressSpace, start: int, end: int, *, soft: bool) -> None:
     """MADV_SOFT_OFFLINE moves each page away; MADV_HWPOISON takes it out: CLEAR per page either way."""
-    for address in range(start, end, PAGE_SIZE):
-        folios = await get_user_pages(mm, address, 1, write=False)
-        put_user_pages(folios)
+    at = start
+    while at < end:
+        folio = (await get_user_pages(mm, at, 1, write=False))[0]
+        put_user_pages([folio])
+        number = at % PMD_SIZE >> PAGE_SHIFT if folio.order else 0
+        at += folio.nr_pages << PAGE_SHIFT  # the kernel goes on behind the huge page that it met
         if soft:
-            await try_to_migrate(folios[0])
+            await _soft_offline(folio, number)
         else:
-            await try_to_unmap(folios[0], {}, poison=True)
+            await try_to_unmap(folio, {}, poison=True)
+
+
+async def _soft_offline(folio: Folio, number: int) -> None:
+    """``soft_offline_in_use_page``: a huge page is split first, and then only the one page moves. EBUSY if it cannot."""
+    if folio.order:
+        small = await split_folio_to_list(folio)
+        if small is None:
+            raise KernelError("EBUSY", "the huge page is in use and cannot be split")
+        folio = small[number]
+    if folio.mapcount:
+        await try_to_migrate(folio)

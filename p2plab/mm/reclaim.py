@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from p2plab.core.actors import step
 from p2plab.mm.flags import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE, VM_LOCKED
-from p2plab.mm.folio import Folio, HugePmd, Pte, SwapPte, SwapSlot
+from p2plab.mm.folio import Folio, Pte, SwapPte, SwapSlot
 from p2plab.mm.notifier import (
     MmuNotifierRange,
     mmu_notifier_invalidate_range_end,
@@ -15,18 +15,9 @@ from p2plab.mm.thp import split_folio, split_huge_pmd_locked
 from p2plab.mm.vma import Vma
 
 
-async def pageout_range(vma: Vma, start: int, end: int) -> None:
-    """Page out what only this VMA maps in [start, end): CLEAR per page. Without swap, anonymous pages stay."""
-    table = vma.vm_mm.page_table
-    for _base, huge in list(table.pmds_in(start, end)):
-        if isinstance(huge, HugePmd) and huge.folio is not None and huge.folio.mapcount == 1:
-            await _reclaim(vma, huge.folio)
-    candidates: list[Folio] = []
-    for _address, entry in table.entries_in(start, end):
-        folio = entry.folio if isinstance(entry, Pte) else None
-        if folio is not None and folio.mapcount == folio.nr_pages and folio not in candidates[-1:]:
-            candidates.append(folio)
-    for folio in candidates:
+async def reclaim_pages(vma: Vma, folios: list[Folio]) -> None:
+    """``reclaim_pages``: page them out, CLEAR per page. Without swap, anonymous pages stay."""
+    for folio in folios:
         await _reclaim(vma, folio)
 
 
@@ -84,4 +75,5 @@ def _unmap_entries(folio: Folio, vma: Vma, start: int, end: int, slots: dict[int
         slot = SwapSlot() if poison else slots.get(entry.page)
         if slot is not None:
             slot.count += 1
+            slot.filled = folio.filled >> entry.page & 1
             table.set(address, SwapPte(slot, exclusive=entry.exclusive and not poison, poisoned=poison))

@@ -80,6 +80,13 @@ def anon_vma_fork(vma: Vma, parent: Vma) -> None:
         _chain_link(vma, vma.anon_vma)
 
 
+def anon_vma_relink(vma: Vma) -> None:
+    """``anon_vma_interval_tree_post_update_vma``: after its edges have moved, it comes behind its equals."""
+    for anon_vma in vma.anon_vma_chain:
+        anon_vma.vmas.remove(vma)
+        anon_vma.vmas.append(vma)
+
+
 def unlink_anon_vmas(vma: Vma) -> None:
     """The VMA maps no anonymous page any more."""
     for anon_vma in vma.anon_vma_chain:
@@ -103,7 +110,8 @@ def rmap_read(folio: Folio) -> RmapHeld:
 def mappings_of(folio: Folio) -> list[tuple[Vma, int]]:
     """``rmap_walk``: each VMA that could map the folio, with the address of the folio's first page there (bytes)."""
     if folio.anon:
-        vmas = folio.anon_vma.vmas if folio.anon_vma is not None else []
+        # the anon_vma's interval tree is walked by page offset; where those are equal, in order of insertion
+        vmas = sorted(folio.anon_vma.vmas, key=lambda vma: vma.vm_pgoff) if folio.anon_vma is not None else []
     else:
         assert folio.mapping is not None
         vmas = folio.mapping.vmas_of(folio.index, folio.index + folio.nr_pages - 1)

@@ -9,7 +9,7 @@ from p2plab.core.events import emit
 from p2plab.mm.flags import PMD_SIZE
 from p2plab.mm.locks import rmap_locks, rmap_locks_pass
 from p2plab.mm.log import VmaSplit
-from p2plab.mm.rmap import anon_vma_clone
+from p2plab.mm.rmap import anon_vma_clone, anon_vma_relink
 from p2plab.mm.thp import split_huge_pmd_address
 from p2plab.mm.vma import Vma
 
@@ -67,5 +67,6 @@ async def split_vma(vma: Vma, address: int, new_below: bool) -> Vma:
         vma.vm_end = address
     if mapping is not None:
         mapping.link(vma)
+    anon_vma_relink(vma)
     mm.insert(new)
     return new

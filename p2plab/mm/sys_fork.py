@@ -107,7 +107,7 @@ def _copy_present(dst: Vma, src: Vma, address: int, entry: Pte, cow: bool) -> No
     if folio is not None and folio.anon and entry.exclusive and folio.pins:
         # A pinned page must stay the parent's: the child gets its copy now (copy_present_page).
         copy = Folio(dst.pgoff_of(address), None, dst.anon_vma)
-        copy.mapcount = 1
+        copy.mapcount, copy.filled = 1, folio.filled >> entry.page & 1
         dst.vm_mm.page_table.set(address, replace(entry, folio=copy, page=0))
         return
     if cow and (entry.write or entry.exclusive):

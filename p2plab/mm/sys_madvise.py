@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from p2plab.core.actors import step
 from p2plab.core.errors import KernelError
 from p2plab.mm import ksm
+from p2plab.mm.cold import madvise_cold
 from p2plab.mm.flags import (
     PAGE_SHIFT,
     PAGE_SIZE,
-    PMD_SIZE,
     VM_DONTCOPY,
     VM_DONTDUMP,
     VM_HUGEPAGE,
@@ -28,7 +28,6 @@ from p2plab.mm.flags import (
     VM_WIPEONFORK,
     page_up,
 )
-from p2plab.mm.folio import HugePmd
 from p2plab.mm.gup import faultin, vma_refuses
 from p2plab.mm.khugepaged import madvise_collapse
 from p2plab.mm.lazyfree import madvise_free
@@ -36,8 +35,6 @@ from p2plab.mm.locks import VmaRead
 from p2plab.mm.log import span
 from p2plab.mm.merge import vma_modify
 from p2plab.mm.migrate import madvise_inject_error
-from p2plab.mm.reclaim import pageout_range
-from p2plab.mm.thp import split_folio
 from p2plab.mm.truncate import fallocate_punch_hole
 from p2plab.mm.vma import Vma
 from p2plab.mm.zap import zap_page_range_single
@@ -170,20 +167,12 @@ async def _free(vma: Vma, start: int, end: int) -> None:
 
 async def _cold(vma: Vma, start: int, end: int) -> None:
     _refuse(vma, VM_PFNMAP | VM_LOCKED, "COLD")
-    await _split_partly_advised(vma, start, end)
-
-
-async def _split_partly_advised(vma: Vma, start: int, end: int) -> None:
-    for base, huge in list(vma.vm_mm.page_table.pmds_in(start, end)):
-        whole = start <= base and base + PMD_SIZE <= end
-        if isinstance(huge, HugePmd) and huge.folio is not None and huge.folio.mapcount == 1 and not whole:
-            await split_folio(huge.folio)
+    await madvise_cold(vma, start, end, pageout=False)
 
 
 async def _pageout(vma: Vma, start: int, end: int) -> None:
     _refuse(vma, VM_PFNMAP | VM_LOCKED, "PAGEOUT")
-    await _split_partly_advised(vma, start, end)
-    await pageout_range(vma, start, end)
+    await madvise_cold(vma, start, end, pageout=True)
 
 
 async def _willneed(vma: Vma, start: int, end: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from p2plab.mm.flags import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE, PTRS_PER_PTE
+from p2plab.mm.flags import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE, PTRS_PER_PTE, VM_LOCKED
 from p2plab.mm.folio import ZERO_PFN, Folio, HugePmd, Pte
 from p2plab.mm.locks import RmapHeld
 from p2plab.mm.notifier import (
@@ -55,9 +55,17 @@ def _entry_of(huge: HugePmd, number: int) -> Pte:
 
 
 async def split_folio(folio: Folio) -> bool:
-    """Split the page itself (``split_huge_page``): unmapped everywhere for a moment, CLEAR twice. False if in use."""
+    """Whether the page itself could be split (``split_huge_page``): not if somebody holds a reference to it."""
+    return await split_folio_to_list(folio) is not None
+
+
+async def split_folio_to_list(folio: Folio) -> list[Folio] | None:
+    """The small pages that a huge page becomes; None if it is in use. Unmapped everywhere for a moment, under CLEAR.
+
+    Until 6.12 the entry of the whole is split first, under a CLEAR of its own; 7.3 does that within the other.
+    """
     if folio.refs or folio.pins:
-        return False
+        return None
     left = folio.mapcount
     async with RmapHeld("write", folio.anon_vma.rwsem if folio.anon_vma is not None else None):
         for vma, first in mappings_of(folio):
@@ -65,22 +73,33 @@ async def split_folio(folio: Folio) -> bool:
                 break
             left -= entries_of(folio, vma, first)
             start, end = max(first, vma.vm_start), min(first + (folio.nr_pages << PAGE_SHIFT), vma.vm_end)
-            await split_huge_pmd_address(vma, start)
+            once = vma.vm_mm.kernel.folio_split_clears_once
+            if not once:
+                await split_huge_pmd_address(vma, start)
             event = MmuNotifierRange(vma.vm_mm, start, end, "CLEAR", vma=vma)
             await mmu_notifier_invalidate_range_start(event)
+            if once:
+                split_huge_pmd_locked(vma, start & ~(PMD_SIZE - 1))
             await mmu_notifier_invalidate_range_end(event)
-        _map_small_pages(folio)
-    return True
+        return _map_small_pages(folio)
 
 
-def _map_small_pages(folio: Folio) -> None:
+def _map_small_pages(folio: Folio) -> list[Folio]:
+    """``remap_page``. Since 6.12 pages of zeroes are not mapped again: the page of zeroes takes their place."""
     small = [Folio(folio.index + number, None, folio.anon_vma) for number in range(folio.nr_pages)]
     for vma, first in mappings_of(folio):
         table = vma.vm_mm.page_table
+        drops = vma.vm_mm.kernel.split_maps_zeropage and not vma.vm_flags & VM_LOCKED
         for number, page in enumerate(small):
             entry = table.get(first + number * PAGE_SIZE)
-            if isinstance(entry, Pte) and entry.folio is folio:
-                table.set(first + number * PAGE_SIZE, replace(entry, folio=page, page=0))
-                page.mapcount += 1
-                page.dirty, page.swapbacked, page.node = folio.dirty, folio.swapbacked, folio.node
+            if not isinstance(entry, Pte) or entry.folio is not folio:
+                continue
+            if drops and not folio.filled >> number & 1:
+                table.set(first + number * PAGE_SIZE, Pte(pfn=ZERO_PFN, soft_dirty=entry.soft_dirty, pkey=entry.pkey))
+                continue
+            table.set(first + number * PAGE_SIZE, replace(entry, folio=page, page=0))
+            page.mapcount += 1
+            page.dirty, page.swapbacked, page.node = folio.dirty, folio.swapbacked, folio.node
+            page.filled = folio.filled >> number & 1
     folio.mapcount = 0
+    return small

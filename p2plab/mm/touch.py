@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 from p2plab.core.actors import step
 from p2plab.core.errors import P2PError
 from p2plab.mm.fault import handle_mm_fault
-from p2plab.mm.flags import PAGE_SIZE, VM_ACCESS_FLAGS, VM_HUGEPAGE, VM_SHARED, VM_WRITE, page_down
-from p2plab.mm.folio import HugePmd, Pte
+from p2plab.mm.flags import (
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    PMD_SIZE,
+    VM_ACCESS_FLAGS,
+    VM_HUGEPAGE,
+    VM_SHARED,
+    VM_WRITE,
+    page_down,
+)
+from p2plab.mm.folio import Folio, HugePmd, Pte
 from p2plab.mm.locks import VmaRead
 from p2plab.mm.pkeys import key_denies, vma_pkey
 from p2plab.mm.vma import Vma, VmaFault
@@ -62,13 +71,26 @@ def permitted(mm: AddressSpace, address: int, write: bool) -> bool:
     table = mm.page_table
     huge = table.pmd(address)
     if isinstance(huge, HugePmd):
-        return (huge.write or not write) and not key_denies(mm, huge.pkey, write)
+        allowed = (huge.write or not write) and not key_denies(mm, huge.pkey, write)
+        if allowed and write and huge.folio is not None:
+            _fill(huge.folio, address % PMD_SIZE >> PAGE_SHIFT)
+        return allowed
     entry = table.get(address)
     if not isinstance(entry, Pte) or (write and not entry.write) or key_denies(mm, entry.pkey, write):
         return False
-    if write and not entry.dirty:
-        table.set(address, replace(entry, dirty=True, soft_dirty=True))
+    if write:
+        if entry.folio is not None:
+            _fill(entry.folio, entry.page)
+        if not entry.dirty:
+            table.set(address, replace(entry, dirty=True, soft_dirty=True))
     return True
+
+
+def _fill(folio: Folio, number: int) -> None:
+    """Something is written to a page of the folio: it is not all zeroes any more."""
+    filled = folio.filled | 1 << number
+    if filled != folio.filled:
+        folio.filled = filled
 
 
 async def _fault(mm: AddressSpace, address: int, write: bool) -> VmaFault:
