@@ -6,7 +6,7 @@ import argparse
 import json
 
 from p2plab.core.errors import BadInput
-from p2plab.pci import Machine, assign_resources, read_machine, without_addresses
+from p2plab.pci import LINUX_6_12, Machine, assign_resources, kernel_named, read_machine, without_addresses
 from p2plab.views.pci_json import machine_json
 from p2plab.views.pci_text import assignment_text, machine_text
 
@@ -23,6 +23,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--assign", action="store_true", help="give all addresses anew, as Linux would after a firmware that gave none"
     )
+    command.add_argument(
+        "--kernel",
+        metavar="NAME",
+        help="with --assign: which Linux gives them, 6.1, 6.12 (default: recorded) or 7.3 (read from its source)",
+    )
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(handler=run)
 
@@ -31,9 +36,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Always exits 0."""
     machine = read_machine(arguments.source, pipes=True)
     words: list[str] = []
+    if arguments.kernel is not None and not arguments.assign:
+        raise BadInput("--kernel decides how addresses are given, so it needs --assign")
     if arguments.assign:
-        done = assign_resources(_blank(machine))
-        machine, words = done.machine, ["", *assignment_text(done)]
+        kernel = kernel_named(arguments.kernel or LINUX_6_12.name)
+        done = assign_resources(_blank(machine), kernel=kernel)
+        machine, words = done.machine, ["", *assignment_text(done, kernel)]
     if arguments.json:
         print(json.dumps(machine_json(machine), indent=1))
     else:

@@ -62,7 +62,7 @@ def conform(paths: Iterable[Path], kernel: Kernel | None = None) -> Report:
                 _reading(report, path.name, data, machine, *reading)
             _layout(report, path.name, "recorded layout", machine)
             _iomem(report, path.name, machine, _lines(data, "iomem"), rules)
-            _allocator(report, path.name, machine, _lines(data, "dmesg_pci"), _cmdline(data))
+            _allocator(report, path.name, machine, _lines(data, "dmesg_pci"), _cmdline(data), rules)
         except BadInput as error:
             raise BadInput(f"{path}: {error}") from error
     return report
@@ -160,7 +160,7 @@ def _iomem(report: Report, source: str, machine: Machine, lines: list[str], kern
         _compare(report, source, "iomem", one, {"there": one in recorded}, {"there": one in model})
 
 
-def _allocator(report: Report, source: str, machine: Machine, dmesg: list[str], cmdline: str) -> None:
+def _allocator(report: Report, source: str, machine: Machine, dmesg: list[str], cmdline: str, kernel: Kernel) -> None:
     """The kernel's messages one by one, then each function's addresses, then the same from a blank machine."""
     if not dmesg:
         report.not_modelled["no boot messages recorded"] += len(machine)
@@ -170,7 +170,7 @@ def _allocator(report: Report, source: str, machine: Machine, dmesg: list[str], 
         return
     found = before_assignment(machine, dmesg)
     auto = any(_REALLOC in line for line in dmesg)
-    done = assign_resources(found, auto)
+    done = assign_resources(found, auto, kernel)
     if old_style(dmesg):
         report.not_modelled["boot messages worded before Linux 6.9"] += len(told(dmesg))
     else:
@@ -180,13 +180,13 @@ def _allocator(report: Report, source: str, machine: Machine, dmesg: list[str], 
         both = (device, _without_shadow(done.machine[device.bdf], device))
         shown = [[str(r) for r in d.resources if not (r.unset or r.shadow)] for d in both]
         _compare(report, source, "boot", device.bdf, {"resources": shown[0]}, {"resources": shown[1]})
-    _blank(report, source, machine, found, auto)
+    _blank(report, source, machine, found, auto, kernel)
 
 
-def _blank(report: Report, source: str, machine: Machine, found: Machine, auto: bool) -> None:
+def _blank(report: Report, source: str, machine: Machine, found: Machine, auto: bool, kernel: Kernel) -> None:
     """From blank devices: a sound layout, no refusal without reason, and room for what the kernel had room for."""
-    blank = assign_resources(without_addresses(found), auto)
-    wrong = unjust(blank)
+    blank = assign_resources(without_addresses(found), auto, kernel)
+    wrong = unjust(blank, kernel)
     for device in machine:
         both = (machine[device.bdf].resources, blank.machine[device.bdf].resources)
         had, got = ({r.name for r in rs if not (r.window or r.unset or r.shadow)} for rs in both)

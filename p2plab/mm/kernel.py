@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from p2plab.core.errors import BadInput
+from p2plab.core import kernels
 from p2plab.mm.flags import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE, PMD_SIZE, PUD_SIZE
 
 #: The v4 series "mmu notifier: provide context informations", 23 January 2019.
@@ -200,13 +200,10 @@ RFC2019 = Kernel(
     },
 )
 #: What "today" means where the word is used.
-TODAY = LINUX_7_3
-
 KERNELS = {kernel.name: kernel for kernel in (LINUX_7_3, LINUX_6_12, LINUX_6_1, RFC2019)}
+TODAY = KERNELS[kernels.TODAY]
 
 
 def kernel_named(name: str) -> Kernel:
     """The kernel of that name; :exc:`BadInput` lists the names."""
-    if name not in KERNELS:
-        raise BadInput(f"no kernel {name[:40]!r}; there are {', '.join(KERNELS)}")
-    return KERNELS[name]
+    return kernels.named(KERNELS, name)

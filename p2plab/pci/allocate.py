@@ -1,4 +1,4 @@
-"""Giving addresses to BARs and bridge windows, as Linux does at boot on x86 (setup-bus.c, setup-res.c; v6.12).
+"""Giving addresses to BARs and bridge windows, as Linux does at boot on x86 (setup-bus.c, setup-res.c; v6.12, v7.3).
 
 What the firmware has placed is claimed first. Then windows are sized from the leaves up, and everything without an
 address is placed from the root down: biggest alignment first, lowest free address first. Where VF BARs have no address the
@@ -7,12 +7,16 @@ kernel may turn ``pci=realloc`` on by itself and try several times (:mod:`p2plab
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from p2plab.core.errors import BadInput
 from p2plab.pci.bustree import Bus, Node, alignment, bus_tree, with_ranges
 from p2plab.pci.claim import claim_all, holder_of
 from p2plab.pci.device import Device
+from p2plab.pci.kernel import LINUX_6_12, RFC2019, Kernel
 from p2plab.pci.machine import Machine
 from p2plab.pci.realloc import Failure, prepare_next_try, tries_for
 from p2plab.pci.resource import (
@@ -27,15 +31,16 @@ from p2plab.pci.resource import (
     ROM,
     Resource,
 )
-from p2plab.pci.sizing import align_up
+from p2plab.pci.sizing import MIB, align_up
 from p2plab.pci.space import Range, fits_kind, kinds_to_try
-from p2plab.pci.window_sizing import Wish, size_windows
+from p2plab.pci.window_sizing import Wish, optional, size_windows
 
 FOUR_GIB, TOP = 1 << 32, (1 << 64) - 1
 PCIBIOS_MIN_IO, PCIBIOS_MIN_MEM, BIOS_END = 0x1000, 0x1000_0000, 0x10_0000
 #: Classes that ``__dev_sort_resources`` leaves alone: not defined, host bridge.
 SKIPPED_CLASSES = (0x0000, 0x0600)
 Entry = tuple[Node, Range]
+Saved = dict[int, tuple[int, int, int]]
 
 
 @dataclass(frozen=True)
@@ -62,15 +67,18 @@ class Allocation:
     messages: tuple[str, ...]
 
 
-def assign_resources(machine: Machine, realloc_auto: bool = True) -> Allocation:
+def assign_resources(machine: Machine, realloc_auto: bool = True, kernel: Kernel = LINUX_6_12) -> Allocation:
     """Claim what has an address and place what has none (``IORESOURCE_UNSET``, or a window that is closed).
 
     ``realloc_auto``: the kernel was built with CONFIG_PCI_REALLOC_ENABLE_AUTO, as Debian's are; without VF BARs it changes
-    nothing.
+    nothing. Addresses are given as by ``kernel``: 6.1, 6.12 or 7.3; BadInput for another. 6.12 is held against recordings
+    of windows that the firmware left; 7.3, whose setup-bus.c is another in this, is read from the source.
 
     Nothing in ``machine`` changes; a range that finds no room is left out of the result and listed in ``refused``.
     """
-    return _Assignment(machine, realloc_auto).run()
+    if kernel is RFC2019:
+        raise BadInput(f"how {RFC2019.title} gives addresses is not modelled; allowed: 6.1, 6.12, 7.3")
+    return _Assignment(machine, realloc_auto, kernel).run()
 
 
 def without_addresses(machine: Machine) -> Machine:
@@ -89,8 +97,8 @@ def _blank(device: Device) -> Iterator[Resource]:
 class _Assignment:
     """One run of ``pci_assign_unassigned_root_bus_resources`` for every root bus, with its messages."""
 
-    def __init__(self, machine: Machine, realloc_auto: bool) -> None:
-        self.machine, self.realloc_auto = machine, realloc_auto
+    def __init__(self, machine: Machine, realloc_auto: bool, kernel: Kernel) -> None:
+        self.machine, self.realloc_auto, self.kernel = machine, realloc_auto, kernel
         self.failed: list[Failure] | None = None  #: what a later try will take up again; None in the last try
         self.messages: list[str] = []
         self.refused: dict[tuple[str, int], Refusal] = {}
@@ -103,7 +111,7 @@ class _Assignment:
             for number in range(1, tries + 1):
                 wishes: list[Wish] | None = [] if number == tries else None
                 self.failed = None if number == tries else []
-                size_windows(root, wishes, self.messages)
+                size_windows(root, wishes, self.messages, self.kernel)
                 self._place(root, wishes)
                 if not self.failed:
                     break
@@ -114,7 +122,9 @@ class _Assignment:
     def _place(self, bus: Bus, wishes: list[Wish] | None) -> None:
         """``__pci_bus_assign_resources``: this bus, then those below."""
         head = _unplaced(bus)
-        if not (wishes and self._place_with_wishes(head, wishes)):
+        if self.kernel.optional_resources:
+            self._place_what_must_be(head, [] if wishes is None else wishes)
+        elif not (wishes and self._place_with_wishes(head, wishes)):
             for node, wanted in head:
                 if wanted.size:
                     self._assign_or_refuse(node, wanted)
@@ -124,14 +134,7 @@ class _Assignment:
 
     def _place_with_wishes(self, head: list[Entry], wishes: list[Wish]) -> bool:
         """Try everything with its wish; True if all fits. Else what is not in the way stays, the rest is as before."""
-        saved = {id(r): (r.start, r.end, r.flags) for _, r in head}
-        for wish in wishes:
-            wanted = wish.wanted
-            if id(wanted) not in saved:
-                continue
-            wanted.end += wish.extra
-            if wanted.flags & IORESOURCE_STARTALIGN and wish.align > wanted.start:
-                wanted.start, wanted.end = wish.align, wish.align + wanted.size - 1
+        saved = _with_wishes(head, wishes)
         failed = 0
         for node, wanted in sorted(head, key=_by_alignment):
             if wanted.size and not self._assign(node, wanted):
@@ -140,13 +143,40 @@ class _Assignment:
         if not failed:
             wishes[:] = [w for w in wishes if id(w.wanted) not in saved]
             return True
-        kept = {id(r) for _, r in head if r.parent is not None and not must_release(failed, r)}
-        wishes[:] = [w for w in wishes if id(w.wanted) not in kept]
-        head[:] = [entry for entry in head if id(entry[1]) not in kept]
-        for _, wanted in head:
-            wanted.release()
-            wanted.start, wanted.end, wanted.flags = saved[id(wanted)]
+        _keep_what_is_not_in_the_way(head, wishes, failed, saved)
         return False
+
+    def _place_what_must_be(self, head: list[Entry], wishes: list[Wish]) -> None:
+        """``__assign_resources_sorted`` of 7.3: everything; if that fails what must be, then the optional again."""
+        saved = _with_wishes(head, wishes)
+        failed = [e for e in sorted(head, key=_by_alignment) if e[1].size and not self._assign(*e)]
+        if failed and (wishes or not all(optional(r) for _, r in failed)):
+            kinds = functools.reduce(operator.or_, (r.flags for _, r in failed))
+            _keep_what_is_not_in_the_way(head, wishes, kinds, saved)
+            for node, wanted in head:
+                if wanted.size and not optional(wanted):
+                    self._assign(node, wanted)
+            self._add_optional(head, wishes)
+        else:
+            wishes[:] = [w for w in wishes if id(w.wanted) not in saved]
+        for node, wanted in head:
+            if wanted.parent is None:
+                self._give_up(node, wanted)
+
+    def _add_optional(self, head: list[Entry], wishes: list[Wish]) -> None:
+        """``reassign_resources_sorted`` of 7.3."""
+        here = {id(r) for _, r in head}
+        for wish in list(wishes):
+            wanted = wish.wanted
+            if id(wanted) not in here:
+                continue
+            wishes.remove(wish)
+            if wanted.parent is not None:
+                if wish.extra or wanted.start % max(wish.align, 1):
+                    _grow(wish, self.kernel)
+            elif optional(wanted) or not wanted.size:
+                wanted.start, wanted.end = wish.align, wish.align + wanted.size + wish.extra - 1
+                self._assign(wish.node, wanted)
 
     def _add_wishes(self, head: list[Entry], wishes: list[Wish]) -> None:
         """``reassign_resources_sorted``: the wishes of the ranges that are still in the race on this bus."""
@@ -160,15 +190,18 @@ class _Assignment:
                 wanted.start, wanted.end = wish.align, wish.align + wish.extra - 1
                 self._assign_or_refuse(wish.node, wanted)
             elif wanted.flags:
-                _grow(wish)
+                _grow(wish, self.kernel)
 
     def _assign_or_refuse(self, node: Node, wanted: Range) -> None:
+        if not self._assign(node, wanted):
+            self._give_up(node, wanted)
+
+    def _give_up(self, node: Node, wanted: Range) -> None:
+        """Take it up again in a later try, if there is one; else it is refused, if it was wanted at all."""
         size, align, place = wanted.size, alignment(wanted), (wanted.start, wanted.end)
-        if self._assign(node, wanted):
-            return
         if self.failed is not None and (wanted.index != ROM or wanted.flags & IORESOURCE_ROM_ENABLE):
             self.failed.append(Failure(node, wanted, *place, wanted.flags))
-        else:
+        elif size:
             refusal = Refusal(wanted.owner, wanted.index, size, align, wanted.flags & ~IORESOURCE_STARTALIGN)
             self.refused[wanted.owner, wanted.index] = refusal
         wanted.start = wanted.end = wanted.flags = 0
@@ -177,7 +210,7 @@ class _Assignment:
         """``pci_assign_resource``: the first place that fits, or the firmware's address if that is still free."""
         align, size = alignment(wanted), wanted.size
         wanted.flags |= IORESOURCE_UNSET
-        found = find_room(node.bus, wanted, size, align)
+        found = find_room(node.bus, wanted, size, align, self.kernel)
         if found is not None:
             _put(wanted, *found)
         else:
@@ -202,13 +235,17 @@ class _Assignment:
         return (holder or Range("iomem", 0, 0, TOP, wanted.flags)).request(wanted) is None
 
 
-def find_room(bus: Bus, wanted: Range, size: int, align: int) -> tuple[Range, int] | None:
+def find_room(bus: Bus, wanted: Range, size: int, align: int, kernel: Kernel = LINUX_6_12) -> tuple[Range, int] | None:
     """``__pci_assign_resource``: an offer of the bus and a start in it; 64-bit ranges look above 4 GiB first."""
     spans = [(FOUR_GIB, TOP), (0, TOP)] if wanted.flags & IORESOURCE_MEM_64 else [(0, FOUR_GIB - 1)]
     io = bool(wanted.flags & IORESOURCE_IO)
 
-    def place(start: int) -> int:  # pcibios_align_resource
-        start = align_up(start, align)
+    rest = size % align if kernel.optional_resources and not io else 0
+
+    def place(free: int) -> int:  # pcibios_align_resource
+        start = align_up(free, align)
+        if rest and not rest % MIB and start - rest >= free:  # pci_align_resource of 7.3: the rest goes in front
+            start -= rest
         if io:
             return align_up(start, 0x400) if start & 0x300 else start
         return max(start, BIOS_END)
@@ -247,13 +284,36 @@ def _put(wanted: Range, offer: Range, start: int) -> None:
     offer.request(wanted)
 
 
-def _grow(wish: Wish) -> None:
+def _with_wishes(head: list[Entry], wishes: list[Wish]) -> Saved:
+    """Add to what is placed on this bus what is wished for it; returns how it was before."""
+    saved = {id(r): (r.start, r.end, r.flags) for _, r in head}
+    for wish in wishes:
+        wanted = wish.wanted
+        if id(wanted) not in saved:
+            continue
+        wanted.end += wish.extra
+        if wanted.flags & IORESOURCE_STARTALIGN and wish.align > wanted.start:
+            wanted.start, wanted.end = wish.align, wish.align + wanted.size - 1
+    return saved
+
+
+def _keep_what_is_not_in_the_way(head: list[Entry], wishes: list[Wish], failed: int, saved: Saved) -> None:
+    """After a try that failed: release what took room that ``failed`` kinds could have had, as it was before."""
+    kept = {id(r) for _, r in head if r.parent is not None and not must_release(failed, r)}
+    wishes[:] = [w for w in wishes if id(w.wanted) not in kept]
+    head[:] = [entry for entry in head if id(entry[1]) not in kept]
+    for _, wanted in head:
+        wanted.release()
+        wanted.start, wanted.end, wanted.flags = saved[id(wanted)]
+
+
+def _grow(wish: Wish, kernel: Kernel) -> None:
     """``pci_reassign_resource``: move to where the wish fits too, or stay."""
     wanted, holder = wish.wanted, wish.wanted.parent
     if holder is None:
         return
     wanted.release()
-    found = find_room(wish.node.bus, wanted, wanted.size + wish.extra, max(wish.align, 1))
+    found = find_room(wish.node.bus, wanted, wanted.size + wish.extra, max(wish.align, 1), kernel)
     if found:
         wanted.end += wish.extra
         _put(wanted, *found)

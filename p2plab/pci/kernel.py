@@ -7,7 +7,7 @@ recordings; 6.1 and ``rfc2019`` (v5.0) are read from the source.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from p2plab.core import kernels
@@ -53,6 +53,10 @@ class Kernel:
     #: drivers/pci/pci.c, pci_enable_acs: an option for a port starts again from the firmware's value, so that
     #: ``disable_acs_redir`` also drops what the IOMMU had set; and there is ``pci=config_acs`` (since 6.11)
     config_acs: bool = True
+    #: drivers/pci/setup-bus.c, pci_resource_is_optional, pbus_size_mem, __assign_resources_sorted: VF BARs and disabled ROMs
+    #: are optional; memory windows grow in steps of 1 MiB and are aligned by calculate_head_align; what must be assigned is
+    #: tried again, alone, when not everything fits (7.3; not in 6.12)
+    optional_resources: bool = True
 
     def __str__(self) -> str:
         return self.name
@@ -71,9 +75,9 @@ class Kernel:
 
 
 LINUX_7_3 = Kernel("7.3")
-LINUX_6_12 = Kernel("6.12", host_bridges=MappingProxyType(_UNTIL_6_12), iomem_levels=5)
-LINUX_6_1 = Kernel("6.1", host_bridges=MappingProxyType(_UNTIL_6_12), iomem_levels=5, config_acs=False)
-RFC2019 = Kernel("rfc2019", host_bridges=None, iomem_levels=5, config_acs=False)
+LINUX_6_12 = Kernel("6.12", host_bridges=MappingProxyType(_UNTIL_6_12), iomem_levels=5, optional_resources=False)
+LINUX_6_1 = replace(LINUX_6_12, name="6.1", config_acs=False)
+RFC2019 = replace(LINUX_6_1, name="rfc2019", host_bridges=None)
 
 KERNELS = {kernel.name: kernel for kernel in (RFC2019, LINUX_6_1, LINUX_6_12, LINUX_7_3)}
 TODAY = KERNELS[kernels.TODAY]

@@ -1,8 +1,8 @@
-"""How big a bridge window must be, and how aligned: the sums of drivers/pci/setup-bus.c (v6.12)."""
+"""How big a bridge window must be, and how aligned: the sums of drivers/pci/setup-bus.c (v6.12, v7.3)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 MIB = 1 << 20
 #: 1 MiB to 128 TiB: the alignments that ``pbus_size_mem`` counts.
@@ -33,6 +33,17 @@ def calculate_mem_align(aligns: list[int], max_order: int) -> int:
     return least
 
 
+def calculate_head_align(aligns: list[int], max_order: int) -> int:
+    """The same for 7.3: the biggest alignment, halved for as long as smaller BARs fill the head of the window."""
+    head, remainder = MIB << max_order, 0
+    for order in range(max_order - 1, -1, -1):
+        remainder += aligns[order]
+        while head > MIB << order and remainder >= head // 2:
+            head //= 2
+            remainder -= head
+    return head
+
+
 def calculate_memsize(size: int, least: int, add: int, children_add: int, old: int, align: int) -> int:
     """``calculate_memsize``: the sum, or what is wished for if that is more, rounded up; ``least`` is a must."""
     return align_up(max(max(size, least, add) + children_add, 0 if old == 1 else old), align)
@@ -45,7 +56,9 @@ def calculate_iosize(small: int, large: int, least: int, add: int, children_add:
     return align_up(max(size, add) + children_add, align)
 
 
-def memory_sum(wanted: Iterable[tuple[int, int]]) -> tuple[int, int]:
+def memory_sum(
+    wanted: Iterable[tuple[int, int]], window_align: Callable[[list[int], int], int] = calculate_mem_align
+) -> tuple[int, int]:
     """(size, alignment) of a window for (size, alignment) of each range in it, before rounding up (``pbus_size_mem``)."""
     total, max_order, aligns = 0, 0, [0] * ORDERS
     for size, align in wanted:
@@ -54,7 +67,7 @@ def memory_sum(wanted: Iterable[tuple[int, int]]) -> tuple[int, int]:
         if size <= align:
             aligns[order] += align
         max_order = max(max_order, order)
-    return total, max(calculate_mem_align(aligns, max_order), MIB)
+    return total, max(window_align(aligns, max_order), MIB)
 
 
 def window_size(sizes: Iterable[int]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from itertools import zip_longest
 
 from p2plab.core.errors import KernelError, NotKnown
 from p2plab.pci import (
+    LINUX_6_12,
     RFC2019,
     TODAY,
     Allocation,
@@ -57,9 +58,9 @@ def machine_text(machine: Machine) -> list[str]:
     return [part for line in lines for part in (_wrap(line, "", "    ") if line.startswith("  0") else [cut(line)])]
 
 
-def assignment_text(done: Allocation) -> list[str]:
-    """What Linux would print while giving addresses, and what it would refuse."""
-    lines = ["what Linux would print", *(f"  {message}" for message in done.messages)]
+def assignment_text(done: Allocation, kernel: Kernel = LINUX_6_12) -> list[str]:
+    """What a Linux would print while giving addresses, and what it would refuse."""
+    lines = [f"what Linux {kernel} would print", *(f"  {message}" for message in done.messages)]
     lines += (
         ["", "refused", *(f"  {refusal}" for refusal in done.refused)] if done.refused else ["", "nothing is refused"]
     )

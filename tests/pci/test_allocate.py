@@ -6,11 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2plab.pci import HostBridge, Kind, Machine, Resource, assign_resources, broken, without_addresses
+from p2plab.core.errors import BadInput
+from p2plab.pci import (
+    LINUX_6_12,
+    LINUX_7_3,
+    RFC2019,
+    HostBridge,
+    Kind,
+    Machine,
+    Resource,
+    assign_resources,
+    broken,
+    without_addresses,
+)
 from p2plab.pci.allocate import must_release
 from p2plab.pci.invariants import unjust
-from p2plab.pci.resource import IORESOURCE_IO, IORESOURCE_MEM, IORESOURCE_PREFETCH
-from p2plab.pci.sizing import memory_sum, window_size
+from p2plab.pci.resource import IORESOURCE_IO, IORESOURCE_MEM, IORESOURCE_PREFETCH, IORESOURCE_UNSET
+from p2plab.pci.sizing import calculate_head_align, memory_sum, window_size
 from p2plab.pci.space import Range
 from tests.pci.build import GIB, HIGH, IO, LOW, MEM32, MEM64, MIB, PORTS, PREF64, bar, function, host_function, port
 
@@ -345,3 +357,54 @@ def test_a_blank_machine_forgets_its_layout(built):
     done = assign_resources(built)
     if not done.refused:
         assert assign_resources(without_addresses(done.machine)).machine == done.machine
+
+
+@given(unplaced())
+def test_every_layout_of_7_3_is_sound(built):
+    """Its windows are sized and filled in another way, and none overlaps or sticks out."""
+    done = assign_resources(built, kernel=LINUX_7_3)
+    assert broken(done.machine) == ()
+    assert unjust(done, LINUX_7_3) == ()
+
+
+@pytest.mark.parametrize(
+    ("aligns", "largest", "head"),
+    [
+        ({8: 256}, 8, 256),  # one BAR of 256 MiB
+        ({8: 256, 7: 128}, 8, 128),  # 128 MiB more fill the head of a window aligned to half
+        ({8: 256, 6: 64}, 8, 256),  # 64 MiB do not
+        ({8: 256, 6: 128}, 8, 128),  # twice 64 MiB do
+        ({8: 256, 7: 128, 6: 64}, 8, 64),
+        ({0: 3}, 0, 1),
+    ],
+)
+def test_7_3_aligns_a_window_by_what_can_fill_its_head(aligns, largest, head):
+    """Sums of sizes in MiB by alignment, 2 to the power of the key; the alignment of the window in MiB."""
+    sums = [aligns.get(order, 0) * MIB for order in range(28)]
+    assert calculate_head_align(sums, largest) == head * MIB
+
+
+def test_7_3_takes_roms_that_are_off_for_optional():
+    """The window must hold the BAR, and would like to hold the ROM too; until 6.12 it must hold both."""
+    rom = Resource(6, 0, 8 * MIB - 1, 0x46200 | IORESOURCE_UNSET)
+    card = function("0000:01:00.0", "0000:00:02.0", bar(0, MIB, MEM32), rom)
+    built = machine(port("0000:00:02.0", Kind.ROOT_PORT, 1), card)
+    said = {k.name: assign_resources(built, kernel=k).messages for k in (LINUX_6_12, LINUX_7_3)}
+    wish = "0000:00:02.0: bridge window [mem 0x00100000-0x001fffff] to [bus 01] add_size 800000 add_align 800000"
+    assert [wish in said[name] for name in ("6.12", "7.3")] == [False, True]
+    assert all(any("ROM" in text and "assigned" in text for text in messages) for messages in said.values())
+
+
+def test_7_3_tries_what_must_be_once_more():
+    """So what finds no room is said twice."""
+    built = machine(function("0000:00:02.0", None, bar(2, 1 << 40)))
+    for kernel, times in ((LINUX_6_12, 1), (LINUX_7_3, 2)):
+        done = assign_resources(built, kernel=kernel)
+        assert sum("failed to assign" in text for text in done.messages) == times
+        assert len(done.refused) == 1
+
+
+def test_how_5_0_gave_addresses_is_not_modelled():
+    """The sentence names the kernels that are."""
+    with pytest.raises(BadInput, match=r"2019 \(v5\.0\) gives addresses is not modelled; allowed: 6\.1, 6\.12, 7\.3"):
+        assign_resources(machine(), kernel=RFC2019)

@@ -89,6 +89,10 @@ def test_a_kernel_can_be_chosen(capsys):
     assert run(capsys, "conform", "mm", "x.jsonl", "--kernel", "6.1")[2] == (
         "p2plab: --kernel is for pci and p2pdma; each file of mm is held against the kernel that it names\n"
     )
+    machine = ("machine", "q35_bigbars_phys36", "--kernel", "7.3")
+    assert "\nwhat Linux 7.3 would print\n" in run(capsys, *machine, "--assign")[1]
+    assert run(capsys, *machine)[2] == "p2plab: --kernel decides how addresses are given, so it needs --assign\n"
+    assert run(capsys, *machine[:3], "rfc2019", "--assign")[0] == 2
     recorded = str(RECORDED.parent / "p2pdma" / "q35_switch1.intel.json")
     assert run(capsys, "conform", "p2pdma", recorded, "--kernel", "rfc2019")[0] == 1
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2plab import mm
 from p2plab.core.errors import BadInput, NotKnown
 from p2plab.core.kernels import NAMES
 from p2plab.pci import (
@@ -319,6 +320,8 @@ def test_the_matrix_agrees_with_every_single_verdict(machine):
 def test_kernels_are_known_by_name():
     """The same names as everywhere; another one is refused with the list of them."""
     assert (tuple(KERNELS), kernel_named("7.3"), str(RFC2019)) == (NAMES, TODAY, "rfc2019")
+    assert set(mm.KERNELS) == set(NAMES)
+    assert mm.TODAY.name == TODAY.name
     with pytest.raises(BadInput, match=r"no kernel '2031'; there are rfc2019, 6\.1, 6\.12, 7\.3 \(7\.3 is today's\)"):
         kernel_named("2031")
 
