@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from p2plab.catalog.bench import Bench, Plan, roles_of
+from p2plab.catalog.bench import Bench
+from p2plab.catalog.rig import Plan, Setup, roles_of
 from p2plab.core.scenario import Knob, Role, Scenario
-from p2plab.core.world import World
 from p2plab.drivers.gpu import Gpu
 from p2plab.drivers.nic import ObedientNic
 from p2plab.rules import PROMISES
@@ -23,6 +23,8 @@ PAGES = Knob("pages", 2, "pages of object A", low=2, high=8)
 DMA = Knob("dma", "write", "what the transfer does", choices=("write", "read"))
 IOMMU = Knob("iommu", "off", "on: a stale access faults and is logged; off: it damages", choices=("off", "on"))
 USUAL = (PAGES, DMA, IOMMU)
+#: The kinds of bench and the plans of a case, by the knob ``driver``.
+Twins = Mapping[str, tuple[type[Bench], Plan]]
 
 
 @dataclass(frozen=True)
@@ -60,31 +62,31 @@ def case(
     knobs: tuple[Knob, ...] = USUAL,
     goals: tuple[str, ...] = ("maps",),
     takes_classes: bool = True,
-    version: int = 1,
+    version: int = 2,
 ) -> Case:
     """A case: ``broken`` and ``good`` (the plain plan if None) stand on a ``bench`` (the good one
     on ``good_bench`` if given); ``story`` shows the break. ``takes_classes``: whether drivers play a part in it at all."""
-    plans = {BROKEN: (bench, broken), GOOD: (good_bench or bench, good or Plan())}
+    twins = {BROKEN: (bench, broken), GOOD: (good_bench or bench, good or Plan())}
     watched = PROMISES if rule in PROMISES else (*PROMISES, rule)
     scenario = Scenario(
         name=f"{code.lower()}-{slug}",
         title=title,
-        build=functools.partial(_build, plans),
+        build=Setup(functools.partial(_chosen, twins)),
         version=version,
         knobs=(DRIVER, *knobs),
         story=story,
         rules=watched,
         breaks=rule,
         about=" ".join(about.split()),
-        roles=_roles(plans) if takes_classes else {},
+        roles=_roles(twins) if takes_classes else {},
         when_cast={"driver": GOOD},
     )
     return Case(code, scenario, " ".join(sees.split()), goals)
 
 
-def _roles(plans: Mapping[str, tuple[type[Bench], Plan]]) -> dict[str, Role]:
+def _roles(twins: Twins) -> dict[str, Role]:
     """A role whose class is all that tells the two twins apart leaves the knob ``driver`` nothing to choose."""
-    (bench, broken), (twin, good) = plans[BROKEN], plans[GOOD]
+    (bench, broken), (twin, good) = twins[BROKEN], twins[GOOD]
     knobs = {}
     for role, stand_in in (("importer", ObedientNic), ("exporter", Gpu)):
         same = bench is twin and broken.played_by({role: stand_in}) == good.played_by({role: stand_in})
@@ -92,13 +94,15 @@ def _roles(plans: Mapping[str, tuple[type[Bench], Plan]]) -> dict[str, Role]:
     return roles_of(bench, broken, good, **knobs)
 
 
-def _build(plans: Mapping[str, tuple[type[Bench], Plan]], world: World, settings: Mapping[str, Any]) -> None:
-    bench, plan = plans[str(settings.get("driver", GOOD))]
-    if "pages" in settings:
-        more = int(settings["pages"]) - PAGES.default  # type: ignore[operator]
-        plan = replace(plan, pages=plan.pages + more, slots=plan.slots + more)
-    if settings.get("dma") == "read":
-        plan = replace(plan, write=False)
-    if settings.get("iommu") == "on":
-        plan = replace(plan, iommu=True)
-    bench(world, plan, settings).show(world)
+def _chosen(twins: Twins, settings: Mapping[str, Any]) -> tuple[type[Bench], Plan]:
+    bench, plan = twins[str(settings.get("driver", GOOD))]
+    return bench, usual(plan, settings)
+
+
+def usual(plan: Plan, settings: Mapping[str, Any]) -> Plan:
+    """The knobs ``pages`` (more pages, more slots), ``dma`` and ``iommu``, as far as there are such."""
+    more = int(settings.get("pages", plan.pages)) - plan.pages
+    plan = replace(plan, pages=plan.pages + more, slots=plan.slots + more)
+    if "dma" in settings:
+        plan = replace(plan, write=settings["dma"] == "write")
+    return replace(plan, iommu=True) if settings.get("iommu") == "on" else plan

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from p2plab.catalog.bench import Bench, Plan, roles_of
+from p2plab.catalog.bench import Bench, scene
 from p2plab.catalog.exporters.e04_refuses_later import Oversubscribed
-from p2plab.core.scenario import Knob, Scenario
-from p2plab.core.worker import Worker
-from p2plab.core.world import World
+from p2plab.catalog.rig import Plan, always, job
+from p2plab.core.scenario import Knob
 from p2plab.drivers.disasters import come_back, go_away, reset
 from p2plab.drivers.nic import ObedientNic
 from p2plab.p2p.placing import POLICIES
@@ -20,14 +18,18 @@ from p2plab.rules import PRICES, PROMISES
 DISASTERS = ("unplug", "PCI-error", "GPU-hang", "suspend", "reset")
 
 
+def _not_suspended(fate: Any) -> str:
+    return "" if fate.gpu.gone == "suspend" else "the GPU is not suspended"
+
+
 class Fate(Bench):
     """An actor ``fate`` strikes the GPU, once, whenever the schedule lets it."""
 
-    def add_fate(self, world: World, what: str) -> None:
-        """The actor and its one job."""
-        self.what = what
-        self.fate = Worker(world, "fate", {"strike": self.strike, "resume": self.resume}, ["strike"])
+    def prepare(self, settings: Mapping[str, Any]) -> None:
+        """Which disaster."""
+        self.what = str(settings["what"])
 
+    @job("fate", why_not=always)
     async def strike(self) -> None:
         """The disaster, in as good an order as it leaves time for."""
         if self.what in ("reset", "GPU-hang"):
@@ -35,46 +37,35 @@ class Fate(Bench):
         else:
             await go_away(self.gpu, self.what)
 
+    @job("fate", why_not=_not_suspended)
     async def resume(self) -> None:
         """After a suspend the GPU comes back."""
         await come_back(self.gpu)
 
 
-def _disasters(world: World, settings: Mapping[str, Any]) -> None:
-    bench = Fate(world, Plan(), settings)
-    bench.add_fate(world, str(settings["what"]))
-    bench.show(world)
-    world.action(
-        "resume",
-        "fate: the GPU comes back after a suspend",
-        lambda: bench.fate.post("resume"),
-        lambda: "" if bench.gpu.gone == "suspend" else "the GPU is not suspended",
-    )
-
-
-def _policies(plan: Plan, world: World, settings: Mapping[str, Any]) -> None:
+def _policies(plan: Plan, settings: Mapping[str, Any]) -> Plan:
     slots = 3 + int(settings["spare"])
-    chosen = replace(plan, policy=str(settings["policy"]), cap=int(settings["cap"]), slots=slots)
-    Oversubscribed(world, chosen, settings).show(world)
+    return replace(plan, policy=str(settings["policy"]), cap=int(settings["cap"]), slots=slots)
 
 
-_POLICIES = Plan(gpu_does=("render",), later=2, at=1, ram=True, nic2=ObedientNic)
 SCENES = (
-    Scenario(
+    scene(
         "disasters",
         "unplug, PCI error, GPU hang, suspend or reset, at any moment",
-        _disasters,
+        Plan(fate=("strike",)),
+        bench=Fate,
         knobs=(Knob("what", "unplug", "what befalls the GPU", choices=DISASTERS),),
         story="app nic nic_dma*3 fate ...",
-        rules=PROMISES,
-        roles=roles_of(Fate, Plan()),
+        version=2,
         about="The GPU's driver refuses new maps, takes everything back, waits until nothing is lent, and only then is the "
         "device gone or reset. What was mapped before may now be refused: the thread's list of what is really bad.",
     ),
-    Scenario(
+    scene(
         "policies",
         "an aperture that is too small, under four policies",
-        functools.partial(_policies, _POLICIES),
+        Plan(gpu=("render",), later=2, at=1, ram=6, more=(ObedientNic,)),
+        bench=Oversubscribed,
+        turn=_policies,
         knobs=(
             Knob("policy", "reserve", "what the GPU does where there is no room", choices=tuple(POLICIES)),
             Knob("cap", 2, "slots that may be lent, under the policy `cap`", low=0, high=8),
@@ -82,7 +73,7 @@ SCENES = (
         ),
         story="app nic nic2 nic_dma*3 gpu nic nic2 ...",
         rules=(*PROMISES, *PRICES),
-        roles=roles_of(Oversubscribed, _POLICIES),
+        version=2,
         about="Two importers map A, and the GPU needs the aperture for its own work. Whether A is evicted and refused, kept, "
         "or moved to main memory is the policy's choice; each pays in its own coin.",
     ),

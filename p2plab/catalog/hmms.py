@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from p2plab.catalog.bench import Bench
-from p2plab.catalog.defrag import BASE
+from p2plab.catalog.rig import BASE, job
 from p2plab.core.errors import KernelError
 from p2plab.mm import MAP_SHARED
 from p2plab.p2p.aperture import PAGE_SIZE
@@ -24,7 +24,7 @@ class Hmms(Bench):
 
     word = "RRDDRR"
 
-    def set_up(self, settings: Mapping[str, Any]) -> None:
+    def prepare(self, settings: Mapping[str, Any]) -> None:
         """The range's letters, and the faults that are on."""
         fault = str(settings.get("fault", "all"))
         self.word = str(settings.get("range", "")).replace("shortest", "") or LOOPS.get(fault, "RRDDRR")
@@ -39,7 +39,8 @@ class Hmms(Bench):
         """The views are as wide as the range."""
         return len(self.word)
 
-    async def app_lay_out(self) -> None:
+    @job("app")
+    async def lay_out(self) -> None:
         """The process maps ordinary memory and device memory side by side."""
         at = 0
         while at < len(self.word):
@@ -59,7 +60,8 @@ class Hmms(Bench):
                 if self.word[number] == "D":
                     self.hmm.devmem.put(BASE + number * PAGE_SIZE, self.memory.objects["A"], number - at)
 
-    async def nic_hmm_map(self) -> None:
+    @job("nic")
+    async def hmm_map(self) -> None:
         """One call for the whole range, under mmap_lock."""
         self.range = HmmRange(self.mm, BASE, BASE + len(self.word) * PAGE_SIZE)
         self.daddrs = [0] * len(self.word)
@@ -72,7 +74,8 @@ class Hmms(Bench):
         self.stations[0].worker.post("hmm_unmap")
         self.stations[0].worker.post("hmm_unmap")
 
-    async def nic_hmm_unmap(self) -> None:
+    @job("nic")
+    async def hmm_unmap(self) -> None:
         """Everything back; a second call must find nothing."""
         if self.range is not None:
             await self.hmm.hmm_range_dma_unmap(self.range, self.stations[0].importer.peer, self.daddrs)

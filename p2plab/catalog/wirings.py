@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from p2plab.catalog.bench import Bench, Plan, roles_of
+from p2plab.catalog.bench import scene
+from p2plab.catalog.rig import Plan
 from p2plab.core.kernels import NAMES, TODAY
-from p2plab.core.scenario import Knob, Scenario
-from p2plab.core.world import World
+from p2plab.core.scenario import Knob
 from p2plab.p2p.wiring import WIRINGS
-from p2plab.rules import PROMISES
 
 _KNOBS = (
     Knob("wiring", "as-intended", "who sets the callbacks, and who calls them", choices=tuple(WIRINGS)),
@@ -26,21 +24,19 @@ _KNOBS = (
 )
 
 
-def _build(plan: Plan, world: World, settings: Mapping[str, Any]) -> None:
-    plan = replace(plan, wiring=settings["wiring"], rules=settings["test"], iommu=settings["iommu"] == "on")
-    Bench(world, plan, settings).show(world)
+def _turned(plan: Plan, settings: Mapping[str, Any]) -> Plan:
+    return replace(plan, wiring=settings["wiring"], rules=settings["test"], iommu=settings["iommu"] == "on")
 
 
 SCENES = (
-    Scenario(
+    scene(
         "wirings",
         "the callbacks: who sets them, who calls them",
-        functools.partial(_build, Plan()),
-        version=2,
+        Plan(),
+        turn=_turned,
         knobs=_KNOBS,
         story="app nic nic_dma*3 gpu nic_dma ...",
-        rules=PROMISES,
-        roles=roles_of(Bench, Plan()),
+        version=3,
         about="The NIC maps, the GPU moves, the NIC maps again. The call graph of the run shows who set the two callbacks "
         "and who called them: in the series alone nobody sets them; as intended the exporter does, in its mmap, and "
         "only HMM calls; as the reviewer expected HMM sets and core VMA code calls.",

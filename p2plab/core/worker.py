@@ -59,8 +59,19 @@ class Worker(Tracked):
         while True:
             await idle(lambda: self.inbox, "")
             job = self.inbox.pop(0)
-            emit(JobBegun(job))
+            self.begins(job)
             try:
                 await self.jobs[job]()
             except KernelError as error:
-                emit(JobFailed(job, str(error)))
+                self.ends(job, error)
+            else:
+                self.ends(job, None)
+
+    def begins(self, job: str) -> None:
+        """Note that a job begins."""
+        emit(JobBegun(job))
+
+    def ends(self, job: str, error: KernelError | None) -> None:
+        """Note how it ended: of a job that went well nothing is said."""
+        if error is not None:
+            emit(JobFailed(job, str(error)))

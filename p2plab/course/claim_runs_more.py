@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from typing import cast
 
 from p2plab.catalog import CASES
 from p2plab.catalog.bench import Plan
@@ -15,7 +14,6 @@ from p2plab.designs.classes import KERNEL, NVME, classes
 from p2plab.designs.matrix import cell
 from p2plab.designs.struct_page import uses
 from p2plab.drivers.doorbell import Doorbell
-from p2plab.drivers.gpu import Gpu
 from p2plab.drivers.odp import OdpNic
 from p2plab.everything import find
 from p2plab.mm import LINUX_6_12
@@ -28,15 +26,9 @@ from p2plab.views.designs_text import uses_text
 from p2plab.views.text import WIDTH, board_of, verdict
 
 
-class StaticBar(Doorbell):
-    """Doorbell pages on the scenes' bench: they have no policy, since nothing ever moves."""
-
-    policy, cap = "refuse", 0
-
-
 def static_bar() -> str:
     """Mapped, used, unmapped, in every order."""
-    plan = Plan(gpu=cast(type[Gpu], StaticBar), pages=1, slots=4, gpu_does=(), app=("mmap", "munmap"))
+    plan = Plan(exporter=Doorbell, pages=1, slots=4, gpu=(), app=("mmap", "munmap"))
     return headline(check(scene_of("static-bar", "doorbell pages that never move", plan)))
 
 
@@ -90,7 +82,7 @@ def no_room_to_grow() -> str:
 
 def edges_move() -> str:
     """A NIC that faults, and a process that unmaps a page inside of what it registered."""
-    plan = Plan(nic=OdpNic, kernel=LINUX_6_12, pages=2, gpu_does=(), then=(), app=("mmap", "munmap"))
+    plan = Plan(importer=OdpNic, kernel=LINUX_6_12, pages=2, gpu=(), then=(), app=("mmap", "munmap"))
     return headline(check(scene_of("odp", "memory that goes while an ODP region covers it", plan)))
 
 

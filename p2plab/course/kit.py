@@ -3,12 +3,10 @@
 from p2plab.core import errno
 from p2plab.core.actors import step, wait_event
 from p2plab.core.errors import KernelError
-from p2plab.core.events import emit
 from p2plab.drivers.gpu import Gpu
 from p2plab.mm import MmuNotifierRange, Vma
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.contract import Peer
-from p2plab.p2p.exporter_events import DeviceGone, Disaster
 from p2plab.p2p.importer import Importer
 from p2plab.p2p.memory import BufferObject
 
@@ -31,12 +29,9 @@ __all__ = [
 
 def refuse_maps(gpu: Gpu, why: str) -> None:
     """From here on ``check`` raises -ENODEV. Within the running step; hold ``gpu.lock``."""
-    gpu.gone = why
-    emit(Disaster(gpu.name, why))
+    gpu.refuse_maps(why)
 
 
 def power_off(gpu: Gpu, why: str) -> None:
     """Nothing answers any more. Within the running step; hold ``gpu.lock``."""
-    gpu.gone = why
-    gpu.aperture.powered = False
-    emit(DeviceGone(gpu.name, why))
+    gpu.power_off(why)

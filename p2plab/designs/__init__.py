@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from p2plab.core.scenario import Scenario
-from p2plab.designs.design import COMMON, Cast, Design, Play
+from p2plab.designs.design import COMMON, Design, Play
 from p2plab.designs.dma_buf_dynamic import DmaBufDynamic
 from p2plab.designs.dma_buf_pinned import DmaBufPinned
 from p2plab.designs.hmm_dma_map import HmmDmaMap
@@ -112,4 +112,4 @@ DESIGNS: dict[str, Design] = {
 #: The step list under each design, by the scenario's name.
 SCENES: dict[str, Scenario] = {design.scene: scene_of(design) for design in DESIGNS.values()}
 
-__all__ = ["DESIGNS", "SCENES", "Cast", "Design", "Play", "scene_of"]
+__all__ = ["DESIGNS", "SCENES", "Design", "Play", "scene_of"]

@@ -6,73 +6,152 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from p2plab.catalog.rig import Rig, Station, always, job
 from p2plab.core.errors import KernelError
+from p2plab.core.events import emit
 from p2plab.core.scenario import Role
-from p2plab.core.tracked import Tracked
-from p2plab.core.world import World
-from p2plab.designs.stage import ALL
+from p2plab.core.worker import Worker
+from p2plab.designs.events import StepBegun, StepEnded
+from p2plab.designs.stage import ALL, PAGES
 from p2plab.mm import LINUX_6_12, Kernel
 
 #: What is watched under every design.
 COMMON = ("no-stale-dma", "told-first", "no-overlap", "no-deadlock", "lock-order", "no-crash")
+SET_UP, MAP, DMA, WANTS_BACK, WANTS_PART = "set up", "map", "DMA", "wants its memory back", "wants one page back"
+STARTS, UNMAP, UNPLUG, EXIT, AGAIN = "starts DMA", "unmap", "unplug", "process exits", "map again"
+
+#: What ``app`` and the exporter's thread do in each choice of the knob ``steps``.
+LISTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "move": ((SET_UP, MAP, DMA, UNMAP), (WANTS_BACK,)),
+    "part": ((SET_UP, MAP, DMA, UNMAP), (WANTS_PART,)),
+    "unplug": ((SET_UP, MAP, DMA, UNMAP), (UNPLUG,)),
+    "exit": ((SET_UP, MAP, STARTS, EXIT), ()),
+    "all": ((SET_UP, MAP, DMA, UNMAP), (WANTS_BACK, UNPLUG)),
+    "by-hand": ((SET_UP,), ()),
+}
 
 
-class Play(Tracked):
-    """One design on the stage. A subclass does each line of the list; what it does not override it does not have.
+class Player(Worker):
+    """Does the lines of the list for one actor, and notes how each ended."""
 
-    ``importer`` and ``exporter`` are the parties, as the views look for them.
+    def post(self, job: str) -> None:
+        """Put a line on the list, within the running step; once is enough."""
+        if job not in self.inbox:
+            super().post(job)
+
+    def begins(self, job: str) -> None:
+        """A line of the list."""
+        emit(StepBegun(job))
+
+    def ends(self, job: str, error: KernelError | None) -> None:
+        """A user whose map failed gives up, and only cleans up."""
+        if error is None:
+            emit(StepEnded(job, "", ""))
+            return
+        if self.name == "app":
+            self.inbox = [UNMAP] if job in (MAP, DMA) and UNMAP in self.inbox else []
+        emit(StepEnded(job, error.name, error.sentence))
+
+
+class Alone(Station):
+    """The importer's own thread."""
+
+    again = AGAIN
+
+
+class Play(Rig):
+    """One design on a rig: a subclass does each line of the list; what it does not override it does not have.
+
+    ``importers`` and ``exporters`` are the choices of the knobs of these names; ``roles`` what a class of yours can be.
     """
 
+    worker = Player
+    station = Alone
     kernel: ClassVar[Kernel] = LINUX_6_12
-    importers: ClassVar[dict[str, Any]] = {}  #: the knob ``importer``: a class, or what the design makes of it
-    exporters: ClassVar[dict[str, Any]] = {}
-    roles: ClassVar[Mapping[str, Role]] = {}  #: the parts that a class of your own can play
+    importers: ClassVar[dict[str, type[Any]]] = {}
+    exporters: ClassVar[dict[str, type[Any]]] = {}
+    roles: ClassVar[Mapping[str, Role]] = {}
     importer: Any
-    exporter: Any
+    later = False  #: whether the exporter has nothing to lend any more, once it has its memory back
 
-    def __init__(self, world: World, stage: Any, cast: Cast) -> None:
+    def prepare(self, settings: Mapping[str, Any]) -> None:
+        """The exporter's lines, and what goes wrong."""
+        self.owner_lines = LISTS[str(settings["steps"])][1]
+        self.trouble = str(settings["trouble"])
+        self.later = self.trouble == "later"
+
+    # -- the list ---------------------------------------------------------------------------------------------------
+
+    @job("app", SET_UP, why_not=always)
+    async def begin(self) -> None:
+        """The design's set-up; from here on the exporter does as it likes."""
+        await self.set_up()
+        for line in self.owner_lines:
+            self.driver.post(line)
+
+    @job("app", MAP, why_not=always)
+    async def map(self) -> None:
+        """The importer gets DMA addresses and programs its device."""
         raise NotImplementedError
+
+    @job("app", DMA, why_not=always)
+    async def dma(self) -> None:
+        """The user's transfer over all of the memory. -EIO where the driver has given up on the mapping."""
+        if self.importer.dead:
+            raise KernelError("EIO", "the mapping is lost: the transfer completes with an error")
+        await self.importer.dma(ALL)
+        if self.importer.dead:
+            raise KernelError("EIO", "the mapping was lost: the transfer completed with an error")
+
+    @job("app", STARTS, why_not=always)
+    async def submit(self) -> None:
+        """The user rings the doorbell, and does not wait."""
+        await self.importer.submit(ALL)
+
+    @job("app", UNMAP, why_not=always)
+    async def unmap(self) -> None:
+        """The importer's user is done with the memory."""
+        raise NotImplementedError
+
+    @job("app", EXIT, why_not=always)
+    async def exit(self) -> None:
+        """The process exits without having unmapped anything."""
+        raise NotImplementedError
+
+    @job("gpu", WANTS_BACK, why_not=always)
+    async def wants_all(self) -> None:
+        """The exporter wants all of its memory back."""
+        await self.take_back(0, PAGES - 1)
+
+    @job("gpu", WANTS_PART, why_not=always)
+    async def wants_part(self) -> None:
+        """The exporter wants the last page back."""
+        await self.take_back(PAGES - 1, PAGES - 1)
+
+    @job("gpu", UNPLUG, why_not=always)
+    async def unplug(self) -> None:
+        """The exporter's device is removed."""
+        raise KernelError("EOPNOTSUPP", "this memory belongs to no device that could be removed")
+
+    @job("nic", AGAIN, why_not=always)
+    async def again(self) -> None:
+        """The importer maps anew; where it is refused, its device completes what is queued with an error."""
+        try:
+            await self.map()
+        except KernelError:
+            self.importer.dead = True
+            self.importer.engine.abort()
+            raise
+
+    # -- what the lines consist of ----------------------------------------------------------------------------------
 
     async def set_up(self) -> None:
         """The exporter offers its memory, the importer gets a handle."""
         raise NotImplementedError
 
-    async def map(self) -> None:
-        """The importer gets DMA addresses and programs its device."""
-        raise NotImplementedError
-
-    async def dma(self) -> None:
-        """The device writes to all of the memory."""
-        await self.importer.dma(ALL)
-
-    async def submit(self) -> None:
-        """The user rings the doorbell, and does not wait."""
-        await self.importer.submit(ALL)
-
     async def take_back(self, first: int, last: int) -> None:
         """The exporter wants pages ``first`` to ``last`` of its memory back."""
         raise NotImplementedError
-
-    async def unmap(self) -> None:
-        """The importer's user is done with the memory."""
-        raise NotImplementedError
-
-    async def unplug(self) -> None:
-        """The exporter's device is removed."""
-        raise KernelError("EOPNOTSUPP", "this memory belongs to no device that could be removed")
-
-    async def exit(self) -> None:
-        """The process exits without having unmapped anything."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Cast:
-    """Who plays, and the value of the knob ``trouble``."""
-
-    importer: type[Any]
-    exporter: type[Any]
-    trouble: str
 
 
 @dataclass(frozen=True)
@@ -91,7 +170,7 @@ class Design:
     rules: tuple[str, ...]
     good: tuple[str, ...] = ("good",)
     faulty: dict[str, str] = field(default_factory=dict)
-    version: int = 1
+    version: int = 2
 
     @property
     def scene(self) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from p2plab.core.events import emit
-from p2plab.core.world import World
-from p2plab.designs.stage import END, START, Stage, Window
+from p2plab.designs.stage import END, START, Window
 from p2plab.mm import PAGE_SIZE
 from p2plab.p2p.contract import Grant
 from p2plab.p2p.mapper import Mapper
@@ -18,10 +17,7 @@ class Device(Mapper):
 
     drains = True  #: whether it waits for a beat that is under way before it says that it is done
     space = "dma-buf"  #: the process whose notifier ends its mappings, if one does
-
-    def __init__(self, world: World, stage: Stage, exporter: Any) -> None:
-        super().__init__(world, "nic", stage.nic_bdf, stage.mm, stage.fabric)
-        self.exporter = exporter
+    exporter: Any = None  #: set by the design
 
     def has(self, addresses: tuple[int, ...], start: int = START) -> None:
         """Within the running step: these are its DMA addresses now."""

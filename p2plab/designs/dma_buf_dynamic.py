@@ -6,19 +6,18 @@ drivers/gpu/drm/amd/amdgpu/amdgpu_dma_buf.c for what an exporter does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from p2plab.core.actors import step
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.scenario import Role
-from p2plab.core.world import World
-from p2plab.designs.design import Cast, Play
+from p2plab.designs.design import Play
 from p2plab.designs.dma_buf import Attachment, DmaBuf
 from p2plab.designs.importers import DmaBufImporter, Fencing, Keeps, NoFence, NoPeer, NoZap, Pinning
-from p2plab.designs.stage import END, PAGES, START, Holder, Stage
-from p2plab.p2p.exporter_events import DeviceGone, Disaster
+from p2plab.designs.stage import END, PAGES, START, Holder
+from p2plab.p2p.exporter_events import Disaster
 from p2plab.p2p.today_events import Pinned, TopologyChecked
 from p2plab.pci import MapType
 
@@ -82,11 +81,7 @@ class DmaBufGpu(Holder):
             if not self.buffer.ram_frames:
                 await buf.move_notify()
                 await buf.resv.wait()
-            await step("gpu goes", self._power_off)
-
-    def _power_off(self) -> None:
-        self.aperture.powered = False
-        emit(DeviceGone(self.name, "unplug"))
+            await step("gpu goes", lambda: self.power_off("unplug"))
 
 
 class Silent(DmaBufGpu):
@@ -110,18 +105,21 @@ DMA_BUF_ROLES = {
 class DmaBufPlay(Play):
     """The step list under dma-buf, whoever exports."""
 
-    later = False
+    callback = "move_notify"  #: what the importer's callback is called in the kernel of the design
     importer: DmaBufImporter
     buf: DmaBuf
 
-    def __init__(self, world: World, stage: Stage, cast: Cast) -> None:
-        self.mm = stage.mm
-        self.exporter = cast.exporter(stage)
-        self.importer = cast.importer(world, stage, self.exporter)
-        self.buf = DmaBuf(self.exporter)
-        self.later = cast.trouble == "later"
-        if cast.trouble == "no-room":
-            self.exporter.nothing_left()
+    def prepare(self, settings: Mapping[str, Any]) -> None:
+        """The buffer."""
+        super().prepare(settings)
+        self.importer.exporter = self.gpu
+        self.buf = DmaBuf(self.gpu, self.callback)
+        if self.trouble == "no-room":
+            self.out_of_room()
+
+    def out_of_room(self) -> None:
+        """Neither device memory nor main memory has room."""
+        self.gpu.nothing_left()
 
     async def set_up(self) -> None:
         """The exporter's ioctl gives a file descriptor; the importer attaches."""
@@ -133,7 +131,7 @@ class DmaBufPlay(Play):
 
     async def take_back(self, first: int, last: int) -> None:
         """A buffer moves as a whole, whatever part of it is wanted."""
-        await self.exporter.wants(self.buf, self.later)
+        await self.gpu.wants(self.buf, self.later)
 
     async def unmap(self) -> None:
         """``dma_buf_unmap_attachment``, ``dma_buf_detach``."""
@@ -141,7 +139,7 @@ class DmaBufPlay(Play):
 
     async def unplug(self) -> None:
         """The exporter's device goes."""
-        await self.exporter.unplug(self.buf)
+        await self.gpu.unplug(self.buf)
 
     async def exit(self) -> None:
         """The importer's file is closed, which unmaps; then the address space goes, which no dma-buf hears of."""
@@ -154,7 +152,7 @@ class DmaBufDynamic(DmaBufPlay):
 
     roles = DMA_BUF_ROLES
 
-    importers: ClassVar[dict[str, Any]] = {
+    importers: ClassVar[dict[str, type[Any]]] = {
         "good": DmaBufImporter,
         "fences": Fencing,
         "no-peer": NoPeer,
@@ -163,4 +161,4 @@ class DmaBufDynamic(DmaBufPlay):
         "broken": NoZap,
         "no-fence": NoFence,
     }
-    exporters: ClassVar[dict[str, Any]] = {"good": DmaBufGpu, "broken": Silent, "no-wait": NoWait}
+    exporters: ClassVar[dict[str, type[Any]]] = {"good": DmaBufGpu, "broken": Silent, "no-wait": NoWait}

@@ -29,10 +29,10 @@ class DmaBufPinned(DmaBufPlay):
 
     roles = DMA_BUF_ROLES
 
-    importers: ClassVar[dict[str, Any]] = {
+    importers: ClassVar[dict[str, type[Any]]] = {
         "good": Pinning,
         "cannot-stop": Pinning,
         "keeps": Pinning,
         "broken": StaysMapped,
     }
-    exporters: ClassVar[dict[str, Any]] = {"good": DmaBufGpu, "broken": MovesPinned}
+    exporters: ClassVar[dict[str, type[Any]]] = {"good": DmaBufGpu, "broken": MovesPinned}

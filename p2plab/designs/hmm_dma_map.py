@@ -10,18 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from p2plab.catalog.rig import Rig
 from p2plab.core.actors import step, wait_event
 from p2plab.core.calls import called
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.scenario import Role
-from p2plab.core.world import World
-from p2plab.designs.design import Cast
 from p2plab.designs.hmm_interval import HmmInterval, KeepsMirror, Mirror, NoRetry, NoZapMirror
 from p2plab.designs.pages import PgmapFile
-from p2plab.designs.stage import END, PAGES, START, Holder, Stage
+from p2plab.designs.stage import END, PAGES, START, Holder
 from p2plab.mm import MAP_SHARED, unmap_mapping_range
-from p2plab.p2p.exporter_events import DeviceGone, Disaster, MoveBegun
+from p2plab.p2p.exporter_events import Disaster, MoveBegun
 from p2plab.p2p.today_events import TopologyChecked
 from p2plab.pci import MapType
 
@@ -78,11 +77,7 @@ class PgmapGpu(Holder):
         self.gone = "unplug"
         await unmap_mapping_range(file.f_mapping, 0, PAGES - 1)
         await wait_event(lambda: not file.ops.users(), "percpu_ref of the pgmap is 0")
-        await step("gpu goes", self._power_off)
-
-    def _power_off(self) -> None:
-        self.aperture.powered = False
-        emit(DeviceGone(self.name, "unplug"))
+        await step("gpu goes", lambda: self.power_off("unplug"))
 
 
 class SilentPgmap(PgmapGpu):
@@ -99,22 +94,21 @@ class HmmDmaMap(HmmInterval):
         "exporter": Role({"pgmap exporter": PgmapGpu}, knob="exporter"),
     }
 
-    importers: ClassVar[dict[str, Any]] = {
+    importers: ClassVar[dict[str, type[Any]]] = {
         "good": DmaMirror,
         "cannot-stop": KeepsDmaMirror,
         "keeps": KeepsDmaMirror,
         "broken": NoZapDmaMirror,
         "no-retry": NoRetryDmaMirror,
     }
-    exporters: ClassVar[dict[str, Any]] = {"good": PgmapGpu, "broken": SilentPgmap}
+    exporters: ClassVar[dict[str, type[Any]]] = {"good": PgmapGpu, "broken": SilentPgmap}
 
-    def __init__(self, world: World, stage: Stage, cast: Cast) -> None:
-        self.mm = stage.mm
-        self.exporter = cast.exporter(stage)
-        self.importer = cast.importer(world, stage, self.exporter)
-        self.pages = PgmapFile(self.exporter, struct_pages=cast.trouble != "no-pages")
-        self.exporter.full = cast.trouble == "no-room"
-        self.later = cast.trouble == "later"
+    make_exporter = Rig.make_exporter
+
+    def offer(self) -> None:
+        """The device's file."""
+        self.pages = PgmapFile(self.gpu, struct_pages=self.trouble != "no-pages")
+        self.gpu.full = self.trouble == "no-room"
 
     async def set_up(self) -> None:
         """The process maps the device's file; the importer listens to that range."""
@@ -123,8 +117,8 @@ class HmmDmaMap(HmmInterval):
 
     async def take_back(self, first: int, last: int) -> None:
         """Zap, move."""
-        await self.exporter.wants(self.pages, first, last, self.later)
+        await self.gpu.wants(self.pages, first, last, self.later)
 
     async def unplug(self) -> None:
         """The PCI device is removed."""
-        await self.exporter.remove(self.pages)
+        await self.gpu.remove(self.pages)

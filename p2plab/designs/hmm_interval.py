@@ -13,10 +13,9 @@ from p2plab.core.actors import step
 from p2plab.core.calls import called
 from p2plab.core.errors import KernelError
 from p2plab.core.scenario import Role
-from p2plab.core.world import World
-from p2plab.designs.design import Cast, Play
+from p2plab.designs.design import Play
 from p2plab.designs.device import Device
-from p2plab.designs.stage import END, PAGES, START, OrdinaryMemory, Stage
+from p2plab.designs.stage import END, PAGES, START, OrdinaryMemory
 from p2plab.mm import (
     MAP_SHARED,
     PAGE_SIZE,
@@ -166,22 +165,29 @@ class HmmInterval(Play):
 
     roles: ClassVar[Mapping[str, Role]] = {"importer": Role({"HMM mirror": Mirror}, knob="importer")}
 
-    importers: ClassVar[dict[str, Any]] = {
+    importers: ClassVar[dict[str, type[Any]]] = {
         "good": Mirror,
         "cannot-stop": KeepsMirror,
         "keeps": KeepsMirror,
         "broken": NoZapMirror,
         "no-retry": NoRetry,
     }
-    exporters: ClassVar[dict[str, Any]] = {"good": Migration, "broken": SilentMigration}
+    exporters: ClassVar[dict[str, type[Any]]] = {"good": Migration, "broken": SilentMigration}
 
-    def __init__(self, world: World, stage: Stage, cast: Cast) -> None:
-        self.mm = stage.mm
-        self.exporter = cast.exporter(stage)
-        self.importer = cast.importer(world, stage, self.exporter)
-        size = 0 if cast.trouble == "no-room" else PAGES  # a page beyond the end of its file cannot be had
-        self.file: File = (DeviceFile if cast.trouble == "no-pages" else File)("A", size)
-        self.later = cast.trouble == "later"
+    def make_exporter(self) -> Any:
+        """The memory manager: there is no device."""
+        return self.plan.exporter(self)
+
+    def prepare(self, settings: Mapping[str, Any]) -> None:
+        """Whose pages the importer mirrors."""
+        super().prepare(settings)
+        self.importer.exporter = self.gpu
+        self.offer()
+
+    def offer(self) -> None:
+        """What the process will map."""
+        size = 0 if self.trouble == "no-room" else PAGES  # a page beyond the end of its file cannot be had
+        self.file: File = (DeviceFile if self.trouble == "no-pages" else File)("A", size)
 
     async def set_up(self) -> None:
         """The process maps shared memory; the importer listens to that range."""
@@ -197,7 +203,7 @@ class HmmInterval(Play):
         for page in range(first, last + 1):
             if self.later:
                 self.file.f_mapping.i_size = 0
-            await self.exporter.migrate(self.mm, page)
+            await self.gpu.migrate(self.mm, page)
 
     async def unmap(self) -> None:
         """The user gives the memory region back."""

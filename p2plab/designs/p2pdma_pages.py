@@ -13,15 +13,14 @@ from p2plab.core.actors import step, wait_event
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.scenario import Role
-from p2plab.core.world import World
-from p2plab.designs.design import Cast, Play
+from p2plab.designs.design import Play
 from p2plab.designs.device import Device
 from p2plab.designs.pages import PgmapFile
-from p2plab.designs.stage import END, PAGES, START, Holder, Stage
+from p2plab.designs.stage import END, PAGES, START, Holder
 from p2plab.mm import MAP_SHARED, AddressSpace, get_user_pages, put_user_pages, unmap_mapping_range
 from p2plab.mm.folio import Folio
 from p2plab.p2p.engine import Transfer
-from p2plab.p2p.exporter_events import DeviceGone, Disaster
+from p2plab.p2p.exporter_events import Disaster
 from p2plab.p2p.today_events import ReferencePut, ReferenceTaken, TopologyChecked
 from p2plab.pci import MapType
 
@@ -164,11 +163,7 @@ class PciP2pdma(Holder):
         await unmap_mapping_range(self.file.f_mapping, 0, PAGES - 1)
         if self.waits:
             await wait_event(lambda: not self.file.ops.users(), "percpu_ref of the pgmap is 0")
-        await step("gpu goes", self._power_off)
-
-    def _power_off(self) -> None:
-        self.aperture.powered = False
-        emit(DeviceGone(self.name, "unplug"))
+        await step("gpu goes", lambda: self.power_off("unplug"))
 
 
 class DoesNotWait(PciP2pdma):
@@ -185,7 +180,7 @@ class P2pdmaPages(Play):
         "exporter": Role({"p2pdma exporter": PciP2pdma}, knob="exporter"),
     }
 
-    importers: ClassVar[dict[str, Any]] = {
+    importers: ClassVar[dict[str, type[Any]]] = {
         "good": DirectIo,
         "cannot-stop": DirectIo,
         "keeps": DirectIo,
@@ -197,19 +192,19 @@ class P2pdmaPages(Play):
         "no-reference": NoReference,
         "no-dirty": NoDirty,
     }
-    exporters: ClassVar[dict[str, Any]] = {"good": PciP2pdma, "broken": DoesNotWait}
+    exporters: ClassVar[dict[str, type[Any]]] = {"good": PciP2pdma, "broken": DoesNotWait}
 
-    def __init__(self, world: World, stage: Stage, cast: Cast) -> None:
-        self.mm = stage.mm
-        self.exporter = cast.exporter(stage)
-        self.importer = cast.importer(world, stage, self.exporter)
-        self.exporter.file = PgmapFile(self.exporter, struct_pages=cast.trouble != "no-pages")
-        self.exporter.full = cast.trouble == "no-room"
+    def prepare(self, settings: Mapping[str, Any]) -> None:
+        """The pool."""
+        super().prepare(settings)
+        self.importer.exporter = self.gpu
+        self.gpu.file = PgmapFile(self.gpu, struct_pages=self.trouble != "no-pages")
+        self.gpu.full = self.trouble == "no-room"
 
     async def set_up(self) -> None:
         """The process maps ``p2pmem/allocate``."""
         if self.importer.needs_vma:
-            await self.mm.mmap(START, END - START, flags=MAP_SHARED, file=self.exporter.file)
+            await self.mm.mmap(START, END - START, flags=MAP_SHARED, file=self.gpu.file)
 
     async def map(self) -> None:
         """Pin, and map for DMA."""
@@ -217,7 +212,7 @@ class P2pdmaPages(Play):
 
     async def take_back(self, first: int, last: int) -> None:
         """Wait."""
-        await self.exporter.wants()
+        await self.gpu.wants()
 
     async def unmap(self) -> None:
         """The request ends, and the process unmaps."""
@@ -226,7 +221,7 @@ class P2pdmaPages(Play):
 
     async def unplug(self) -> None:
         """The PCI device is removed."""
-        await self.exporter.remove()
+        await self.gpu.remove()
 
     async def exit(self) -> None:
         """The process dies: its mappings go, the request that is under way keeps its pages until it ends."""

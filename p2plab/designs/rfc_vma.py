@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from p2plab.catalog.defrag import GPU
 from p2plab.catalog.ignorant import IgnorantNic
 from p2plab.core.actors import step
 from p2plab.core.locks import Mutex
 from p2plab.core.scenario import Role
-from p2plab.core.world import World
-from p2plab.designs.design import Cast, Play
-from p2plab.designs.stage import END, PAGES, START, Stage, give_away, move_down
+from p2plab.designs.design import Play
+from p2plab.designs.stage import END, PAGES, START, give_away, move_down
 from p2plab.drivers.disasters import go_away
 from p2plab.drivers.gpu import Gpu
 from p2plab.drivers.kernel_user import KernelUser
@@ -56,7 +54,7 @@ class RfcVma(Play):
         "importer": Role({**IMPORTERS, "kernel user": KernelUser}, knob="importer"),
         "exporter": Role(EXPORTERS, ("move", "pull_down", "take_out", "finish_move"), knob="exporter"),
     }
-    importers: ClassVar[dict[str, Any]] = {
+    importers: ClassVar[dict[str, type[Any]]] = {
         "good": ObedientNic,
         "stops": QuiescingNic,
         "cannot-stop": PinsUntilUnmap,
@@ -64,22 +62,19 @@ class RfcVma(Play):
         "broken": NoDrain,
         "no-vma": KernelUser,
     }
-    exporters: ClassVar[dict[str, Any]] = {"good": Gpu, "broken": MovesFirst}
+    exporters: ClassVar[dict[str, type[Any]]] = {"good": Gpu, "broken": MovesFirst}
 
-    def __init__(self, world: World, stage: Stage, cast: Cast) -> None:
-        self.mm = stage.mm
-        parts = ("gpu", GPU, stage.machine, stage.memory, stage.aperture, stage.fabric)
-        self.exporter = cast.exporter(*parts)
-        self.importer = cast.importer(world, "nic", stage.nic_bdf, stage.mm, stage.fabric)
+    def prepare(self, settings: Mapping[str, Any]) -> None:
+        """One map at a time."""
+        super().prepare(settings)
         self.maps = Mutex("nic.maps")
-        self.later = cast.trouble == "later"
-        if cast.trouble == "no-room":
-            give_away(self.exporter)
+        if self.trouble == "no-room":
+            give_away(self.gpu)
 
     async def set_up(self) -> None:
         """The process maps the exporter's file, whose ``mmap`` sets the callbacks; the importer hears the notifier."""
         await self.importer.listen(START, END)
-        await self.mm.mmap(START, END - START, flags=MAP_SHARED, file=self.exporter.open_file("A"))
+        await self.mm.mmap(START, END - START, flags=MAP_SHARED, file=self.gpu.open_file("A"))
 
     async def map(self) -> None:
         """``p2p_map`` through the vma, under mmap_lock. One at a time: a grant that waits to be looked at is nobody else's."""
@@ -89,17 +84,17 @@ class RfcVma(Play):
 
     async def take_back(self, first: int, last: int) -> None:
         """Zap what shows A, in every process; then move."""
-        thing = self.exporter.memory.objects["A"]
+        thing = self.gpu.memory.objects["A"]
         if (first, last) != (0, PAGES - 1):
-            await unmap_mapping_range(self.exporter.open_file("A").f_mapping, first, last)
+            await unmap_mapping_range(self.gpu.open_file("A").f_mapping, first, last)
         elif self.later:
-            await self.exporter.move(thing, lambda: self._lose(thing))
+            await self.gpu.move(thing, lambda: self._lose(thing))
         else:
-            await self.exporter.move(thing, lambda: move_down(self.exporter))
+            await self.gpu.move(thing, lambda: move_down(self.gpu))
 
     def _lose(self, thing: BufferObject) -> None:
-        give_away(self.exporter)
-        self.exporter.finish_move(thing)
+        give_away(self.gpu)
+        self.gpu.finish_move(thing)
 
     async def unmap(self) -> None:
         """``p2p_unmap``."""
@@ -108,7 +103,7 @@ class RfcVma(Play):
 
     async def unplug(self) -> None:
         """Refuse, take everything back, wait until nothing is lent, go."""
-        await go_away(self.exporter, "unplug")
+        await go_away(self.gpu, "unplug")
 
     async def exit(self) -> None:
         """The importer's ``release``, then UNMAP."""

@@ -1,4 +1,4 @@
-"""The stage: one machine, one process, one exporter's memory, one importing device. The same under every design.
+"""The memory of the step list, the same under every design, and what an exporter does with it.
 
 Slot 0 of the aperture shows B of another process, slot 1 is a hole, slots 2 and 3 show A, which is lent. Who moves A
 down puts C, of the other process, where A ended: a device that did not hear of it writes into C.
@@ -10,43 +10,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from p2plab.catalog.defrag import BAR, BASE, GPU, NICS, recorded_machine
+from p2plab.catalog.rig import BASE, Plan, Rig
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.tracked import Tracked
-from p2plab.mm import LINUX_6_12, PAGE_SIZE, AddressSpace, Kernel
+from p2plab.mm import LINUX_6_12, PAGE_SIZE
 from p2plab.p2p.aperture import Aperture
 from p2plab.p2p.contract import Peer
 from p2plab.p2p.engine import Transfer
-from p2plab.p2p.fabric import Fabric
-from p2plab.p2p.memory import RAM_BASE, BufferObject, DeviceMemory, MainMemory
+from p2plab.p2p.memory import RAM_BASE, BufferObject, MainMemory
 from p2plab.p2p.placing import Placing
 from p2plab.p2p.today_events import PageMoved
 from p2plab.pci import MapType, reach_verdict
 
-PAGES, SLOTS, AT = 2, 5, 2
+#: The plan of every design; a design has its kernel and its parties.
+PLAN = Plan(kernel=LINUX_6_12, ram=4, app=(), gpu=())
+PAGES, AT = PLAN.pages, PLAN.at
 START, END = BASE, BASE + PAGES * PAGE_SIZE
 #: The transfer of the step list.
 ALL = Transfer(START, END, True)
 OTHER = "app2"
-
-
-class Stage(Tracked):
-    """What stands there before any design begins. ``reachable`` False puts the importer below another root port."""
-
-    def __init__(self, kernel: Kernel = LINUX_6_12, reachable: bool = True) -> None:
-        self.machine = recorded_machine()
-        self.mm = AddressSpace("app", kernel)
-        self.memory = DeviceMemory(2 * PAGES + 3)
-        bar = next(r for r in self.machine[GPU].bars if r.index == BAR)
-        self.aperture = Aperture("gpu", bar.start, SLOTS, self.memory)
-        self.fabric = Fabric(self.machine, None, MainMemory(4))
-        self.fabric.attach(GPU, BAR, self.aperture)
-        for name, owner, pages in (("B", OTHER, 1), ("A", "app", PAGES), ("C", OTHER, 1)):
-            self.memory.create(name, owner, pages)
-        self.aperture.place(self.memory.objects["B"])
-        self.aperture.place(self.memory.objects["A"], at=AT)
-        self.nic_bdf = NICS["same-switch" if reachable else "other-switch"]
 
 
 def move_down(exporter: Placing) -> None:
@@ -69,9 +52,6 @@ class Holder(Placing):
     """An exporter's device: the aperture, its lock, and what every design does with them."""
 
     full = False  #: whether nothing more can be lent, for whatever reason of its own
-
-    def __init__(self, stage: Stage) -> None:
-        super().__init__("gpu", GPU, stage.machine, stage.memory, stage.aperture, stage.fabric)
 
     @property
     def buffer(self) -> BufferObject:
@@ -115,12 +95,12 @@ class Holder(Placing):
 class OrdinaryMemory(Tracked):
     """Main memory as the other end: a frame of it is always at its own address, and a page may get another frame."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, rig: Rig) -> None:
         self.name = "mm"
         self.bdf = "0000:00:00.0"
-        self.machine = stage.machine
-        self.fabric = stage.fabric
-        ram = stage.fabric.ram
+        self.machine = rig.machine
+        self.fabric = rig.fabric
+        ram = rig.fabric.ram
         assert ram is not None
         self.memory: MainMemory = ram
         self.aperture = Aperture("mm", RAM_BASE, len(ram.owners), ram)

@@ -13,14 +13,12 @@ from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.locks import RWLock
 from p2plab.core.scenario import Role
-from p2plab.core.world import World
-from p2plab.designs.design import Cast
 from p2plab.designs.dma_buf import Attachment, DmaBuf
 from p2plab.designs.dma_buf_dynamic import DMA_BUF_ROLES, DmaBufPlay
 from p2plab.designs.importers import DmaBufImporter, Keeps, NoPeer, NoZap, Pinning, Revocable
-from p2plab.designs.stage import Holder, Stage
+from p2plab.designs.stage import Holder
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.exporter_events import DeviceGone, Disaster
+from p2plab.p2p.exporter_events import Disaster
 from p2plab.p2p.today_events import Pinned, Restored, RevokedNow, TopologyChecked
 from p2plab.pci import MapType
 
@@ -31,8 +29,8 @@ class VfioPci(Holder):
     revoked = False
     tells = True
 
-    def __init__(self, stage: Stage) -> None:
-        super().__init__(stage)
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
         self.memory_lock = RWLock("gpu.memory_lock")
 
     def attach(self, attachment: Attachment) -> None:
@@ -90,11 +88,7 @@ class VfioPci(Holder):
         async with self.memory_lock.write():
             emit(Disaster(self.name, "unplug"))
             await self.dma_buf_move(buf)
-            await step("gpu goes", self._power_off)
-
-    def _power_off(self) -> None:
-        self.aperture.powered = False
-        emit(DeviceGone(self.name, "unplug"))
+            await step("gpu goes", lambda: self.power_off("unplug"))
 
 
 class SilentVfio(VfioPci):
@@ -112,7 +106,7 @@ class VfioDmaBuf(DmaBufPlay):
 
     roles = DMA_BUF_ROLES | {"exporter": Role({"VFIO exporter": VfioPci}, knob="exporter")}
 
-    importers: ClassVar[dict[str, Any]] = {
+    importers: ClassVar[dict[str, type[Any]]] = {
         "good": DmaBufImporter,
         "revocable": Revocable,
         "no-peer": NoPeer,
@@ -120,21 +114,19 @@ class VfioDmaBuf(DmaBufPlay):
         "keeps": Keeps,
         "broken": NoZap,
     }
-    exporters: ClassVar[dict[str, Any]] = {"good": VfioPci, "broken": SilentVfio}
+    exporters: ClassVar[dict[str, type[Any]]] = {"good": VfioPci, "broken": SilentVfio}
     exporter: VfioPci
 
-    def __init__(self, world: World, stage: Stage, cast: Cast) -> None:
-        self.mm = stage.mm
-        self.exporter = cast.exporter(stage)
-        self.importer = cast.importer(world, stage, self.exporter)
-        self.buf = DmaBuf(self.exporter, "invalidate_mappings")
-        self.later = cast.trouble == "later"
-        self.exporter.full = cast.trouble == "no-room"
+    callback = "invalidate_mappings"
+
+    def out_of_room(self) -> None:
+        """Memory is disabled."""
+        self.gpu.full = True
 
     async def take_back(self, first: int, last: int) -> None:
         """Reset: all buffers of the device are revoked, whole."""
-        await self.exporter.reset(self.buf, self.later)
+        await self.gpu.reset(self.buf, self.later)
 
     async def unplug(self) -> None:
         """The device's file is closed by its removal."""
-        await self.exporter.dma_buf_cleanup(self.buf)
+        await self.gpu.dma_buf_cleanup(self.buf)

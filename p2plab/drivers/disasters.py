@@ -9,7 +9,7 @@ from __future__ import annotations
 from p2plab.core.actors import step, wait_event
 from p2plab.core.events import emit
 from p2plab.drivers.gpu import Gpu
-from p2plab.p2p.exporter_events import ContentLost, DeviceGone, Disaster
+from p2plab.p2p.exporter_events import ContentLost
 
 
 async def go_away(gpu: Gpu, why: str) -> None:
@@ -19,12 +19,12 @@ async def go_away(gpu: Gpu, why: str) -> None:
         await gpu.invalidate(gpu.files[name].thing)
     await wait_event(lambda: not gpu.lent, "nothing is lent any more")
     async with gpu.lock:
-        await step(f"{gpu.name} goes", lambda: _power(gpu, False, why))
+        await step(f"{gpu.name} goes", lambda: gpu.power_off(why))
 
 
 async def come_back(gpu: Gpu) -> None:
     """Power up again: from here on it lends as before."""
-    await step(f"{gpu.name} is back", lambda: _power(gpu, True, ""))
+    await step(f"{gpu.name} is back", lambda: _power_on(gpu))
 
 
 async def reset(gpu: Gpu) -> None:
@@ -39,15 +39,12 @@ async def reset(gpu: Gpu) -> None:
 
 async def _refuse(gpu: Gpu, why: str) -> None:
     async with gpu.lock:
-        gpu.gone = why
-        emit(Disaster(gpu.name, why))
+        gpu.refuse_maps(why)
 
 
-def _power(gpu: Gpu, on: bool, why: str) -> None:
-    gpu.aperture.powered = on
-    gpu.gone = why
-    if not on:
-        emit(DeviceGone(gpu.name, why))
+def _power_on(gpu: Gpu) -> None:
+    gpu.aperture.powered = True
+    gpu.gone = ""
 
 
 def _forget(gpu: Gpu) -> None:

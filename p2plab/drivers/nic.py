@@ -20,7 +20,7 @@ class ObedientNic(Importer):
                     if self.valid(sequence):
                         await self.engine.program(start, addresses)
                         return
-                    await self.p2p_unmap(start, end)
+                    await self.put_back(start, end)
             times = self.goes_round(times)
 
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:

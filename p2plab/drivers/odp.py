@@ -20,7 +20,7 @@ class OdpNic(IntervalImporter):
                     if not self.read_retry(seq):
                         await self.engine.program(start, addresses)
                         return
-                    await self.p2p_unmap(start, end)
+                    await self.put_back(start, end)
             times = self.goes_round(times)
 
     async def invalidate(self, range: MmuNotifierRange, cur_seq: int) -> bool:

@@ -10,7 +10,7 @@ from p2plab.core.locks import Mutex
 from p2plab.mm import VM_DEVICE, VM_WRITE, File, Vma, VmOperations, unmap_mapping_range
 from p2plab.p2p.aperture import PAGE_SIZE, Aperture
 from p2plab.p2p.contract import Peer
-from p2plab.p2p.exporter_events import LendingEnded, Lent, ObjectDestroyed, PermissionChanged
+from p2plab.p2p.exporter_events import DeviceGone, Disaster, LendingEnded, Lent, ObjectDestroyed, PermissionChanged
 from p2plab.p2p.fabric import Fabric
 from p2plab.p2p.memory import BufferObject, DeviceMemory
 from p2plab.p2p.wiring import set_ops
@@ -134,6 +134,17 @@ class Exporter(VmOperations):
         if thing.name in self.files:
             mapping = self.files[thing.name].f_mapping
             await unmap_mapping_range(mapping, 0, mapping.i_size - 1)
+
+    def refuse_maps(self, why: str) -> None:
+        """From here on nothing is lent (-ENODEV). Within the running step."""
+        self.gone = why
+        emit(Disaster(self.name, why))
+
+    def power_off(self, why: str) -> None:
+        """Nothing answers at the BAR any more. Within the running step."""
+        self.gone = why
+        self.aperture.powered = False
+        emit(DeviceGone(self.name, why))
 
     def permit(self, thing: BufferObject, allowed: bool) -> None:
         """Change, within the running step, whether other devices may be lent the object."""

@@ -70,6 +70,7 @@ class Importer(Mapper, MmuNotifier):
         self.timer = Timer(world, f"{name}_timer") if timed else None
         self.invalidations = 0  #: how many are under way over a range of ours
         self.sequence = 0  #: how many there ever were
+        self.mm_dead = False  #: whether the process is gone (``hmm->dead``): no range of it is ever valid again
         self.lost = False  #: whether the invalidation under way took something that will be wanted again
 
     async def listen(self, start: int, end: int) -> None:
@@ -79,7 +80,7 @@ class Importer(Mapper, MmuNotifier):
     async def release(self, mm: AddressSpace) -> None:
         """The process dies and no callback follows: everything goes now (``hmm_mirror_ops.release``)."""
         async with self.lock:
-            self.closed = True
+            self.mm_dead = self.closed = True
             self.engine.abort()
             if pages := [*self.held, *self.engine.table]:
                 await self.let_go(min(pages), max(pages) + PAGE_SIZE)
@@ -87,8 +88,10 @@ class Importer(Mapper, MmuNotifier):
     async def wait_until_valid(self) -> int:
         """Wait until no invalidation is under way; the sequence number to show to :meth:`valid` later.
 
-        -EBUSY after 1000 ms, where the importer has a timer.
+        -EBUSY after 1000 ms, where the importer has a timer; -EFAULT once the process is gone.
         """
+        if self.mm_dead:
+            raise KernelError("EFAULT", f"{self.mm.name} is gone")
         if self.timer is None:
             await wait_event(lambda: self.invalidations == 0, "range valid")
             return int(self.sequence)
@@ -103,7 +106,7 @@ class Importer(Mapper, MmuNotifier):
 
     def valid(self, sequence: int) -> bool:
         """Whether nothing was invalidated since. Ask under the lock that the callback takes, or the answer is stale."""
-        return bool(self.invalidations == 0 and self.sequence == sequence)
+        return bool(not self.mm_dead and self.invalidations == 0 and self.sequence == sequence)
 
     def invalidation_begins(self, range: MmuNotifierRange) -> None:
         """Count an invalidation; a callback says so first of all, under its lock."""

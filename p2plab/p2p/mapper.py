@@ -86,6 +86,12 @@ class Mapper(Tracked):
         for grants in _adjacent(mine):
             await p2p_unmap(self.peer, grants)
 
+    async def put_back(self, start: int, end: int) -> None:
+        """Under the own lock: give back what a map got in vain. What the device translates, an earlier map got: it stays."""
+        mine = [page for page in sorted(self.held) if start <= page < end and page not in self.engine.table]
+        for first, last in _runs(mine):
+            await self.p2p_unmap(first, last)
+
     def concerned(self, range: MmuNotifierRange) -> tuple[int, int]:
         """What to let go of for an invalidation: its range; for UNMAP all that is held of the vmas it takes from.
 

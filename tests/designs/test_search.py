@@ -4,7 +4,7 @@ import pytest
 
 from p2plab import find
 from p2plab.designs import DESIGNS, SCENES
-from p2plab.designs.steps import LISTS
+from p2plab.designs.design import LISTS
 from p2plab.search import Pass, Violation, check
 
 GOOD = [

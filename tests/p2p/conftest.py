@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from p2plab.catalog.defrag import BAR, BASE, GPU, NICS, recorded_machine
+from p2plab.catalog.rig import BAR, BASE, GPU, NICS, recorded_machine
 from p2plab.core.actors import run_alone
 from p2plab.core.errors import KernelError
 from p2plab.core.events import Event

@@ -31,7 +31,7 @@ FILES = sorted(module.name for module in pkgutil.iter_modules(p2plab.drivers.__p
 
 
 def scene(plan: Plan, bench: type[Bench] = Bench) -> Scenario:
-    return Scenario("bench", "", lambda world, settings: bench(world, plan, settings).show(world), rules=PROMISES)
+    return Scenario("bench", "", lambda world, settings: bench(world, plan, settings), rules=PROMISES)
 
 
 def broken(run: Run) -> list[str]:
@@ -51,9 +51,7 @@ def test_a_reference_driver_is_short_and_asynchronous(name):
 
 
 class StaticGpu(Doorbell):
-    """A static exporter that can stand on the bench: what a GPU could do besides, it does not."""
-
-    policy, cap = "refuse", 0
+    """A static exporter that is asked to defragment, and does not."""
 
     async def defrag(self) -> None:
         """Never moves."""
@@ -64,13 +62,13 @@ class StaticGpu(Doorbell):
 
 PLANS = {
     "obedient": Plan(),
-    "odp": Plan(nic=OdpNic, kernel=LINUX_6_12),
-    "quiescing": Plan(nic=QuiescingNic),
-    "command-queue": Plan(nic=CommandQueueWriter),
-    "peer-gpu": Plan(nic=PeerGpu, gpu=LinkedGpu),
-    "pinned-on-static": Plan(nic=PinsUntilUnmap, gpu=StaticGpu, app=("mmap", "munmap")),
-    "doorbell": Plan(gpu=StaticGpu, app=("mmap", "munmap")),
-    "two": Plan(nic2=ObedientNic, second_process=True, app=("mmap", "munmap")),
+    "odp": Plan(importer=OdpNic, kernel=LINUX_6_12),
+    "quiescing": Plan(importer=QuiescingNic),
+    "command-queue": Plan(importer=CommandQueueWriter),
+    "peer-gpu": Plan(importer=PeerGpu, exporter=LinkedGpu),
+    "pinned-on-static": Plan(importer=PinsUntilUnmap, exporter=StaticGpu, app=("mmap", "munmap")),
+    "doorbell": Plan(exporter=StaticGpu, app=("mmap", "munmap")),
+    "two": Plan(more=(ObedientNic,), second_process=True, app=("mmap", "munmap")),
     "iommu": Plan(iommu=True, app=("mmap", "munmap")),
     "timed": Plan(timed=True, app=("mmap", "munmap")),
 }
@@ -91,7 +89,7 @@ def test_no_order_makes_a_reference_pair_break_a_promise(plan):
 
 def test_a_pinning_importer_on_a_gpu_that_moves_is_the_exporter_s_trouble():
     """It keeps what it has at a CLEAR: on a GPU that moves, that is F1."""
-    run = Run(scene(Plan(nic=PinsUntilUnmap))).driven(by_text("app nic nic_dma*1 gpu ..."))
+    run = Run(scene(Plan(importer=PinsUntilUnmap))).driven(by_text("app nic nic_dma*1 gpu ..."))
     assert "obedience" in [finding.split(":")[0] for finding in broken(run)]
 
 
@@ -106,10 +104,10 @@ def test_a_quiescing_nic_starts_no_beat_while_it_is_stopped():
 
 def test_a_link_serves_its_peer_without_a_slot():
     """The peer's addresses are not bus addresses, and the aperture does not change hands for them."""
-    plan = Plan(nic=PeerGpu, gpu=LinkedGpu, gpu_does=(), at=-1)
+    plan = Plan(importer=PeerGpu, exporter=LinkedGpu, gpu=(), at=-1)
 
     class Linked(Bench):
-        def set_up(self, settings) -> None:
+        def prepare(self, settings) -> None:
             self.gpu.link = "nic"
 
     run = Run(scene(plan, Linked)).driven(by_text("app nic nic_dma ..."))
@@ -121,7 +119,7 @@ def test_a_link_serves_its_peer_without_a_slot():
 
 def test_commands_are_written_one_by_one():
     """Three rings, three writes to the doorbell page."""
-    run = Run(scene(Plan(nic=CommandQueueWriter, then=(), gpu_does=()))).driven(by_text("app nic ..."))
+    run = Run(scene(Plan(importer=CommandQueueWriter, then=(), gpu=()))).driven(by_text("app nic ..."))
     nic = things_of(run.world).importers[0]
     with run.world._as_running("nic"):
         ring = nic.ring(things_of(run.world).base, 3)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2plab.catalog.defrag import recorded_machine
+from p2plab.catalog.rig import recorded_machine
 from p2plab.core.errors import KernelError
 from p2plab.core.schedule import by_text, follow
 from p2plab.core.world import World

@@ -6,7 +6,7 @@ import pytest
 
 from p2plab.catalog import CASES
 from p2plab.catalog.case import GOOD, Case
-from p2plab.catalog.defrag import BASE
+from p2plab.catalog.rig import BASE
 from p2plab.catalog.verdict import Verdict, board, seed_run, story_run, verdict
 from p2plab.cli import main
 from p2plab.core.errors import BadInput

@@ -87,9 +87,10 @@ def test_no_order_of_events_makes_a_good_pair_break_a_rule(seed, given_knobs):
 
 
 @given(
-    st.integers(0, 10**6), st.lists(st.sampled_from(["mmap", "map", "dma", "invalidate", "defrag", "unmap", "munmap"]))
+    st.integers(0, 10**6),
+    st.lists(st.sampled_from(list(Run(find("workbench")).world.actions))),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_button_in_any_order_breaks_a_good_pair(seed, presses):
     """Whatever a person presses, whenever: refusals have reasons, and the run replays from its token."""
     run = Run(find("workbench")).driven(straight)

@@ -157,7 +157,7 @@ def test_an_address_over_a_private_link_leads_past_the_bar():
         link = "nic"
 
     def build(world, settings):
-        Bench(world, replace(Plan(), gpu=Linked, nic=PeerGpu), settings).show(world)
+        Bench(world, replace(Plan(), exporter=Linked, importer=PeerGpu), settings)
 
     run = told(Scenario("linked", "over a link", build, story="app nic nic_dma*3 ..."))
     now = next(m for m in moments(run) if RIGHT in m.table("nic").states())

@@ -21,8 +21,8 @@ CASE = case(
     each run of device pages and writes a run into the wrong slots. The unmap loop then leaves pages behind.""",
     sees="Pages without an address, pages counted that are not there, pages never unmapped; the knob `fault` takes one "
     "at a time, on the shortest range that shows it.",
-    broken=Plan(app=("lay_out",), gpu_does=(), pages=4, slots=8),
-    good=Plan(app=("lay_out",), gpu_does=(), pages=4, slots=8),
+    broken=Plan(app=("lay_out",), gpu=(), pages=4, slots=8),
+    good=Plan(app=("lay_out",), gpu=(), pages=4, slots=8),
     story="app nic ...",
     bench=Hmms,
     knobs=(FAULT, RANGE),

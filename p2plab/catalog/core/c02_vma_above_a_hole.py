@@ -11,9 +11,9 @@ from p2plab.catalog.hmms import Hmms
 class Hole(Hmms):
     """The range begins below the device vma, in a hole."""
 
-    def set_up(self, settings: Mapping[str, Any]) -> None:
+    def prepare(self, settings: Mapping[str, Any]) -> None:
         """A hole of one page, then two pages of the device."""
-        super().set_up({**settings, "fault": "9"})
+        super().prepare({**settings, "fault": "9"})
         self.word = "_PP"
 
 
@@ -25,8 +25,8 @@ CASE = case(
     about="""The importer's range begins in a hole below the device's vma. find_vma answers with the first vma that ends
     above the address, and it need not contain it. p2p_map is asked for pages that this vma does not have.""",
     sees="A request with start < vm_start; the twin looks at vm_start and answers -EFAULT.",
-    broken=Plan(app=("lay_out",), gpu_does=()),
-    good=Plan(app=("lay_out",), gpu_does=()),
+    broken=Plan(app=("lay_out",), gpu=()),
+    good=Plan(app=("lay_out",), gpu=()),
     story="app nic ...",
     bench=Hole,
     knobs=(),

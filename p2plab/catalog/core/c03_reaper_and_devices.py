@@ -1,9 +1,9 @@
 """C3: the OOM reaper passes over device memory; an artificial kernel that does not shows why."""
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import case
-from p2plab.catalog.defrag import BASE
 from p2plab.catalog.importers.f05_sleeps_non_blocking import NonBlockingNic
+from p2plab.catalog.rig import BASE
 from p2plab.core.actors import step
 from p2plab.mm import (
     MmuNotifierRange,
@@ -17,7 +17,8 @@ from p2plab.p2p.aperture import PAGE_SIZE
 class Reaped(Bench):
     """The process is chosen by the OOM killer."""
 
-    async def app_oom(self) -> None:
+    @job("app")
+    async def oom(self) -> None:
         """The reaper takes the process's memory without waiting for anybody."""
         await self.mm.mmap(BASE - 8 * PAGE_SIZE, PAGE_SIZE)
         await oom_reap(self.mm)
@@ -26,7 +27,8 @@ class Reaped(Bench):
 class ArtificialReaper(Reaped):
     """A kernel that does not look for VM_PFNMAP. No such kernel exists."""
 
-    async def app_oom(self) -> None:
+    @job("app")
+    async def oom(self) -> None:
         """Asks, without waiting, for device memory too."""
         async with self.mm.mmap_lock.read():
             for vma in list(self.mm.vmas):
@@ -44,8 +46,8 @@ CASE = case(
     about="""The OOM reaper may not wait, so a listener has to answer at once or refuse. With DMA to stop that is asked too
     much. The kernel therefore passes over VM_PFNMAP; here an artificial one does not.""",
     sees="Artificial, and said so: in the real kernel this call never comes. The twin is the real reaper.",
-    broken=Plan(nic=NonBlockingNic, app=("mmap", "oom"), gpu_does=()),
-    good=Plan(nic=NonBlockingNic, app=("mmap", "oom"), gpu_does=()),
+    broken=Plan(importer=NonBlockingNic, app=("mmap", "oom"), gpu=()),
+    good=Plan(importer=NonBlockingNic, app=("mmap", "oom"), gpu=()),
     story="app*7 nic app ...",
     bench=ArtificialReaper,
     good_bench=Reaped,

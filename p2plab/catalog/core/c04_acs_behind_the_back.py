@@ -1,23 +1,28 @@
 """C4: an ACS redirect bit is set on one port while a mapping is in use."""
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import DMA, PAGES, case
 from p2plab.core.actors import step
+from p2plab.core.errors import KernelError
 from p2plab.pci import Machine, with_acs, with_cpu
 
-#: The downstream port above the NIC, and the ACS control bits P2P Request and Completion Redirect.
-PORT, REDIRECT = "0000:02:01.0", 0x0C
+#: The ACS control bits P2P Request and Completion Redirect.
+REDIRECT = 0x0C
 
 
 class BehindTheBack(Bench):
     """Somebody sets the bits with a tool while devices talk; nobody is told."""
 
-    async def gpu_redirect(self) -> None:
+    @job("gpu")
+    async def redirect(self) -> None:
         """ACS redirect on, at the port above the NIC."""
-        await step(f"sets ACS redirect at {PORT}", self._redirect)
+        port = self.machine.parent(self.plan.importers_at[0])
+        if port is None:
+            raise KernelError("ENODEV", "there is no port above the NIC")
+        await step(f"sets ACS redirect at {port.bdf}", lambda: self._redirect(port.bdf))
 
-    def _redirect(self) -> None:
-        self.fabric.machine = with_acs(self.fabric.machine, {PORT: REDIRECT})
+    def _redirect(self, port: str) -> None:
+        self.fabric.machine = with_acs(self.fabric.machine, {port: REDIRECT})
 
 
 class OnZen(BehindTheBack):
@@ -37,8 +42,8 @@ CASE = case(
     the same and the route now goes up to the host bridge. That bridge is not on the list, and the packets are lost.""",
     sees="An address that was good an instant ago. In 2019 the distance becomes -2, today the pair is NOT_SUPPORTED; "
     "in the twin the CPU is an AMD Zen, the route through the host bridge is allowed, and nothing is lost.",
-    broken=Plan(gpu_does=("redirect",)),
-    good=Plan(gpu_does=("redirect",)),
+    broken=Plan(gpu=("redirect",)),
+    good=Plan(gpu=("redirect",)),
     story="app nic nic_dma*2 gpu ...",
     bench=BehindTheBack,
     good_bench=OnZen,

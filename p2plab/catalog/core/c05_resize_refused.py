@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import DMA, case
-from p2plab.catalog.defrag import BAR, GPU
 from p2plab.core.actors import step
 from p2plab.core.errors import KernelError
 from p2plab.drivers.gpu import Gpu
@@ -36,21 +35,23 @@ class Resizes(Bench):
     def make_machine(self) -> Machine:
         """The recorded machine, with a Resizable BAR capability added to the GPU."""
         machine = super().make_machine()
-        rebar = (ResizableBar(BAR, 1 << 7 | 1 << 19, 7),)
-        devices = tuple(replace(d, rebar=rebar) if d.bdf == GPU else d for d in machine.devices)
+        rebar = (ResizableBar(self.plan.bar, 1 << 7 | 1 << 19, 7),)
+        devices = tuple(replace(d, rebar=rebar) if d.bdf == self.plan.exporter_at else d for d in machine.devices)
         return replace(machine, devices=devices)
 
-    def set_up(self, settings: Mapping[str, Any]) -> None:
+    def prepare(self, settings: Mapping[str, Any]) -> None:
         """What the resize answered, for those who look."""
         self.refused = ""
 
-    async def gpu_resize(self) -> None:
+    @job("gpu")
+    async def resize(self) -> None:
         """Ask for 512 GiB: decode off, resize, decode on again."""
         await step("asks for a larger BAR", self._resize)
 
     def _resize(self) -> None:
+        bdf = self.plan.exporter_at
         try:
-            resize_bar(with_decode(self.machine, GPU, False), GPU, BAR, 1 << 39)
+            resize_bar(with_decode(self.machine, bdf, False), bdf, self.plan.bar, 1 << 39)
         except KernelError as error:
             self.refused = error.name
         if isinstance(self.gpu, TrustsTheResize):
@@ -65,8 +66,8 @@ CASE = case(
     about="""The GPU asks for a BAR as large as its memory. The bridge window above has no room: -ENOSPC, and the old size
     and place are back. This driver does not look at the answer, and lends addresses beyond its BAR.""",
     sees="The kernel's refusal is in order; the driver's belief is not. The twin goes on with its windowed aperture.",
-    broken=Plan(gpu=TrustsTheResize, gpu_does=("resize",)),
-    good=Plan(gpu_does=("resize",)),
+    broken=Plan(exporter=TrustsTheResize, gpu=("resize",)),
+    good=Plan(gpu=("resize",)),
     story="gpu app nic nic_dma ...",
     bench=Resizes,
     knobs=(DMA,),

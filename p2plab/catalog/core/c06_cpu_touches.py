@@ -1,8 +1,8 @@
 """C6: the CPU reads the object; the next GPU submit takes the CPU's entries out, and with them the NIC's mapping."""
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import DMA, PAGES, case
-from p2plab.catalog.defrag import BASE
+from p2plab.catalog.rig import BASE
 from p2plab.drivers.gpu import Gpu
 from p2plab.mm import VmaFault, VmFaultInfo, vmf_insert_pfn
 from p2plab.p2p.aperture import PAGE_SIZE
@@ -20,12 +20,14 @@ class FaultsIn(Gpu):
 class Submits(Bench):
     """The usual life of an object: the CPU looks, the GPU works."""
 
-    async def app_touch(self) -> None:
+    @job("app")
+    async def touch(self) -> None:
         """The CPU reads A, then asks the GPU to go on."""
         await self.mm.touch(BASE, BASE + PAGE_SIZE, False)
         self.driver.post("submit")
 
-    async def gpu_submit(self) -> None:
+    @job("gpu")
+    async def submit(self) -> None:
         """Before the GPU runs again, the CPU's entries are taken out: a CLEAR, for everybody who listens."""
         if self.mm.page_table.get(BASE) is not None:
             await self.gpu.invalidate(self.memory.objects["A"])
@@ -40,8 +42,8 @@ CASE = case(
     the CPU's entries out, which raises a CLEAR. The NIC hears it too and maps again what has not moved.""",
     sees="No promise broken: the price of a CPU access for those who use the memory peer to peer. In the twin the CPU "
     "does not touch.",
-    broken=Plan(gpu=FaultsIn, app=("mmap", "touch"), gpu_does=()),
-    good=Plan(gpu=FaultsIn, gpu_does=("submit",)),
+    broken=Plan(exporter=FaultsIn, app=("mmap", "touch"), gpu=()),
+    good=Plan(exporter=FaultsIn, gpu=("submit",)),
     story="app*7 nic nic_dma*2 app gpu ...",
     bench=Submits,
     knobs=(PAGES, DMA),

@@ -1,35 +1,34 @@
 """C7: the GPU goes to D3 while it is in use: what VFIO revokes for, and the RFC calls really bad."""
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import case
 from p2plab.core.actors import step
-from p2plab.core.events import emit
 from p2plab.drivers.disasters import come_back, go_away
-from p2plab.p2p.exporter_events import DeviceGone, Disaster
 
 
 class SleepsWhenIdle(Bench):
     """The GPU goes to D3 when its own queues are empty, whoever else uses its memory."""
 
-    async def gpu_suspend(self) -> None:
+    @job("gpu")
+    async def suspend(self) -> None:
         """To D3: memory decode is off from here on."""
         await step("to D3", self._off)
 
     def _off(self) -> None:
-        self.gpu.gone = "suspend"
-        self.aperture.powered = False
-        emit(Disaster(self.gpu.name, "suspend"))
-        emit(DeviceGone(self.gpu.name, "suspend"))
+        self.gpu.refuse_maps("suspend")
+        self.gpu.power_off("suspend")
 
 
 class RevokesFirst(Bench):
     """As VFIO does for its exports: take everything back, then go to D3."""
 
-    async def gpu_suspend(self) -> None:
+    @job("gpu")
+    async def suspend(self) -> None:
         """To D3, once nobody has anything."""
         await go_away(self.gpu, "suspend")
 
-    async def gpu_resume(self) -> None:
+    @job("gpu")
+    async def resume(self) -> None:
         """Back to D0."""
         await come_back(self.gpu)
 
@@ -43,8 +42,8 @@ CASE = case(
     the middle of a transfer and was told nothing.""",
     sees="DMA into nothing. VFIO revokes its exports before D3, under its memory_lock; the twin does the same, and a map "
     "during the suspend fails with -ENODEV, which the list of disasters excuses.",
-    broken=Plan(gpu_does=("suspend",)),
-    good=Plan(gpu_does=("suspend", "resume")),
+    broken=Plan(gpu=("suspend",)),
+    good=Plan(gpu=("suspend", "resume")),
     bench=SleepsWhenIdle,
     good_bench=RevokesFirst,
 )

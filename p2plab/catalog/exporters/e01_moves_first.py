@@ -24,6 +24,6 @@ CASE = case(
     about="""The GPU moves the object to its new slots and then calls the notifier. The NIC obeys at once, as always. In
     between its DMA went to slots that show something else.""",
     sees="The damage of F1 with an obedient importer: the exporter is at fault.",
-    broken=Plan(gpu=MovesFirst),
+    broken=Plan(exporter=MovesFirst),
     story="app nic nic_dma*1 gpu*3 nic_dma ...",
 )

@@ -27,7 +27,7 @@ CASE = case(
     about="""Two processes map the same object, each with a NIC of its own. The GPU wants to move it and zaps one vma. The
     other process's NIC heard nothing and is stale.""",
     sees="One NIC right, one NIC wrong, and both obedient.",
-    broken=Plan(gpu=ForgetsAProcess, nic2=ObedientNic, second_process=True),
-    good=Plan(nic2=ObedientNic, second_process=True),
+    broken=Plan(exporter=ForgetsAProcess, more=(ObedientNic,), second_process=True),
+    good=Plan(more=(ObedientNic,), second_process=True),
     story="app nic nic2 nic_dma*1 gpu ...",
 )

@@ -34,6 +34,6 @@ CASE = case(
     about="""The GPU has told everybody and is about to move the object. The NIC, obedient, maps again at once, and gets
     the old slots. It looks again, finds that nothing was invalidated since, and programs them; then the move happens.""",
     sees="The NIC passes its own check and is wrong: the notifier was over before the move.",
-    broken=Plan(gpu=AnswersAlways),
+    broken=Plan(exporter=AnswersAlways),
     story="app nic nic_dma*1 gpu*5 nic_dma gpu*6 nic gpu nic_dma ...",
 )

@@ -1,18 +1,14 @@
 """E4: the aperture is over-subscribed, and the GPU refuses a range that it had lent before."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import DMA, case
 
 
 class Oversubscribed(Bench):
     """The GPU needs A's slots for an object of its own."""
 
-    needs: ClassVar[Mapping[str, tuple[str, ...]]] = {**Bench.needs, "render": ("evict", "place")}
-
-    async def gpu_render(self) -> None:
+    @job("gpu", needs=("evict", "place"))
+    async def render(self) -> None:
         """Another process renders: its object C needs the aperture, and the least recently used object goes."""
         while len(self.memory.objects["C"].frames) > max((n for _, n in self.aperture.free_runs()), default=0):
             await self.gpu.evict()
@@ -27,8 +23,8 @@ CASE = case(
     about="""The NIC mapped the object at set-up and is in the middle of its work. The GPU evicts the object, because
     another process needs the aperture. The NIC maps again as it was told to, and is refused.""",
     sees="A job that dies in the middle although its set-up was fine. The twin has room for both.",
-    broken=Plan(gpu_does=("render",), slots=4, later=3, at=1),
-    good=Plan(gpu_does=("render",), slots=8, later=3, at=1),
+    broken=Plan(gpu=("render",), slots=4, later=3, at=1),
+    good=Plan(gpu=("render",), slots=8, later=3, at=1),
     story="app nic nic_dma*3 gpu nic ...",
     bench=Oversubscribed,
     knobs=(DMA,),

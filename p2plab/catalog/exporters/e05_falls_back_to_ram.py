@@ -12,8 +12,8 @@ CASE = case(
     about="""As in E4 the aperture is full when the NIC maps again. This GPU migrates the object to main memory and lends
     that. The job survives, and its data takes another path.""",
     sees="No promise broken: a price. The addresses are main memory, and the importer cannot tell.",
-    broken=Plan(gpu_does=("render",), slots=4, later=3, at=1, policy="ram", ram=True),
-    good=Plan(gpu_does=("render",), slots=8, later=3, at=1, policy="ram", ram=True),
+    broken=Plan(gpu=("render",), slots=4, later=3, at=1, policy="ram", ram=6),
+    good=Plan(gpu=("render",), slots=8, later=3, at=1, policy="ram", ram=6),
     story="app nic nic_dma*3 gpu nic ...",
     bench=Oversubscribed,
     knobs=(DMA, IOMMU),

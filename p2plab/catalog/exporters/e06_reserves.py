@@ -14,10 +14,10 @@ CASE = case(
     room left. It is refused at set-up, where its user can be told.""",
     sees="No promise broken: a price, honestly stated before the work begins.",
     broken=Plan(
-        gpu_does=(), slots=4, at=1, later=2, policy="reserve", nic2=ObedientNic, second_process=True, second_object="C"
+        gpu=(), slots=4, at=1, later=2, policy="reserve", more=(ObedientNic,), second_process=True, second_object="C"
     ),
     good=Plan(
-        gpu_does=(), slots=8, at=1, later=2, policy="reserve", nic2=ObedientNic, second_process=True, second_object="C"
+        gpu=(), slots=8, at=1, later=2, policy="reserve", more=(ObedientNic,), second_process=True, second_object="C"
     ),
     story="app nic nic2 ...",
     bench=Oversubscribed,

@@ -24,5 +24,5 @@ CASE = case(
     about="""The GPU takes its BAR mutex, so that nobody maps during the move, and zaps. The NIC obeys and calls
     p2p_unmap. That takes the BAR mutex, which is held by the thread that it runs in.""",
     sees="A deadlock with itself, on the first defragmentation that meets a mapping.",
-    broken=Plan(gpu=HoldsItsLock),
+    broken=Plan(exporter=HoldsItsLock),
 )

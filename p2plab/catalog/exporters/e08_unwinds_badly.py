@@ -50,8 +50,8 @@ CASE = case(
     about="""The GPU lends page by page. At the second page there is no slot, and it returns an error. The first page stays
     in its books, lent to somebody who does not know.""",
     sees="A slot that is lost for good; the core-side twin is fault 4 of the posted series.",
-    broken=Plan(gpu=UnwindsBadly, gpu_does=()),
-    good=Plan(gpu_does=()),
+    broken=Plan(exporter=UnwindsBadly, gpu=()),
+    good=Plan(gpu=()),
     story="app nic ...",
     bench=HalfShown,
     knobs=(DMA,),

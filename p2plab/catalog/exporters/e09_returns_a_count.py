@@ -27,6 +27,6 @@ CASE = case(
     about="""The GPU lends two pages and returns 2, as the device-memory callback of patch 4/5 does. The caller of patch
     5/5 takes everything but 0 for an error. The NIC is told that it failed.""",
     sees="A success that everybody reads as a failure.",
-    broken=Plan(gpu=ReturnsACount),
+    broken=Plan(exporter=ReturnsACount),
     story="app nic ...",
 )

@@ -2,6 +2,7 @@
 
 from p2plab.catalog.bench import Plan
 from p2plab.catalog.case import DMA, PAGES, case
+from p2plab.catalog.rig import NICS
 from p2plab.drivers.gpu import Gpu
 from p2plab.p2p.contract import Peer
 
@@ -22,8 +23,8 @@ CASE = case(
     about="""The NIC sits behind another root port, and the host bridge is not one that is known to carry peer-to-peer
     traffic. The GPU gives it bus addresses all the same. Its packets never arrive.""",
     sees="Writes that vanish and reads of all ones. The twin checks, and the NIC is refused with -EREMOTEIO.",
-    broken=Plan(gpu=LendsToAnyone, nic_at="other-switch", gpu_does=()),
-    good=Plan(nic_at="other-switch", gpu_does=()),
+    broken=Plan(exporter=LendsToAnyone, importers_at=(NICS["other-switch"],), gpu=()),
+    good=Plan(importers_at=(NICS["other-switch"],), gpu=()),
     story="app nic nic_dma ...",
     knobs=(PAGES, DMA),
     goals=(),

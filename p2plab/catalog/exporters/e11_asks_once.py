@@ -1,6 +1,6 @@
 """E11: the GPU tests permission at mmap only."""
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import case
 from p2plab.core.actors import step
 from p2plab.core.errors import KernelError
@@ -23,7 +23,8 @@ class AsksOnce(Gpu):
 class Withdraws(Bench):
     """The owner withdraws the permission and has the object taken back."""
 
-    async def gpu_withdraw(self) -> None:
+    @job("gpu")
+    async def withdraw(self) -> None:
         """A may no longer be lent; whoever has it gives it back."""
         thing = self.memory.objects["A"]
         await step("withdraws the permission", lambda: self.gpu.permit(thing, False))
@@ -39,7 +40,7 @@ CASE = case(
     again, as it may. The GPU tested the permission at mmap and lends it once more.""",
     sees="A contradiction of two promises, said aloud: predictability read literally forbids the refusal that "
     "permission demands. The twin refuses with -EACCES, and the board notes why that is excused.",
-    broken=Plan(gpu=AsksOnce, gpu_does=("withdraw",)),
-    good=Plan(gpu_does=("withdraw",)),
+    broken=Plan(exporter=AsksOnce, gpu=("withdraw",)),
+    good=Plan(gpu=("withdraw",)),
     bench=Withdraws,
 )

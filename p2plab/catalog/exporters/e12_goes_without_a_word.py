@@ -1,31 +1,29 @@
 """E12: hot-unplug: the GPU's BAR disappears while importers have it mapped."""
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import case
 from p2plab.core.actors import step
-from p2plab.core.events import emit
 from p2plab.drivers.disasters import go_away
-from p2plab.p2p.exporter_events import DeviceGone, Disaster
 
 
 class Pulled(Bench):
     """Somebody pulls the card, and the driver frees its BAR before it thinks of importers."""
 
-    async def gpu_unplug(self) -> None:
+    @job("gpu")
+    async def unplug(self) -> None:
         """The GPU is gone at once."""
         await step("unplug", self._vanish)
 
     def _vanish(self) -> None:
-        self.gpu.gone = "unplug"
-        self.aperture.powered = False
-        emit(Disaster(self.gpu.name, "unplug"))
-        emit(DeviceGone(self.gpu.name, "unplug"))
+        self.gpu.refuse_maps("unplug")
+        self.gpu.power_off("unplug")
 
 
 class Removed(Bench):
     """The card is removed in order."""
 
-    async def gpu_unplug(self) -> None:
+    @job("gpu")
+    async def unplug(self) -> None:
         """The GPU goes once nobody has anything of it."""
         await go_away(self.gpu, "unplug")
 
@@ -38,8 +36,8 @@ CASE = case(
     about="""The card is removed. Its driver frees the BAR at once, and the NIC's device still has the addresses. An
     orderly removal first refuses new maps, takes everything back, waits until nothing is lent, and then goes.""",
     sees="DMA into nothing. In the twin a later p2p_map fails with -ENODEV: the answer to the question of the thread.",
-    broken=Plan(gpu_does=("unplug",)),
-    good=Plan(gpu_does=("unplug",)),
+    broken=Plan(gpu=("unplug",)),
+    good=Plan(gpu=("unplug",)),
     bench=Pulled,
     good_bench=Removed,
 )

@@ -12,7 +12,7 @@ CASE = case(
     about="""The GPU takes the object back at every opportunity, to be on the safe side. Nothing has moved when the NIC maps
     again. Every time costs a callback, a drain and a map.""",
     sees="No promise broken: a price, and with bad luck the live-lock of F21.",
-    broken=Plan(gpu_does=("restless",)),
+    broken=Plan(gpu=("restless",)),
     bench=Restless,
     story="app nic nic_dma gpu*9 nic ...",
 )

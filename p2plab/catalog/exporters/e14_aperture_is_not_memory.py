@@ -24,8 +24,8 @@ CASE = case(
     about="""The GPU computes bus addresses from frame numbers, as if the BAR were as large as the memory. Its aperture is
     smaller. The address that it hands out lies beyond the BAR.""",
     sees="Addresses that belong to nobody, or to the next device.",
-    broken=Plan(gpu=LinearBar, gpu_does=(), slots=3, at=-1, later=1, pages=4),
-    good=Plan(gpu_does=(), slots=5, at=-1, later=1, pages=4),
+    broken=Plan(exporter=LinearBar, gpu=(), slots=3, at=-1, later=1, pages=4),
+    good=Plan(gpu=(), slots=5, at=-1, later=1, pages=4),
     story="app nic nic_dma ...",
     knobs=(DMA, IOMMU),
 )

@@ -1,8 +1,9 @@
 """E16: p2p_unmap of a page in main memory frees a BAR slot."""
 
-from p2plab.catalog.bench import BASE2, Plan
+from p2plab.catalog.bench import Plan
 from p2plab.catalog.case import DMA, case
 from p2plab.catalog.exporters.e04_refuses_later import Oversubscribed
+from p2plab.catalog.rig import BASE2, job
 from p2plab.drivers.gpu import Gpu
 from p2plab.drivers.nic import ObedientNic
 from p2plab.mm import Vma
@@ -25,7 +26,8 @@ class MixesUpPlaces(Gpu):
 class SecondUnmaps(Oversubscribed):
     """The second process unmaps what it has."""
 
-    async def app_munmap2(self) -> None:
+    @job("app")
+    async def munmap2(self) -> None:
         """The second process unmaps C."""
         await self.mm2.munmap(BASE2, self.plan.pages * PAGE_SIZE)
 
@@ -39,26 +41,26 @@ CASE = case(
     slots for them, and these slots are the first process's.""",
     sees="The damage of F1 for somebody who had nothing to do with it. The array comes back so that the exporter can tell.",
     broken=Plan(
-        gpu=MixesUpPlaces,
-        gpu_does=(),
+        exporter=MixesUpPlaces,
+        gpu=(),
         slots=3,
         at=1,
         later=2,
         policy="ram",
-        ram=True,
-        nic2=ObedientNic,
+        ram=6,
+        more=(ObedientNic,),
         second_process=True,
         second_object="C",
         app=("mmap", "munmap2"),
     ),
     good=Plan(
-        gpu_does=(),
+        gpu=(),
         slots=3,
         at=1,
         later=2,
         policy="ram",
-        ram=True,
-        nic2=ObedientNic,
+        ram=6,
+        more=(ObedientNic,),
         second_process=True,
         second_object="C",
         app=("mmap", "munmap2"),

@@ -1,6 +1,6 @@
 """E17: the object is destroyed while its vma lives, and p2p_map lends whoever has its slots now."""
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import case
 from p2plab.core.actors import step
 from p2plab.core.errors import KernelError
@@ -32,7 +32,8 @@ class RemembersSlots(Gpu):
 class Destroys(Bench):
     """The owner frees the object; the next one gets its frames and its slots."""
 
-    async def gpu_destroy(self) -> None:
+    @job("gpu")
+    async def destroy(self) -> None:
         """A is freed while its vma lives on, and D takes its place."""
         thing = self.memory.objects["A"]
         await self.gpu.begin_move(thing)
@@ -55,7 +56,7 @@ CASE = case(
     about="""The object is destroyed, and its vma is still mapped: their lives are not tied to each other. Another object
     gets its frames and slots. The NIC maps again, and is lent the new tenant.""",
     sees="A perfectly valid address of somebody else's memory. The twin answers -ENXIO.",
-    broken=Plan(gpu=RemembersSlots, gpu_does=("destroy",)),
-    good=Plan(gpu_does=("destroy",)),
+    broken=Plan(exporter=RemembersSlots, gpu=("destroy",)),
+    good=Plan(gpu=("destroy",)),
     bench=Destroys,
 )

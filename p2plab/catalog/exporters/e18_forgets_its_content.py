@@ -1,6 +1,6 @@
 """E18: a GPU reset: the BAR is there again, and its content is not."""
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import case
 from p2plab.core.errors import KernelError
 from p2plab.drivers.disasters import reset
@@ -23,7 +23,8 @@ class LendsWhatIsLost(Gpu):
 class Resets(Bench):
     """The GPU hangs and is reset."""
 
-    async def gpu_reset(self) -> None:
+    @job("gpu")
+    async def reset(self) -> None:
         """Everybody gives back; the content of all objects is lost; the GPU works again."""
         await reset(self.gpu)
 
@@ -37,7 +38,7 @@ CASE = case(
     of predictability is kept to the letter. What it reads is not what the process left there.""",
     sees="A question that the thread leaves open: may such a map succeed? The twin answers -EIO until the owner fills "
     "the object anew.",
-    broken=Plan(gpu=LendsWhatIsLost, gpu_does=("reset",)),
-    good=Plan(gpu_does=("reset",)),
+    broken=Plan(exporter=LendsWhatIsLost, gpu=("reset",)),
+    good=Plan(gpu=("reset",)),
     bench=Resets,
 )

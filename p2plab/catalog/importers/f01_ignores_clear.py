@@ -12,5 +12,5 @@ CASE = case(
     about="""The GPU closes a hole of its aperture and tells everybody first. The NIC says yes and does nothing. Its DMA
     goes on to the old bus addresses, which now show somebody else's object.""",
     sees="No error anywhere: foreign bytes are overwritten, or read. With an IOMMU the access faults and is logged.",
-    broken=Plan(nic=IgnorantNic),
+    broken=Plan(importer=IgnorantNic),
 )

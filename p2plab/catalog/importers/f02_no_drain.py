@@ -22,6 +22,6 @@ CASE = case(
     about="""The NIC takes its translations out and gives the pages back. It does not wait for the beat that is already
     on the bus. The GPU moves the object, and the late beat lands in the new tenant.""",
     sees="One late write in somebody else's page; in most orders nothing at all, for it depends on the timing.",
-    broken=Plan(nic=NoDrain),
+    broken=Plan(importer=NoDrain),
     story="app nic nic_dma*1 gpu ...",
 )

@@ -24,7 +24,7 @@ CASE = case(
     about="""The process unmaps the memory and holds mmap_lock for it. The kernel calls the NIC back, inside munmap. The
     callback wants mmap_lock too, and waits for the thread that it is running in.""",
     sees="The process hangs in munmap for ever, waiting for itself.",
-    broken=Plan(nic=TakesMmapLock, app=("mmap", "munmap"), gpu_does=()),
-    good=Plan(app=("mmap", "munmap"), gpu_does=()),
+    broken=Plan(importer=TakesMmapLock, app=("mmap", "munmap"), gpu=()),
+    good=Plan(app=("mmap", "munmap"), gpu=()),
     story="app*7 nic app ...",
 )

@@ -23,6 +23,6 @@ CASE = case(
     about="""The NIC takes its lock and asks for the mapping. The GPU has just begun to move the object, so p2p_map waits
     for the end of the move. The move waits for the NIC's callback, which waits for the lock.""",
     sees="Two threads, each waiting for the other: the move never ends and the map never returns.",
-    broken=Plan(nic=FaultsUnderItsLock),
+    broken=Plan(importer=FaultsUnderItsLock),
     story="app nic*3 gpu*4 ...",
 )

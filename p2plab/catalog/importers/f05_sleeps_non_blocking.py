@@ -1,8 +1,8 @@
 """F5: the OOM reaper may not wait, and the NIC's callback sleeps."""
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import case
-from p2plab.catalog.defrag import BASE
+from p2plab.catalog.rig import BASE
 from p2plab.drivers.nic import ObedientNic
 from p2plab.mm import MmuNotifierRange, oom_reap
 from p2plab.p2p.aperture import PAGE_SIZE
@@ -26,7 +26,8 @@ class NonBlockingNic(ObedientNic):
 class WithAnonymousMemory(Bench):
     """The process has ordinary memory beside A: the reaper passes over A, and takes that."""
 
-    async def app_oom(self) -> None:
+    @job("app")
+    async def oom(self) -> None:
         """Memory is short: the OOM reaper takes what it can of the process."""
         await self.mm.mmap(BASE - 8 * PAGE_SIZE, PAGE_SIZE)
         await oom_reap(self.mm)
@@ -40,8 +41,8 @@ CASE = case(
     about="""The machine is out of memory, and the OOM reaper frees the process's ordinary memory. It may not wait for
     anybody, and says so. The NIC takes its lock and waits all the same.""",
     sees="A warning from the kernel, and an OOM reaper that stands still. Device memory is passed over: see C3.",
-    broken=Plan(app=("mmap", "oom"), gpu_does=()),
-    good=Plan(nic=NonBlockingNic, app=("mmap", "oom"), gpu_does=()),
+    broken=Plan(app=("mmap", "oom"), gpu=()),
+    good=Plan(importer=NonBlockingNic, app=("mmap", "oom"), gpu=()),
     story="app*7 nic ...",
     bench=WithAnonymousMemory,
 )

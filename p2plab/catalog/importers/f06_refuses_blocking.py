@@ -30,5 +30,5 @@ CASE = case(
     about="""The NIC is in the middle of a transfer when the GPU wants its range back. It answers -EAGAIN. The kernel
     prints a warning and goes on as if it had obeyed.""",
     sees="A WARN in the log, and then everything of F1.",
-    broken=Plan(nic=RefusesWhenBusy),
+    broken=Plan(importer=RefusesWhenBusy),
 )

@@ -31,8 +31,8 @@ CASE = case(
     about="""The OOM reaper asks without waiting, and the NIC counts the invalidation before it answers -EAGAIN. A refused
     start has no end, so the count stays up. Every later map waits its 1000 ms and fails.""",
     sees="-EBUSY on every map from then on, with no invalidation anywhere.",
-    broken=Plan(nic=CountsThenRefuses, app=("mmap", "oom"), gpu_does=(), timed=True),
-    good=Plan(nic=NonBlockingNic, app=("mmap", "oom"), gpu_does=(), timed=True),
+    broken=Plan(importer=CountsThenRefuses, app=("mmap", "oom"), gpu=(), timed=True),
+    good=Plan(importer=NonBlockingNic, app=("mmap", "oom"), gpu=(), timed=True),
     story="app nic ...",
     bench=WithAnonymousMemory,
 )

@@ -24,7 +24,7 @@ CASE = case(
     about="""The NIC takes its translations out and drains, as it should. It never tells the exporter that the pages are
     back. The process unmaps its memory, and the exporter's books still say that the NIC has it.""",
     sees="The exporter's count of lent pages never returns to zero; an unplug would wait for it for ever.",
-    broken=Plan(nic=Forgetful, app=("mmap", "munmap"), gpu_does=()),
-    good=Plan(app=("mmap", "munmap"), gpu_does=()),
+    broken=Plan(importer=Forgetful, app=("mmap", "munmap"), gpu=()),
+    good=Plan(app=("mmap", "munmap"), gpu=()),
     story="app*7 nic nic_dma ...",
 )

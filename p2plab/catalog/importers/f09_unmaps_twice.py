@@ -1,8 +1,8 @@
 """F9: the NIC gives its pages back in the callback, and again in the teardown."""
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import case
-from p2plab.catalog.defrag import BASE
+from p2plab.catalog.rig import BASE
 from p2plab.drivers.nic import ObedientNic
 from p2plab.mm import MREMAP_FIXED, MREMAP_MAYMOVE
 from p2plab.p2p.aperture import PAGE_SIZE
@@ -21,7 +21,8 @@ class UnmapsTwice(ObedientNic):
 class Moves(Bench):
     """The process moves its mapping: two UNMAPs over the old range, one from the move and one from the munmap."""
 
-    async def app_mremap(self) -> None:
+    @job("app")
+    async def mremap(self) -> None:
         """The process moves A to another address."""
         length = self.plan.pages * PAGE_SIZE
         await self.mm.mremap(BASE, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, BASE + 16 * PAGE_SIZE)
@@ -35,8 +36,8 @@ CASE = case(
     about="""The process moves its mapping with mremap, which raises two UNMAPs over the old range. The NIC calls
     p2p_unmap in both callbacks. In the second one the pages are no longer its own.""",
     sees="The exporter's count goes under; a counting exporter would free somebody else's slot.",
-    broken=Plan(nic=UnmapsTwice, app=("mmap", "mremap"), gpu_does=()),
-    good=Plan(app=("mmap", "mremap"), gpu_does=()),
+    broken=Plan(importer=UnmapsTwice, app=("mmap", "mremap"), gpu=()),
+    good=Plan(app=("mmap", "mremap"), gpu=()),
     story="app*7 nic nic_dma ...",
     bench=Moves,
 )

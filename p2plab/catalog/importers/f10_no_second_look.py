@@ -24,6 +24,6 @@ CASE = case(
     about="""The exporter answers, and then takes the range back before the NIC has programmed its device. The NIC's
     callback gives the pages back. The NIC then programs the addresses that it still has in its hand.""",
     sees="A device programmed with addresses that were stale before it saw them.",
-    broken=Plan(nic=NoSecondLook),
+    broken=Plan(importer=NoSecondLook),
     story="app nic*5 gpu nic nic_dma ...",
 )

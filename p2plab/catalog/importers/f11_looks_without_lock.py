@@ -18,7 +18,7 @@ class LooksWithoutLock(ObedientNic):
                     async with self.lock:
                         await self.engine.program(start, addresses)
                     return
-                await self.p2p_unmap(start, end)
+                await self.put_back(start, end)
 
 
 CASE = case(
@@ -29,6 +29,6 @@ CASE = case(
     about="""The NIC checks that nothing was invalidated, and only then takes its lock. Between the two an invalidation
     begins, is obeyed, and ends. The NIC programs what it checked before.""",
     sees="A rare race: in almost every order it goes well.",
-    broken=Plan(nic=LooksWithoutLock),
+    broken=Plan(importer=LooksWithoutLock),
     story="app nic*6 gpu nic nic_dma ...",
 )

@@ -27,7 +27,7 @@ class DropsInPart(ObedientNic):
 class Partly(Bench):
     """With the part that the knob says."""
 
-    def set_up(self, settings: Mapping[str, Any]) -> None:
+    def prepare(self, settings: Mapping[str, Any]) -> None:
         """Tell the broken driver which part it drops."""
         nic = self.stations[0].importer
         if isinstance(nic, DropsInPart):
@@ -43,7 +43,7 @@ CASE = case(
     about="""The GPU takes two pages back. The NIC drops one of them and says that it is done. Dropping more than was
     asked for would be legal and slow; dropping less leaves stale pages.""",
     sees="One page right, one page stale: damage at the rim only.",
-    broken=Plan(nic=DropsInPart),
+    broken=Plan(importer=DropsInPart),
     bench=Partly,
     knobs=(PART, *USUAL),
 )

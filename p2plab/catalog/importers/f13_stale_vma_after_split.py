@@ -1,8 +1,8 @@
 """F13: the NIC remembers one vma for its whole range, and a munmap in the middle splits it."""
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import DMA, IOMMU, case
-from p2plab.catalog.defrag import BASE
+from p2plab.catalog.rig import BASE
 from p2plab.drivers.nic import ObedientNic
 from p2plab.mm import MmuNotifierRange
 from p2plab.p2p.aperture import PAGE_SIZE
@@ -27,7 +27,8 @@ class ClipsToItsVma(ObedientNic):
 class Splits(Bench):
     """The process unmaps the middle page, and later the rest."""
 
-    async def app_munmap_middle(self) -> None:
+    @job("app")
+    async def munmap_middle(self) -> None:
         """The process unmaps A's second page: one vma becomes two."""
         await self.mm.munmap(BASE + PAGE_SIZE, PAGE_SIZE)
 
@@ -41,8 +42,8 @@ CASE = case(
     before, which now ends earlier. What it clips to that end, it never gives back.""",
     sees="Pages that the exporter counts as lent for ever, although their vma is gone. The good twin gives back all "
     "that it holds of a vma that is unmapped in part, and maps the rest again.",
-    broken=Plan(nic=ClipsToItsVma, app=("mmap", "munmap_middle", "munmap"), gpu_does=(), pages=3, slots=6),
-    good=Plan(app=("mmap", "munmap_middle", "munmap"), gpu_does=(), pages=3, slots=6),
+    broken=Plan(importer=ClipsToItsVma, app=("mmap", "munmap_middle", "munmap"), gpu=(), pages=3, slots=6),
+    good=Plan(app=("mmap", "munmap_middle", "munmap"), gpu=(), pages=3, slots=6),
     story="app*7 nic nic_dma ...",
     bench=Splits,
     knobs=(DMA, IOMMU),

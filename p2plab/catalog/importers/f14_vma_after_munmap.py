@@ -28,7 +28,7 @@ CASE = case(
     about="""The NIC stops its device in the callback, and leaves p2p_unmap to its worker. Meanwhile munmap ends and the
     vma is freed. The worker follows the pointer that it kept.""",
     sees="A use after free: in a kernel with KASAN a report, without it an oops or worse.",
-    broken=Plan(nic=GivesBackLater, app=("mmap", "munmap"), gpu_does=(), then=("unmap",)),
-    good=Plan(app=("mmap", "munmap"), gpu_does=(), then=("unmap",)),
+    broken=Plan(importer=GivesBackLater, app=("mmap", "munmap"), gpu=(), then=("unmap",)),
+    good=Plan(app=("mmap", "munmap"), gpu=(), then=("unmap",)),
     story="app*7 nic*11 app nic ...",
 )

@@ -26,7 +26,7 @@ CASE = case(
     about="""The process unmaps its memory. By the time of the callback the vma is out of the tree, so find_vma finds
     nothing, or the next vma above. The NIC gives nothing back.""",
     sees="find_vma = nothing, and pages that were never given back.",
-    broken=Plan(nic=LooksUpTheVma, app=("mmap", "munmap"), gpu_does=()),
-    good=Plan(app=("mmap", "munmap"), gpu_does=()),
+    broken=Plan(importer=LooksUpTheVma, app=("mmap", "munmap"), gpu=()),
+    good=Plan(app=("mmap", "munmap"), gpu=()),
     story="app*7 nic nic_dma ...",
 )

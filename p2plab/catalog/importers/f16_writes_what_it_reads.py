@@ -22,6 +22,6 @@ CASE = case(
     about="""The NIC maps with write=false. Its device writes. In the series of 2019 nobody but the exporter could have
     objected, and a bus address has no write bit.""",
     sees="Bytes changed through a mapping that was asked for reading.",
-    broken=Plan(nic=AsksToRead),
+    broken=Plan(importer=AsksToRead),
     knobs=(PAGES, IOMMU),
 )

@@ -1,8 +1,8 @@
 """F17: the process makes its memory read-only, and with no CPU page-table entry there is no event."""
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import IOMMU, PAGES, case
-from p2plab.catalog.defrag import BASE
+from p2plab.catalog.rig import BASE
 from p2plab.core.events import emit
 from p2plab.drivers.gpu import Gpu
 from p2plab.mm import PROT_READ, Vma, remap_pfn_range
@@ -33,7 +33,8 @@ class EagerGpu(Gpu):
 class MakesReadOnly(Bench):
     """The process calls mprotect, and says when that has returned."""
 
-    async def app_mprotect(self) -> None:
+    @job("app")
+    async def mprotect(self) -> None:
         """The process makes A read-only."""
         length = self.plan.pages * PAGE_SIZE
         await self.mm.mprotect(BASE, length, PROT_READ)
@@ -49,8 +50,8 @@ CASE = case(
     entry to change and raises no event. The NIC goes on writing.""",
     sees="A silent hole of the design: everybody keeps to the rules. The twin is an exporter that populates the CPU's "
     "page table in mmap: there the event comes, and the exporter refuses to lend for writing.",
-    broken=Plan(app=("mmap", "mprotect"), gpu_does=()),
-    good=Plan(gpu=EagerGpu, app=("mmap", "mprotect"), gpu_does=()),
+    broken=Plan(app=("mmap", "mprotect"), gpu=()),
+    good=Plan(exporter=EagerGpu, app=("mmap", "mprotect"), gpu=()),
     story="app*7 nic nic_dma*1 app ...",
     bench=MakesReadOnly,
     knobs=(PAGES, IOMMU),

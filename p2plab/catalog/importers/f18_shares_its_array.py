@@ -26,7 +26,7 @@ class Borrower(ObedientNic):
 class Shares(Bench):
     """The second importer knows the first."""
 
-    def set_up(self, settings: Mapping[str, Any]) -> None:
+    def prepare(self, settings: Mapping[str, Any]) -> None:
         """Introduce them to each other."""
         first, second = (station.importer for station in self.stations)
         if isinstance(second, Borrower) and isinstance(first, ObedientNic):
@@ -41,8 +41,8 @@ CASE = case(
     about="""The NIC was given addresses, and hands them to a second device of the same process. Below one switch without
     an IOMMU this happens to work. With an IOMMU, or across root ports, the second device's accesses go nowhere.""",
     sees="It works on the developer's machine; with iommu=on it faults.",
-    broken=Plan(nic2=Borrower, gpu_does=()),
-    good=Plan(nic2=ObedientNic, gpu_does=()),
+    broken=Plan(more=(Borrower,), gpu=()),
+    good=Plan(more=(ObedientNic,), gpu=()),
     story="app nic nic2 nic_dma nic2_dma ...",
     bench=Shares,
     knobs=(PAGES, DMA, IOMMU),

@@ -25,6 +25,6 @@ CASE = case(
     about="""The NIC has posted receive buffers in the GPU's memory, and its hardware cannot take them back. Its callback
     waits for packets to fill them. None comes, and the GPU's defragmentation hangs in the callback.""",
     sees="The exporter stands still because of one importer. Such a device may not use p2p_map; the twin can quiesce.",
-    broken=Plan(nic=CannotStop),
-    good=Plan(nic=QuiescingNic),
+    broken=Plan(importer=CannotStop),
+    good=Plan(importer=QuiescingNic),
 )

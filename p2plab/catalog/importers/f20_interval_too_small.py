@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from p2plab.catalog.bench import Bench, Plan
+from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import USUAL, case
-from p2plab.catalog.defrag import BASE
+from p2plab.catalog.rig import BASE
 from p2plab.core.scenario import Knob
 from p2plab.drivers.odp import OdpNic
 from p2plab.mm import LINUX_6_12
@@ -26,13 +26,14 @@ class WrongInterval(OdpNic):
 class OffByOne(Bench):
     """With the mistake that the knob says."""
 
-    def set_up(self, settings: Mapping[str, Any]) -> None:
+    def prepare(self, settings: Mapping[str, Any]) -> None:
         """Tell the broken driver how it is wrong."""
         nic = self.stations[0].importer
         if isinstance(nic, WrongInterval):
             nic.wrong = str(settings["wrong"])
 
-    async def app_munmap_rim(self) -> None:
+    @job("app")
+    async def munmap_rim(self) -> None:
         """The process unmaps just the page that the interval misses."""
         nic = self.stations[0].importer
         first = isinstance(nic, WrongInterval) and nic.wrong == "shifted"
@@ -48,8 +49,8 @@ CASE = case(
     about="""The NIC listens to one page less than it maps. The process unmaps just that page,
     and the kernel sees no listener for it. The page stays in the device.""",
     sees="F1, but on the rim only.",
-    broken=Plan(nic=WrongInterval, kernel=LINUX_6_12, app=("mmap", "munmap_rim"), gpu_does=()),
-    good=Plan(nic=OdpNic, kernel=LINUX_6_12, app=("mmap", "munmap_rim"), gpu_does=()),
+    broken=Plan(importer=WrongInterval, kernel=LINUX_6_12, app=("mmap", "munmap_rim"), gpu=()),
+    good=Plan(importer=OdpNic, kernel=LINUX_6_12, app=("mmap", "munmap_rim"), gpu=()),
     story="app*7 nic nic_dma*3 app ...",
     bench=OffByOne,
     knobs=(WRONG, *USUAL),

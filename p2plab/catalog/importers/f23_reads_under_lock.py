@@ -19,7 +19,7 @@ class ReadsUnderLock(OdpNic):
                 if not self.read_retry(seq):
                     await self.engine.program(start, addresses)
                     return
-                await self.p2p_unmap(start, end)
+                await self.put_back(start, end)
         self.map_again()
 
 
@@ -32,7 +32,7 @@ CASE = case(
     and calls read_begin, which sleeps until no invalidation is under way. A munmap of the same range begins, and its
     callback waits for the lock.""",
     sees="Two threads, each waiting for the other. One invalidation alone is not enough: it takes two that overlap.",
-    broken=Plan(nic=ReadsUnderLock, kernel=LINUX_6_12, app=("mmap", "munmap")),
-    good=Plan(nic=OdpNic, kernel=LINUX_6_12, app=("mmap", "munmap")),
+    broken=Plan(importer=ReadsUnderLock, kernel=LINUX_6_12, app=("mmap", "munmap")),
+    good=Plan(importer=OdpNic, kernel=LINUX_6_12, app=("mmap", "munmap")),
     story="app*6 gpu*8 nic*2 app gpu ...",
 )

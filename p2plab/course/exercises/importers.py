@@ -16,7 +16,7 @@ _MAP = """
                     if self.valid(sequence):
                         await self.engine.program(start, addresses)
                         return
-                    await self.p2p_unmap(start, end)
+                    await self.put_back(start, end)
             times = self.goes_round(times)
 """
 _END = """

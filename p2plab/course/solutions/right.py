@@ -32,7 +32,7 @@ class Maps(Importer):
                     if self.valid(sequence):
                         await self.engine.program(start, addresses)
                         return
-                    await self.p2p_unmap(start, end)
+                    await self.put_back(start, end)
             times = self.goes_round(times)
 
     async def invalidate_range_end(self, range: MmuNotifierRange) -> None:

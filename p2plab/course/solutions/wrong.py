@@ -86,7 +86,7 @@ class LooksTooEarly(Drains):
                         await self.engine.program(start, addresses)
                     return
                 async with self.lock:
-                    await self.p2p_unmap(start, end)
+                    await self.put_back(start, end)
 
 
 class AsksUnderItsLock(Complete):

@@ -1,0 +1,367 @@
+"""The rig: a machine with an exporter, processes and importers, made from a plan.
+
+:mod:`p2plab.catalog.bench` gives its actors the usual jobs, and makes a scene of it; :mod:`p2plab.designs` gives them the
+step list. All figures (pages, slots, ticks) are illustrative.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, TypeVar
+
+from p2plab.core.actors import JobFunction
+from p2plab.core.errors import BadInput
+from p2plab.core.places import recorded_machines
+from p2plab.core.scenario import Role, Scenario
+from p2plab.core.tracked import Tracked
+from p2plab.core.worker import Worker
+from p2plab.core.world import World
+from p2plab.drivers.gpu import Gpu
+from p2plab.drivers.nic import ObedientNic
+from p2plab.mm import PROT_READ, PROT_WRITE, RFC2019, AddressSpace, Kernel
+from p2plab.p2p.aperture import PAGE_SIZE, Aperture
+from p2plab.p2p.exporter import EXPORTERS
+from p2plab.p2p.fabric import Fabric
+from p2plab.p2p.importer import IMPORTERS, Importer, kernel_for
+from p2plab.p2p.iommu import Iommu
+from p2plab.p2p.mapper import Mapper
+from p2plab.p2p.memory import DeviceMemory, MainMemory
+from p2plab.p2p.things import Lender, Things
+from p2plab.pci import Machine, read_recording
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+#: The recorded machine of the scenes, and who plays what on it.
+MACHINE = "q35_switch2"
+GPU, BAR = "0000:03:00.0", 2
+NICS = {"same-switch": "0000:04:00.0", "other-switch": "0000:08:00.0"}
+#: A second function of the NIC, which the recorded machine does not have: for scenes with two importers.
+SECOND_NIC = "0000:04:00.1"
+#: Where the first process maps, and where a second one does: elsewhere, so that pictures with both can be read.
+BASE = 0x7F55_5540_0000
+BASE2 = BASE + 0x100_0000
+
+
+@functools.cache
+def recorded_machine() -> Machine:
+    """The machine of the scenes, read once: it never changes."""
+    return read_recording(recorded_machines()[MACHINE])
+
+
+@functools.cache
+def with_second_nic() -> Machine:
+    """The same with the second NIC."""
+    recorded = recorded_machine()
+    second = replace(recorded[NICS["same-switch"]], bdf=SECOND_NIC, resources=())
+    return replace(recorded, devices=(*recorded.devices, second))
+
+
+#: The buttons of the usual story, in its order; a scene's own come after them.
+STORY = ("mmap", "map", "dma", "invalidate", "defrag", "unmap", "munmap")
+
+# -- jobs ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Job:
+    """What an actor can be asked to do: a button, and a word of a plan's script.
+
+    ``needs``: methods that it calls on the exporter and that not every exporter has. ``why_not``: why the button makes
+    no sense now, or empty; it is asked with whoever has the job.
+    """
+
+    actor: str
+    name: str
+    needs: tuple[str, ...]
+    label: str
+    why_not: Callable[[Any], str]
+
+
+def no_vma(owner: Any) -> str:
+    """For jobs that need the process's mapping."""
+    return "" if owner.mm.vmas else "the process has not mapped A"
+
+
+def always(owner: Any) -> str:
+    """For jobs that make sense at any time."""
+    return ""
+
+
+def job(
+    actor: str,
+    name: str = "",
+    *,
+    needs: tuple[str, ...] = (),
+    label: str = "",
+    why_not: Callable[[Any], str] = no_vma,
+) -> Callable[[T], T]:
+    """Declare a method as a job of ``app``, ``gpu``, ``nic`` or ``fate``. ``name`` is the method's own if it is empty."""
+    if actor not in ("app", "gpu", "nic", "fate"):
+        raise ValueError(f"a job of {actor!r}: the actors are app, gpu, nic and fate")
+
+    def declare(method: T) -> T:
+        called = name or method.__name__
+        method.job = Job(actor, called, needs, label or called, why_not)  # type: ignore[attr-defined]
+        return method
+
+    return declare
+
+
+def jobs_of(kind: type) -> dict[str, Job]:
+    """Method -> job, for all jobs that a class and its bases declare; an override need not declare it again."""
+    return _jobs_of(kind)
+
+
+@functools.cache
+def _jobs_of(kind: type[Any]) -> dict[str, Job]:
+    found = {}
+    for base in reversed(kind.__mro__):
+        for method, value in vars(base).items():
+            if isinstance(declared := getattr(value, "job", None), Job):
+                found[method] = declared
+    return found
+
+
+# -- plans --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a rig is made of, and what its actors do first (jobs by name, in order).
+
+    A None stands for what the machine of the scenes, or the exporter's class, has.
+    """
+
+    importer: type[Mapper] = ObedientNic
+    exporter: type[Any] = Gpu  #: an :class:`Exporter`, but where a design shares memory that no device has
+    more: tuple[type[Mapper], ...] = ()  #: further importers
+    aperture: type[Aperture] = Aperture
+    kernel: Kernel = RFC2019
+    machine: Machine | None = None
+    exporter_at: str = GPU
+    bar: int = BAR  #: which BAR of the exporter shows its memory
+    importers_at: tuple[str, ...] = (NICS["same-switch"], SECOND_NIC)  #: further ones share the last
+    pages: int = 2  #: of object A, which the process maps
+    slots: int = 5
+    at: int = 2  #: A's first slot (-1: none); slot 0 shows B, and from slot 1 on is a hole
+    later: int = 1  #: pages of object C, which wants a place after a defragmentation
+    second_object: str = "A"  #: what further importers map
+    second_process: bool = False  #: whether further importers have a process of their own
+    iommu: bool = False
+    ram: int = 0  #: frames of main memory to fall back to
+    wiring: str | None = None
+    rules: str | None = None
+    policy: str | None = None
+    cap: int | None = None
+    timed: bool = False  #: whether hmm_range_wait_until_valid gives up after its time
+    write: bool = True
+    beat: int = 1  #: ticks that one page takes on the bus
+    gpu_ready: int = 0  #: when the exporter begins (ticks), if the clock decides
+    prot: int = PROT_READ | PROT_WRITE
+    maps: bool = True  #: whether the user goes on to map once the process has mapped
+    app: tuple[str, ...] = ("mmap",)
+    gpu: tuple[str, ...] = ("defrag",)
+    fate: tuple[str, ...] = ()
+    then: tuple[str, ...] = ("dma",)  #: what an importer's user does after the first map
+
+    def played_by(self, cast: Mapping[str, type]) -> Plan:
+        """The plan with classes in its roles: an importer's in all of them. It brings a kernel that has its notifier."""
+        importer = cast.get("importer", self.importer)
+        more = self.more if "importer" not in cast else (importer,) * len(self.more)
+        kernel = kernel_for(self.kernel, importer)
+        return replace(self, importer=importer, more=more, kernel=kernel, exporter=cast.get("exporter", self.exporter))
+
+
+# -- the rig ------------------------------------------------------------------------------------------------------------
+
+
+class Station(Tracked):
+    """One importer with the worker that does its user's jobs, and the range of a process that it mirrors."""
+
+    again: ClassVar[str] = "map"  #: the job that maps what an invalidation took
+
+    def __init__(self, rig: Rig, number: int) -> None:
+        plan = rig.plan
+        self.name = "nic" if number == 0 else f"nic{number + 1}"
+        self.bdf = plan.importers_at[min(number, len(plan.importers_at) - 1)]
+        self.mm = rig.mm if number == 0 else rig.mm2
+        self.start = BASE if self.mm is rig.mm else BASE2
+        self.end = self.start + plan.pages * PAGE_SIZE
+        self.write = plan.write
+        self.then = plan.then
+        self.listening = False
+        self.users = 0  #: maps under way: each holds the process's ``mm_users``, so that its memory cannot go meanwhile
+        self.exited = False  #: whether the process has gone (``mmget_not_zero`` fails)
+        self.worker: Worker
+        self.importer: Mapper
+
+    def map_again(self) -> None:
+        """The driver puts it on its own list; the notifier's caller does not wait for it."""
+        self.worker.post(self.again)
+
+
+class Rig(Tracked):
+    """Everything that a scene has. ``importer`` is the first one; ``app``, ``driver`` and each station have a worker."""
+
+    station: ClassVar[type[Station]] = Station
+    worker: ClassVar[type[Worker]] = Worker
+
+    def __init__(self, world: World, plan: Plan, settings: Mapping[str, Any]) -> None:
+        plan = plan.played_by(world.cast)
+        self.plan = plan
+        self.machine = self.make_machine()
+        self.mm = AddressSpace("app", plan.kernel)
+        self.mm2 = AddressSpace("app2", plan.kernel) if plan.second_process else self.mm
+        self.memory = DeviceMemory(3 * plan.pages + plan.later + 2)
+        bar = next(r for r in self.machine[plan.exporter_at].bars if r.index == plan.bar)
+        self.aperture = plan.aperture("gpu", bar.start, plan.slots, self.memory)
+        self.fabric = Fabric(self.machine, Iommu() if plan.iommu else None, MainMemory(plan.ram) if plan.ram else None)
+        self.fabric.attach(plan.exporter_at, plan.bar, self.aperture)
+        self.fill(settings)
+        self.gpu = self.make_exporter()
+        self.app = self._worker(world, "app", plan.app)
+        self.driver = self._worker(world, "gpu", plan.gpu, plan.gpu_ready)
+        self.fate: Worker | None = None
+        self.stations = [self._station(world, number, kind) for number, kind in enumerate((plan.importer, *plan.more))]
+        self.importer = self.stations[0].importer
+        self.prepare(settings)
+        if plan.fate or any(job.actor == "fate" for job in jobs_of(type(self)).values()):
+            self.fate = self._worker(world, "fate", plan.fate)
+        self._show(world)
+
+    # -- what a scene may change ------------------------------------------------------------------------------------
+
+    def make_machine(self) -> Machine:
+        """The machine of the scene; one that never changes, since scenes are built again and again."""
+        return self.plan.machine or (with_second_nic() if self.plan.more else recorded_machine())
+
+    def make_exporter(self) -> Any:
+        """The exporter, under the plan's policies."""
+        plan = self.plan
+        made = plan.exporter("gpu", plan.exporter_at, self.machine, self.memory, self.aperture, self.fabric)
+        for name in ("wiring", "rules", "policy", "cap"):
+            if (value := getattr(plan, name)) is not None:
+                setattr(made, name, value)
+        return made
+
+    def fill(self, settings: Mapping[str, Any]) -> None:
+        """The objects: B in slot 0, A behind the hole, C without a place yet."""
+        for name, owner, pages in (("B", "app2", 1), ("A", "app", self.plan.pages), ("C", "app2", self.plan.later)):
+            self.memory.create(name, owner, pages)
+        self.aperture.place(self.memory.objects["B"])
+        if self.plan.at >= 0:
+            self.aperture.place(self.memory.objects["A"], at=self.plan.at)
+
+    def prepare(self, settings: Mapping[str, Any]) -> None:
+        """For a scene's own additions, once everything is there."""
+
+    def shown(self) -> int:
+        """How many pages the views show."""
+        return self.plan.pages
+
+    def lender(self) -> Lender:
+        """Whose memory the views show."""
+        lender: Lender = self.gpu
+        return lender
+
+    # -- making it --------------------------------------------------------------------------------------------------
+
+    def _station(self, world: World, number: int, kind: type[Mapper]) -> Station:
+        plan, station = self.plan, self.station(self, number)
+        station.worker = self._worker(world, station.name, (), owners=(station, self) if number == 0 else (station,))
+        timed = {"timed": True} if plan.timed and issubclass(kind, Importer) else {}
+        station.importer = kind(world, station.name, station.bdf, station.mm, self.fabric, plan.beat, **timed)
+        station.importer.map_again = station.map_again
+        return station
+
+    def _worker(
+        self, world: World, name: str, inbox: tuple[str, ...], ready: int = 0, owners: tuple[Tracked, ...] = ()
+    ) -> Worker:
+        actor = "nic" if owners else name
+        jobs: dict[str, JobFunction] = {}
+        for owner in owners or (self,):
+            jobs |= {j.name: getattr(owner, m) for m, j in jobs_of(type(owner)).items() if j.actor == actor}
+        return self.worker(world, name, jobs, inbox, ready)
+
+    def _show(self, world: World) -> None:
+        """What views find, and a button for each job of the process, the exporter, the first importer and fate."""
+        world.things = Things(
+            tuple(dict.fromkeys(station.mm for station in self.stations)),
+            (self.lender(),),
+            tuple(station.importer for station in self.stations),
+            BASE,
+            self.shown(),
+            self.machine,
+        )
+        nic = self.stations[0]
+        buttons = [
+            (name, declared, worker, owner)
+            for actor, worker, owner in (
+                ("app", self.app, self),
+                ("gpu", self.driver, self),
+                ("nic", nic.worker, nic),
+                ("nic", nic.worker, self),
+                ("fate", self.fate, self),
+            )
+            for name, declared in jobs_of(type(owner)).items()
+            if declared.actor == actor and all(hasattr(self.gpu, need) for need in declared.needs)
+        ]
+        order = {name: number for number, name in enumerate(STORY)}
+        for name, declared, worker, owner in sorted(buttons, key=lambda button: order.get(button[1].name, len(STORY))):
+            self._button(world, declared, worker, owner, getattr(owner, name).__doc__)
+
+    @staticmethod
+    def _button(world: World, declared: Job, worker: Worker | None, owner: Tracked, help: str | None) -> None:
+        assert worker is not None
+        world.action(
+            declared.name.replace(" ", "-").lower(),
+            f"{worker.name}: {(help or declared.name).splitlines()[0]}",
+            lambda: worker.post(declared.name),
+            lambda: declared.why_not(owner),
+            declared.label,
+        )
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a scene is built: ``choose`` makes a plan of the knobs, and says which kind of rig carries it out.
+
+    ``at`` replaces fields of every plan: see :func:`elsewhere`.
+    """
+
+    choose: Callable[[Mapping[str, Any]], tuple[type[Rig], Plan]]
+    at: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, world: World, settings: Mapping[str, Any]) -> None:
+        """Build the world."""
+        rig, plan = self.choose(settings)
+        rig(world, replace(plan, **self.at), settings)
+
+
+def elsewhere(scene: Scenario, machine: Machine, exporter: str, importers: tuple[str, ...], bar: int) -> Scenario:
+    """The scene on another machine: who plays what by BDF, and which BAR shows the exporter's memory.
+
+    :exc:`BadInput` where the scene's machine is its own, or a function or the BAR is not there. A BAR that is too small
+    for the scene's slots is found when it is built (-EINVAL).
+    """
+    if not isinstance(scene.build, Setup):
+        raise BadInput(f"{scene.name} brings its own machine")
+    for bdf in (exporter, *importers):
+        if bdf not in machine:
+            raise BadInput(f"there is no {bdf} on this machine")
+    if not importers or bar not in {found.index for found in machine[exporter].bars}:
+        raise BadInput(f"{exporter} has no BAR {bar}" if importers else "an importer is needed")
+    at = {"machine": machine, "exporter_at": exporter, "importers_at": importers, "bar": bar}
+    return replace(scene, build=replace(scene.build, at=at))
+
+
+def roles_of(rig: type[Rig], *plans: Plan, importer: str = "", exporter: str = "") -> dict[str, Role]:
+    """The parts of a scene; ``importer`` and ``exporter`` are the knobs that choose who plays them otherwise."""
+    script = {word for plan in plans for word in (*plan.app, *plan.gpu, *plan.fate, *plan.then)}
+    needs = [need for job in jobs_of(rig).values() if job.name in script for need in job.needs]
+    return {
+        "importer": Role(IMPORTERS, knob=importer),
+        "exporter": Role(EXPORTERS, tuple(dict.fromkeys(needs)), exporter),
+    }
