@@ -18,7 +18,7 @@ from p2plab.core.actors import step, wait_event
 from p2plab.core.errors import BadInput
 from p2plab.core.scenario import Knob, Scenario
 from p2plab.drivers.nic import ObedientNic
-from p2plab.mm import LINUX_6_12
+from p2plab.mm import TODAY
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.importer import Importer
 from p2plab.rules import PROMISES
@@ -111,7 +111,7 @@ def _scene(
     return scene(
         name,
         title,
-        Plan(kernel=LINUX_6_12, at=3, later=3),  # slots 1 and 2 are the hole that a defragmentation closes
+        Plan(kernel=TODAY, at=3, later=3),  # slots 1 and 2 are the hole that a defragmentation closes
         bench=Desk,
         turn=_turned,
         knobs=(

@@ -8,7 +8,7 @@ from itertools import permutations
 
 from p2plab.catalog import CASES
 from p2plab.catalog.bench import Plan
-from p2plab.catalog.defrag import BASE
+from p2plab.catalog.rig import BASE
 from p2plab.catalog.verdict import story_run
 from p2plab.core.actors import run_alone
 from p2plab.core.run import Run
@@ -185,7 +185,7 @@ def vma_life() -> str:
 
 def pin_until_unmap() -> str:
     """Such an importer with an exporter that grants the pin by never moving, and with one that was not asked and moves."""
-    plan = Plan(nic=PinsUntilUnmap, pages=1, slots=4, gpu_does=(), app=("mmap", "munmap"))
+    plan = Plan(importer=PinsUntilUnmap, pages=1, slots=4, gpu=(), app=("mmap", "munmap"))
     granted = headline(check(scene_of("pin-granted", "an exporter that leaves pinned memory where it is", plan)))
     moves = headline(check(find("defrag-obedient"), importer=PinsUntilUnmap))
     return f"No pin flag was posted. Where the exporter keeps still: {granted}\nWhere it moves, since nobody asked it: {moves}"

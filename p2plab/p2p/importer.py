@@ -10,7 +10,7 @@ from p2plab.core.events import emit
 from p2plab.core.tracked import Tracked
 from p2plab.core.world import World
 from p2plab.mm import (
-    LINUX_6_12,
+    TODAY,
     AddressSpace,
     Kernel,
     MmuIntervalNotifier,
@@ -138,6 +138,6 @@ IMPORTERS: Mapping[str, type[Mapper]] = {"importer": Importer, "interval importe
 
 
 def kernel_for(kernel: Kernel, importer: type[Mapper]) -> Kernel:
-    """The kernel of a scene; Linux 6.12 in its place where the importer needs interval notifiers and it has none."""
+    """The kernel of a scene; today's in its place where the importer needs interval notifiers and it has none."""
     needs = issubclass(importer, MmuIntervalNotifier) and not kernel.interval_notifiers
-    return LINUX_6_12 if needs else kernel
+    return TODAY if needs else kernel

@@ -65,7 +65,7 @@ PLAN = Plan(pages=2, slots=5, then=())
 )
 def test_a_wrong_answer_is_seen_where_no_dma_ever_runs(exporter, rule, iommu):
     """The first map that returns it breaks the promise, with an IOMMU in front of the importer too."""
-    answer = check(scene_of("answers", "one map", replace(PLAN, iommu=iommu, gpu_does=())), exporter=exporter)
+    answer = check(scene_of("answers", "one map", replace(PLAN, iommu=iommu, gpu=())), exporter=exporter)
     assert isinstance(answer, Violation)
     assert answer.rule == rule
     assert answer.culprit == "gpu"

@@ -109,7 +109,7 @@ def test_a_bound_is_said():
     [
         (NoDrain, "obedience", 3, "nic returned from its callback with a beat in flight"),
         (NoLook, "programs-only-valid", 3, "nic programs 1 pages that were invalidated"),
-        (TakesMmapLock, "stays-out-of-mm", None, "nic "),
+        (TakesMmapLock, "lock-order", None, "lock order: takes app.mmap_lock under gpu:A.i_mmap_rwsem"),
         (Raises, "no-crash", 1, "nic crashed: KeyError: 'oops' (in Raises.map:"),
         (SpinsForEver, "endless-step", 1, "a step of nic never comes to its next await: SpinsForEver.map, line "),
     ],
