@@ -28,6 +28,7 @@ COMMANDS = {
     "sweep": "sweeps",
     "machine": "machine",
     "reach": "reach",
+    "whatif": "whatif",
     "conform": "conform",
     "events": "events",
     "mark": "mark",

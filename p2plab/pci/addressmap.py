@@ -45,7 +45,7 @@ class Span:
 
 
 def address_map(machine: Machine, io: bool = False) -> tuple[Span, ...]:
-    """The outermost spans in memory (or in I/O port space), lowest first, each with what is nested in it.
+    """The outermost spans in memory (or in I/O port space), each with what is nested in it: by domain, lowest first.
 
     Where the source does not show the host bridges' ranges, the windows and BARs on the root bus are outermost.
     """
@@ -59,8 +59,15 @@ def address_map(machine: Machine, io: bool = False) -> tuple[Span, ...]:
             if found.io is io and found.sized and not found.unset and not found.shadow:
                 spans.append(Span(found.start, found.end, device.bdf, found, bus if found.window else ""))
     depth = {device.bdf: len(machine.path_up(device.bdf)) for device in machine.devices}
-    spans.sort(key=lambda s: (s.start, -s.end, not s.bus, not s.resource.iov, depth.get(s.owner, 0)))
-    return _nest(spans)
+    by_domain: dict[int, list[Span]] = {}
+    for span in sorted(spans, key=lambda s: (s.start, -s.end, not s.bus, not s.resource.iov, depth.get(s.owner, 0))):
+        by_domain.setdefault(domain_of(span), []).append(span)
+    return tuple(top for domain in sorted(by_domain) for top in _nest(by_domain[domain]))
+
+
+def domain_of(span: Span) -> int:
+    """The PCI domain that a span belongs to: ranges of two domains are never inside each other."""
+    return int(span.owner.removeprefix("pci").partition(":")[0] or "0", 16)
 
 
 def _nest(spans: list[Span]) -> tuple[Span, ...]:

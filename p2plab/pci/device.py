@@ -62,6 +62,7 @@ class Device:
 
     ``physfn`` is the bdf of the physical function whose virtual function this is (SR-IOV); ``vfs`` is how many virtual
     functions this one can have (TotalVFs), 0 for none or where not shown.
+    its virtual functions; ``bus_offset`` is the address in its registers minus the CPU's, where both are shown.
     """
 
     bdf: str
@@ -89,6 +90,7 @@ class Device:
     gap: bool = False
     physfn: str | None = None
     vfs: int = 0
+    bus_offset: int | None = None
 
     def __str__(self) -> str:
         return f"{self.bdf} {self.kind}" + (f" [{self.ids}]" if self.ids else "")

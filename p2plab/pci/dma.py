@@ -14,12 +14,16 @@ from p2plab.pci.kernel import TODAY, Kernel
 from p2plab.pci.machine import Machine
 from p2plab.pci.reach import MapType, reach_verdict
 from p2plab.pci.resource import Resource
+from p2plab.pci.translation import bus_offset as offset_of
 
 PAGE = 4096
 #: struct pages come in subsections of this many bytes (PAGES_PER_SUBSECTION, include/linux/mmzone.h).
 SUBSECTION = 2 << 20
 #: Where x86 delivers MSIs; no IOVA is handed out there (recorded as a reserved region of Intel's IOMMU).
 MSI_WINDOW = (0xFEE0_0000, 0xFEEF_FFFF)
+
+
+IOMMU_MISSING = 'whether an IOMMU translates: --iommu on or off (the boot messages say "Default domain type")'
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,14 @@ def dma_map(
     offset: int = 0,
     length: int = PAGE,
     mask_bits: int = 64,
-    bus_offset: int = 0,
+    bus_offset: int | None = None,
     iommu: bool | None = None,
     kernel: Kernel = TODAY,
 ) -> DmaAddress:
     """The address that ``client`` gets for ``length`` bytes at ``offset`` in a BAR of ``provider`` (default: largest).
 
-    ``bus_offset`` is bus address minus CPU address, 0 on x86; ``iommu`` defaults to what the machine shows; the IOVA is
-    that of the first mapping in an empty domain. By the rules of ``kernel``; v5.0 gives the bus address
+    ``bus_offset`` is bus address minus CPU address, ``iommu`` whether one translates; both default to what the machine
+    shows. The IOVA is that of the first mapping in an empty domain. By the rules of ``kernel``; v5.0 gives the bus address
     and asks nobody (``pci_p2pdma_map_sg``). Raises KernelError EREMOTEIO (no way), EIO (address above the mask,
     which nobody checks for BUS_ADDR), EINVAL (BAR cannot be offered); BadInput for a mask outside 1–64;
     NotKnown where what is not shown decides.
@@ -88,14 +92,17 @@ def dma_map(
     verdict = reach_verdict(machine, provider, client, kernel)
     phys = offered.start + offset
     if kernel.host_bridges is None:
-        return DmaAddress(phys + bus_offset, "bus")
+        return DmaAddress(phys + (offset_of(machine, provider, offered) if bus_offset is None else bus_offset), "bus")
     if verdict.map_type is MapType.NOT_KNOWN:
         raise NotKnown(f"the address of {verdict.provider} for {verdict.client}", verdict.missing)
     if verdict.map_type is MapType.NOT_SUPPORTED:
         raise KernelError("EREMOTEIO", f"{verdict.client} cannot reach memory of {verdict.provider}")
     if verdict.map_type is MapType.BUS_ADDR:
-        return DmaAddress(phys + bus_offset, "bus")
-    if machine.iommu if iommu is None else iommu:
+        return DmaAddress(phys + (offset_of(machine, provider, offered) if bus_offset is None else bus_offset), "bus")
+    translates = machine.iommu if iommu is None else iommu
+    if translates is None:
+        raise NotKnown(f"the address of {verdict.provider} for {verdict.client}", (IOMMU_MISSING,))
+    if translates:
         return DmaAddress(first_iova(machine, client, length, mask_bits), "iova")
     if phys + length - 1 >= 1 << mask_bits:
         raise KernelError("EIO", f"{phys:#x} does not fit a DMA mask of {mask_bits} bits and no IOMMU translates")

@@ -62,6 +62,7 @@ class Draft:
     header_again: bool = False  #: a second block of it is being read
     numbered: bool = False  #: lspci -vv numbers its BARs
     vf_rebar: dict[int, ResizableBar] = field(default_factory=dict)
+    bus_offset: int | None = None  #: address in its registers minus the address that the kernel shows
     virtual: bool = False  #: a virtual function (SR-IOV), which may sit on a bus that no bridge leads to
 
     @property
@@ -114,6 +115,14 @@ class Draft:
 
     def _add_register(self, found: Resource) -> None:
         known = self.resources.get(found.index)
+        if (
+            known is not None
+            and known.mem
+            and known.start
+            and found.start
+            and not (known.unset or known.shadow or found.rom)
+        ):
+            self.bus_offset = found.start - known.start
         if known is None and self.verbose and not found.window:  # the register holds what the kernel has given up
             self.resources[found.index] = replace(found, start=0, end=0, flags=found.flags | IORESOURCE_UNSET)
         elif known is None:
@@ -150,6 +159,7 @@ class Draft:
             vf_rebar=tuple(self.vf_rebar[index] for index in sorted(self.vf_rebar)),
             acs_shown=acs_shown,
             gap=gap,
+            bus_offset=self.bus_offset,
         )
 
 

@@ -37,3 +37,13 @@ def _told(device: Device) -> str | None:
     if device.vendor == INTEL and device.device not in EMULATED and device.device is not None:
         return "intel"
     return None
+
+
+#: Vendors whose host bridges are found in x86 machines only: Intel, AMD, Hygon, VIA, Zhaoxin, VMware.
+X86_VENDORS = frozenset({INTEL, AMD, 0x1D94, 0x1106, 0x1D17, 0x15AD})
+
+
+def x86(devices: Iterable[Device]) -> bool:
+    """A host bridge of an x86 machine is among the functions: there bus addresses are CPU addresses."""
+    names = ("Intel Corporation", "Advanced Micro Devices", "VMware")
+    return any(d.is_host_bridge and (d.vendor in X86_VENDORS or d.name.startswith(names)) for d in devices)

@@ -289,7 +289,9 @@ class _Reader:
         if capability := _CAPABILITY.match(text):
             offset, self.offset = int(capability[1], 16), max(self.offset, int(capability[1], 16))
             port = fields.express_kind(text) in _PORTS
-            return (offset < 0x100 <= self.offset) or (port and draft.class_code is not None and not draft.bridge)
+            return (offset < 0x100 <= self.offset) or (
+                port and draft.class_code is not None and draft.class_code >> 16 != 6
+            )
         if text.startswith("Bus: primary="):
             return text[13:15] not in ("00", f"{draft.bus[1]:02x}") or (draft.class_code or 0x060400) >> 16 != 0x06
         return False

@@ -6,12 +6,14 @@ that grows with the logarithm of its size, and the boxes stand on the sums of th
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from p2plab.core.errors import BadInput
 from p2plab.pci import Machine, Span, address_map
+from p2plab.pci.addressmap import domain_of
 
 #: Width of a stretch that nothing lies in, whatever its size.
 GAP = 0.5
@@ -47,13 +49,24 @@ def map_view(machine: Machine, low: int = 0, high: int = (1 << 64) - 1, io: bool
     """What lies in [low, high] of memory or, with ``io``, of the ports: the zoom. Raises BadInput for an empty range."""
     if not 0 <= low <= high < 1 << 64:
         raise BadInput(f"the range {low:#x}-{high:#x}; allowed: 0 <= low <= high < 2^64")
-    spans = [entry for top in address_map(machine, io) for entry in top.walk()]
+    spans = _in_bands(address_map(machine, io))
     seen = [(depth, span) for depth, span in spans if span.start <= high and low <= span.end]
     edges = sorted({edge for _, s in seen for edge in (max(s.start, low), min(s.end, high) + 1)})
     places = _places(edges, [span for _, span in seen])
     boxes = tuple(_box(depth, span, low, high, edges, places) for depth, span in seen)
     digits = 4 if io else 8
     return MapView(low, high, boxes, tuple((places[n], f"{edge:#0{digits + 2}x}") for n, edge in enumerate(edges)))
+
+
+def _in_bands(tops: tuple[Span, ...]) -> list[tuple[int, Span]]:
+    """(depth, span) of everything, each domain in a band of depths of its own, so that none covers another."""
+    entries: list[tuple[int, Span]] = []
+    band = 0
+    for _, domain in itertools.groupby(tops, key=domain_of):
+        here = [(band + depth, span) for top in domain for depth, span in top.walk()]
+        entries += here
+        band = max(depth for depth, _ in here) + 1
+    return entries
 
 
 def zoom(machine: Machine, bdf: str, io: bool = False) -> tuple[int, int]:

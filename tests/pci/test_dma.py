@@ -4,8 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from p2plab.core.errors import BadInput, KernelError
-from p2plab.pci import RFC2019, DmaAddress, HostBridge, Machine, Resource, dma_map, pci_p2pdma_add_resource
+from p2plab.core.errors import BadInput, KernelError, NotKnown
+from p2plab.pci import (
+    RFC2019,
+    DmaAddress,
+    HostBridge,
+    Machine,
+    Resource,
+    dma_map,
+    pci_p2pdma_add_resource,
+    read_lspci,
+    with_ids,
+)
 from p2plab.pci.dma import first_iova
 from tests.pci.build import MEM32, PREF64, A, B, D, F, switches
 
@@ -16,7 +26,8 @@ HIGH_BAR = Resource(2, 0x8_0000_0000, 0x8_0FFF_FFFF, PREF64)
 def machine(bar=LOW_BAR, **more) -> Machine:
     """The switches, with a BAR at A."""
     base = switches(**more)
-    return replace(base, devices=tuple(replace(d, resources=(bar,)) if d.bdf == A else d for d in base))
+    devices = tuple(replace(d, resources=(bar,)) if d.bdf == A else d for d in base)
+    return replace(base, devices=devices, iommu=False)
 
 
 def error(call) -> tuple[str, int]:
@@ -106,3 +117,37 @@ def test_odd_requests_are_refused():
     assert error(lambda: dma_map(machine(), A, B, offset=0x1000_0000)) == ("EINVAL", 22)
     assert error(lambda: dma_map(machine(), F, A)) == ("EINVAL", 22)
     assert error(lambda: dma_map(machine(Resource(0, 0xFEA0_0000, 0xFEA0_0FFF, MEM32)), A, B)) == ("EINVAL", 22)
+
+
+def test_whether_an_iommu_translates_is_asked_for_where_it_decides():
+    """Through the host bridge; below one switch it never sees the request."""
+    unknown = replace(machine(cpu="zen"), iommu=None)
+    with pytest.raises(NotKnown, match="whether an IOMMU translates: --iommu on or off"):
+        dma_map(unknown, A, D)
+    assert dma_map(unknown, A, B).kind == "bus"
+
+
+def test_a_bus_address_is_the_cpus_only_where_nothing_translates():
+    """From the host bridge's windows, from a function's registers, from its neighbours, or 0 on x86; else not known."""
+    plain = with_ids(machine(cpu="other"), {"0000:00:00.0": (0x1DEF, 0xE100)})
+    with pytest.raises(NotKnown, match=r"how pci0000:00 translates: lspci -x beside -v"):
+        dma_map(plain, A, B)
+    whole = Resource(16, 0, (1 << 64) - 1, 0x200200)
+    bridge = replace(plain.host_bridges[0], windows=(whole,), offsets=(-0x4000_0000,))
+    assert dma_map(replace(plain, host_bridges=(bridge,)), A, B).address == 0x9000_0000
+    for bdf in (A, D):
+        shown = replace(plain, devices=tuple(replace(d, bus_offset=-0x1000_0000) if d.bdf == bdf else d for d in plain))
+        assert dma_map(shown, A, B).address == 0xC000_0000
+    assert dma_map(machine(cpu="other"), A, B).address == 0xD000_0000
+
+
+def test_registers_beside_v_show_how_the_host_bridge_translates():
+    """lspci -v prints the kernel's addresses, -x what the function answers to."""
+    config = bytearray(64)
+    config[0:4], config[4], config[0x10:0x18] = bytes.fromhex("4d14 08a8"), 6, (0x4000_0004).to_bytes(8, "little")
+    rows = "\n".join(f"{at:02x}: {config[at : at + 16].hex(' ')}" for at in range(0, 64, 16))
+    text = f"01:00.0 Non-Volatile memory controller: Disk\n\tRegion 0: Memory at 600040000000 (64-bit) [size=16K]\n{rows}\n"
+    assert read_lspci(text)["01:00.0"].bus_offset == 0x4000_0000 - 0x6000_4000_0000
+    dmesg = "[ 0.100000] pci_bus 0002:00: root bus resource [mem 0x6000000000-0x60ffffffff window]"
+    dmesg += " (bus address [0x00000000-0xffffffff])"
+    assert read_lspci(f"0002:00:00.0 PCI bridge: Port\n\n{dmesg}\n").host_bridges[0].offsets == (-0x60_0000_0000,)

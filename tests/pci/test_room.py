@@ -1,0 +1,151 @@
+"""Why there was no room, and what would help: each proposal was tried on the model."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from p2plab.core.errors import KernelError, NotKnown
+from p2plab.pci import (
+    HostBridge,
+    Kind,
+    Machine,
+    ResizableBar,
+    Resource,
+    read_lspci,
+    read_machine,
+    resize_bar,
+    with_decode,
+)
+from p2plab.pci.resize import largest_that_fits
+from p2plab.pci.room import explain, requests, with_guessed_ranges
+from p2plab.views.room_text import room_text
+from tests.pci.build import GIB, LOW, MIB, bar, function, port
+from tests.pci.test_cli_pci import run
+from tests.pci.test_whatif import _gpu
+
+#: A Thunderbolt-like switch whose first port was given all there is.
+OLD = """\
+[    0.400000] pci_bus 0000:00: root bus resource [mem 0x80000000-0xdfffffff window]
+[    1.000000] pci 0000:05:02.0: [8086:15da] type 01 class 0x060400
+[    1.000001] pci 0000:05:02.0: BAR 15: no space for [mem size 0x10000000 64bit pref]
+[    1.000002] pci 0000:05:02.0: BAR 15: failed to assign [mem size 0x10000000 64bit pref]
+[    1.000003] pci 0000:05:01.0: PCI bridge to [bus 06-3a]
+[    1.000004] pci 0000:05:01.0:   bridge window [mem 0xa0000000-0xbfffffff 64bit pref]
+[    1.000005] pci 0000:05:02.0: PCI bridge to [bus 3b]
+[    1.000006] pci 0000:04:00.0: PCI bridge to [bus 05-3b]
+[    1.000007] pci 0000:04:00.0:   bridge window [mem 0xa0000000-0xbfffffff 64bit pref]
+"""
+NEW = "[    1.000000] pci 0000:01:00.0: BAR 1 [mem size 0x400000000 64bit pref]: can't assign; no space\n"
+
+
+def test_boot_messages_alone_say_which_request_and_which_window():
+    """What is in the way has the whole window; what is above is not shown."""
+    answer = explain(read_lspci(OLD))[0]
+    assert str(answer.request) == "0000:05:02.0 pref window [mem size 0x10000000 64bit pref]"
+    nearest = answer.levels[0]
+    assert (nearest.owner, nearest.free, [bdf for bdf, _ in nearest.inside]) == ("0000:04:00.0", 0, ["0000:05:01.0"])
+    assert not answer.levels[-1].shown
+    assert "      in the way: 0000:05:01.0 pref window [mem 0xa0000000-0xbfffffff 64bit pref], 512 MiB" in room_text(
+        read_lspci(OLD)
+    )
+
+
+def test_the_last_message_counts():
+    """A second pass may find room for what the first one did not."""
+    done = "[    2.000000] pci 0000:01:00.0: BAR 1 [mem 0x4000000000-0x43ffffffff 64bit pref]: assigned\n"
+    assert len(requests(read_lspci(NEW))) == 1
+    assert requests(read_lspci(NEW + done)) == ()
+
+
+def low_only(size=4 * GIB, hotplug=None, *more) -> Machine:
+    """A GPU that finds no room below 4 GiB."""
+    root = port("0000:00:01.0", Kind.ROOT_PORT, 1, hotplug=hotplug)
+    gpu = function("0000:01:00.0", "0000:00:01.0", bar(1, size))
+    return Machine("low", (root, gpu, *more), (HostBridge("pci0000:00", (LOW,)),), "intel")
+
+
+def test_above_4g_decoding_is_named_where_it_helps():
+    """Tried with a window above 4 GiB."""
+    answer = explain(low_only())[0]
+    assert answer.helps is not None
+    assert [text.partition(":")[0] for text in answer.helps] == ["above-4G decoding in the firmware's setup"]
+    assert answer.levels[-1].window == LOW
+
+
+def test_a_smaller_size_is_named_where_the_card_offers_one():
+    """The largest that fits."""
+    machine = low_only()
+    gpu = replace(machine["01:00.0"], rebar=(ResizableBar(1, 0b1_1111_0000_0000, 12),))
+    machine = replace(machine, devices=(machine["00:01.0"], gpu))
+    assert explain(machine)[0].largest == 512 * MIB
+
+
+def test_realloc_is_named_where_windows_are_only_in_the_wrong_place():
+    """And what to reserve if the card comes after boot."""
+    window = Resource(15, 0xC000_0000, 0xC00F_FFFF, 0x102201)
+    machine = low_only(256 * MIB, True)
+    closed = replace(machine["00:01.0"], resources=(window,))
+    answer = explain(replace(machine, devices=(closed, machine["01:00.0"])))[0]
+    assert [text.partition(":")[0] for text in answer.helps or ()] == ["pci=realloc", "pci=hpmmioprefsize=256M"]
+    assert answer.levels[0].free == 1 << 20
+
+
+def test_guessed_ranges_are_what_is_in_use():
+    """And said to be guessed."""
+    guessed = with_guessed_ranges(_gpu()).host_bridges[0].windows
+    assert [(w.start, w.end) for w in guessed] == [(0x40_0000_0000, 0x40_0FFF_FFFF)]
+
+
+def test_a_smaller_bar_always_fits():
+    """Without host windows too, and where a larger one is not known."""
+    machine = with_decode(_gpu(), "01:00.0", False)
+    small = resize_bar(machine, "01:00.0", 1, 128 * MIB)["01:00.0"]
+    assert (small.resources[0].start, small.resources[0].size, small.rebar[0].current) == (0x40_0000_0000, 128 * MIB, 7)
+    with pytest.raises(NotKnown, match=r"the address ranges of pci0000:00: the boot messages \(--dmesg\)"):
+        resize_bar(machine, "01:00.0", 1, 512 * MIB)
+
+
+def test_a_bar_that_never_had_an_address_forbids_no_resize():
+    """I/O ports that found no place."""
+    machine = with_decode(_gpu(), "01:00.0", False)
+    ports = Resource(5, 0, 0, 0x2004_0101, sized=False)
+    gpu = replace(machine["01:00.0"], resources=(*machine["01:00.0"].resources, ports))
+    host = HostBridge("pci0000:00", (Resource(16, 0x40_0000_0000, 0x40_3FFF_FFFF, 0x200200),))
+    machine = replace(machine, devices=(machine["00:01.0"], gpu), host_bridges=(host,))
+    assert resize_bar(machine, "01:00.0", 1, 512 * MIB)["01:00.0"].resource(1).size == 512 * MIB
+    assert largest_that_fits(machine, "01:00.0", 1) == 1 << 30
+    with pytest.raises(KernelError, match="-EINVAL"):
+        resize_bar(machine, "01:00.0", 1, 2 << 30)
+
+
+def test_the_command_resizes_and_explains(capsys, tmp_path):
+    """With boot messages, iomem or ranges beside lspci's text."""
+    text, dmesg, iomem = tmp_path / "lspci.txt", tmp_path / "dmesg.txt", tmp_path / "iomem.txt"
+    text.write_text(
+        "00:01.0 PCI bridge: Port\n\tBus: primary=00, secondary=01, subordinate=01, sec-latency=0\n"
+        "\tPrefetchable memory behind bridge: 4000000000-400fffffff [size=256M] [64-bit]\n"
+        "\tCapabilities: [a0] Express (v2) Root Port (Slot+), MSI 00\n\n"
+        "01:00.0 VGA compatible controller: GPU\n\tRegion 1: Memory at 4000000000 (64-bit, prefetchable) [size=256M]\n"
+        "\tCapabilities: [bb0 v1] Physical Resizable BAR\n\t\tBAR 1: current size: 256MB, supported: 256MB 1GB\n\n"
+    )
+    dmesg.write_text("[    0.300000] pci_bus 0000:00: root bus resource [mem 0x4000000000-0x7fffffffff window]\n")
+    iomem.write_text("4000000000-7fffffffff : PCI Bus 0000:00\n  4000000000-400fffffff : PCI Bus 0000:01\n")
+    resize = ("machine", str(text), "--resize", "01:00.0", "1", "1G")
+    assert run(capsys, *resize)[0] == 3
+    for beside in (("--dmesg", str(dmesg)), ("--iomem", str(iomem)), ("--host-window", "00=0x4000000000-0x7fffffffff")):
+        status, out, _ = run(capsys, *resize, *beside)
+        assert status == 0
+        assert "0000:01:00.0 BAR 1 is at [mem 0x4000000000-0x403fffffff 64bit pref] now" in out
+    iomem.write_text("00000000-00000000 : PCI Bus 0000:00\n")
+    assert "without root all its addresses read 0" in run(capsys, "machine", str(text), "--iomem", str(iomem))[2]
+    found = json.loads(run(capsys, "machine", str(text), "--dmesg", str(dmesg), "--json")[1])
+    assert found["no_room"] == []
+
+
+def test_a_machine_whose_card_found_no_room_says_so(capsys):
+    """8 GiB on a CPU of 36 address bits."""
+    status, out, _ = run(capsys, "machine", "q35_bigbars_phys36")
+    assert status == 0
+    assert "  0000:01:00.0 BAR 2: 8 GiB [mem size 0x200000000 64bit pref] (no address shown)" in out
+    assert read_machine("q35_bigbars_phys36").name in out
