@@ -39,6 +39,7 @@ def as_json() -> dict[str, object]:
             "name": design.name,
             "title": design.title,
             "years": design.years,
+            "kernel": design.kernel,
             "scene": design.scene,
             "source": design.source,
             "simplified": design.simplified,

@@ -31,6 +31,17 @@ LISTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
+#: Classes of importers: who is served, from where, at what price, and who is refused, is asked of each design.
+ODP, STOPS, NVME, GUEST, GPU, KERNEL = CLASSES = (
+    "NIC that faults",
+    "NIC that can be stopped",
+    "NVMe",
+    "VFIO guest",
+    "other GPU",
+    "kernel user, no vma",
+)
+
+
 class Player(Worker):
     """Does the lines of the list for one actor, and notes how each ended."""
 
@@ -155,21 +166,49 @@ class Play(Rig):
 
 
 @dataclass(frozen=True)
-class Design:
-    """``years``: since when; ``source``: where its rules are written; ``simplified``: what the model leaves out.
+class Answer:
+    """What the sources say to one question, and where; ``corrected``: why a run says otherwise, or more."""
 
-    ``faulty``: the knobs' values of the broken importers and exporters, each with the rule that must catch it.
+    said: str
+    source: str
+    corrected: str = ""
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What becomes of one class of importer: the ``run`` that shows it, how the class imports, and the source.
+
+    ``run`` may be another design's (``p2pdma-pages/no-pages``); empty: no such importer exists, and the source says why.
+    """
+
+    run: str
+    note: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Design:
+    """A design whole: every table is made from these.
+
+    ``years``: since when; ``kernel``: the version whose source was read; ``source``: where its rules are written;
+    ``simplified``: what the model leaves out. ``faulty``: the knobs' values of the broken importers and exporters, each
+    with the rule that must catch it. ``runs``: its own runs besides those of all designs, by name. ``answers``: one for each
+    question of :mod:`p2plab.designs.matrix`; ``fates``: one for each class of importer.
     """
 
     name: str
     title: str
     years: str
+    kernel: str
     play: type[Play]
     source: str
     simplified: str
     rules: tuple[str, ...]
+    answers: Mapping[str, Answer]
+    fates: Mapping[str, Fate]
     good: tuple[str, ...] = ("good",)
-    faulty: dict[str, str] = field(default_factory=dict)
+    faulty: Mapping[str, str] = field(default_factory=dict)
+    runs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     version: int = 2
 
     @property

@@ -13,7 +13,8 @@ from p2plab.core.actors import step
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.scenario import Role
-from p2plab.designs.design import Play
+from p2plab.designs import sources
+from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, Fate, Play
 from p2plab.designs.dma_buf import Attachment, DmaBuf
 from p2plab.designs.importers import DmaBufImporter, Fencing, Keeps, NoFence, NoPeer, NoZap, Pinning
 from p2plab.designs.stage import END, PAGES, START, Holder
@@ -162,3 +163,56 @@ class DmaBufDynamic(DmaBufPlay):
         "no-fence": NoFence,
     }
     exporters: ClassVar[dict[str, type[Any]]] = {"good": DmaBufGpu, "broken": Silent, "no-wait": NoWait}
+
+
+DESIGN = Design(
+    name="dma-buf-dynamic",
+    title="dma-buf, dynamic importer",
+    years="v5.7 and v5.8",
+    kernel="v6.12",
+    play=DmaBufDynamic,
+    source="include/linux/dma-buf.h; drivers/dma-buf/dma-buf.c",
+    simplified="one buffer, no ww_mutex back-off; the exporter's thread waits for fences, where a GPU's scheduler would.",
+    rules=(*COMMON, "fences-waited", "resv-held"),
+    good=("good", "fences"),
+    faulty={
+        "importer=broken": "no-stale-dma",
+        "importer=no-fence": "no-stale-dma",
+        "exporter=broken": "told-first",
+        "importer=fences exporter=no-wait": "fences-waited",
+    },
+    answers={
+        "exporter object": Answer("dma_buf", sources.DMABUF),
+        "importer handle": Answer("attachment + sg_table", sources.DMABUF),
+        "learns of a move by": Answer("move_notify", sources.DMABUF),
+        "exporter may refuse": Answer(
+            "at attach, at map, at pin",
+            sources.TTM,
+            "the run shows map: amdgpu refuses no attach; for pin see dma-buf-pinned",
+        ),
+        "importer may keep it": Answer("no", sources.DMABUF),
+        "callback may sleep": Answer("yes (ww-mutex context)", sources.DMABUF),
+        "lock around callback": Answer("dma_resv of the buffer", sources.DMABUF),
+        "lock around map": Answer("dma_resv", sources.CORE),
+        "move while mapped": Answer("yes", sources.DMABUF),
+        "cannot fault or stop": Answer("use pin path: system memory", sources.AMD),
+        "where failure shows": Answer(
+            "attach/map errno; later fence time-out",
+            sources.TTM,
+            "ttm turns -ENOSPC into -ENOMEM; out of reach means main memory; no fence times out here",
+        ),
+        "struct page needed": Answer("not if allow_peer2peer", sources.DMABUF),
+        "topology check": Answer("exporter at attach (pci_p2pdma_distance)", sources.AMD),
+        "lifetime": Answer("file reference; resv", sources.CORE),
+        "predictability promise": Answer("none written; must re-map on use", sources.DMABUF),
+        "granularity of a take-back": Answer("whole buffer", sources.DMABUF),
+    },
+    fates={
+        ODP: Fate("move", "drivers/infiniband/hw/mlx5 with ODP", "drivers/infiniband/core/umem_dmabuf.c"),
+        STOPS: Fate("fences", "works in jobs, each with a fence", "Documentation/driver-api/dma-buf.rst"),
+        NVME: Fate("", "the block layer imports no dma-buf", "20190130080006.GB29665@lst.de"),
+        GUEST: Fate("cannot-stop", "as an importer without a callback", sources.CORE),
+        GPU: Fate("fences", "amdgpu: jobs with fences", sources.AMD),
+        KERNEL: Fate("move", "an attachment needs no process", sources.DMABUF),
+    },
+)

@@ -16,6 +16,8 @@ from p2plab.core.calls import called
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.scenario import Role
+from p2plab.designs import sources
+from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, Fate
 from p2plab.designs.hmm_interval import HmmInterval, KeepsMirror, Mirror, NoRetry, NoZapMirror
 from p2plab.designs.pages import PgmapFile
 from p2plab.designs.stage import END, PAGES, START, Holder
@@ -122,3 +124,50 @@ class HmmDmaMap(HmmInterval):
     async def unplug(self) -> None:
         """The PCI device is removed."""
         await self.gpu.remove(self.pages)
+
+
+DESIGN = Design(
+    name="hmm-dma-map",
+    title="hmm_dma_map_pfn on pages of a BAR",
+    years="2025",
+    kernel="upstream of 2025",
+    play=HmmDmaMap,
+    source="mm/hmm.c upstream of 2025",
+    simplified="one pgmap; the driver moves by zapping its file, as DRM drivers do.",
+    rules=(*COMMON, "nothing-set-between"),
+    faulty={
+        "importer=broken": "no-stale-dma",
+        "importer=no-retry": "nothing-set-between",
+        "exporter=broken": "told-first",
+    },
+    answers={
+        "exporter object": Answer("none (page; pgmap provider)", sources.HMM25),
+        "importer handle": Answer("hmm_dma_map + pfn list", sources.HMM25),
+        "learns of a move by": Answer("as mmu_interval", sources.HMM25),
+        "exporter may refuse": Answer("mapping error", sources.HMM25),
+        "importer may keep it": Answer("no", sources.NOTIFIER),
+        "callback may sleep": Answer("as mmu_interval", sources.NOTIFIER),
+        "lock around callback": Answer(
+            "as mmu_interval",
+            sources.NOTIFIER,
+            "and the exporter's own, where held across its zap (as nouveau_bo.c does)",
+        ),
+        "lock around map": Answer("own lock", sources.HMM25),
+        "move while mapped": Answer("yes", sources.HMM25),
+        "cannot fault or stop": Answer("excluded", sources.HMM25),
+        "where failure shows": Answer("DMA_MAPPING_ERROR", sources.HMM25),
+        "struct page needed": Answer("yes", sources.HMM25),
+        "topology check": Answer("DMA mapping layer", sources.HMM25),
+        "lifetime": Answer("as mmu_interval", sources.NOTIFIER),
+        "predictability promise": Answer("none", sources.NOTIFIER),
+        "granularity of a take-back": Answer("page", sources.HMM25),
+    },
+    fates={
+        ODP: Fate("move", "umem_odp of 2025", sources.HMM25),
+        STOPS: Fate("move", "stops instead of faulting, else the same", sources.HMM25),
+        NVME: Fate("", "no mirror of its own: it uses get_user_pages", "mm/gup.c"),
+        GUEST: Fate("cannot-stop", "a guest's device does not fault", sources.HMM25),
+        GPU: Fate("move", "shared virtual memory", sources.HMM25),
+        KERNEL: Fate("", "there is no process to mirror", sources.HMM25),
+    },
+)

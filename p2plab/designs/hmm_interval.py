@@ -13,7 +13,8 @@ from p2plab.core.actors import step
 from p2plab.core.calls import called
 from p2plab.core.errors import KernelError
 from p2plab.core.scenario import Role
-from p2plab.designs.design import Play
+from p2plab.designs import sources
+from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, Fate, Play
 from p2plab.designs.device import Device
 from p2plab.designs.stage import END, PAGES, START, OrdinaryMemory
 from p2plab.mm import (
@@ -212,3 +213,46 @@ class HmmInterval(Play):
     async def exit(self) -> None:
         """RELEASE, then UNMAP: the interval notifier hears both."""
         await self.mm.exit()
+
+
+DESIGN = Design(
+    name="hmm-interval",
+    title="mmu_interval_notifier + hmm_range_fault",
+    years="v5.5",
+    kernel="v6.12",
+    play=HmmInterval,
+    source="mm/mmu_notifier.c; mm/hmm.c; lib/test_hmm.c",
+    simplified="ordinary memory only, no device-private pages; migration is one page after the other.",
+    rules=(*COMMON, "nothing-set-between"),
+    faulty={
+        "importer=broken": "no-stale-dma",
+        "importer=no-retry": "nothing-set-between",
+        "exporter=broken": "told-first",
+    },
+    answers={
+        "exporter object": Answer("none (mm's pages)", sources.NOTIFIER),
+        "importer handle": Answer("hmm_range + interval", sources.NOTIFIER),
+        "learns of a move by": Answer("invalidate + seq", sources.NOTIFIER),
+        "exporter may refuse": Answer("n/a (fault error)", sources.HMM),
+        "importer may keep it": Answer("no (false only if non-blocking)", sources.NOTIFIER),
+        "callback may sleep": Answer("yes unless non-blockable", sources.NOTIFIER),
+        "lock around callback": Answer("same as notifier + importer's own lock", sources.NOTIFIER),
+        "lock around map": Answer("mmap_lock read, then own lock for retry", "Documentation/mm/hmm.rst"),
+        "move while mapped": Answer("yes (kernel migrates)", "mm/migrate.c"),
+        "cannot fault or stop": Answer("excluded", sources.HMM),
+        "where failure shows": Answer("-EFAULT/-EBUSY", sources.HMM),
+        "struct page needed": Answer("yes", sources.HMM),
+        "topology check": Answer("n/a", sources.HMM),
+        "lifetime": Answer("mm + interval", sources.NOTIFIER),
+        "predictability promise": Answer("none", sources.NOTIFIER),
+        "granularity of a take-back": Answer("any sub-range", sources.NOTIFIER),
+    },
+    fates={
+        ODP: Fate("move", "drivers/infiniband/hw/mlx5/odp.c", "drivers/infiniband/hw/mlx5/odp.c"),
+        STOPS: Fate("move", "stops instead of faulting, else the same", "Documentation/mm/hmm.rst"),
+        NVME: Fate("", "no mirror of its own: it uses get_user_pages", "mm/gup.c"),
+        GUEST: Fate("cannot-stop", "a guest's device does not fault", sources.HMM),
+        GPU: Fate("move", "shared virtual memory", "lib/test_hmm.c"),
+        KERNEL: Fate("", "there is no process to mirror", sources.HMM),
+    },
+)

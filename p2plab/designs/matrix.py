@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from p2plab.core.events import Entry
 from p2plab.designs import DESIGNS, readings
 from p2plab.designs.runs import has_run, run, token
-from p2plab.designs.table import CORRECTED, TABLE
 
 Log = tuple[Entry, ...]
 
@@ -82,8 +81,8 @@ QUESTIONS: dict[str, Question] = {
 def cell(question: str, design: str) -> Cell:
     """One cell of the matrix."""
     asked = QUESTIONS[question]
-    said, sources = (column[list(DESIGNS).index(design)] for column in TABLE[question])
-    corrected = CORRECTED.get((question, design), "")
+    known = DESIGNS[design].answers[question]
+    said, sources, corrected = known.said, known.source, known.corrected
     if asked.read is None:
         return Cell(question, design, said, (), (), said, sources, corrected)
     names = tuple(name for name in asked.runs if has_run(design, name))

@@ -13,7 +13,8 @@ from p2plab.core.actors import step, wait_event
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.scenario import Role
-from p2plab.designs.design import Play
+from p2plab.designs import sources
+from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, Fate, Play
 from p2plab.designs.device import Device
 from p2plab.designs.pages import PgmapFile
 from p2plab.designs.stage import END, PAGES, START, Holder
@@ -227,3 +228,55 @@ class P2pdmaPages(Play):
         """The process dies: its mappings go, the request that is under way keeps its pages until it ends."""
         await self.mm.exit()
         await self.importer.unmap(START, END)
+
+
+DESIGN = Design(
+    name="p2pdma-pages",
+    title="p2pdma pages with FOLL_PCI_P2PDMA",
+    years="v6.2",
+    kernel="v6.12",
+    play=P2pdmaPages,
+    source="drivers/pci/p2pdma.c; mm/gup.c",
+    simplified="the pool is one object, its pages are inserted at the first touch.",
+    rules=(*COMMON, "references"),
+    faulty={"importer=broken": "no-stale-dma", "exporter=broken": "references"},
+    runs={
+        "unaware": {"importer": "unaware"},
+        "kernel-user": {"importer": "kernel-user"},
+        "no-address": {"importer": "no-address"},
+        "no-reference": {"importer": "no-reference", "steps": "unplug"},
+        "no-dirty": {"importer": "no-dirty"},
+    },
+    answers={
+        "exporter object": Answer("struct page / pgmap pool", sources.P2PDMA),
+        "importer handle": Answer("page / sg entry", sources.P2PDMA),
+        "learns of a move by": Answer("never; it holds a reference", sources.P2PDMA),
+        "exporter may refuse": Answer(
+            "at alloc/mmap; topology at dma map", sources.P2PDMA, "the refusal for topology is in the line on topology"
+        ),
+        "importer may keep it": Answer("in effect yes (reference)", sources.P2PDMA),
+        "callback may sleep": Answer("-", sources.P2PDMA),
+        "lock around callback": Answer("-", sources.P2PDMA),
+        "lock around map": Answer("- (GUP)", sources.GUP),
+        "move while mapped": Answer("no", sources.P2PDMA),
+        "cannot fault or stop": Answer("served (but no long-term pin)", sources.GUP),
+        "where failure shows": Answer(
+            "-EREMOTEIO at dma map, -ENOMEM mmap",
+            sources.P2PDMA,
+            "and -EFAULT from get_user_pages where there is no struct page",
+        ),
+        "struct page needed": Answer("yes", sources.GUP),
+        "topology check": Answer("DMA mapping layer (cached map type)", sources.P2PDMA),
+        "lifetime": Answer("page reference; removal waits", sources.P2PDMA),
+        "predictability promise": Answer("strong (reference)", sources.P2PDMA),
+        "granularity of a take-back": Answer("-", sources.P2PDMA),
+    },
+    fates={
+        ODP: Fate("long-term", "a memory region is a long-term pin", "mm/gup.c"),
+        STOPS: Fate("long-term", "a memory region is a long-term pin", "mm/gup.c"),
+        NVME: Fate("move", "O_DIRECT, pinned for one request", "https://lwn.net/Articles/931668/"),
+        GUEST: Fate("unaware", "vfio type1 pins without FOLL_PCI_P2PDMA", "mm/gup.c"),
+        GPU: Fate("unaware", "its user pointers know no FOLL_PCI_P2PDMA", "mm/gup.c"),
+        KERNEL: Fate("kernel-user", "pci_alloc_p2pmem", "https://lwn.net/Articles/767281/"),
+    },
+)

@@ -13,7 +13,8 @@ from p2plab.catalog.ignorant import IgnorantNic
 from p2plab.core.actors import step
 from p2plab.core.locks import Mutex
 from p2plab.core.scenario import Role
-from p2plab.designs.design import Play
+from p2plab.designs import sources
+from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, Fate, Play
 from p2plab.designs.stage import END, PAGES, START, give_away, move_down
 from p2plab.drivers.disasters import go_away
 from p2plab.drivers.gpu import Gpu
@@ -108,3 +109,48 @@ class RfcVma(Play):
     async def exit(self) -> None:
         """The importer's ``release``, then UNMAP."""
         await self.mm.exit()
+
+
+DESIGN = Design(
+    name="rfc-vma",
+    title="vma callbacks (RFC)",
+    years="January 2019, never merged",
+    kernel="v5.0 with the series of 29 January 2019",
+    play=RfcVma,
+    source="20190129174728.6430-4-jglisse@redhat.com",
+    simplified="see the course: the drivers and the machine are those of the other scenes.",
+    rules=(*COMMON, "obedience", "balanced-unmap", "programs-only-valid"),
+    good=("good", "stops"),
+    faulty={"importer=broken": "obedience", "exporter=broken": "told-first"},
+    runs={"no-vma": {"importer": "no-vma"}},
+    answers={
+        "exporter object": Answer("VMA (vm_ops)", sources.RFC),
+        "importer handle": Answer("(vma, start, end, device)", sources.RFC),
+        "learns of a move by": Answer("MMU notifier start", sources.RFC),
+        "exporter may refuse": Answer("yes, each map", sources.RFC),
+        "importer may keep it": Answer("no", sources.RFC),
+        "callback may sleep": Answer("yes unless non-blockable", sources.NOTIFIER),
+        "lock around callback": Answer(
+            "mmap_sem and/or i_mmap; take none", f"include/linux/mmu_notifier.h; {sources.RFC}"
+        ),
+        "lock around map": Answer("mmap_sem read", sources.RFC),
+        "move while mapped": Answer("yes", sources.GM),
+        "cannot fault or stop": Answer("excluded (pin flag floated)", sources.GM),
+        "where failure shows": Answer("p2p_map return / HMM_PFN_ERROR / -EFAULT", sources.RFC),
+        "struct page needed": Answer("no", sources.RFC),
+        "topology check": Answer("exporter's driver (with pci_test_p2p)", "20190129174728.6430-2-jglisse@redhat.com"),
+        "lifetime": Answer("VMA; object may outlive or die first", sources.RFC),
+        "predictability promise": Answer("written rule", sources.RFC),
+        "granularity of a take-back": Answer("any sub-range", sources.RFC),
+    },
+    fates={
+        ODP: Fate("move", "maps, drops, maps again", "20190130190651.GC17080@mellanox.com"),
+        STOPS: Fate("stops", "quiesces for the time of the callback", sources.GM),
+        NVME: Fate(
+            "p2pdma-pages/no-pages", "O_DIRECT is get_user_pages on a device vma", "20190130080006.GB29665@lst.de"
+        ),
+        GUEST: Fate("cannot-stop", "its pages are pinned for the guest's life", "20190130043020.GC30598@mellanox.com"),
+        GPU: Fate("move", "the duties of a NIC", "20190129205749.GN3176@redhat.com"),
+        KERNEL: Fate("no-vma", "both callbacks begin with a vma", "2b704e96-9c7c-3024-b87f-364b9ba22208"),
+    },
+)

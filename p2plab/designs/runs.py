@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
@@ -10,7 +11,7 @@ from p2plab.core.token import token_of
 from p2plab.designs import DESIGNS, SCENES
 
 #: The settings of each run by its name; a design that lacks such an importer does without that run.
-RUNS: dict[str, dict[str, str]] = {
+RUNS: dict[str, Mapping[str, str]] = {
     "move": {},
     "part": {"steps": "part"},
     "unplug": {"steps": "unplug"},
@@ -26,12 +27,7 @@ RUNS: dict[str, dict[str, str]] = {
     "no-peer": {"importer": "no-peer"},
     "stops": {"importer": "stops"},
     "fences": {"importer": "fences"},
-    "unaware": {"importer": "unaware"},
-    "no-vma": {"importer": "no-vma"},
-    "kernel-user": {"importer": "kernel-user"},
-    "no-address": {"importer": "no-address"},
-    "no-reference": {"importer": "no-reference", "steps": "unplug"},
-    "no-dirty": {"importer": "no-dirty"},
+    **{name: knobs for design in DESIGNS.values() for name, knobs in design.runs.items()},
 }
 LONGEST = 3_000
 

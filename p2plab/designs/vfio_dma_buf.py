@@ -13,6 +13,8 @@ from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.locks import RWLock
 from p2plab.core.scenario import Role
+from p2plab.designs import sources
+from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, Fate
 from p2plab.designs.dma_buf import Attachment, DmaBuf
 from p2plab.designs.dma_buf_dynamic import DMA_BUF_ROLES, DmaBufPlay
 from p2plab.designs.importers import DmaBufImporter, Keeps, NoPeer, NoZap, Pinning, Revocable
@@ -130,3 +132,53 @@ class VfioDmaBuf(DmaBufPlay):
     async def unplug(self) -> None:
         """The device's file is closed by its removal."""
         await self.gpu.dma_buf_cleanup(self.buf)
+
+
+DESIGN = Design(
+    name="vfio-dma-buf",
+    title="VFIO dma-buf with revoke",
+    years="6.19, pinned revocable 2026",
+    kernel="v6.19, and as posted in 2026",
+    play=VfioDmaBuf,
+    source="20251120-dmabuf-vfio-v9; 20260131-dmabuf-revoke-v7; 6ffe939bf94f",
+    simplified="the wait for pinned importers has no time-out (the kernel warns after 1 s and waits on).",
+    rules=(*COMMON, "fences-waited", "resv-held", "silent-after-revoke"),
+    good=("good", "revocable"),
+    faulty={"importer=broken": "no-stale-dma", "exporter=broken": "silent-after-revoke"},
+    answers={
+        "exporter object": Answer("dma_buf over BAR ranges + p2pdma_provider", sources.VFIO),
+        "importer handle": Answer("attachment", sources.VFIO),
+        "learns of a move by": Answer("move_notify / invalidate_mappings", sources.REVOKE),
+        "exporter may refuse": Answer("attach, map", sources.VFIO),
+        "importer may keep it": Answer(
+            "no; pinned revocable must still drop",
+            sources.REVOKE,
+            "it may not; but since 6ffe939bf94f VFIO waits for it: 1 s, a WARN, then on",
+        ),
+        "callback may sleep": Answer("yes", sources.VFIO),
+        "lock around callback": Answer("memory_lock + dma_resv", sources.VFIO),
+        "lock around map": Answer("dma_resv", sources.VFIO),
+        "move while mapped": Answer("no move; revoke (whole)", sources.VFIO),
+        "cannot fault or stop": Answer("first excluded, 2026 pinned revocable", sources.REVOKE),
+        "where failure shows": Answer(
+            "-EOPNOTSUPP, -ENODEV", sources.VFIO, "and -EINVAL at map where the importer is out of reach"
+        ),
+        "struct page needed": Answer("no", sources.VFIO),
+        "topology check": Answer(
+            "pci_p2pdma_map_type at attach/map",
+            sources.VFIO,
+            "attach asks only for peer2peer; the map type is asked at map (as posted in v9)",
+        ),
+        "lifetime": Answer("file ref + revoke flag", sources.VFIO),
+        "predictability promise": Answer("revoke once, or restore after reset", sources.REVOKE),
+        "granularity of a take-back": Answer("whole buffer", sources.VFIO),
+    },
+    fates={
+        ODP: Fate("move", "as any dynamic importer", "20251120-dmabuf-vfio-v9"),
+        STOPS: Fate("revocable", "pins, and is revoked once", "ff85a2ebacbd"),
+        NVME: Fate("", "the block layer imports no dma-buf", "20251120-dmabuf-vfio-v9"),
+        GUEST: Fate("revocable", "iommufd drops its mapping when it is revoked", "20260131-dmabuf-revoke-v7"),
+        GPU: Fate("move", "as any dynamic importer", "20251120-dmabuf-vfio-v9"),
+        KERNEL: Fate("move", "an attachment needs no process", "20251120-dmabuf-vfio-v9"),
+    },
+)

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from p2plab.designs import DESIGNS
-from p2plab.designs.classes import Fate
+from p2plab.designs.classes import Served
 from p2plab.designs.lines import outcomes
 from p2plab.designs.matrix import Cell
 from p2plab.designs.runs import RUNS, run
@@ -46,7 +46,7 @@ def lists_text() -> Iterator[str]:
             yield from _line(design, outcomes(run(design, name).log))
 
 
-def classes_text(fates: Mapping[str, Sequence[Fate]]) -> Iterator[str]:
+def classes_text(fates: Mapping[str, Sequence[Served]]) -> Iterator[str]:
     """Each class of importer, and under it what becomes of it under each design."""
     for importer, row in fates.items():
         yield ""
