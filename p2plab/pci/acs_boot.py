@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from p2plab.core.errors import BadInput
-from p2plab.pci.acs import PCI_ACS_CR, PCI_ACS_RR, PCI_ACS_SV, PCI_ACS_UF, REDIRECT, Acs
+from p2plab.pci.acs import PCI_ACS_CR, PCI_ACS_RR, PCI_ACS_SV, PCI_ACS_TB, PCI_ACS_UF, REDIRECT, Acs
 from p2plab.pci.device import Device, canonical
 from p2plab.pci.iommu import IommuState, after_options
 from p2plab.pci.kernel import TODAY, Kernel
@@ -27,11 +27,12 @@ def acs_at_boot(device: Device, cmdline: str, iommu: bool, firmware: int = 0, ke
     """The control register of one port after boot, ``firmware`` being what it held before. Raises UnreadOption.
 
     Since 6.11 an option for a port starts again from the firmware's value: ``disable_acs_redir`` also drops what the
-    IOMMU set. Before that there is no ``config_acs``, and it is an UnreadOption.
+    IOMMU set. Before that there is no ``config_acs``, and it is an UnreadOption. ``pci=noats`` adds translation blocking.
     """
     if device.acs is None:
         return 0
-    ctrl = firmware | (device.acs.cap & WITH_IOMMU if iommu else 0)
+    asked = WITH_IOMMU | (PCI_ACS_TB if "noats" in _pci_options(cmdline) else 0)
+    ctrl = firmware | (device.acs.cap & asked if iommu else 0)
     disable, config = _options(cmdline)
     if any(_matches(device, name) for name in _split(disable)):
         ctrl = (firmware if kernel.config_acs else ctrl) & ~REDIRECT
@@ -62,13 +63,17 @@ def with_boot_options(machine: Machine, cmdline: str, kernel: Kernel = TODAY) ->
 def _options(cmdline: str) -> tuple[str, str]:
     """The values of pci=disable_acs_redir= and pci=config_acs=; a later one wins."""
     disable = config = ""
-    for word in cmdline.split():
-        if word.startswith("pci="):
-            for part in word.removeprefix("pci=").split(","):
-                name, _, value = part.partition("=")
-                disable = value if name == "disable_acs_redir" else disable
-                config = value if name == "config_acs" else config
+    for part in _pci_options(cmdline):
+        name, _, value = part.partition("=")
+        disable = value if name == "disable_acs_redir" else disable
+        config = value if name == "config_acs" else config
     return disable, config
+
+
+def _pci_options(cmdline: str) -> list[str]:
+    """The parts of every ``pci=``."""
+    words = (word.removeprefix("pci=") for word in cmdline.split() if word.startswith("pci="))
+    return [part for word in words for part in word.split(",")]
 
 
 def _split(value: str) -> list[str]:

@@ -19,6 +19,8 @@ def a_port(cap=0x5F):
     [
         ("quiet", False, 0x00),
         ("quiet", True, 0x1D),
+        ("pci=noats", True, 0x1F),
+        ("pci=noats", False, 0x00),
         ("pci=disable_acs_redir=0000:02:00.0", True, 0x00),
         ("pci=nomsi,disable_acs_redir=02:01.0;02:00.0", True, 0x00),
         ("pci=disable_acs_redir=0000:02:01.0", True, 0x1D),
