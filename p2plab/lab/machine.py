@@ -9,19 +9,23 @@ from typing import Any
 import ipywidgets as widgets
 
 from p2plab.core.errors import BadInput
-from p2plab.lab.frame import Frame, row
+from p2plab.lab.frame import SNUG, Frame, row
 from p2plab.lab.pane import BokehPane
 from p2plab.pci import KERNELS, RFC2019, TODAY, Machine, kernel_named, read_machine, with_cpu
 from p2plab.pci.source import read_text
+from p2plab.pci.whatif import IOMMU_BOOT, moved, what_if, with_acs_words, with_iommu, with_rebar
 from p2plab.pci.whitelist import CPUS
 from p2plab.views.figures_more import address_map_figure, tree_figure
 from p2plab.views.pci_map import zoom
 from p2plab.views.pci_pictures import address_map_picture, tree_picture
 from p2plab.views.pci_text import headline, machine_text, reach_text
+from p2plab.views.whatif_text import what_if_text
 
 WHOLE = "the whole machine"
 MEMORY, PORTS = "memory", "I/O ports"
-NOT_SHOWN = "not shown"
+NOT_SHOWN, AS_IT_IS = "not shown", "as it is"
+#: Masks that drivers set (``dma_set_mask``), in bits.
+MASKS = (64, 52, 48, 46, 44, 40, 39, 36, 32)
 
 
 class MachineLab(Frame):
@@ -34,23 +38,41 @@ class MachineLab(Frame):
         names = [device.bdf for device in self.machine.devices]
         self.pair = _first_pair(self.machine)
         self.where, self.io, self.cpu = WHOLE, False, self.machine.cpu
-        self.kernel = TODAY
+        self.kernel, self.mask = TODAY, 64
+        self.given = self.machine
+        self.places: dict[str, str] = {}
         self.title, self.words = widgets.HTML(), widgets.HTML()
         self.provider = self.choice("provider", names, self.pair[0], lambda bdf: self._pick(0, bdf))
         self.client = self.choice("client", names, self.pair[1], lambda bdf: self._pick(1, bdf))
         self.cpu_choice = self.choice("CPU", [NOT_SHOWN, *CPUS], self.cpu or NOT_SHOWN, self._set_cpu, "150px")
         later = [name for name in KERNELS if name != RFC2019.name]
         self.kernel_choice = self.choice("2019 beside Linux", later, TODAY.name, self._set_kernel, "220px")
+        self.mask_choice = self.choice("DMA mask", list(MASKS), 64, self._set_mask, "150px")
+        self.changes = widgets.HTML()
+        ports = [d.bdf for d in self.machine.devices if d.is_bridge or d.acs] or names
+        self.port = widgets.Dropdown(options=ports, description="what if, at", layout={"width": "250px"}, **SNUG)
+        self.acs_word = self.choice("ACS", [AS_IT_IS, "on", "off"], AS_IT_IS, self._set_acs, "140px")
+        self.iommu_word = self.choice("IOMMU", [AS_IT_IS, *IOMMU_BOOT], AS_IT_IS, self._set_iommu, "150px")
+        slots = [AS_IT_IS, *(f"{d.domain:04x}:{d.secondary:02x}:00.0" for d in self.machine.devices if d.secondary)]
+        self.slot = self.choice("the client's card to", slots, AS_IT_IS, self._move, "290px")
+        sizes = [
+            AS_IT_IS,
+            *(_bar_words(d.bdf, e.index, n) for d in self.machine.devices for e in d.rebar for n in e.bytes_offered),
+        ]
+        self.bar = self.choice("resize", sizes, AS_IT_IS, self._resize, "290px")
+        self.back = self.button("as it is", "take all changes back", self._reset, "undo")
         self.zoomed = self.choice("zoom to", [WHOLE, *names], WHOLE, self._zoom, "250px")
         self.space = self.choice("of", [MEMORY, PORTS], MEMORY, self._set_space, "150px")
         self.tree = BokehPane("pci-tree", tree_figure(self.machine), self._tree())
         self.map = BokehPane("address-map", address_map_figure(self.machine), self._map())
         self.lay_out(
             self.title,
-            row(self.provider, self.client, self.cpu_choice, self.kernel_choice),
+            row(self.provider, self.client, self.cpu_choice, self.kernel_choice, self.mask_choice),
+            row(self.port, self.acs_word, self.iommu_word, self.slot, self.bar, self.back),
             self.guard.strip,
             self.tree,
             self.words,
+            self.changes,
             row(self.zoomed, self.space),
             self.map,
         )
@@ -58,24 +80,70 @@ class MachineLab(Frame):
 
     def as_text(self) -> str:
         """The machine and the verdict, as text."""
-        return (
-            "\n".join([*machine_text(self.machine), "", *reach_text(self._asked(), *self.pair, kernel=self.kernel)])
-            + "\n"
-        )
+        return "\n".join([*machine_text(self.machine), "", *self._reach(), *self._changed()]) + "\n"
 
     def refresh_all(self) -> None:
         """Show machine, pair and range as they are."""
         self.title.value = f"<b>{escape(headline(self._asked()))}</b>"
-        self.provider.value, self.client.value = self.pair
         self.zoomed.value = self.where
         self.space.value = PORTS if self.io else MEMORY
         self.tree.show(self._tree())
         self.map.show(self._map())
-        text = escape("\n".join(reach_text(self._asked(), *self.pair, kernel=self.kernel)))
+        self.acs_word.value = self.iommu_word.value = self.slot.value = self.bar.value = AS_IT_IS
+        names = [device.bdf for device in self.machine.devices]
+        for control in (self.provider, self.client):
+            if list(control.options) != names:
+                control.options = names
+        self.provider.value, self.client.value = self.pair
+        changed = escape("\n".join(self._changed()))
+        self.changes.value = f'<pre class="p2plab-text" data-view="what-if">{changed}</pre>' if changed else ""
+        text = escape("\n".join(self._reach()))
         self.words.value = f'<pre class="p2plab-text" data-view="reach">{text}</pre>'
 
     def _asked(self) -> Machine:
         return with_cpu(self.machine, self.cpu)
+
+    def _reach(self) -> list[str]:
+        return reach_text(self._asked(), *self.pair, self.mask, self.kernel)
+
+    def _changed(self) -> list[str]:
+        """What the changes made so far do; empty if there are none."""
+        if self.machine is self.given:
+            return []
+        before = with_cpu(self.given, self.cpu)
+        return ["", *what_if_text(what_if(before, self._asked(), self.places, self.kernel))]
+
+    def _set_mask(self, bits: int) -> None:
+        self.mask = bits
+
+    def _set_acs(self, word: str) -> None:
+        if word != AS_IT_IS:
+            self.machine = with_acs_words(self.machine, self.places.get(self.port.value, self.port.value), word)
+
+    def _set_iommu(self, word: str) -> None:
+        if word != AS_IT_IS:
+            self.machine = with_iommu(self.machine, word, self.kernel)
+
+    def _move(self, slot: str) -> None:
+        if slot == AS_IT_IS:
+            return
+        self.machine, step = moved(self.machine, self.pair[1], slot)
+        self.pair = [step.get(bdf, bdf) for bdf in self.pair]
+        before = {old: step.get(new, new) for old, new in self.places.items()}
+        self.places = before | {old: new for old, new in step.items() if old not in self.places.values()}
+
+    def _resize(self, words: str) -> None:
+        if words == AS_IT_IS:
+            return
+        bdf, _, rest = words.partition(" BAR ")
+        index, _, size = rest.partition(": ")
+        mib = int(size.removesuffix(" MiB"))
+        self.machine = with_rebar(self.machine, self.places.get(bdf, bdf), int(index), mib << 20)
+
+    def _reset(self) -> None:
+        back = {new: old for old, new in self.places.items()}
+        self.pair = [back.get(bdf, bdf) for bdf in self.pair]
+        self.machine, self.places = self.given, {}
 
     def _tree(self) -> Any:
         return tree_picture(self._asked(), *self.pair)
@@ -107,6 +175,10 @@ class MachineLab(Frame):
 
 def _read(source: str) -> Machine:
     return read_text(source, "the text given") if "\n" in source.strip() else read_machine(source)
+
+
+def _bar_words(bdf: str, index: int, size: int) -> str:
+    return f"{bdf} BAR {index}: {size >> 20} MiB"
 
 
 def _first_pair(machine: Machine) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from p2plab.core.errors import KernelError, NotKnown
@@ -18,6 +19,7 @@ from p2plab.pci import (
     pci_test_p2p,
     reach_verdict,
 )
+from p2plab.pci.directions import directions
 
 
 def machine_json(machine: Machine) -> dict[str, Any]:
@@ -113,6 +115,7 @@ def reach_json(
         **{k.name: verdict_json(reach_verdict(machine, provider, client, k)) for k in (RFC2019, kernel)},
         "pci_test_p2p": {mode: _test(machine, provider, client, mode) for mode in ("as posted", "as intended")},
         "dma": dma,
+        "directions": asdict(directions(machine, reach_verdict(machine, provider, client, kernel))),
     }
 
 

@@ -25,6 +25,7 @@ from p2plab.pci import (
     pci_test_p2p,
     reach_verdict,
 )
+from p2plab.pci.directions import Directions, directions
 from p2plab.pci.dma import largest_memory_bar
 from p2plab.pci.rebar import MIB
 from p2plab.views.pci_map import human_size
@@ -130,6 +131,7 @@ def reach_text(machine: Machine, provider: str, client: str, mask_bits: int = 64
     for left, right in zip((RFC2019.title, verdict_words(old), test), heads, strict=True):
         lines += _columns([left], [right] if later else [])
     lines += ["", *_columns(_numbered(old.reasons), _numbered(new.reasons) if later else [])]
+    lines += ["", *_wrap(directions_words(directions(machine, new)), "", "  ")]
     for verdict in dict.fromkeys((old, new)):
         if verdict.missing:
             lines += ["", f"missing for the verdict of {kernel_named(verdict.kernel).title}"]
@@ -143,6 +145,20 @@ def reach_text(machine: Machine, provider: str, client: str, mask_bits: int = 64
         "the way: P provider, C client, * where they meet, | between",
         *tree_text(machine, provider, client),
     ]
+
+
+def directions_words(found: Directions) -> str:
+    """Reads and writes in one sentence, with its source."""
+    words = {True: "arrive", False: "do not arrive", None: "not known"}
+    if found.writes is None and found.reads is None:
+        return f"writes and reads: {found.why}"
+    both = found.writes == found.reads
+    said = (
+        f"writes and reads {words[found.writes]}"
+        if both
+        else f"writes {words[found.writes]}, reads {words[found.reads]}"
+    )
+    return f"{said}: {found.why} ({found.source})"
 
 
 def verdict_words(verdict: Verdict) -> str:

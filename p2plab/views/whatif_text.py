@@ -11,7 +11,7 @@ from p2plab.pci.groups import Membership
 from p2plab.pci.matrix import Cell
 from p2plab.pci.whatif import Seen, WhatIf
 from p2plab.views.pci_json import resource_json
-from p2plab.views.pci_text import WIDTH, cut
+from p2plab.views.pci_text import WIDTH
 
 #: More changed pairs than this are counted.
 PAIRS_MOST = 60
@@ -33,7 +33,7 @@ def what_if_text(found: WhatIf) -> list[str]:
         lines += ["", "IOMMU groups, before", *was, "", "IOMMU groups, after", *now]
     lines += ["", "windows at the next boot, after a firmware that gives no addresses"]
     lines += [f"  {line}" for line in _windows(found)]
-    return [cut(line) for line in lines]
+    return [part for line in lines for part in (_wrap_line(line) or [""])]
 
 
 def groups_lines(groups: tuple[Membership, ...]) -> list[str]:
@@ -123,6 +123,11 @@ def _ranges(machine: Machine) -> Iterator[tuple[tuple[str, str], str]]:
         for found in device.resources:
             if found.mem and not found.unset:
                 yield (device.bdf, found.name), str(found)
+
+
+def _wrap_line(text: str) -> list[str]:
+    indent = len(text) - len(text.lstrip(" "))
+    return textwrap.wrap(text.strip(), WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 4))
 
 
 def _wrapped(text: str) -> list[str]:

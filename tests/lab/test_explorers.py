@@ -141,3 +141,30 @@ def test_with_an_iommu_the_map_shows_where_translated_addresses_lead():
     assert LENT in slots["y"]
     assert "(IOMMU: 0xe8" in lab.panes["address-space"].alt
     assert "STALE" not in lab.panes["address-space"].alt
+
+
+def test_a_machine_is_changed_by_pressing_and_taken_back():
+    """ACS at a port, the client's card in another slot, an IOMMU, a mask; one button takes it all back."""
+    lab = MachineLab("q35_switch1")
+    lab.provider.value, lab.client.value = "0000:03:00.0", "0000:04:00.0"
+    assert lab.changes.value == ""
+    lab.port.value = "0000:00:02.0"
+    lab.acs_word.value = "on"
+    lab.slot.value = "0000:06:00.0"
+    assert lab.pair == ["0000:03:00.0", "0000:06:00.0"]
+    lab.iommu_word.value = "pt"
+    lab.mask_choice.value = 32
+    assert lab.guard.last is None
+    assert "0000:04:00.0 is at 0000:06:00.0 now" in lab.as_text()
+    assert "32-bit mask" in lab.as_text()
+    lab.back.click()
+    assert (lab.pair, lab.changes.value, lab.machine) == (["0000:03:00.0", "0000:04:00.0"], "", lab.given)
+
+
+def test_a_change_that_cannot_be_made_is_a_sentence_and_changes_nothing():
+    """A switch of QEMU has no ACS to switch on."""
+    lab = MachineLab("q35_switch1")
+    lab.port.value = "0000:02:00.0"
+    lab.acs_word.value = "on"
+    assert "has no ACS capability to switch on" in lab.guard.strip.value
+    assert (lab.machine, lab.acs_word.value) == (lab.given, "as it is")

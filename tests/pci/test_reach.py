@@ -27,6 +27,7 @@ from p2plab.pci import (
     with_cpu,
     with_ids,
 )
+from p2plab.pci.directions import directions
 from tests.pci.build import A1, A_PORT, B_PORT, ROOT, SWITCH, A, B, C, D, E, F, function, host_function, port, switches
 
 NOT, BUS, THRU = "NOT_SUPPORTED", "BUS_ADDR", "THRU_HOST_BRIDGE"
@@ -345,3 +346,20 @@ def test_each_kernel_has_its_list_of_host_bridges(ids, answers):
         assert (verdict.map_type or NOT, verdict.kernel) == (answer, kernel.name)
         assert reach_matrix(machine, [A, D], kernel).cell(A, D) == (verdict.map_type, verdict.distance)
     assert [len(kernel.host_bridges or ()) for kernel in KERNELS.values()] == [0, 10, 10, 25]
+
+
+@pytest.mark.parametrize(
+    ("ids", "writes", "reads"),
+    [((0x8086, 0x4C43), True, False), ((0x8086, 0x2020), True, True), ((0x8086, 0x29C0), None, None)],
+)
+def test_reads_and_writes_are_told_apart_where_a_platform_does(ids, writes, reads):
+    """Intel's client CPUs carry writes between root ports and no reads; a listed server carries both; a guest is not known."""
+    machine = switches(ids=ids)
+    machine = replace(
+        machine, devices=tuple(replace(d, class_code=0x060000) if d.bdf.endswith("00:00.0") else d for d in machine)
+    )
+    found = directions(machine, reach_verdict(machine, D, E))
+    assert (found.writes, found.reads) == (writes, reads)
+    assert bool(found.source) == (writes is not None)
+    below = directions(machine, reach_verdict(machine, A, B))
+    assert (below.writes, below.reads) == (True, True)

@@ -1,0 +1,53 @@
+"""Reads and writes apart: what a platform is known to carry of each, where the kernel asks one question only.
+
+The kernel's verdict is about both. A read needs an answer that finds its way back, and some platforms carry writes only:
+
+- Intel's client CPUs between root ports: NVIDIA's maintainer, 21 July 2026
+  (https://github.com/NVIDIA/open-gpu-kernel-modules/issues/1253); so were other non-Xeon chipsets, Stephen Bates,
+  5 June 2017 (https://github.com/sbates130272/io_peer_mem/issues/1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from p2plab.pci.hostids import cpu_by_host_bridge
+from p2plab.pci.kernel import INTEL
+from p2plab.pci.machine import Machine
+from p2plab.pci.reach import MapType, Verdict
+from p2plab.pci.whitelist import host_bridge_device
+
+SOURCE = "https://github.com/NVIDIA/open-gpu-kernel-modules/issues/1253"
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Whether the client's writes and reads arrive; ``None`` where neither kernel nor platform is known to say."""
+
+    writes: bool | None
+    reads: bool | None
+    why: str
+    source: str
+
+
+def directions(machine: Machine, verdict: Verdict) -> Directions:
+    """For one pair. Where a kernel refuses the pair, it is about what would happen if a driver sent all the same."""
+    if verdict.map_type is MapType.BUS_ADDR or (verdict.map_type is None and (verdict.distance or -1) >= 0):
+        why = "the bridge turns both around: below a common bridge PCI forwards peer requests"
+        return Directions(True, True, why, "PCI Express 4.0, 1.3.1")
+    if verdict.map_type is MapType.THRU_HOST_BRIDGE:
+        why = "the kernel trusts this host bridge, and does not tell reads from writes"
+        return Directions(True, True, why, "drivers/pci/p2pdma.c")
+    if verdict.map_type in (MapType.NOT_SUPPORTED, None) and _intel_client(machine, verdict):
+        why = "the kernel refuses; Intel's client CPUs are known to carry writes between root ports and no reads"
+        return Directions(True, False, why, SOURCE)
+    return Directions(None, None, "not known for this platform", "")
+
+
+def _intel_client(machine: Machine, verdict: Verdict) -> bool:
+    """Both are below an Intel host bridge that is a part of the CPU and on no list: the listed ones are of servers."""
+    bridges = {machine[verdict.provider].host_bridge, machine[verdict.client].host_bridge}
+    found = [host_bridge_device(machine, bridge) for bridge in bridges]
+    if len(bridges) > 1 or cpu_by_host_bridge(machine.devices) != "intel":
+        return False
+    return all(device is not None and device.vendor == INTEL and device.is_host_bridge for device in found)
