@@ -18,7 +18,7 @@ from p2plab.pci.acs_boot import UnreadOption, acs_at_boot
 from p2plab.pci.dma import DmaAddress, dma_map, pci_p2pdma_add_resource
 from p2plab.pci.kernel import INTEL, Kernel
 from p2plab.pci.machine import Machine
-from p2plab.pci.reach import reach_verdict, with_ids
+from p2plab.pci.reach import Verdict, reach_verdict, with_ids
 from p2plab.pci.recording import load_json, read_recording, recorded_kernel, with_ports
 from p2plab.pci.resource import Resource
 
@@ -145,19 +145,17 @@ def _pair(machine: Machine, provider: str, client: str, offered: Mapping[str, in
         row["phys"] = f"{pci_p2pdma_add_resource(machine[provider], bar).start:#x}"
     except KernelError:
         return row
-    wide = _map(machine, provider, client, bar, 64, kernel)
-    narrow = _map(machine, provider, client, bar, 32, kernel)
+    wide, narrow = (_map(machine, verdict, bar, mask_bits, kernel) for mask_bits in (64, 32))
     row["dma_map_err"], row["dma_addr"] = _error_and_address(wide)
     row["dma32_map_err"], row["dma32_addr"] = _error_and_address(narrow)
     row["sg_dma_is_bus_address"] = wide.kind == "bus" if isinstance(wide, DmaAddress) else None
     return row
 
 
-def _map(
-    machine: Machine, provider: str, client: str, bar: int, mask_bits: int, kernel: Kernel
-) -> DmaAddress | KernelError:
+def _map(machine: Machine, verdict: Verdict, bar: int, mask_bits: int, kernel: Kernel) -> DmaAddress | KernelError:
+    pair = verdict.provider, verdict.client
     try:
-        return dma_map(machine, provider, client, bar=bar, mask_bits=mask_bits, kernel=kernel)
+        return dma_map(machine, *pair, bar=bar, mask_bits=mask_bits, kernel=kernel, verdict=verdict)
     except KernelError as error:
         return error
     except NotKnown as error:

@@ -12,7 +12,7 @@ from p2plab.core.errors import BadInput, KernelError, NotKnown
 from p2plab.pci.device import Device
 from p2plab.pci.kernel import TODAY, Kernel
 from p2plab.pci.machine import Machine
-from p2plab.pci.reach import MapType, reach_verdict
+from p2plab.pci.reach import MapType, Verdict, reach_verdict
 from p2plab.pci.resource import Resource
 from p2plab.pci.translation import bus_offset as offset_of
 
@@ -71,14 +71,16 @@ def dma_map(
     bus_offset: int | None = None,
     iommu: bool | None = None,
     kernel: Kernel = TODAY,
+    verdict: Verdict | None = None,
 ) -> DmaAddress:
     """The address that ``client`` gets for ``length`` bytes at ``offset`` in a BAR of ``provider`` (default: largest).
 
     ``bus_offset`` is bus address minus CPU address, ``iommu`` whether one translates; both default to what the machine
     shows. The IOVA is that of the first mapping in an empty domain. By the rules of ``kernel``; v5.0 gives the bus address
-    and asks nobody (``pci_p2pdma_map_sg``). Raises KernelError EREMOTEIO (no way), EIO (address above the mask,
-    which nobody checks for BUS_ADDR), EINVAL (BAR cannot be offered); BadInput for a mask outside 1–64;
-    NotKnown where what is not shown decides.
+    and asks nobody (``pci_p2pdma_map_sg``). ``verdict`` saves working out that kernel's for this pair again.
+
+    Raises KernelError EREMOTEIO (no way), EIO (address above the mask, which nobody checks for BUS_ADDR), EINVAL (BAR
+    cannot be offered); BadInput for a mask outside 1–64; NotKnown where what is not shown decides.
     """
     if not 1 <= mask_bits <= 64:
         raise BadInput(f"a DMA mask of {mask_bits} bits; allowed: 1 to 64")
@@ -89,7 +91,7 @@ def dma_map(
     offered = pci_p2pdma_add_resource(device, bar)
     if length <= 0 or offset < 0 or offset + length > offered.size:
         raise KernelError("EINVAL", f"{length:#x} bytes at {offset:#x} are not inside the {offered.size:#x} offered")
-    verdict = reach_verdict(machine, provider, client, kernel)
+    verdict = verdict or reach_verdict(machine, provider, client, kernel)
     phys = offered.start + offset
     if kernel.host_bridges is None:
         return DmaAddress(phys + (offset_of(machine, provider, offered) if bus_offset is None else bus_offset), "bus")
