@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
+from p2plab.conform.mm_more_ops import Operation, Result
 from p2plab.conform.mm_read import page_of
 from p2plab.conform.mm_replay import COMPARED, NotModelled, Replay
 from p2plab.core.errors import BadInput, KernelError
@@ -16,9 +16,6 @@ from p2plab.mm.procfs import clear_refs, task_numa_work
 from p2plab.mm.sys_exit import oom_reap
 from p2plab.mm.truncate import FAR, fallocate_punch_hole, ftruncate
 from p2plab.mm.zap import unmap_mapping_range, zap_vma_ptes
-
-Result = dict[str, Any] | None
-Operation = Callable[[Replay, dict[str, Any]], Awaitable[Result]]
 
 
 async def _unmap_mapping_range(replay: Replay, op: dict[str, Any]) -> Result:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from p2plab.conform.mm_kernel_ops import KERNEL_OPERATIONS, Operation, Result
+from p2plab.conform.mm_kernel_ops import KERNEL_OPERATIONS
+from p2plab.conform.mm_more_ops import MORE_OPERATIONS, PROTS, Operation, Result
 from p2plab.conform.mm_read import page_of
 from p2plab.conform.mm_replay import NotModelled, Replay
 from p2plab.core.errors import KernelError
@@ -13,18 +14,12 @@ from p2plab.mm.flags import (
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
     PAGE_SHIFT,
-    PROT_EXEC,
-    PROT_NONE,
-    PROT_READ,
-    PROT_WRITE,
 )
 from p2plab.mm.gup import get_user_pages, put_user_pages
 from p2plab.mm.interval import mmu_interval_read_begin
 from p2plab.mm.sys_madvise import ADVICE, FLAG_ADVICE, OTHER_ADVICE
 from p2plab.mm.touch import Signal
 
-PROTS = {"none": PROT_NONE, "r": PROT_READ, "rw": PROT_READ | PROT_WRITE, "w": PROT_WRITE, "rx": PROT_READ | PROT_EXEC}
-PROTS |= {"rwx": PROT_READ | PROT_WRITE | PROT_EXEC, "x": PROT_EXEC}
 MREMAP_FLAGS = {"MAYMOVE": MREMAP_MAYMOVE, "FIXED": MREMAP_FIXED, "DONTUNMAP": MREMAP_DONTUNMAP, "0": 0, "": 0}
 
 
@@ -143,6 +138,7 @@ async def _exit_group(replay: Replay, op: dict[str, Any]) -> Result:
 #: What the recordings call their operations.
 OPERATIONS: dict[str, Operation] = {
     **KERNEL_OPERATIONS,
+    **MORE_OPERATIONS,
     "mmap": _mmap,
     "mmap_fixed": _mmap,
     "munmap": _munmap,

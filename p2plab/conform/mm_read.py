@@ -19,10 +19,11 @@ FARTHEST = 1 << 16
 #: The longest line that is read, in characters
 LONGEST = 16 << 20
 KERNELS = {
-    "deb612": LINUX_6_12,
-    "deb61": LINUX_6_1,
-    # its configuration has no CONFIG_MEMORY_FAILURE
-    "p73": replace(LINUX_7_3, unknown_advice=("SOFT_OFFLINE", "HWPOISON")),
+    # Debian's configurations have no CONFIG_ANON_VMA_NAME
+    "deb612": replace(LINUX_6_12, anon_vma_names=False),
+    "deb61": replace(LINUX_6_1, anon_vma_names=False),
+    # its configuration has no CONFIG_MEMORY_FAILURE, and not CONFIG_PROC_MEM_ALWAYS_FORCE
+    "p73": replace(LINUX_7_3, unknown_advice=("SOFT_OFFLINE", "HWPOISON"), proc_mem_forces=False),
 }
 PAGE_FIELDS = ("start", "end", "new_start", "new_end", "pages", "at", "node", "value")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from p2plab.conform.mm_read import Case, page_of
 from p2plab.core.errors import KernelError
-from p2plab.mm.file import File, PfnFile
+from p2plab.mm.file import File, HugetlbFile, PfnFile
 from p2plab.mm.flags import (
     MAP_FIXED,
     MAP_PRIVATE,
@@ -34,7 +34,8 @@ FAR_AWAY = 0x5555_5555_4000
 #: pages below and above the first that a recording looks at
 WINDOW = (-64, 1 << 20)
 SIGNALS = {"SIGBUS": 7, "SIGKILL": 9, "SIGSEGV": 11}
-KINDS = ("anon", "thp", "anon_shared", "file_shared", "file_private", "device", "device_eager", "device_dontcopy")
+DEVICES = ("device", "device_eager", "device_dontcopy")
+KINDS = ("anon", "thp", "anon_shared", "file_shared", "file_private", "hugetlb", "hugetlb_shared", *DEVICES)
 
 
 #: The callbacks that are compared; ``secondary_tlb`` depends on batching, the others do not exist in every version.
@@ -59,6 +60,7 @@ class Replay:
         self.interval = IntervalRecorder(self.note_in(self.heard), self.page, case.refuse)
         self.children: list[AddressSpace] = []
         self.pinned: list[Folio] = []
+        self.pkey: int | None = None  #: the protection key that the process allocated
 
     def address(self, page: int) -> int:
         """The address of a recording's page."""
@@ -125,7 +127,9 @@ class Replay:
             return None
         if group not in self.files:
             pages = self.case.pages
-            if group == "file":
+            if group.startswith("hugetlb"):
+                self.files[group] = HugetlbFile("hugetlb", pages)
+            elif group == "file":
                 self.files[group] = File("tmpfs", pages)
             else:
                 flags = VM_DONTCOPY if kind == "device_dontcopy" else 0
@@ -136,7 +140,7 @@ class Replay:
         if kind not in KINDS:
             raise NotModelled(f"mmap of {kind}")
         file = self.file(kind)
-        shared = kind not in ("anon", "thp", "file_private")
+        shared = kind not in ("anon", "thp", "file_private", "hugetlb")
         flags = MAP_FIXED | (MAP_SHARED if shared else MAP_PRIVATE)
         length = (end - start) << PAGE_SHIFT
         address = self.address(start)

@@ -15,11 +15,13 @@ from p2plab.mm.flags import (
     PMD_SIZE,
     PTRS_PER_PTE,
     VM_HUGEPAGE,
+    VM_HUGETLB,
     VM_LOCKED,
     VM_SHARED,
     VM_WRITE,
 )
 from p2plab.mm.folio import ZERO_PFN, Folio, HugePmd, Pte, SwapPte, folio_free_swap
+from p2plab.mm.hugetlb import hugetlb_fault
 from p2plab.mm.notifier import (
     MmuNotifierRange,
     mmu_notifier_invalidate_range_end,
@@ -36,6 +38,8 @@ async def handle_mm_fault(vma: Vma, address: int, write: bool, unshare: bool = F
     """One fault at ``address`` (page aligned, access already allowed): one step towards an entry that permits it."""
     table = vma.vm_mm.page_table
     table.alloc_pud(address)
+    if vma.vm_flags & VM_HUGETLB:
+        return await hugetlb_fault(vma, address, write)
     huge = table.pmd(address)
     if huge is None and _huge_wanted(vma, address):
         _huge_anonymous_page(vma, address, write)
@@ -46,8 +50,8 @@ async def handle_mm_fault(vma: Vma, address: int, write: bool, unshare: bool = F
     if entry is None:
         return await _do_pte_missing(vma, address, write)
     if isinstance(entry, SwapPte):
-        if entry.poisoned:
-            return VmaFault.SIGBUS
+        if entry.poisoned or entry.guard:
+            return VmaFault.SIGBUS if entry.poisoned else VmaFault.SIGSEGV
         await _do_swap_page(vma, address, entry, write)
     elif unshare or (write and not entry.write):
         await do_wp_page(vma, address, entry, unshare)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import bisect
 from typing import TYPE_CHECKING
 
+from p2plab.core.errors import KernelError
 from p2plab.core.tracked import Tracked
-from p2plab.mm.flags import PAGE_SHIFT, PMD_SIZE, VM_DEVICE
+from p2plab.mm.flags import PAGE_SHIFT, PMD_SIZE, PTRS_PER_PTE, VM_DEVICE, VM_DONTEXPAND, VM_HUGETLB
 from p2plab.mm.folio import Folio, Pte
 from p2plab.mm.locks import RmapLock
 from p2plab.mm.vma import VmaFault, VmFaultInfo, VmOperations
@@ -26,6 +27,7 @@ class Mapping(Tracked):
         self.name = name
         self.i_size = size
         self.pages: dict[int, Folio] = {}
+        self.hugetlb = False  #: whether its pages are huge pages of hugetlbfs
         self.i_mmap: list[Vma] = []
         self.i_mmap_rwsem = RmapLock(f"{name}.i_mmap_rwsem")
 
@@ -79,6 +81,20 @@ class File(Tracked):
 
     async def mmap(self, vma: Vma) -> None:
         """``f_op->mmap``: set ``vm_flags`` and ``vm_ops``, or raise KernelError. The VMA is not in the tree yet."""
+
+
+class HugetlbFile(File):
+    """A file of hugetlbfs with pages of 2 MiB; also what MAP_HUGETLB maps. Reservations are not modelled."""
+
+    def __init__(self, name: str, size: int) -> None:
+        super().__init__(name, size)
+        self.f_mapping.hugetlb = True
+
+    async def mmap(self, vma: Vma) -> None:
+        """Mark the VMA. EINVAL unless place and offset are aligned to 2 MiB."""
+        if vma.vm_start % PMD_SIZE or vma.vm_end % PMD_SIZE or vma.vm_pgoff % PTRS_PER_PTE:
+            raise KernelError("EINVAL", f"{vma} is not aligned to huge pages")
+        vma.vm_flags |= VM_HUGETLB | VM_DONTEXPAND
 
 
 class PfnOperations(VmOperations):

@@ -86,6 +86,7 @@ class Pte:
     exclusive: bool = False
     soft_dirty: bool = True
     pkey: int = 0  #: its protection key, or NO_ACCESS
+    uffd_wp: bool = False  #: write-protected by userfaultfd
 
     @property
     def zero(self) -> bool:
@@ -100,6 +101,7 @@ class SwapPte:
     slot: SwapSlot
     exclusive: bool = False
     poisoned: bool = False  #: no swapped page but a mark: the memory was broken, an access gets SIGBUS
+    guard: bool = False  #: no swapped page but a mark of MADV_GUARD_INSTALL: an access gets SIGSEGV
 
 
 @dataclass(frozen=True, slots=True)

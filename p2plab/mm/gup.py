@@ -12,6 +12,7 @@ from p2plab.mm.flags import (
     PAGE_SIZE,
     VM_ACCESS_FLAGS,
     VM_IO,
+    VM_LOCKONFAULT,
     VM_MAYREAD,
     VM_MAYWRITE,
     VM_PFNMAP,
@@ -82,6 +83,8 @@ async def populate_vma_page_range(vma: Vma, start: int, end: int) -> None:
     """Fault [start, end) of one VMA in: writing where it is private and writable, to break COW. EFAULT if it cannot."""
     if not vma.vm_flags & VM_ACCESS_FLAGS:
         raise KernelError("EFAULT", f"{vma} is not accessible")
+    if vma.vm_flags & VM_LOCKONFAULT:
+        return
     write = vma.vm_flags & (VM_WRITE | VM_SHARED) == VM_WRITE
     if vma_refuses(vma, write, force=not write):
         raise KernelError("EFAULT", f"{vma} has no pages to be had")

@@ -108,6 +108,26 @@ class Kernel:
         "mm/migrate.c try_to_map_unused_to_zeropage",
         "where a huge page is split, its pages of zeroes become the page of zeroes: a later write copies",
     )
+    has_mseal: bool = _rule(True, "6.10", "mm/mseal.c do_mseal", "there is mseal: sealed VMAs refuse to change (EPERM)")
+    uffd_moves: bool = _rule(True, "6.8", "mm/userfaultfd.c move_pages", "userfaultfd can move pages")
+    uffd_moves_batched: bool = _rule(
+        True,
+        "6.18",
+        "mm/userfaultfd.c move_pages_ptes",
+        "userfaultfd moves pages of one table together: one CLEAR for all; until then one a page",
+    )
+    proc_mem_forces: bool = _rule(
+        True,
+        "6.12",
+        "fs/proc/base.c proc_mem_foll_force",
+        "/proc/PID/mem writes to private memory that is read-only (until 6.12 always; then CONFIG_PROC_MEM_*)",
+    )
+    process_madvise_takes_all: bool = _rule(
+        True, "6.13", "mm/madvise.c process_madvise", "process_madvise of the caller's own memory takes all advice"
+    )
+    anon_vma_names: bool = _rule(
+        True, "5.17", "mm/madvise.c madvise_set_anon_name", "anonymous VMAs can have names (CONFIG_ANON_VMA_NAME)"
+    )
     huge_zero_page_copies_whole: bool = _rule(
         True,
         "6.13",
@@ -168,6 +188,9 @@ _UNTIL_6_12: dict[str, Any] = {
     "mremap_checks_first": False,
     "mremap_moves_vmas": False,
     "huge_zero_page_copies_whole": False,
+    "process_madvise_takes_all": False,
+    "uffd_moves_batched": False,
+    "unknown_advice": ("GUARD_INSTALL", "GUARD_REMOVE"),
     "folio_split_clears_once": False,
     "mapped_shared": "guess",
     "collapse_needs_writable": True,
@@ -187,6 +210,8 @@ _UNTIL_6_1: dict[str, Any] = {
     "populate_skips_holes": True,
     "split_maps_zeropage": False,
     "mapped_shared": "page",
+    "has_mseal": False,
+    "uffd_moves": False,
 }
 LINUX_6_1 = Kernel("6.1", **_UNTIL_6_1)
 RFC2019 = Kernel(
@@ -194,9 +219,19 @@ RFC2019 = Kernel(
     **_UNTIL_6_1
     | {
         "events": EVENTS_2019,
-        "unknown_advice": ("COLD", "PAGEOUT", "POPULATE_READ", "POPULATE_WRITE", "DONTNEED_LOCKED", "COLLAPSE"),
+        "unknown_advice": (
+            "GUARD_INSTALL",
+            "GUARD_REMOVE",
+            "COLD",
+            "PAGEOUT",
+            "POPULATE_READ",
+            "POPULATE_WRITE",
+            "DONTNEED_LOCKED",
+            "COLLAPSE",
+        ),
         "mremap_flags": MREMAP_MAYMOVE | MREMAP_FIXED,
         "interval_notifiers": False,
+        "anon_vma_names": False,
     },
 )
 #: What "today" means where the word is used.

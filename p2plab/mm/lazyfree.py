@@ -56,6 +56,8 @@ async def _free_entries(vma: Vma, start: int, end: int) -> None:
         stop = next(large, end)
     for address, entry in table.entries_in(start, stop):
         if isinstance(entry, SwapPte):
+            if entry.guard:
+                continue
             table.clear(address)
             free_swap_entry(entry)
         elif entry.folio is not None and (not entry.folio.order or entry.folio in freed):

@@ -34,19 +34,23 @@ class Wish:
     anon_vma: AnonVma | None
     prev: Vma | None
     next: Vma | None
+    anon_name: str = ""
 
 
 def wish_like(vma: Vma, start: int, end: int, prev: Vma | None, following: Vma | None) -> Wish:
     """A range of ``vma``'s kind at [start, end)."""
     pgoff = vma.vm_pgoff + ((start - vma.vm_start) >> PAGE_SHIFT)
     kind = (vma.vm_file, vma.vm_policy, vma.anon_vma)
-    return Wish(vma.vm_mm, start, end, vma.vm_flags, pgoff, *kind, prev, following)
+    return Wish(vma.vm_mm, start, end, vma.vm_flags, pgoff, *kind, prev, following, vma.anon_name)
 
 
 def _same_kind(wish: Wish, vma: Vma) -> bool:
     """``is_mergeable_vma``."""
     return (
-        vma.vm_policy == wish.policy and not (vma.vm_flags ^ wish.vm_flags) & ~VM_SOFTDIRTY and vma.vm_file is wish.file
+        vma.vm_policy == wish.policy
+        and not (vma.vm_flags ^ wish.vm_flags) & ~VM_SOFTDIRTY
+        and vma.vm_file is wish.file
+        and vma.anon_name == wish.anon_name
     )
 
 
@@ -199,14 +203,24 @@ async def _commit(
             gone.freed = True
 
 
-async def vma_modify(vma: Vma, start: int, end: int, *, vm_flags: int | None = None, policy: int | None = None) -> Vma:
+async def vma_modify(
+    vma: Vma,
+    start: int,
+    end: int,
+    *,
+    vm_flags: int | None = None,
+    policy: int | None = None,
+    anon_name: str | None = None,
+) -> Vma:
     """``vma_modify``: make [start, end) of ``vma`` a VMA of its own or part of an equal neighbour; that VMA.
 
-    Setting the flags or the policy is left to the caller.
+    Setting the flags, the name or the policy is left to the caller.
     """
     wish = wish_like(vma, start, end, vma.vm_mm.prev_of(vma), vma.vm_mm.next_of(vma))
     if vm_flags is not None:
         wish.vm_flags = vm_flags
+    elif anon_name is not None:
+        wish.anon_name = anon_name
     else:
         wish.policy = policy
     merged = await _merge_existing(wish, vma)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p2plab.core.actors import step
-from p2plab.mm.flags import PMD_SIZE
+from p2plab.mm.flags import PMD_SIZE, VM_HUGETLB
 from p2plab.mm.folio import HugePmd
 from p2plab.mm.log import span
 from p2plab.mm.notifier import (
@@ -28,7 +28,7 @@ async def move_page_tables(vma: Vma, old: int, new_vma: Vma, new: int, length: i
     end = old + length
     if mm.kernel.mremap_realigns and length >= PMD_SIZE - old % PMD_SIZE:
         old, new = _realigned(vma, old, new_vma, new)
-    range = MmuNotifierRange(mm, old, end, "UNMAP")
+    range = MmuNotifierRange(mm, old, end, "CLEAR" if vma.vm_flags & VM_HUGETLB else "UNMAP")
     await mmu_notifier_invalidate_range_start(range)
     await step(f"move the entries of {span(old, end)}")
     while old < end:

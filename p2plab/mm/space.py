@@ -51,6 +51,7 @@ class AddressSpace(Tracked):
         self.write_locked: list[Vma] = []
         self.pkeys: dict[int, int] = {}  #: protection keys in use, with what each of them forbids
         self.execute_only_pkey: int | None = None
+        self.def_flags = 0  #: what every new VMA gets: VM_LOCKED after mlockall(MCL_FUTURE)
         self.page_table = PageTable()
         self.notifier_subscriptions = MmuNotifierSubscriptions(IntervalTree())
 

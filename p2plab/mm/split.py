@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
-from p2plab.mm.flags import PMD_SIZE
+from p2plab.mm.flags import PMD_SIZE, VM_HUGETLB
 from p2plab.mm.locks import rmap_locks, rmap_locks_pass
 from p2plab.mm.log import VmaSplit
 from p2plab.mm.rmap import anon_vma_clone, anon_vma_relink
@@ -34,7 +34,7 @@ def dup_vma(vma: Vma, mm: AddressSpace) -> Vma:
     """``vm_area_dup``: a copy that is in no tree yet; its ``anon_vma`` is still to be linked."""
     new = Vma(mm, vma.vm_start, vma.vm_end, vma.vm_pgoff, vma.vm_flags, vma.vm_file)
     new.vm_ops, new.vm_private_data = vma.vm_ops, vma.vm_private_data
-    new.vm_policy, new.anon_vma = vma.vm_policy, vma.anon_vma
+    new.vm_policy, new.anon_vma, new.anon_name = vma.vm_policy, vma.anon_vma, vma.anon_name
     return new
 
 
@@ -43,6 +43,8 @@ async def split_vma(vma: Vma, address: int, new_below: bool) -> Vma:
     mm = vma.vm_mm
     if len(mm.vmas) >= mm.memory.max_map_count:
         raise KernelError("ENOMEM", f"{mm.name} has {len(mm.vmas)} mappings, the most that vm.max_map_count allows")
+    if vma.vm_flags & VM_HUGETLB and address % PMD_SIZE:
+        raise KernelError("EINVAL", f"{vma} has huge pages of hugetlbfs, which {address:#x} would cut")
     new = dup_vma(vma, mm)
     await mm.vma_start_write([vma, new])
     if new_below:

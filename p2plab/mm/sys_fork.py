@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 from p2plab.core.actors import step
 from p2plab.mm.flags import (
     VM_DONTCOPY,
-    VM_LOCKED,
+    VM_HUGETLB,
+    VM_LOCKED_MASK,
     VM_MIXEDMAP,
     VM_PFNMAP,
     VM_SHARED,
+    VM_UFFD,
     VM_WIPEONFORK,
     is_cow_mapping,
 )
 from p2plab.mm.folio import Folio, HugePmd, Pte, SwapPte
+from p2plab.mm.hugetlb import copy_hugetlb_page_range
 from p2plab.mm.locks import rmap_locks_pass
 from p2plab.mm.notifier import (
     MmuNotifierRange,
@@ -53,7 +56,7 @@ async def _dup(vma: Vma, child: AddressSpace) -> None:
     await rmap_locks_pass(vma)
     if not wipe:
         anon_vma_fork(copy, vma)
-    copy.vm_flags &= ~VM_LOCKED
+    copy.vm_flags &= ~(VM_LOCKED_MASK | VM_UFFD)  # a child is not registered with its parent's userfaultfd
     if vma.vm_file is not None:
         vma.vm_file.f_mapping.link(copy, after=vma)
     child.insert(copy)
@@ -66,6 +69,9 @@ async def _dup(vma: Vma, child: AddressSpace) -> None:
 async def copy_page_range(dst: Vma, src: Vma) -> None:
     """Copy the entries that a fault could not bring back: those of VMAs with an ``anon_vma``, and of device memory."""
     if src.anon_vma is None and not src.vm_flags & (VM_PFNMAP | VM_MIXEDMAP):
+        return
+    if src.vm_flags & VM_HUGETLB:
+        await copy_hugetlb_page_range(dst, src)
         return
     cow = is_cow_mapping(src.vm_flags)
     range = MmuNotifierRange(src.vm_mm, src.vm_start, src.vm_end, "PROTECTION_PAGE")
@@ -96,7 +102,7 @@ async def _copy_huge(dst: Vma, src: Vma) -> None:
 
 
 def _copy_swap(dst: Vma, src: Vma, address: int, entry: SwapPte) -> None:
-    shared = SwapPte(entry.slot)
+    shared = replace(entry, exclusive=False)
     entry.slot.count += 1
     src.vm_mm.page_table.set(address, shared)
     dst.vm_mm.page_table.set(address, shared)
@@ -104,6 +110,8 @@ def _copy_swap(dst: Vma, src: Vma, address: int, entry: SwapPte) -> None:
 
 def _copy_present(dst: Vma, src: Vma, address: int, entry: Pte, cow: bool) -> None:
     folio = entry.folio
+    if entry.uffd_wp:
+        entry = replace(entry, uffd_wp=False) if dst.vm_flags & VM_UFFD == 0 else entry
     if folio is not None and folio.anon and entry.exclusive and folio.pins:
         # A pinned page must stay the parent's: the child gets its copy now (copy_present_page).
         copy = Folio(dst.pgoff_of(address), None, dst.anon_vma)

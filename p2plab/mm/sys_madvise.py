@@ -12,9 +12,11 @@ from p2plab.mm.cold import madvise_cold
 from p2plab.mm.flags import (
     PAGE_SHIFT,
     PAGE_SIZE,
+    PMD_SIZE,
     VM_DONTCOPY,
     VM_DONTDUMP,
     VM_HUGEPAGE,
+    VM_HUGETLB,
     VM_IO,
     VM_LOCKED,
     VM_MAYWRITE,
@@ -25,9 +27,11 @@ from p2plab.mm.flags import (
     VM_SEQ_READ,
     VM_SHARED,
     VM_SPECIAL,
+    VM_UFFD,
     VM_WIPEONFORK,
     page_up,
 )
+from p2plab.mm.guard import guard_install, guard_remove
 from p2plab.mm.gup import faultin, vma_refuses
 from p2plab.mm.khugepaged import madvise_collapse
 from p2plab.mm.lazyfree import madvise_free
@@ -35,9 +39,10 @@ from p2plab.mm.locks import VmaRead
 from p2plab.mm.log import span
 from p2plab.mm.merge import vma_modify
 from p2plab.mm.migrate import madvise_inject_error
+from p2plab.mm.sys_mseal import refuse_discard
 from p2plab.mm.truncate import fallocate_punch_hole
 from p2plab.mm.vma import Vma
-from p2plab.mm.zap import zap_page_range_single
+from p2plab.mm.zap import zap_hugetlb, zap_page_range_single
 
 if TYPE_CHECKING:
     from p2plab.mm.space import AddressSpace
@@ -87,19 +92,39 @@ async def _advise(mm: AddressSpace, start: int, end: int, advice: str) -> None:
     """Advice about what is mapped: under the VMA's own lock where that is enough, else under mmap_lock for reading."""
     if mm.kernel.madvise_vma_lock and advice in VMA_LOCK_ADVICE:
         await step(f"madvise {advice} {span(start, end)}")
-        if (vma := _lone_vma(mm, start, end)) is not None:
+        if (vma := _lone_vma(mm, start, end, advice)) is not None:
             with VmaRead(vma):
-                await ADVICE[advice](vma, start, end)
+                await _visit(advice)(vma, start, end)
             return
     async with mm.mmap_lock.read():
         await step(f"madvise {advice} {span(start, end)}")
-        await _walk(mm, start, end, ADVICE[advice])
+        await _walk(mm, start, end, _visit(advice))
 
 
-def _lone_vma(mm: AddressSpace, start: int, end: int) -> Vma | None:
+def _visit(advice: str) -> Visit:
+    async def visit(vma: Vma, start: int, end: int) -> None:
+        refuse_discard(vma, advice)
+        await ADVICE[advice](vma, start, end)
+
+    return visit
+
+
+def _lone_vma(mm: AddressSpace, start: int, end: int, advice: str) -> Vma | None:
     """``try_vma_read_lock``: the one VMA that holds the whole range and whose own lock can be had at once."""
     vma = mm.vma_lookup(start)
-    return vma if vma is not None and end <= vma.vm_end and not vma.write_locked else None
+    if vma is None or end > vma.vm_end or vma.write_locked or vma.vm_flags & VM_UFFD:
+        return None
+    if advice == "GUARD_INSTALL" and vma.is_anonymous and vma.anon_vma is None:
+        return None  # an anon_vma is made under mmap_lock
+    return vma
+
+
+async def process_madvise(mm: AddressSpace, start: int, length: int, advice: str) -> None:
+    """``process_madvise`` of one's own memory. EINVAL for advice that it does not take: until 6.12 all that discards."""
+    takes = ("COLD", "PAGEOUT", "WILLNEED", "COLLAPSE")
+    if advice not in takes and not mm.kernel.process_madvise_takes_all:
+        raise KernelError("EINVAL", f"process_madvise of {mm.kernel} takes {', '.join(takes)}, not {advice[:40]}")
+    await madvise(mm, start, length, advice)
 
 
 async def _walk(mm: AddressSpace, start: int, end: int, visit: Visit) -> None:
@@ -124,6 +149,7 @@ async def _walk(mm: AddressSpace, start: int, end: int, visit: Visit) -> None:
 
 
 async def _set_flags(vma: Vma, start: int, end: int, advice: str) -> None:
+    refuse_discard(vma, advice)
     add, remove = FLAG_ADVICE[advice]
     refused = (
         (advice == "DOFORK" and vma.vm_flags & VM_IO)
@@ -146,32 +172,47 @@ async def _set_flags(vma: Vma, start: int, end: int, advice: str) -> None:
 
 def _refuse(vma: Vma, forbidden: int, advice: str) -> None:
     if vma.vm_flags & forbidden:
-        why = "device memory" if vma.vm_flags & VM_PFNMAP else "locked"
+        why = "device memory" if vma.vm_flags & VM_PFNMAP else "locked" if vma.vm_flags & VM_LOCKED else "hugetlb"
         raise KernelError("EINVAL", f"{vma} is {why} and does not take {advice}")
 
 
 async def _dontneed(vma: Vma, start: int, end: int) -> None:
+    if vma.vm_flags & VM_HUGETLB:
+        await _dontneed_hugetlb(vma, start, end)
+        return
     _refuse(vma, VM_PFNMAP | VM_LOCKED, "DONTNEED")
     await zap_page_range_single(vma, start, end)
 
 
+async def _dontneed_hugetlb(vma: Vma, start: int, end: int) -> None:
+    """The start must fit its huge pages; the end is rounded down to them."""
+    if start % PMD_SIZE:
+        raise KernelError("EINVAL", f"{start:#x} lies inside a huge page of hugetlbfs")
+    end -= end % PMD_SIZE
+    if start < end:
+        await zap_hugetlb(vma, start, end)
+
+
 async def _dontneed_locked(vma: Vma, start: int, end: int) -> None:
+    if vma.vm_flags & VM_HUGETLB:
+        await _dontneed_hugetlb(vma, start, end)
+        return
     _refuse(vma, VM_PFNMAP, "DONTNEED_LOCKED")
     await zap_page_range_single(vma, start, end)
 
 
 async def _free(vma: Vma, start: int, end: int) -> None:
-    _refuse(vma, VM_PFNMAP | VM_LOCKED, "FREE")
+    _refuse(vma, VM_PFNMAP | VM_LOCKED | VM_HUGETLB, "FREE")
     await madvise_free(vma, start, end)
 
 
 async def _cold(vma: Vma, start: int, end: int) -> None:
-    _refuse(vma, VM_PFNMAP | VM_LOCKED, "COLD")
+    _refuse(vma, VM_PFNMAP | VM_LOCKED | VM_HUGETLB, "COLD")
     await madvise_cold(vma, start, end, pageout=False)
 
 
 async def _pageout(vma: Vma, start: int, end: int) -> None:
-    _refuse(vma, VM_PFNMAP | VM_LOCKED, "PAGEOUT")
+    _refuse(vma, VM_PFNMAP | VM_LOCKED | VM_HUGETLB, "PAGEOUT")
     await madvise_cold(vma, start, end, pageout=True)
 
 
@@ -235,9 +276,11 @@ ADVICE: dict[str, Visit] = {
     "PAGEOUT": _pageout,
     "WILLNEED": _willneed,
     "REMOVE": _remove,
+    "GUARD_INSTALL": guard_install,
+    "GUARD_REMOVE": guard_remove,
 }
 #: advice that needs no more than the VMA's own lock (``get_lock_mode``, since 6.17)
-VMA_LOCK_ADVICE = ("DONTNEED", "DONTNEED_LOCKED", "FREE")
+VMA_LOCK_ADVICE = ("DONTNEED", "DONTNEED_LOCKED", "FREE", "GUARD_INSTALL", "GUARD_REMOVE")
 #: advice with locking of its own
 OTHER_ADVICE = {
     "POPULATE_READ": _populate,

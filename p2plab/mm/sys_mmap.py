@@ -18,6 +18,8 @@ from p2plab.mm.flags import (
     TASK_SIZE,
     VM_ACCOUNT,
     VM_EXEC,
+    VM_LOCKED,
+    VM_LOCKED_MASK,
     VM_MAYEXEC,
     VM_MAYREAD,
     VM_MAYSHARE,
@@ -26,6 +28,7 @@ from p2plab.mm.flags import (
     VM_READ,
     VM_SHARED,
     VM_SOFTDIRTY,
+    VM_SPECIAL,
     VM_WRITE,
     page_up,
     perms,
@@ -36,6 +39,7 @@ from p2plab.mm.merge import Wish, vma_merge_new_range
 from p2plab.mm.pkeys import execute_only_pkey
 from p2plab.mm.rmap import unlink_anon_vmas
 from p2plab.mm.split import split_vma
+from p2plab.mm.sys_mseal import refuse_sealed
 from p2plab.mm.vma import Vma
 from p2plab.mm.zap import free_pgtables, unmap_vmas
 
@@ -78,12 +82,17 @@ async def mmap(
         vm_flags |= VM_SHARED | VM_MAYSHARE
     elif vm_flags & VM_WRITE:
         vm_flags |= VM_ACCOUNT
+    vm_flags |= mm.def_flags
     async with mm.mmap_write():
         if start is None or not flags & MAP_FIXED:
             start = unmapped_area(mm, start, length)
         if len(mm.vmas) >= mm.memory.max_map_count:
             raise KernelError("ENOMEM", f"{mm.name} has {len(mm.vmas)} mappings, the most that vm.max_map_count allows")
-        await _mmap_region(mm, start, length, vm_flags, file, start >> PAGE_SHIFT if file is None else pgoff)
+        await mmap_region(mm, start, length, vm_flags, file, start >> PAGE_SHIFT if file is None else pgoff)
+    if vm_flags & VM_LOCKED:
+        from p2plab.mm.gup import mm_populate
+
+        await mm_populate(mm, start, start + length, ignore_errors=True)
     return start
 
 
@@ -102,7 +111,7 @@ def unmapped_area(mm: AddressSpace, hint: int | None, length: int) -> int:
     return top - length
 
 
-async def _mmap_region(mm: AddressSpace, start: int, length: int, vm_flags: int, file: File | None, pgoff: int) -> None:
+async def mmap_region(mm: AddressSpace, start: int, length: int, vm_flags: int, file: File | None, pgoff: int) -> None:
     end = start + length
     if mm.kernel.mmap_unmaps_first:
         await do_munmap(mm, start, length, downgrade=False)
@@ -133,6 +142,8 @@ async def _new_vma(mm: AddressSpace, start: int, end: int, vm_flags: int, file: 
         await mm.vma_start_write([vma])
         await file.f_mapping.i_mmap_rwsem.passes()
         file.f_mapping.link(vma)
+        if vma.vm_flags & VM_SPECIAL:
+            vma.vm_flags &= ~VM_LOCKED_MASK
     else:
         await mm.vma_start_write([vma])
     mm.insert(vma)
@@ -183,7 +194,10 @@ async def _gather(mm: AddressSpace, start: int, end: int) -> list[Vma]:
         limit = mm.memory.max_map_count
         if end < first.vm_end and len(mm.vmas) >= limit:
             raise KernelError("ENOMEM", f"cutting a hole would make more than {limit} mappings (vm.max_map_count)")
+        refuse_sealed(first, "munmap")
         await split_vma(first, start, new_below=not old_way)
+    for vma in mm.vmas_in(start, end):
+        refuse_sealed(vma, "munmap")
     last = mm.find_vma(end - 1)
     if last is not None and last.vm_start < end < last.vm_end:
         await split_vma(last, end, new_below=old_way)

@@ -18,6 +18,7 @@ from p2plab.mm.flags import (
     PUD_SIZE,
     VM_ACCESS_FLAGS,
     VM_ACCOUNT,
+    VM_HUGETLB,
     VM_LOCKED,
     VM_PKEY,
     VM_PKEY_SHIFT,
@@ -27,6 +28,7 @@ from p2plab.mm.flags import (
 )
 from p2plab.mm.folio import HugePmd, Pte
 from p2plab.mm.gup import populate_vma_page_range
+from p2plab.mm.hugetlb import hugetlb_change_protection
 from p2plab.mm.log import span
 from p2plab.mm.merge import vma_modify
 from p2plab.mm.notifier import (
@@ -36,6 +38,7 @@ from p2plab.mm.notifier import (
 )
 from p2plab.mm.pkeys import override_mprotect_pkey
 from p2plab.mm.sys_mmap import prot_flags
+from p2plab.mm.sys_mseal import refuse_sealed
 from p2plab.mm.thp import split_huge_pmd
 from p2plab.mm.vma import Vma
 
@@ -78,6 +81,7 @@ async def mprotect(mm: AddressSpace, start: int, length: int, prot: int, pkey: i
 async def _fixup(vma: Vma, start: int, end: int, newflags: int) -> None:
     """``mprotect_fixup``: one VMA's part."""
     oldflags = vma.vm_flags
+    refuse_sealed(vma, "mprotect")
     if newflags == oldflags:
         return
     if newflags & VM_WRITE:
@@ -94,12 +98,16 @@ async def _fixup(vma: Vma, start: int, end: int, newflags: int) -> None:
             await populate_vma_page_range(vma, start, end)
 
 
-async def change_protection(vma: Vma, start: int, end: int) -> None:
+async def change_protection(vma: Vma, start: int, end: int, *, uffd_wp: bool | None = None) -> None:
     """Change the entries of [start, end) under PROTECTION_VMA, raised where page tables exist.
 
     6.12 announces once per 512 GiB, from the first existing table of PMDs on; 6.1 once per 1 GiB, from the first
-    existing table of PTEs (or huge page) on.
+    existing table of PTEs (or huge page) on. Hugetlb: always, all of it. ``uffd_wp`` write-protects for userfaultfd, or
+    lifts that.
     """
+    if vma.vm_flags & VM_HUGETLB:
+        await hugetlb_change_protection(vma, start, end)
+        return
     granule = vma.vm_mm.kernel.mprotect_granule
     whole = PUD_SIZE * 512 if granule == PUD_SIZE else PUD_SIZE
     at = start
@@ -109,7 +117,7 @@ async def change_protection(vma: Vma, start: int, end: int) -> None:
         if first is not None:
             range = MmuNotifierRange(vma.vm_mm, first, upto, "PROTECTION_VMA")
             await mmu_notifier_invalidate_range_start(range)
-            await _change_entries(vma, first, upto)
+            await _change_entries(vma, first, upto, uffd_wp)
             await mmu_notifier_invalidate_range_end(range)
         at = upto
 
@@ -127,7 +135,7 @@ def _present(tables: Mapping[int, object], numbers: range) -> Iterator[int]:
     return (number for number in numbers if number in tables)
 
 
-async def _change_entries(vma: Vma, start: int, end: int) -> None:
+async def _change_entries(vma: Vma, start: int, end: int, uffd_wp: bool | None) -> None:
     table, key = vma.vm_mm.page_table, vma.pkey
     for base, content in list(table.pmds_in(start, end)):
         if not isinstance(content, HugePmd):
@@ -139,6 +147,7 @@ async def _change_entries(vma: Vma, start: int, end: int) -> None:
             await split_huge_pmd(vma, max(start, base))
     for address, entry in table.entries_in(start, end):
         if isinstance(entry, Pte):
-            write = vma.prot_writable() or can_change_pte_writable(vma, entry)
-            if write != entry.write or key != entry.pkey:
-                table.set(address, replace(entry, write=write, pkey=key))
+            protects = entry.uffd_wp if uffd_wp is None else uffd_wp
+            write = not protects and (vma.prot_writable() or can_change_pte_writable(vma, entry))
+            if write != entry.write or key != entry.pkey or protects != entry.uffd_wp:
+                table.set(address, replace(entry, write=write, pkey=key, uffd_wp=protects))

@@ -13,16 +13,21 @@ from p2plab.mm.flags import (
     MREMAP_MAYMOVE,
     PAGE_SHIFT,
     PAGE_SIZE,
+    PMD_SIZE,
     TASK_SIZE,
     VM_ACCOUNT,
     VM_DONTEXPAND,
+    VM_HUGETLB,
     VM_LOCKED,
+    VM_LOCKED_MASK,
     VM_MERGEABLE,
     VM_PFNMAP,
     VM_SHARED,
+    VM_UFFD,
     page_up,
 )
 from p2plab.mm.gup import mm_populate
+from p2plab.mm.hugetlb import aligned
 from p2plab.mm.locks import rmap_locks_pass
 from p2plab.mm.log import VmaMoved, span
 from p2plab.mm.merge import vma_merge_new_range, wish_like
@@ -30,6 +35,7 @@ from p2plab.mm.move import move_page_tables
 from p2plab.mm.rmap import anon_vma_clone, unlink_anon_vmas
 from p2plab.mm.split import dup_vma, split_vma
 from p2plab.mm.sys_mmap import do_munmap, unmapped_area
+from p2plab.mm.sys_mseal import refuse_sealed
 from p2plab.mm.vma import Vma
 
 if TYPE_CHECKING:
@@ -63,6 +69,9 @@ async def mremap(mm: AddressSpace, start: int, old: int, new: int, flags: int, n
         vma = mm.vma_lookup(start)
         if vma is None:
             raise KernelError("EFAULT", f"nothing is mapped at {start:#x}")
+        refuse_sealed(vma, "mremap")
+        if vma.vm_flags & VM_HUGETLB:
+            old, new = _align_hugetlb(vma, start, old, new_start if elsewhere else 0, new)
         if elsewhere:
             where, populate = await _mremap_to(mm, start, old, new_start, new, flags)
         else:
@@ -109,6 +118,14 @@ def _vma_to_resize(mm: AddressSpace, start: int, old: int, new: int, flags: int)
     return vma
 
 
+def _align_hugetlb(vma: Vma, start: int, old: int, new_start: int, new: int) -> tuple[int, int]:
+    """Both lengths in whole huge pages. EINVAL for a place between them, and for growth."""
+    old, new = aligned(old), aligned(new)
+    if start % PMD_SIZE or new_start % PMD_SIZE or new > old:
+        raise KernelError("EINVAL", f"{vma} has huge pages of hugetlbfs: {start:#x} and {new_start:#x} do not fit them")
+    return old, new
+
+
 def _check_new_place(start: int, old: int, new_start: int, new: int) -> None:
     """The part of ``check_mremap_params`` that needs no VMA."""
     if new_start % PAGE_SIZE or new_start < 0 or new_start > TASK_SIZE - new:
@@ -128,6 +145,9 @@ async def _remap_move(mm: AddressSpace, start: int, length: int, new_start: int,
     at = start
     while (vma := mm.find_vma_intersection(at, end)) is not None:
         low, high = max(at, vma.vm_start), min(end, vma.vm_end)
+        refuse_sealed(vma, "mremap")
+        if vma.vm_flags & VM_HUGETLB:
+            high = low + _align_hugetlb(vma, low, high - low, new_start + low - start, high - low)[0]
         await _mremap_to(mm, low, high - low, new_start + low - start, high - low, flags)
         at = high
         if at >= end:
@@ -171,10 +191,11 @@ async def _move_vma(vma: Vma, start: int, old: int, new: int, new_start: int, fl
             await split_vma(vma, start + old, new_below=False)
     await mm.vma_start_write([vma])
     vma, new_vma = await _copy_vma(vma, start, new_start, new, keep)
+    new_vma.vm_flags &= ~VM_UFFD  # registration does not move along (userfaultfd_reset_ctx)
     emit(VmaMoved(mm.name, start, start + old, new_start))
     await move_page_tables(vma, start, new_vma, new_start, old)
     if keep:
-        vma.vm_flags &= ~VM_LOCKED
+        vma.vm_flags &= ~VM_LOCKED_MASK
         if vma.vm_start == start and vma.vm_end == start + old:
             unlink_anon_vmas(vma)
             if vma.is_anonymous:

@@ -15,12 +15,14 @@ from p2plab.mm.flags import (
     VM_ACCESS_FLAGS,
     VM_HUGEPAGE,
     VM_SHARED,
+    VM_UFFD,
     VM_WRITE,
     page_down,
 )
 from p2plab.mm.folio import Folio, HugePmd, Pte
 from p2plab.mm.locks import VmaRead
 from p2plab.mm.pkeys import key_denies, vma_pkey
+from p2plab.mm.userfault import handle_userfault, userfault_pending
 from p2plab.mm.vma import Vma, VmaFault
 
 if TYPE_CHECKING:
@@ -73,20 +75,20 @@ def permitted(mm: AddressSpace, address: int, write: bool) -> bool:
     if isinstance(huge, HugePmd):
         allowed = (huge.write or not write) and not key_denies(mm, huge.pkey, write)
         if allowed and write and huge.folio is not None:
-            _fill(huge.folio, address % PMD_SIZE >> PAGE_SHIFT)
+            fill(huge.folio, address % PMD_SIZE >> PAGE_SHIFT)
         return allowed
     entry = table.get(address)
     if not isinstance(entry, Pte) or (write and not entry.write) or key_denies(mm, entry.pkey, write):
         return False
     if write:
         if entry.folio is not None:
-            _fill(entry.folio, entry.page)
+            fill(entry.folio, entry.page)
         if not entry.dirty:
             table.set(address, replace(entry, dirty=True, soft_dirty=True))
     return True
 
 
-def _fill(folio: Folio, number: int) -> None:
+def fill(folio: Folio, number: int) -> None:
     """Something is written to a page of the folio: it is not all zeroes any more."""
     filled = folio.filled | 1 << number
     if filled != folio.filled:
@@ -99,6 +101,8 @@ async def _fault(mm: AddressSpace, address: int, write: bool) -> VmaFault:
     if mm.kernel.per_vma_lock and vma is not None and not vma.write_locked:
         if access_error(vma, write):
             return VmaFault.SIGSEGV
+        if vma.vm_flags & VM_UFFD and await handle_userfault(vma, address, write):
+            return VmaFault.NOPAGE
         if not _needs_mmap_lock(vma, address, write):
             with VmaRead(vma):
                 answer = await handle_mm_fault(vma, address, write)
@@ -110,7 +114,10 @@ async def _fault(mm: AddressSpace, address: int, write: bool) -> VmaFault:
         vma = mm.vma_lookup(address)
         if vma is None or access_error(vma, write):
             return VmaFault.SIGSEGV
-        return await handle_mm_fault(vma, address, write)
+        if not userfault_pending(vma, address, write):
+            return await handle_mm_fault(vma, address, write)
+    await handle_userfault(vma, address, write)
+    return VmaFault.NOPAGE
 
 
 def _needs_mmap_lock(vma: Vma, address: int, write: bool) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from p2plab.core.actors import step
 from p2plab.core.errors import KernelError
 from p2plab.mm.file import File
+from p2plab.mm.flags import PTRS_PER_PTE
 from p2plab.mm.zap import unmap_mapping_range
 
 #: beyond every page of every file
@@ -35,7 +36,11 @@ async def fallocate_punch_hole(file: File, first: int, pages: int) -> None:
         raise KernelError("ENODEV", f"{file.name} is a device: no holes can be punched")
     if first < 0 or pages <= 0:
         raise KernelError("EINVAL", f"{pages} pages from {first} are no hole")
-    await unmap_mapping_range(file.f_mapping, first, first + pages - 1, even_cows=False)
+    if file.f_mapping.hugetlb:  # only whole huge pages go
+        end = (first + pages) // PTRS_PER_PTE * PTRS_PER_PTE
+        first = -(-first // PTRS_PER_PTE) * PTRS_PER_PTE
+        pages = end - first
+    await unmap_mapping_range(file.f_mapping, first, first + pages - 1, even_cows=file.f_mapping.hugetlb)
     _drop(file, first, first + pages - 1)
 
 

@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     from p2plab.mm.space import AddressSpace
 
 
-async def unmap_page_range(vma: Vma, start: int, end: int, even_cows: bool = True) -> None:
+async def unmap_page_range(
+    vma: Vma, start: int, end: int, even_cows: bool = True, *, drop_markers: bool = False
+) -> None:
     """Take out the entries of [start, end). Without ``even_cows``, private copies of file pages stay.
+
+    Guard pages stay unless ``drop_markers`` (munmap).
 
     A huge page that is hit in part is split first: CLEAR of its whole 2 MiB, inside the caller's event.
     """
@@ -42,7 +46,7 @@ async def unmap_page_range(vma: Vma, start: int, end: int, even_cows: bool = Tru
             if not even_cows and entry.folio is not None and entry.folio.anon:
                 continue
             count += 1
-        elif not even_cows:
+        elif not even_cows or (entry.guard and not drop_markers):
             continue
         mm.page_table.clear(address)
         put_entry(entry)
@@ -84,6 +88,13 @@ async def zap_page_range_single(vma: Vma, start: int, end: int, even_cows: bool 
     await mmu_notifier_invalidate_range_end(range)
 
 
+async def zap_hugetlb(vma: Vma, start: int, end: int) -> None:
+    """The same for hugetlb: the file's i_mmap_rwsem is held for writing meanwhile (``hugetlb_zap_begin``)."""
+    assert vma.vm_file is not None
+    async with RmapHeld("write", vma.vm_file.f_mapping.i_mmap_rwsem):
+        await zap_page_range_single(vma, start, end)
+
+
 async def zap_vma_ptes(vma: Vma, start: int, end: int) -> None:
     """For drivers: zap part of a VM_PFNMAP VMA. Anything else: no event, no error [mm/memory.c; invariant 33]."""
     if not (vma.vm_start <= start < end <= vma.vm_end and vma.vm_flags & VM_PFNMAP):
@@ -99,7 +110,7 @@ async def unmap_vmas(mm: AddressSpace, vmas: Sequence[Vma], start: int, end: int
     for vma in vmas:
         low, high = max(start, vma.vm_start), min(end, vma.vm_end)
         if low < high:
-            await unmap_page_range(vma, low, high)
+            await unmap_page_range(vma, low, high, drop_markers=True)
     await mmu_notifier_invalidate_range_end(range)
 
 
@@ -127,7 +138,7 @@ async def unmap_mapping_range(mapping: Mapping, first: int, last: int, even_cows
     if last < first:
         return
     await step(f"i_mmap_lock_read {mapping.name}")
-    async with RmapHeld("read", mapping.i_mmap_rwsem):
+    async with RmapHeld("write" if mapping.hugetlb else "read", mapping.i_mmap_rwsem):
         for vma in mapping.vmas_of(first, last):
             low = max(first, vma.vm_pgoff) - vma.vm_pgoff
             high = min(last + 1 - vma.vm_pgoff, vma.pages)
