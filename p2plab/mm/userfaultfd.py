@@ -67,7 +67,7 @@ async def _set_flags(mm: AddressSpace, start: int, end: int, flags: int) -> None
             if flags and not vma.vm_flags & VM_MAYWRITE:
                 raise KernelError("EPERM", f"{vma} may never be written")
         at = start
-        while (vma_at := mm.find_vma_intersection(at, end)) is not None:
+        while at < end and (vma_at := mm.find_vma_intersection(at, end)) is not None:
             low, at = max(at, vma_at.vm_start), min(vma_at.vm_end, end)
             newflags = vma_at.vm_flags & ~VM_UFFD | flags
             if newflags == vma_at.vm_flags:
