@@ -117,7 +117,7 @@ def _scene(
             *_KNOBS,
         ),
         importer="importer",
-        when_cast={"play": "story"},  # nobody presses in a search
+        when_cast={"play": "story", "importer": "obedient"},  # nobody presses in a search; only your class is on trial
         story=story or "app nic nic_dma*3 gpu nic_dma ...",
         breaks=breaks,
         version=3,

@@ -13,7 +13,7 @@ from typing import Any
 from p2plab.core.errors import BadInput
 from p2plab.core.events import Entry
 from p2plab.core.run import Run
-from p2plab.rules import RULES
+from p2plab.rules import watched_by
 from p2plab.rules.base import Board, Finding
 from p2plab.rules.damage import damage
 from p2plab.views.barmap import bar_map
@@ -49,7 +49,7 @@ def states(run: Run) -> Iterator[State]:
 
 def boards(run: Run) -> Iterator[Board]:
     """How the promises stand after 0, 1, … all steps; the log is read once. Use each before asking for the next."""
-    rules = tuple(RULES[name]() for name in run.scenario.rules)
+    rules = tuple(rule() for rule in watched_by(run.scenario))
     findings: list[Finding] = []
     by_step = {step: list(entries) for step, entries in groupby(run.log, lambda entry: entry.step)}
     for step in range(len(run) + 1):
