@@ -1,7 +1,9 @@
 """The journal: the token of each lab's run, one line a change, so that a restart or a closed laptop loses nothing.
 
 When it has grown it is cut back to the newest line of each lab, so no lab's presses push out another's run. Several
-kernels may write at once. The file is ``journal.jsonl`` in the person's data folder, or what ``P2PLAB_JOURNAL`` names (empty: no journal). A served app
+kernels may write at once.
+
+The file is ``journal.jsonl`` in the person's data folder, or what ``P2PLAB_JOURNAL`` names (empty: no journal). A served app
 keeps none: its visitors share one account, and nobody shall see another's run.
 """
 

@@ -241,7 +241,8 @@ def test_kernels_that_write_at_once_lose_nothing(journal):
     import subprocess
     import sys
 
-    code = "import sys; from p2plab.lab.journal import Journal; j = Journal(sys.argv[1])\nfor n in range(500): j.keep(f'p2p1.{n}')"
+    code = "from p2plab.lab.journal import Journal; j = Journal(sys.argv[1])\nfor n in range(500): j.keep(f'p2p1.{n}')"
+    code = f"import sys; {code}"
     writers = [subprocess.Popen([sys.executable, "-c", code, name]) for name in ("a", "b", "c", "d")]
     assert [writer.wait() for writer in writers] == [0] * 4
     from p2plab.lab.journal import Journal

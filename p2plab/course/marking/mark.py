@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import queue
@@ -88,6 +89,8 @@ def mark_file(file: Path, limits: Limits, unprotected: bool = False) -> Marked:
 
 def shut_in(unprotected: bool) -> Protection:
     """How hand-ins are shut in. BadInput where they are not, and nobody said that this is known."""
+    if importlib.util.find_spec("resource") is None:
+        raise BadInput("hand-ins are not marked here: this system cannot limit what a process takes; Linux can")
     means = protection()
     if means.missing and not unprotected:
         raise BadInput(
