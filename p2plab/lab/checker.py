@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from html import escape
+from typing import Any
 
-import ipywidgets as widgets
-
-from p2plab.lab.frame import Frame, row
+from p2plab.lab.frame import Frame
 from p2plab.lab.pane import BokehPane
 from p2plab.lab.session import Session
-from p2plab.search import Checking, Violation
+from p2plab.search import Checking, Pass, Violation
 from p2plab.search.picture import MOST, picture_of
 from p2plab.search.report import headline, shrunk
 from p2plab.views.figures_more import state_graph_figure
@@ -27,27 +25,28 @@ WORKERS = 4
 
 
 class Checker:
-    """Button, progress and answer. A counterexample opens in the lab; the run that was there is kept as a token."""
+    """Progress and answer. A counterexample opens in the lab; the run that was there is kept as a token.
+
+    ``said`` is what the stage shows of it: ``words``, ``tone`` and whether it is ``running``; empty before the first search.
+    """
 
     def __init__(self, frame: Frame, session: Session) -> None:
         self.frame, self.session = frame, session
         self.search: Checking | None = None
         self.task: asyncio.Task[None] | None = None
-        self.start = frame.button(
-            "check every order", "is there an order of events that breaks a rule?", self._begin, "search"
-        )
-        self.stop = frame.button("cancel", "stop the search and say how far it came", self._cancel)
-        self.stop.layout.display = "none"
-        self.words = widgets.HTML()
-        self.graph = widgets.VBox()
-        self.box = widgets.VBox([row(self.start, self.stop, self.words), self.graph])
+        self.said: dict[str, Any] = {}
+        self.graph: BokehPane | None = None  #: the states that were explored, where they are few enough
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Search; with a page waiting a slice at a time, else to the end. Nothing if a search is under way."""
+        if self.said.get("running"):
+            return
         settings = dict(self.session.run.settings)
         if "play" in settings:
             settings["play"] = "story"  # by hand nobody would do anything
         self.search = Checking(self.session.run.scenario, knobs=settings, budget=BUDGET, workers=workers())
-        self._show(running=True)
+        self.graph = None
+        self._progress()
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # no page is waiting: a script, or a test
@@ -56,9 +55,15 @@ class Checker:
         else:
             self.task = loop.create_task(self._slices())
 
-    def _cancel(self) -> None:
+    def cancel(self) -> None:
+        """Stop, and say how far it came."""
         if self.search is not None:
             self.search.cancel()
+
+    def close(self) -> None:
+        """Take the answer away."""
+        if not self.said.get("running"):
+            self.said = {}
 
     async def _slices(self) -> None:
         """Slice by slice, with the page's messages in between; what it raises is shown by the lab's guard."""
@@ -76,16 +81,18 @@ class Checker:
     def _slice(self) -> bool:
         """Search a little; whether there is more to do."""
         assert self.search is not None
+        self.said["running"] = False  # unless it goes on: an error must not leave the button dead
         verdict = self.search.advance(SLICE)
-        self._show(running=verdict is None)
         if verdict is None:
+            self._progress()
+            self.frame.refresh()
             return True
-        said = escape(headline(verdict))
+        words, tone = headline(verdict), "good" if isinstance(verdict, Pass) else "wait"
         if isinstance(verdict, Violation):
             self.session.show(verdict.run)
-            smaller = f" {escape(shrunk(verdict, verdict.shrunk))}." if verdict.shrunk is not None else ""
-            said = f'<span role="alert">{said}. It is open here: {escape(verdict.what)}.{smaller}</span>'
-        self.words.value = f'<span data-view="check">{said}</span>'
+            smaller = f" {shrunk(verdict, verdict.shrunk)}." if verdict.shrunk is not None else ""
+            words, tone = f"{words}. It is open here: {verdict.what}.{smaller}", "bad"
+        self.said = {"words": words, "tone": tone, "running": False}
         self._draw()
         self.frame.refresh()
         return False
@@ -94,27 +101,18 @@ class Checker:
         """The explored states, where they are few enough to be told apart."""
         assert self.search is not None
         graph = self.search.graph
-        if graph is None or len(graph) > MOST:
-            self.graph.children = ()
-            return
-        seen = picture_of(graph)
-        pane = BokehPane("state-graph", state_graph_figure(depth_of(seen)), state_graph(seen))
-        folded = widgets.Accordion([pane])
-        folded.titles = (f"the {len(seen.nodes)} states of this search",)
-        self.graph.children = (folded,)
+        if graph is not None and len(graph) <= MOST:
+            seen = picture_of(graph)
+            self.graph = BokehPane("state-graph", state_graph_figure(depth_of(seen)), state_graph(seen))
 
-    def _show(self, running: bool) -> None:
+    def _progress(self) -> None:
         assert self.search is not None
-        self.start.disabled = running
-        self.stop.layout.display = "" if running else "none"
-        if running:
-            p = self.search.progress
-            doing = f"{p.frontier:,} to follow, up to {p.switches} switches, {p.seconds:.1f} s"
-            if self.search.shrinking:
-                doing = "something breaks: looking for a smaller story"
-            self.words.value = (
-                f'<span data-view="check" role="status">{p.states:,} states, {p.rate:,.0f} a second, {doing}</span>'
-            )
+        p = self.search.progress
+        doing = f"{p.frontier:,} to follow, up to {p.switches} switches, {p.seconds:.1f} s"
+        if self.search.shrinking:
+            doing = "something breaks: looking for a smaller story"
+        words = f"{p.states:,} states, {p.rate:,.0f} a second, {doing}"
+        self.said = {"words": words, "tone": "wait", "running": True}
 
 
 def workers() -> int:

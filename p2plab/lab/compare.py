@@ -1,19 +1,21 @@
-"""Two to four runs side by side: at the same step, or at the same line of the step list that all designs share."""
+"""Two to four runs that step together: at the same step, or at the same line of the step list that all designs share.
+
+One above the other, so that slots stay in line and addresses keep their room; what differs from the first is marked.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
+from typing import Any
 
 import ipywidgets as widgets
 
 from p2plab.core.errors import BadInput, NotEnabled
 from p2plab.designs.lines import lines_of
-from p2plab.lab.board import verdict_html
 from p2plab.lab.frame import SNUG, Frame, row
-from p2plab.lab.panes import Panes
 from p2plab.lab.session import DRIVER, Session
-from p2plab.views.text import board_of, story
+from p2plab.lab.stage import StagePane
+from p2plab.views.text import story
 
 #: More runs than this cannot be read side by side.
 MOST = 4
@@ -23,32 +25,44 @@ NO_LINE = ("no line", -1)
 
 
 class Side:
-    """One of them: a session, its pictures, and what it says."""
+    """One of them: a session, its stage, and what it says."""
 
-    def __init__(self, frame: Frame, scene: str, knobs: Mapping[str, object]) -> None:
+    def __init__(self, frame: CompareLab, scene: str, knobs: Mapping[str, object]) -> None:
         self.session = Session(scene, knobs)
-        self.views = Panes(frame, self.session)
-        self.title, self.verdict = widgets.HTML(), widgets.HTML()
-        self.parts = (self.title, self.verdict, *self.views.panes.values())
+        self.frame = frame
+        self.stage = StagePane(frame.handler(self.heard), bare=True)
         self.said = ""
 
-    def refresh(self) -> None:
-        """Show the session as it is, and what it refused, if it did."""
+    @property
+    def title(self) -> str:
+        """What tells it from the others: who imports and exports, or else its scene."""
+        run = self.session.run
+        knobs = [f"{name}={value}" for name, value in run.settings.items() if name in ("importer", "exporter")]
+        return f"{run.scenario.name}: {', '.join(knobs)}" if knobs else run.scenario.name
+
+    def heard(self, message: Mapping[str, Any]) -> None:
+        """What a person did on this stage: a step is looked at on all; a block opens here. BadInput for anything else."""
+        if isinstance(step := message.get("look"), int):
+            self.frame.look_at(step)
+        elif "unfold" in message:
+            self.stage.unfold(str(message["unfold"]))
+        else:
+            raise BadInput(f"a comparison does not know what {', '.join(map(str, message))[:60] or 'nothing'} is")
+
+    def seen(self) -> dict[str, object]:
+        """What its cells say, by their keys."""
+        made = self.stage.json_of(self.session.run, self.session.step)
+        cells = [*made["slots"], *made["frames"], *(made["ram"] or ())]
+        cells += [cell for group in made["groups"] for cell in (*group["cells"], *group.get("mmu", ())) if cell]
+        return {cell["k"]: (cell["c"], cell["l"]) for cell in cells}
+
+    def refresh(self, others: Mapping[str, object]) -> None:
+        """Show the session as it is, what differs from ``others``, and what it refused, if it did."""
         run, step = self.session.run, self.session.step
-        knobs = ", ".join(f"{name}={value}" for name, value in run.settings.items() if name in ("importer", "exporter"))
-        refused = f"<br>{escape(self.said)}" if self.said else ""
-        title = f"{run.scenario.title}{f' ({knobs})' if knobs else ''}"
-        self.title.value = f"<b>{escape(title)}</b><br>step {step} of {len(run)}{refused}"
-        self.verdict.value = verdict_html(board_of(run, step))
-        self.views.refresh()
-
-
-def _beside_each_other(*sides: Side) -> widgets.GridBox:
-    """Part by part in one row, so that the same picture of both begins at the same height."""
-    parts = [part for row_of_parts in zip(*(side.parts for side in sides), strict=True) for part in row_of_parts]
-    columns = f"repeat({len(sides)}, minmax(340px, 1fr))"
-    layout = {"grid_template_columns": columns, "grid_gap": "0 14px", "overflow": "auto hidden"}
-    return widgets.GridBox(parts, layout=layout)
+        mine = self.seen()
+        differs = {key for key in mine.keys() | others.keys() if mine.get(key) != others.get(key)}
+        self.stage.options = {**self.stage.options, "title": self.title, "refused": self.said}
+        self.stage.show(run, step, differs=differs)
 
 
 class CompareLab(Frame):
@@ -88,7 +102,7 @@ class CompareLab(Frame):
             row(*self.buttons.values()),
             row(self.back, self.forward, self.rest, self.slider, self.line),
             self.guard.strip,
-            *(_beside_each_other(*self.sides[first : first + 2]) for first in range(0, len(self.sides), 2)),
+            *(side.stage for side in self.sides),
         )
         self.refresh()
 
@@ -128,8 +142,9 @@ class CompareLab(Frame):
 
     def refresh_all(self) -> None:
         """Show all as they are."""
+        first, second = self.sides[0].seen(), self.sides[1].seen()
         for side in self.sides:
-            side.refresh()
+            side.refresh(second if side is self.sides[0] else first)
         lines = self._lines()
         self.line.layout.display = "" if lines else "none"
         self.line.options = [NO_LINE, *((what, number) for number, what in enumerate(lines))]

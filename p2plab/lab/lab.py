@@ -1,33 +1,35 @@
-"""The lab: buttons for what people can do, and the views of one run at one step."""
+"""The lab: the stage with everything that is needed at every step, and a drawer over it with all else."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
 import ipywidgets as widgets
 
+from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
 from p2plab.core.scenario import Knob
 from p2plab.core.schedule import Schedule, by_clock, by_seed, straight
-from p2plab.lab.board import board_html, damage_html, text_html, verdict_html
+from p2plab.everything import SCENES
 from p2plab.lab.checker import Checker
 from p2plab.lab.frame import SNUG, Frame, row
 from p2plab.lab.more import More
-from p2plab.lab.panes import Panes
 from p2plab.lab.session import RUN_ON, Session
 from p2plab.lab.share import Share
-from p2plab.p2p.things import things_of
-from p2plab.views.text import board_of, story
+from p2plab.lab.stage import StagePane
+from p2plab.views.leaves_out import LEAVES_OUT
+from p2plab.views.text import story
 
 ANYBODY = "whoever is next"
-
-#: A dropdown cannot hold None.
-NO_PAGE = ("no page", -1)
 
 #: In which order everybody runs on.
 FEWEST, RANDOM, CLOCK = "few switches", "random, by seed", "by clock"
 ORDERS = (FEWEST, RANDOM, CLOCK)
 
-#: The knobs that a first look needs; the others are folded away.
-FIRST_KNOBS = ("driver", "importer", "exporter", "wiring", "policy", "nic", "dma", "iommu")
+#: The parts of the drawer.
+PARTS = ("actions, knobs", "token, files", "pictures", "text")
 
 
 class Lab(Frame):
@@ -40,8 +42,7 @@ class Lab(Frame):
         if token:
             self.session.open(token)
             self.session.forked = None  # nobody had seen the run that it replaced
-        self.views = Panes(self, self.session)
-        self.panes = self.views.panes
+        self.stage = StagePane(self.handler(self.heard), scenes=list(SCENES), check=True, drawer=True)
         self._set_up()
         self.refresh()
 
@@ -55,12 +56,26 @@ class Lab(Frame):
         """As the action's button."""
         self.session.press(action, self.run_on.value)
 
+    def step_on(self) -> None:
+        """As *step* in the bar: the next step of the run; at its end one more, of whoever is next."""
+        if self.session.step < len(self.session.run):
+            self.session.look_at(self.session.step + 1)
+        else:
+            self.session.take()
+
+    def run_on_from_here(self) -> None:
+        """As *run on* in the bar: to the end of the run; from there everybody, until nobody can go on."""
+        if self.session.step < len(self.session.run):
+            self.session.look_at(len(self.session.run))
+        else:
+            self.run_to_rest()
+
     def take(self) -> None:
-        """As *step*."""
+        """As *step* in the drawer: from an earlier step on it is another run."""
         self.session.take("" if self.who.value == ANYBODY else self.who.value)
 
     def run_to_rest(self) -> None:
-        """As *run on*: in the order that is chosen."""
+        """As *run on* in the drawer: in the order that is chosen, also from an earlier step."""
         orders: dict[str, Schedule] = {FEWEST: straight, RANDOM: by_seed(self.seed.value), CLOCK: by_clock}
         self.session.run_to_rest(orders[self.order.value])
 
@@ -68,38 +83,61 @@ class Lab(Frame):
         """As *back*."""
         self.session.look_at(self.session.step - 1)
 
+    def heard(self, message: Mapping[str, Any]) -> None:
+        """What a person did on the stage; see :class:`~p2plab.lab.stage.StagePane`. BadInput for anything else."""
+        do = {
+            "step": self.step_on,
+            "run on": self.run_on_from_here,
+            "check": self.checker.begin,
+            "cancel": self.checker.cancel,
+            "close": self.checker.close,
+        }
+        if isinstance(step := message.get("look"), int):
+            self.session.look_at(step)
+        elif "press" in message:
+            self.session.look_at(int(message["step"]))
+            self.press(str(message["press"]))
+        elif message.get("do") in do:
+            do[message["do"]]()
+        elif "knob" in message:
+            name, value = message["knob"]
+            self.session.reset({name: value})
+        elif "scene" in message:
+            self.session.show(Session(str(message["scene"])).run)
+        elif "unfold" in message:
+            self.stage.unfold(str(message["unfold"]))
+        elif "drawer" in message:
+            self.drawn = bool(message["drawer"])
+        else:
+            raise BadInput(f"the lab does not know what {', '.join(map(str, message))[:60] or 'nothing'} is")
+
     # -- controls ---------------------------------------------------------------------------------------------------
 
     def _set_up(self) -> None:
         """Make the controls of the scene that is shown, and put everything into its place."""
         self._scene = self.session.run.scenario.name
         self._written: Run | None = None
+        self.drawn = False  #: whether the drawer is open: what is in it is not kept up to date while nobody sees it
         self._make_controls()
-        self.lay_out(
-            self.title,
-            self.knob_row,
-            self.action_row,
-            self.step_row,
-            self.look_row,
-            self.checker.box,
-            self.guard.strip,
-            self.verdict,
-            *self.panes.values(),
-            self.damage,
-            self.board,
-            self.more.box,
-            self.share.box,
-            self.text,
+        self.drawer = widgets.Tab(
+            [
+                widgets.VBox([self.title, self.action_row, self.step_row, *self.knob_rows]),
+                self.share.box,
+                self.more.box,
+                self.text,
+            ]
         )
+        self.drawer.titles = PARTS
+        self.drawer.add_class("p2plab-drawer")
+        self.guard.strip.add_class("p2plab-said")
+        self.lay_out(self.stage, self.guard.strip, self.drawer)
 
     def _make_controls(self) -> None:
         session = self.session
         self.title = widgets.HTML()
         self.knobs = {knob.name: self._knob(knob) for knob in session.run.scenario.knobs}
-        first = [self.knobs[name] for name in FIRST_KNOBS if name in self.knobs]
-        more = widgets.Accordion([row(*(self.knobs[name] for name in self.knobs if name not in FIRST_KNOBS))])
-        more.titles = ("more knobs (each change begins again)",)
-        self.knob_row = widgets.VBox([row(*first), more])
+        words = widgets.Label("each change of a knob begins again:")
+        self.knob_rows = [words, row(*self.knobs.values())] if self.knobs else []
         self.buttons = {
             name: self.button(action.label, action.help, lambda name=name: self.press(name))
             for name, action in session.run.world.actions.items()
@@ -107,25 +145,19 @@ class Lab(Frame):
         self.run_on = widgets.Dropdown(options=RUN_ON, description="then runs", layout={"width": "200px"}, **SNUG)
         self.action_row = row(*self.buttons.values(), self.run_on)
         self.reset = self.button("reset", "begin again", session.reset, "undo")
-        self.backward = self.button("back", "look at the step before", self.back, "step-backward")
-        self.forward = self.button("step", "let one actor take one step", self.take, "step-forward")
+        self.forward = self.button("step", "let this actor take one step", self.take, "step-forward")
         self.rest = self.button("run on", "everybody, until nobody can go on", self.run_to_rest, "fast-forward")
         self.order = widgets.Dropdown(options=ORDERS, description="in order", layout={"width": "230px"}, **SNUG)
         self.order.observe(self.handler(lambda _change: None), "value")  # the seed shows where it matters
         self.seed = widgets.BoundedIntText(
             value=1, min=0, max=10**9, description="seed", layout={"width": "130px"}, **SNUG
         )
-        self.follow = self.choice("follow", [NO_PAGE], NO_PAGE[1], session.follow, "190px")
         self.who = widgets.Dropdown(options=[ANYBODY], description="who", layout={"width": "190px"}, **SNUG)
-        self.slider = widgets.IntSlider(description="step", min=0, max=1, layout={"width": "360px"}, **SNUG)
-        self.slider.observe(self.handler(lambda change: session.look_at(change["new"])), "value")
-        self.step_row = row(self.reset, self.backward, self.forward, self.who, self.rest, self.order, self.seed)
-        self.look_row = row(self.slider, self.follow)
-        self.verdict, self.damage, self.board = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.step_row = row(self.reset, self.who, self.forward, self.order, self.seed, self.rest)
         self.text = widgets.HTML()
         self.share = Share(self, session)
         self.checker = Checker(self, session)
-        self.more = More(session)
+        self.more = More(self, session, self.checker)
 
     def _knob(self, knob: Knob) -> widgets.Widget:
         value = self.session.run.settings[knob.name]
@@ -144,21 +176,13 @@ class Lab(Frame):
         """Show the session as it is; another scene (its token was opened) has other buttons and knobs."""
         if self.session.run.scenario.name != self._scene:
             self._set_up()
-        self._refresh_views()
+        self.stage.show(self.session.run, self.session.step, self.checker.said)
         self._refresh_controls()
-
-    def _refresh_views(self) -> None:
-        run, step = self.session.run, self.session.step
-        self.views.refresh()
         self.more.refresh()
-        board = board_of(run, step)
-        self.verdict.value = verdict_html(board)
-        self.board.value = board_html(board)
-        self.damage.value = damage_html(run, step)
-        if run is not self._written:  # a look at another step of it changes neither its token nor its text
+        if self.session.run is not self._written:  # a look at another step changes neither its token nor its text
             self.share.refresh()
-            self.text.value = text_html(run)
-            self._written = run
+            self.text.value = text_html(self.session.run)
+            self._written = self.session.run
 
     def _refresh_controls(self) -> None:
         session = self.session
@@ -175,12 +199,15 @@ class Lab(Frame):
         self.who.options = [ANYBODY, *enabled]
         self.who.value = chosen if chosen in self.who.options else ANYBODY
         self.forward.disabled = self.rest.disabled = not enabled
-        self.backward.disabled = session.step == 0
         self.seed.layout.display = "" if self.order.value == RANDOM else "none"
-        width = things_of(session.run.world).width
-        self.follow.options = [NO_PAGE, *((f"page {number}", number) for number in range(width))]
-        self.follow.value = NO_PAGE[1] if session.page is None else session.page
-        self.slider.max = max(1, len(session.run))
-        self.slider.value = session.step
         for name, control in self.knobs.items():
             control.value = session.run.settings[name]
+
+
+def text_html(run: Run) -> str:
+    """The run as 72 columns of text, and what the model leaves out."""
+    left_out = "".join(f"<li><b>{escape(name)}</b>: {escape(what)}</li>" for name, what in LEAVES_OUT)
+    return (
+        f'<pre class="p2plab-text" data-view="text" tabindex="0">{escape(story(run))}</pre>'
+        f"<details><summary>What this model leaves out</summary><ul>{left_out}</ul></details>"
+    )

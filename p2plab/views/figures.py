@@ -13,7 +13,6 @@ from p2plab.core.run import Run
 from p2plab.p2p.things import things_of
 from p2plab.views.barmap import ROWS
 from p2plab.views.picture import CROSSES, GREY, INK, LINES, PAPER, RED
-from p2plab.views.strip import rows
 from p2plab.views.timeline import lanes_of
 
 FONT = "13px"
@@ -55,33 +54,6 @@ def bar_map_figure(run: Run) -> Any:
     plot.yaxis.major_label_overrides = dict(enumerate(ROWS))
     plot.xaxis.ticker = ticks(len(aperture))
     plot.xaxis.axis_label = f"slot of 4 KiB, from {aperture.address(0):#x}"
-    return plot
-
-
-def address_space_figure(run: Run) -> Any:
-    """Feeds on ``pages`` of :func:`~p2plab.views.strip.address_space`."""
-    things = things_of(run.world)
-    lanes = rows(run)
-    plot = new_figure("Address space", x_range=Range1d(start=-0.1, end=things.width + 0.1), y_range=lanes, height=190)
-    source = new_source("pages", "left", "right", "row", "label", "colour", "hatch", "hover")
-    bar = {"y": "row", "left": "left", "right": "right", "height": 0.8}
-    drawn = plot.hbar(source=source, fill_color="colour", line_color=INK, **bar)
-    hatch(plot.hbar, source, **bar)
-    followed = new_source("followed", "left", "right")
-    plot.quad(
-        left="left",
-        right="right",
-        bottom=0,
-        top=len(lanes),
-        source=followed,
-        fill_alpha=0,
-        line_color=INK,
-        line_width=4,
-    )
-    plot.text("left", "row", text="label", source=source, x_offset=6, **(LABEL | {"text_align": "left"}))
-    plot.add_tools(HoverTool(renderers=[drawn], tooltips="@hover"))
-    plot.xaxis.ticker = ticks(things.width + 1)
-    plot.xaxis.axis_label = f"page, from {things.base:#x}"
     return plot
 
 

@@ -24,7 +24,7 @@ class Format:
 
 
 def _page(run: Run) -> str:
-    from p2plab.views.figures_page import page  # brings the drawing library along, which only this needs
+    from p2plab.views.page import page  # reads every step of the run, which only this needs
 
     return page(run)
 

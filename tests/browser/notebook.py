@@ -42,28 +42,78 @@ def run_all(page: Any) -> None:
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
 
+#: A stage that was drawn, or an error of a cell.
+STAGE = ".stage[data-seq]"
+
+
 def wait_for_pictures(page: Any, *panes: str) -> None:
-    """Until all panes have drawn. A cell that raises fails at once, with its traceback."""
+    """Until the stage is drawn, or all panes that are named. A cell that raises fails at once, with its traceback."""
     trouble = ", ".join(f"[data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("error", "stderr"))
-    for pane in panes or ("address-space", "bar-map", "timeline"):
-        page.wait_for_selector(f"[data-pane='{pane}'][data-seq], {trouble}")
+    for drawn in [f"[data-pane='{pane}'][data-seq]" for pane in panes] or [STAGE]:
+        page.wait_for_selector(f"{drawn}, {trouble}")
         if page.locator(trouble).count():
             raise AssertionError(page.locator(trouble).first.inner_text())
 
 
-def seq(page: Any, pane: str) -> int:
-    """How often a pane was drawn."""
-    return int(page.get_attribute(f"[data-pane='{pane}']", "data-seq"))
+def wait_for_stages(page: Any, number: int) -> None:
+    """Until so many stages are drawn."""
+    page.wait_for_function(f"number => document.querySelectorAll('{STAGE}').length === number", arg=number)
+
+
+def seq(page: Any, pane: str = "") -> int:
+    """How often the first stage, or a pane, was drawn."""
+    return int(page.locator(f"[data-pane='{pane}']" if pane else STAGE).first.get_attribute("data-seq"))
+
+
+def when_drawn_again(page: Any, before: int) -> None:
+    """Until the first stage was drawn more often than ``before``."""
+    page.wait_for_function(f"before => Number(document.querySelector('{STAGE}').dataset.seq) > before", arg=before)
+
+
+def button(page: Any, name: str) -> Any:
+    """The first visible button of the lab with these words."""
+    words = re.compile(rf"^\s*{re.escape(name)}( ▶)?\s*$")
+    return page.locator(".p2plab-lab button:visible", has_text=words).first
 
 
 def press(page: Any, name: str) -> None:
-    """Click a button of the lab and wait until the timeline shows the result."""
-    before = seq(page, "timeline")
-    page.locator(".p2plab-lab button", has_text=re.compile(rf"^\s*{re.escape(name)}\s*$")).first.click()
-    page.wait_for_function(
-        "before => Number(document.querySelector(\"[data-pane='timeline']\").dataset.seq) > before", arg=before
-    )
-    page.wait_for_timeout(200)  # words and buttons follow the pictures, in messages of their own
+    """Click a button of the lab and wait until the stage shows the result."""
+    before = seq(page)
+    button(page, name).click()
+    when_drawn_again(page, before)
+    page.wait_for_timeout(200)  # what is in the drawer follows the stage, in messages of its own
+
+
+def choose(page: Any, value: str) -> None:
+    """Choose the importer (or driver, or policy) in the bar, which is a row of buttons where there is room for one."""
+    before = seq(page)
+    if button(page, value).count():
+        button(page, value).click()
+    else:
+        page.locator(".stage .pick").first.select_option(value)
+    when_drawn_again(page, before)
+
+
+def broken(page: Any, number: int = 0) -> list[str]:
+    """The promises that a stage says are broken, in the order of its chips."""
+    return list(page.locator(".stage .chips").nth(number).locator(".broken b").all_inner_texts())
+
+
+def words(page: Any, number: int = 0) -> str:
+    """All that a stage shows, in a few sentences: what a screen reader gets."""
+    return str(page.locator(".stage svg.chain").nth(number).get_attribute("aria-label"))
+
+
+def cell(page: Any, key: str) -> str:
+    """What a cell of the first stage says when it is asked."""
+    return str(page.locator(f".stage .cell[data-k='{key}']").first.get_attribute("aria-label"))
+
+
+def open_drawer(page: Any, part: str) -> None:
+    """Open the drawer of the first lab at one of its parts."""
+    if not page.locator(".p2plab-lab.open").count():
+        page.locator(".stage .more").first.click()
+    page.locator(".p2plab-drawer .lm-TabBar-tab", has_text=part).first.click()
 
 
 def wait_until_saved(page: Any, server: Server, name: str, views: int) -> None:

@@ -14,11 +14,23 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from p2plab.core.run import Run
+from p2plab.core.schedule import by_text
 from p2plab.core.token import token_of
+from p2plab.everything import find
 from p2plab.lab.session import Session
-from p2plab.views.figures_page import page as page_of
+from p2plab.views.page import page as page_of
 from tests.browser.conftest import Server, Watched
-from tests.browser.notebook import open_notebook, press, run_all, set_theme, wait_for_pictures, write_notebook
+from tests.browser.notebook import (
+    button,
+    open_drawer,
+    open_notebook,
+    press,
+    run_all,
+    set_theme,
+    wait_for_pictures,
+    write_notebook,
+)
 
 ASSETS = Path(__file__).parents[2] / "assets" / "pictures"
 THEMES, WIDTHS = ("light", "dark"), (1280, 1920)
@@ -26,14 +38,32 @@ THEMES, WIDTHS = ("light", "dark"), (1280, 1920)
 #: Name of the picture, the last line of the cell, and the panes to wait for.
 EXPLORERS = {
     "machine": ("MachineLab('q35_switch2')", ("pci-tree", "address-map")),
-    "compare": ("CompareLab('defrag-obedient', 'defrag-ignorant')", ("timeline",)),
+    "compare": ("CompareLab('defrag-obedient', 'defrag-ignorant')", ()),
     "memory": ("MemoryLab('mremap_move', 'device')", ("before-after",)),
     "designs": ("DesignsLab()", ()),
 }
 
-#: Titles of the lab's folded parts, and the names of their pictures.
+#: The moments that docs/stage.md and the course speak of: scene, knobs, step, and a key to press before the picture.
+MOMENTS = {
+    "ignorant-17": ("defrag-ignorant", {}, 17, ""),
+    "ignorant-20": ("defrag-ignorant", {}, 20, ""),
+    "ignorant-24": ("defrag-ignorant", {}, 24, ""),
+    "ignorant-36": ("defrag-ignorant", {}, 36, ""),
+    "obedient-26": ("defrag-obedient", {}, 26, ""),
+    "obedient-52": ("defrag-obedient", {}, 52, ""),
+    "source-25": ("defrag-obedient", {}, 25, "d"),
+    "two-importers": ("policies", {}, 46, ""),
+    "two-processes": ("E2", {}, 46, ""),
+    "iommu": ("F1", {"iommu": "on"}, 32, ""),
+    "main-memory": ("policies", {"policy": "ram"}, 86, ""),
+    "exporter-at-fault": ("E1", {}, 22, ""),
+    "deadlock": ("F4", {}, 13, ""),
+    "sixteen-pages": ("defrag-ignorant", {"pages": 16, "slots": 64}, 60, ""),
+}
+
+#: Titles of the folded parts in the lab's drawer, and the names of their pictures.
 FOLDED = {
-    "states of this search": "states",
+    "states of the last search": "states",
     "who sets and who calls": "call-graph",
     "PCI tree": "pci-tree",
     "device memory": "device-memory",
@@ -43,7 +73,7 @@ FOLDED = {
 def test_take_the_lab(lab_server: Server, watched: Watched) -> None:
     """The lab after the break; then what is folded away in it."""
     page: Any = watched.page
-    page.set_viewport_size({"width": 1280, "height": 2600})
+    page.set_viewport_size({"width": 1280, "height": 720})
     open_notebook(page, lab_server, "00-start-here.ipynb", copy_as="pictures.ipynb")
     run_all(page)
     wait_for_pictures(page)
@@ -60,8 +90,9 @@ def test_take_what_is_folded(lab_server: Server, watched: Watched) -> None:
     open_notebook(page, lab_server, "folded.ipynb")
     run_all(page)
     wait_for_pictures(page)
-    page.locator(".p2plab-lab button", has_text="check every order").click()
-    page.get_by_text("states of this search").wait_for()
+    button(page, "check every order").click()
+    page.wait_for_function("document.querySelector(\"[data-view='check']\")?.innerText.includes('BREAKS')")
+    open_drawer(page, "pictures")
     for title, name in FOLDED.items():
         page.locator(".p2plab-lab .jupyter-widget-Collapse-header", has_text=title).first.click()
         page.wait_for_timeout(500)
@@ -77,10 +108,10 @@ def test_take_explorers(lab_server: Server, watched: Watched, name: str) -> None
     write_notebook(lab_server, f"pictures-{name}.ipynb", f"from p2plab.lab import {line.partition('(')[0]}\n{line}")
     open_notebook(page, lab_server, f"pictures-{name}.ipynb")
     run_all(page)
-    if panes:
-        wait_for_pictures(page, *panes)
-    else:
+    if name == "designs":
         page.wait_for_selector("[data-view='cell']")
+    else:
+        wait_for_pictures(page, *panes)
     in_both_themes(page, name)
 
 
@@ -94,16 +125,26 @@ def test_take_the_app(app_server: Server, watched: Watched) -> None:
         at_both_widths(page, f"app-{theme}")
 
 
-def test_take_the_page(tmp_path: Path, watched: Watched) -> None:
-    """The file that needs no kernel, at the break."""
+@pytest.mark.parametrize("name", MOMENTS)
+def test_take_the_stage(tmp_path: Path, watched: Watched, name: str) -> None:
+    """A moment, from the file that needs no kernel: on one screen, in both themes; one of them on a telephone."""
     page: Any = watched.page
+    scene, knobs, step, key = MOMENTS[name]
+    found = find(scene)
     file = tmp_path / "run.html"
-    file.write_text(page_of(Session("defrag-ignorant").run), encoding="utf-8")
+    file.write_text(page_of(Run(found, knobs).driven(by_text(found.story, strict=False))), encoding="utf-8")
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
-        page.goto(f"{file.as_uri()}#32")
-        page.wait_for_selector("body[data-step='32']")
-        at_both_widths(page, f"page-{theme}")
+        for width, height in ((1280, 720), *([(390, 844)] if name == "ignorant-36" else [])):
+            page.set_viewport_size({"width": width, "height": height})
+            page.goto(f"{file.as_uri()}#{step}")
+            page.reload()
+            page.wait_for_selector(f".stage[data-step='{step}']")
+            if key:
+                page.keyboard.press(key)
+            page.wait_for_timeout(400)
+            stage = page.locator(".stage").first
+            keep(page.screenshot() if width > 500 else stage.screenshot(), f"stage-{name}-{theme}-{width}")
 
 
 def in_both_themes(page: Any, name: str, part: Any = None) -> None:

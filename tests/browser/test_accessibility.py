@@ -13,10 +13,21 @@ from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.core.token import token_of
 from p2plab.lab.session import Session
-from p2plab.views.figures_page import page as page_of
+from p2plab.views.page import page as page_of
 from tests.browser.axe import violations
 from tests.browser.conftest import Server, Watched
-from tests.browser.notebook import open_notebook, run_all, seq, wait_for_kernel, wait_for_pictures, write_notebook
+from tests.browser.notebook import (
+    broken,
+    open_drawer,
+    open_notebook,
+    run_all,
+    seq,
+    wait_for_kernel,
+    wait_for_pictures,
+    wait_for_stages,
+    when_drawn_again,
+    write_notebook,
+)
 
 LABS = (
     "Lab('defrag-ignorant')",
@@ -41,8 +52,11 @@ def test_explorers_in_jupyterlab_have_no_serious_violation(lab_server: Server, w
     write_notebook(lab_server, "axe.ipynb", *cells)
     open_notebook(page, lab_server, "axe.ipynb", simple=False)
     run_all(page)
-    wait_for_pictures(page, "timeline", "address-map", "before-after")
-    page.wait_for_function("document.querySelectorAll(\"[data-pane='timeline'][data-seq]\").length === 3")
+    wait_for_pictures(page, "address-map", "before-after")
+    wait_for_stages(page, 3)
+    open_drawer(page, "pictures")
+    page.locator(".jupyter-widget-Collapse-header", has_text="timeline").first.click()
+    wait_for_pictures(page, "timeline")
     page.wait_for_selector("[data-view='cell']")
     page.evaluate("document.querySelectorAll('.p2plab-lab details').forEach(d => { d.open = true; })")
     found = {}
@@ -65,7 +79,7 @@ def test_the_page_without_a_kernel_has_no_serious_violation(tmp_path: Path, watc
     page = watched.page
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{file.as_uri()}#32")
-    page.wait_for_selector("body[data-step='32']")
+    page.wait_for_selector(".stage[data-step='32']")
     assert violations(page, "html") == []
 
 
@@ -109,7 +123,7 @@ def test_map_dma_defrag_and_the_break_are_found_by_keyboard_alone(
     page = watched.page
     front_end(page, request.getfixturevalue("app_server" if front_end is in_voila else "lab_server"))
     wait_for_pictures(page)
-    page.locator(".p2plab-lab select").first.focus()
+    page.locator(".stage select").first.focus()
     for name, key in (
         ("map", "Space"),
         ("start DMA", "Enter"),
@@ -120,10 +134,11 @@ def test_map_dma_defrag_and_the_break_are_found_by_keyboard_alone(
         press_by_key(page, name, key)
     press_by_key(page, "defrag", "Space")
     press_by_key(page, "run on", "Enter")
-    verdict = page.locator("[data-view='verdict']")
-    assert verdict.get_attribute("role") == "alert"
-    assert verdict.inner_text().startswith("Broken: obedience at step ")
-    tab_to(page, "back")
+    assert broken(page) == ["obedience", "no-stale-dma"]
+    sentence = page.locator(".stage .said")
+    assert sentence.get_attribute("role") == "status"
+    assert "app2 loses its bytes" in sentence.inner_text()
+    tab_to(page, "◀")
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     assert watched.ours == []
 
@@ -131,18 +146,17 @@ def test_map_dma_defrag_and_the_break_are_found_by_keyboard_alone(
 def press_by_key(page: Any, name: str, key: str) -> None:
     """Go to a button by Tab or Shift+Tab, press a key on it, and wait until the timeline is drawn anew."""
     tab_to(page, name)
-    before = seq(page, "timeline")
+    before = seq(page)
     page.keyboard.press(key)
-    page.wait_for_function(
-        "before => Number(document.querySelector(\"[data-pane='timeline']\").dataset.seq) > before", arg=before
-    )
+    when_drawn_again(page, before)
 
 
 def tab_to(page: Any, name: str) -> None:
     """Tab a little backwards, then forwards, then further back, until the button of that name has the focus."""
     for key, times in (("Shift+Tab", 12), ("Tab", 60), ("Shift+Tab", 90)):
         for _ in range(times):
-            if page.evaluate("document.activeElement.closest('.p2plab-lab button')?.innerText.trim()") == name:
+            here = page.evaluate("document.activeElement.closest('.p2plab-lab button')?.innerText.trim() ?? ''")
+            if here.removesuffix(" ▶") == name:
                 return
             page.keyboard.press(key)
     raise AssertionError(f"no Tab leads to {name!r}")

@@ -10,7 +10,7 @@ import pytest
 from p2plab.core.token import token_of
 from p2plab.lab.session import Session
 from tests.browser.conftest import ROOT, Watched, _free_port, _serving
-from tests.browser.notebook import said, wait_for_pictures
+from tests.browser.notebook import broken, said, wait_for_pictures
 from ways.publish.links import Place
 
 LOGIN = "0f3b6c9ab294d1e77aa02"
@@ -31,7 +31,7 @@ def test_a_binder_link_shows_its_run(
         for query in (path, path.replace("?run=", "?token=")):
             watched.page.goto(f"{url}/{query}&token={LOGIN}")
             wait_for_pictures(watched.page)
-            assert said(watched.page, "verdict").startswith("Broken: obedience at step")
+            assert broken(watched.page)[0] == "obedience"
             assert said(watched.page, "token").removeprefix("Token of this run:").strip() == token
             assert watched.page.locator(".highlight").count() == 0
             assert LOGIN not in watched.page.inner_text("body")

@@ -102,6 +102,6 @@ def test_the_designs_table_marks_the_cell_and_opens_its_run(lab_server: Server, 
     assert chosen.inner_text() == "invalidate_mappings"
     page.locator(".p2plab-lab button", has_text="open its run").click()
     wait_for_pictures(page)
-    assert colours(page, "timeline") > 5
+    assert page.locator(".stage .cell").count() > 10
     assert watched.abroad == []
     assert watched.errors == []

@@ -1,7 +1,19 @@
 """The search, the folded pictures, two runs side by side, and the last run after a restart: in JupyterLab."""
 
 from tests.browser.conftest import Server, Watched
-from tests.browser.notebook import colours, open_notebook, press, run_all, said, wait_for_pictures, write_notebook
+from tests.browser.notebook import (
+    broken,
+    button,
+    colours,
+    open_drawer,
+    open_notebook,
+    press,
+    run_all,
+    said,
+    wait_for_pictures,
+    wait_for_stages,
+    write_notebook,
+)
 
 
 def unfold(page, title: str) -> None:
@@ -16,17 +28,17 @@ def test_check_opens_the_smallest_story_and_draws_its_states(lab_server: Server,
     open_notebook(page, lab_server, "check.ipynb")
     run_all(page)
     wait_for_pictures(page)
-    page.locator(".p2plab-lab button", has_text="check every order").click()
+    button(page, "check every order").click()
     page.wait_for_function("document.querySelector(\"[data-view='check']\")?.innerText.includes('BREAKS')")
     assert said(page, "check").startswith("workbench BREAKS obedience: 2 switches")
-    page.wait_for_function(
-        "document.querySelector(\"[data-view='verdict']\").innerText.startsWith('Broken: obedience')"
-    )
-    unfold(page, "states of this search")
+    page.wait_for_function("document.querySelector('.stage .chips .broken')?.innerText.includes('obedience')")
+    open_drawer(page, "pictures")
+    unfold(page, "states of the last search")
     page.wait_for_selector("[data-pane='state-graph'][data-seq]")
     page.wait_for_function("document.querySelector(\"[data-pane='state-graph']\").getBoundingClientRect().height > 200")
     for title, pane in (("who sets and who calls", "call-graph"), ("PCI tree", "pci-tree")):
         unfold(page, title)
+        page.wait_for_selector(f"[data-pane='{pane}'][data-seq]")
         page.wait_for_function(
             "pane => document.querySelector(`[data-pane='${pane}']`).getBoundingClientRect().height > 200", arg=pane
         )
@@ -34,6 +46,7 @@ def test_check_opens_the_smallest_story_and_draws_its_states(lab_server: Server,
         assert colours(page, pane) > 5, f"{pane} is empty"
     assert "hmm calls gpu.p2p_map" in page.get_attribute("[data-pane='call-graph']", "aria-label")
     unfold(page, "device memory")
+    page.wait_for_selector("[data-view='memory']")
     assert "A[0]" in said(page, "memory")
     assert watched.errors == []
     assert watched.abroad == []
@@ -45,12 +58,12 @@ def test_two_runs_stand_side_by_side(lab_server: Server, watched: Watched):
     write_notebook(lab_server, "compare.ipynb", "from p2plab.lab import CompareLab\nCompareLab('workbench')")
     open_notebook(page, lab_server, "compare.ipynb")
     run_all(page)
-    page.wait_for_function("document.querySelectorAll(\"[data-pane='timeline'][data-seq]\").length === 2")
+    wait_for_stages(page, 2)
     for name in ("map", "start DMA", "step", "step", "step", "defrag", "run on"):
         press(page, name)
-    verdicts = page.eval_on_selector_all("[data-view='verdict']", "all => all.map(e => e.innerText)")
-    assert verdicts[0] == "No rule is broken so far."
-    assert verdicts[1].startswith("Broken: obedience at step")
+    assert broken(page, 0) == []
+    assert broken(page, 1) == ["obedience", "no-stale-dma"]
+    assert page.locator(".stage .differs").count() > 4
     assert watched.errors == []
 
 
@@ -73,6 +86,7 @@ def test_after_a_restart_of_the_kernel_the_last_run_can_be_resumed(lab_server: S
         arg=token,
     )
     wait_for_pictures(page)
-    page.locator(".p2plab-lab button", has_text="resume the last run").click()
+    open_drawer(page, "token")
+    button(page, "resume the last run").click()
     page.wait_for_function("token => document.querySelector(\"[data-view='token']\").innerText === token", arg=token)
-    assert said(page, "verdict") == "No rule is broken so far."
+    assert broken(page) == []

@@ -1,46 +1,69 @@
 """Linked views, files and forks, as a person meets them in JupyterLab."""
 
 from tests.browser.conftest import Server, Watched
-from tests.browser.notebook import open_notebook, press, run_all, seq, wait_for_pictures, write_notebook
+from tests.browser.notebook import (
+    cell,
+    open_drawer,
+    open_notebook,
+    press,
+    run_all,
+    seq,
+    wait_for_pictures,
+    wait_for_stages,
+    when_drawn_again,
+    words,
+    write_notebook,
+)
 
 
-def tap(page, pane: str, x: float, y: float) -> None:
-    """Click into a picture at a share of its width and height, and wait until it is drawn anew."""
-    before = seq(page, pane)
-    box = page.locator(f"[data-pane='{pane}']").bounding_box()
-    page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
-    page.wait_for_function(
-        "([pane, before]) => Number(document.querySelector(`[data-pane='${pane}']`).dataset.seq) > before",
-        arg=[pane, before],
-    )
+def click(page, selector: str) -> None:
+    """Click something of the stage, and wait until it is drawn anew."""
+    before = seq(page)
+    page.locator(f".stage {selector}").first.click()
+    when_drawn_again(page, before)
 
 
-def words(page, pane: str) -> str:
-    return page.get_attribute(f"[data-pane='{pane}']", "aria-label")
-
-
-def test_a_click_into_a_picture_follows_a_page_and_goes_to_a_step(lab_server: Server, watched: Watched):
-    """The page's whole way is told; a click on the timeline goes there; pictures can be saved."""
+def test_a_click_on_a_page_lights_its_way_and_one_on_a_step_goes_there(lab_server: Server, watched: Watched):
+    """A step, a call and a chip lead to their steps; what is in the drawer can be saved and clicked, too."""
     page = watched.page
     write_notebook(lab_server, "linked.ipynb", "from p2plab.lab import Lab\nLab('defrag-ignorant')")
     open_notebook(page, lab_server, "linked.ipynb")
     run_all(page)
     wait_for_pictures(page)
-    tap(page, "address-space", 0.5, 0.3)
-    assert "followed: page 1 (0x7f5555401000)" in words(page, "address-space")
-    assert "nic uses 0xe8004000, which is STALE" in words(page, "address-space")
-    tap(page, "timeline", 0.35, 0.5)
-    assert not words(page, "timeline").startswith("Step 0 ")
+    page.locator(".stage .cell[data-k='nic:entry1']").click()
+    lit = page.locator(".stage .cell.lit").evaluate_all("all => all.map(c => c.dataset.k)")
+    assert lit == ["nic:entry1", "slot4", "frame4"]
+    assert cell(page, "nic:entry1") == (
+        "nic's entry for page 1: 0xe8004000, to slot 4, STALE since step 27: A[3] is there, not A[1]"
+    )
+    click(page, ".lanes rect.step[data-go='20']")
+    assert words(page).startswith("Step 20. The NIC looks page 1 up")
+    click(page, ".lanes .fn[data-go='24']")
+    assert words(page).startswith("Step 24. The GPU takes pages 0 to 3 away (CLEAR)")
+    click(page, ".lanes rect.step[data-go='30']")
+    click(page, ".chips .broken:nth-child(1) button")
+    assert words(page).startswith("Step 24.")
+    assert "Promise: before a notifier callback returns" in page.inner_text(".stage .panel")
+    page.keyboard.press("Escape")
+    open_drawer(page, "pictures")
+    page.locator(".jupyter-widget-Collapse-header", has_text="timeline").first.click()
+    page.wait_for_selector("[data-pane='timeline'][data-seq]")
+    box = page.locator("[data-pane='timeline']").bounding_box()
+    before = seq(page)
+    page.mouse.click(box["x"] + 0.35 * box["width"], box["y"] + 0.5 * box["height"])
+    when_drawn_again(page, before)
+    assert not words(page).startswith("Step 24.")
     for kind in ("PNG", "SVG"):
         with page.expect_download() as saved:
-            page.get_by_label(f"save bar-map as {kind}").click()
-        assert saved.value.suggested_filename == f"p2plab-bar-map.{kind.lower()}"
+            page.get_by_label(f"save timeline as {kind}").click()
+        assert saved.value.suggested_filename == f"p2plab-timeline.{kind.lower()}"
         assert saved.value.path().stat().st_size > 3000
-    with page.expect_download() as saved:
-        page.locator(".p2plab-lab button", has_text="text").first.click()
-    assert "BROKEN: obedience" in saved.value.path().read_text()
     page.get_by_text("what this model leaves out").first.click()
     assert page.get_by_text("ATS, PRI, PASID:").first.is_visible()
+    open_drawer(page, "token")
+    with page.expect_download() as saved:
+        page.locator(".p2plab-drawer .jupyter-button", has_text="text").first.click()
+    assert "BROKEN: obedience" in saved.value.path().read_text()
     assert watched.errors == []
     assert watched.abroad == []
 
@@ -56,7 +79,7 @@ def test_two_labs_in_one_notebook_do_not_disturb_each_other(lab_server: Server, 
     )
     open_notebook(page, lab_server, "twins.ipynb")
     run_all(page)
-    page.wait_for_function("document.querySelectorAll(\"[data-pane='timeline'][data-seq]\").length === 2")
+    wait_for_stages(page, 2)
     tokens = page.eval_on_selector_all("[data-view='token']", "all => all.map(e => e.innerText)")
     press(page, "map")
     after = page.eval_on_selector_all("[data-view='token']", "all => all.map(e => e.innerText)")

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import REQUIRED, ROOT
-from tests.browser.notebook import colours, press, run_all, said
+from tests.browser.notebook import broken, colours, open_drawer, press, run_all, said
 from tests.lite.parts import parts
 
 TROUBLE = ", ".join(f"[data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("error", "stderr"))
@@ -112,20 +112,23 @@ def test_the_first_notebook_runs_in_the_browser_alone(visit: Visit):
     began = time.time()
     visit.open("00-start-here")
     run_all(page)
-    page.wait_for_selector(f"[data-pane='timeline'][data-seq], {TROUBLE}")
+    page.wait_for_selector(f".stage[data-seq], {TROUBLE}")
     print(f"first picture after {time.time() - began:.1f} s")
     visit.until_run()
     assert page.locator("details summary").first.inner_text() == "verdict: ready, the lab will draw here"
-    for pane in ("address-space", "bar-map", "timeline"):
-        assert colours(page, pane) > 3, f"{pane} is empty"
+    open_drawer(page, "pictures")
+    page.locator(".jupyter-widget-Collapse-header", has_text="timeline").first.click()
+    page.wait_for_selector("[data-pane='timeline'][data-seq]")
+    assert colours(page, "timeline") > 3
     assert page.evaluate("Bokeh.documents[0].roots()[0].toolbar_location") is None  # None did not become "as usual"
+    page.locator(".stage .more").first.click()
     waits = []
     for name in ("map", "start DMA", "step", "step", "step", "defrag"):
         pressed = time.time()
         press(page, name)
         waits.append(time.time() - pressed)
     print("click to answer:", " ".join(f"{1000 * wait:.0f}" for wait in waits), "ms")
-    assert said(page, "verdict").startswith("Broken: obedience at step ")
+    assert broken(page) == ["obedience"]
     token = said(page, "token")
     page.locator("button", has_text="check every order").first.click()
     page.wait_for_function("document.querySelector(\"[data-view='check']\")?.textContent.includes('BREAKS')")
@@ -135,8 +138,9 @@ def test_the_first_notebook_runs_in_the_browser_alone(visit: Visit):
     visit.open("00-start-here")
     run_all(page)
     visit.until_run()
+    open_drawer(page, "token")
     page.locator("button", has_text="resume the last run").first.click()
-    page.wait_for_function("document.querySelector(\"[data-view='verdict']\")?.textContent.startsWith('Broken')")
+    page.wait_for_function("document.querySelector('.stage .chips .broken')")
     assert token.startswith("p2p1.workbench~")
     assert visit.abroad == []
 

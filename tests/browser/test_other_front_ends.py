@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from p2plab.core.token import token_of
 from p2plab.lab.session import Session
-from p2plab.views.barmap import bar_map
+from p2plab.views.stage import moment
+from p2plab.views.stage.text import alt_of
 from tests.browser.conftest import Server, Watched
 from tests.browser.notebook import (
-    colours,
+    broken,
+    choose,
     press,
     said,
     wait_for_kernel,
     wait_for_pictures,
+    wait_for_stages,
     wait_until_saved,
+    words,
     write_notebook,
 )
-
-PANES = ("address-space", "bar-map", "timeline")
-
-
-def words(page: Any, pane: str) -> str:
-    return str(page.get_attribute(f"[data-pane='{pane}']", "aria-label"))
-
-
-def drawn(page: Any) -> None:
-    """All pictures are there, and none is empty."""
-    wait_for_pictures(page)
-    for pane in PANES:
-        assert colours(page, pane) > 3, f"{pane} is empty"
 
 
 def walk() -> Session:
@@ -51,21 +40,18 @@ def test_notebook_7_draws_obeys_and_shows_the_current_state_again(lab_server: Se
     wait_for_kernel(lab_server, "seven.ipynb")
     page.get_by_text("Run", exact=True).first.click()
     page.get_by_text("Run All Cells", exact=True).click()
-    page.wait_for_function("document.querySelectorAll(\"[data-pane='timeline'][data-seq]\").length === 2")
-    drawn(page)
+    wait_for_stages(page, 2)
     press(page, "map")
     press(page, "start DMA")
     expected = walk()
     assert said(page, "token").strip() == expected.token
-    both = page.eval_on_selector_all("[data-pane='timeline']", "all => all.map(e => e.getAttribute('aria-label'))")
-    assert both[0] == both[1]
-    assert both[0].startswith(f"Step {expected.step} of {expected.step}, nic: begins dma.")
+    told = alt_of(moment(expected.run, expected.step))
+    assert [words(page), words(page, 1)] == [told, told]
     page.keyboard.press("Escape")
     wait_until_saved(page, lab_server, "seven.ipynb", 2)
     page.reload()
-    page.wait_for_function("document.querySelectorAll(\"[data-pane='timeline'][data-seq]\").length === 2")
-    assert words(page, "timeline") == both[0]
-    drawn(page)
+    wait_for_stages(page, 2)
+    assert words(page) == words(page, 1) == told
     assert watched.abroad == []
     assert watched.ours == []
 
@@ -74,16 +60,15 @@ def test_the_app_is_the_lab_alone(app_server: Server, watched: Watched):
     """No code, no request to anywhere, a title; a press shows, with the model's own hex labels."""
     page = watched.page
     page.goto(app_server.url)
-    drawn(page)
+    wait_for_pictures(page)
     assert page.title() == "p2plab: the lab"
     assert page.locator(".highlight").count() == 0
     assert "from p2plab" not in page.inner_text("body")
-    page.locator(".p2plab-lab select").first.select_option("ignorant")
-    page.wait_for_selector("[data-view='token'] >> text=importer=ignorant")
+    choose(page, "ignorant")
     press(page, "map")
     press(page, "start DMA")
     assert said(page, "token").strip() == walk().token
-    assert words(page, "bar-map") == bar_map(walk().run, walk().step).alt
+    assert words(page) == alt_of(moment(walk().run, walk().step))
     assert watched.abroad == []
     assert watched.ours == []
 
@@ -92,8 +77,8 @@ def test_a_link_with_a_token_opens_that_run(app_server: Server, watched: Watched
     """The reviewer sees the break at once."""
     run = Session("defrag-ignorant").run
     watched.page.goto(f"{app_server.url}/?token={token_of(run)}")
-    drawn(watched.page)
-    assert said(watched.page, "verdict").startswith("Broken: obedience at step")
+    wait_for_pictures(watched.page)
+    assert broken(watched.page)[0] == "obedience"
     assert said(watched.page, "token").strip() == token_of(run)
     assert watched.ours == []
 

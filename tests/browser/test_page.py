@@ -16,16 +16,12 @@ from p2plab.core.run import Run
 from p2plab.core.schedule import by_seed, by_text
 from p2plab.core.token import token_of
 from p2plab.drivers.pinned import PinsUntilUnmap
-from p2plab.views.barmap import bar_map
-from p2plab.views.figures_page import page as page_of
-from p2plab.views.stepwise import boards, damage_words, verdict_words
-from p2plab.views.strip import address_space
+from p2plab.views.page import page as page_of
+from p2plab.views.stage import moments
+from p2plab.views.stage.text import alt_of
 from p2plab.views.text import board_of, story
-from p2plab.views.timeline import timeline
 from tests.browser.conftest import Watched
-from tests.browser.notebook import colours
-
-PANES = ("address-space", "bar-map", "timeline")
+from tests.browser.notebook import broken, words
 
 
 @pytest.fixture(scope="module")
@@ -86,15 +82,15 @@ def test_every_kind_of_page_does_what_it_says_without_a_network(chromium: Any, t
     closed = Closed(chromium, tmp_path / "run.html", page_of(run))
     page = closed.page
     if len(run):
-        page.click("#last")
+        page.click(".rest")
         at(page, len(run))
-    for pane in PANES:
-        assert colours(page, pane) > 3, f"{pane} is empty"
-    verdict = {step: verdict_words(board) for step, board in _boards(run)}[len(run)]
-    assert said(page, "verdict") == verdict
+    assert words(page) == alt_of([*moments(run)][-1])
+    board = board_of(run)
+    promises = [rule.name for rule in board.rules if rule.kind == "promise" and board.first(rule.name)]
+    assert set(broken(page)) <= set(promises)
+    assert bool(broken(page)) == bool(promises)
     assert page.locator("#token").inner_text() == token_of(run)
     assert page.locator("pre").inner_text().strip() == story(run).strip()
-    assert page.locator("tr").count() == 1 + len(board_of(run).rules)
     closed.end()
 
 
@@ -112,7 +108,7 @@ def test_the_page_follows_the_reader_s_theme_and_hands_out_its_token(chromium: A
             assert closed.page.evaluate("getSelection().toString()").strip() == token_of(run)
         closed.end()
     print("token:", *ways)
-    assert papers == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 29)"}
+    assert papers == {"light": "rgb(255, 255, 255)", "dark": "rgb(14, 17, 21)"}
 
 
 def test_names_that_are_markup_stay_words(chromium: Any, tmp_path: Path):
@@ -137,16 +133,13 @@ def test_names_that_are_markup_stay_words(chromium: Any, tmp_path: Path):
     for number in range(len(run) + 1):
         page.evaluate("n => { location.hash = '#' + n }", number)
         at(page, number)
-    for pane in PANES:  # the pointer's notes are made by BokehJS, from columns
-        box = page.locator(f"[data-pane='{pane}']").bounding_box()
-        for across in range(5, 96, 6):
-            for down in (20, 40, 60, 80, 90):
-                page.mouse.move(box["x"] + box["width"] * across / 100, box["y"] + box["height"] * down / 100)
+    for key in ("t", "d", "?"):  # text, source, keys: whatever can be opened
+        page.keyboard.press(key)
     page.wait_for_timeout(300)
     assert page.evaluate("window.ran") is None
-    assert page.locator("img, main svg").count() == 0
+    assert page.locator("img, main svg svg").count() == 0
     assert page.locator("h1").inner_text() == nasty
-    assert nasty in said(page, "timeline")
+    assert nasty in words(page)
     closed.end()
 
 
@@ -165,59 +158,45 @@ def opened(run: Run, tmp_path: Path, watched: Watched) -> Iterator[Any]:
 
 def at(page: Any, step: int) -> None:
     """Wait until a step is drawn."""
-    page.wait_for_selector(f"body[data-step='{step}']")
-
-
-def said(page: Any, words: str) -> str:
-    return str(page.text_content(f"[data-words='{words}']"))
+    page.wait_for_selector(f".stage[data-step='{step}']")
 
 
 def test_the_keyboard_steps_and_every_word_is_the_model_s(opened: Any, run: Run):
-    """At the start, around both breaks, and at the end: pictures, verdict, damage and promises, hex labels exact."""
-    standing = {step: (verdict_words(board), [board.state(r) for r in board.rules]) for step, board in _boards(run)}
+    """At the start, around both breaks, and at the end: what the stage says is what the model says, hex exact."""
+    told = [alt_of(moment) for moment in moments(run)]
+    opened.locator(".forward").focus()
     for step in range(len(run) + 1):
         if step:
             opened.keyboard.press("ArrowRight")
-        if step not in (0, 1, 23, 24, 31, 32, len(run)):
-            continue
-        at(opened, step)
-        assert said(opened, "address-space") == address_space(run, step).alt
-        assert said(opened, "bar-map") == bar_map(run, step).alt
-        assert said(opened, "timeline") == timeline(run, step, board_of(run)).alt
-        assert said(opened, "damage") == damage_words(tuple(e for e in run.log if e.step <= step))
-        verdict, states = standing[step]
-        assert said(opened, "verdict") == verdict
-        for rule, state in zip(board_of(run).rules, states, strict=True):
-            assert said(opened, f"rule/{rule.name}").startswith(state)
-    assert "0xe8005000" in said(opened, "damage")
+        if step in (0, 1, 23, 24, 31, 32, len(run)):
+            at(opened, step)
+            assert words(opened) == told[step]
+    assert "0xe8005000" in opened.locator(".cell[data-k='nic:entry2']").get_attribute("aria-label")
     opened.keyboard.press("Home")
     at(opened, 0)
     opened.keyboard.press("End")
     at(opened, len(run))
     opened.keyboard.press("ArrowLeft")
     at(opened, len(run) - 1)
-    assert said(opened, "timeline") == timeline(run, len(run) - 1, board_of(run)).alt
+    assert words(opened) == told[-2]
 
 
 def test_buttons_slider_and_link_lead_to_the_same_steps(opened: Any, run: Run):
-    """What cannot be pressed is disabled; a link names a step; the pictures are drawn and change."""
-    assert opened.locator("#back").is_disabled()
-    for pane in PANES:
-        assert colours(opened, pane) > 3, f"{pane} is empty"
-    before = columns(opened, "slots")
-    opened.click("#last")
+    """What cannot be pressed is disabled; a link names a step, and the address follows the reader."""
+    told = [alt_of(moment) for moment in moments(run)]
+    assert opened.locator(".bar .back").is_disabled()
+    opened.click(".rest")
     at(opened, len(run))
-    assert opened.locator("#step").is_disabled()
-    assert columns(opened, "slots") == bar_map(run, len(run)).data["slots"] != before
-    opened.click("#back")
+    assert opened.locator(".forward").is_disabled()
+    opened.click(".bar .back")
     at(opened, len(run) - 1)
-    opened.locator("#slider").fill("24")
+    opened.locator("input[type=range]").fill("24")
     at(opened, 24)
-    assert columns(opened, "pages") == address_space(run, 24).data["pages"]
-    assert columns(opened, "bars") == timeline(run, 24, board_of(run)).data["bars"]
+    assert words(opened) == told[24]
+    assert opened.url.endswith("#24")
     opened.evaluate("location.hash = '#7'")
     at(opened, 7)
-    assert columns(opened, "slots") == bar_map(run, 7).data["slots"]
+    assert words(opened) == told[7]
 
 
 def test_without_scripts_the_text_is_there(run: Run, tmp_path: Path, chromium: Any):
@@ -229,12 +208,3 @@ def test_without_scripts_the_text_is_there(run: Run, tmp_path: Path, chromium: A
     page.goto(file.as_uri())
     assert page.locator("pre").inner_text().strip() == story(run).strip()
     context.close()
-
-
-def columns(page: Any, source: str) -> Any:
-    """The columns that BokehJS holds under a name."""
-    return page.evaluate("name => Bokeh.documents.map(d => d.get_model_by_name(name)).find(s => s).data", source)
-
-
-def _boards(run: Run) -> Iterator[tuple[int, Any]]:
-    yield from enumerate(boards(run))

@@ -18,7 +18,7 @@ from p2plab.p2p.today_events import DmaMapped, DmaUnmapped, Pinned, ReferencePut
 from p2plab.rules.damage import damage
 from p2plab.views.barmap import bar_map
 from p2plab.views.damage import memory_picture
-from p2plab.views.strip import address_space
+from p2plab.views.stage import moment
 from p2plab.views.text import board_of, story
 
 
@@ -47,7 +47,7 @@ def test_the_story_breaks_nothing_and_can_be_looked_at(name):
     assert not board_of(run).findings
     assert not damage(run.log)
     for step in range(len(run) + 1):
-        assert " 0 stale" in address_space(run, step).alt or "translates nothing" in address_space(run, step).alt
+        assert "stale" not in moment(run, step).table("nic").states()
         bar_map(run, step)
     memory_picture(run)
     assert max(map(len, story(run).splitlines())) <= 72

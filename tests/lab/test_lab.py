@@ -1,4 +1,4 @@
-"""The widgets, clicked in Python: every handler goes through the guard, and the views follow."""
+"""The lab, used from Python: every handler goes through the guard, and the stage follows."""
 
 import dataclasses
 
@@ -12,24 +12,53 @@ from p2plab.core.token import token_of
 from p2plab.drivers.pinned import PinsUntilUnmap
 from p2plab.lab import Lab
 from p2plab.lab.session import Session
-from p2plab.views.barmap import SHOWS, THICK
 
 
-def test_a_click_changes_all_views_and_no_error_stays():
-    """The same four presses as in the first notebook."""
+def on_stage(lab: Lab, **message: object) -> None:
+    """What a person does on the stage, as the browser sends it."""
+    lab.stage._handle_custom_msg({"step": lab.session.step, **message}, [])
+
+
+def words(lab: Lab, row: str) -> list[str]:
+    """The first line of each cell of a row, in its longest form."""
+    return [cell["l"][0][0] for cell in lab.stage.moment[row]]
+
+
+def test_a_click_changes_the_stage_and_no_error_stays():
+    """The same presses as in the first notebook, with the buttons of the bar."""
+    lab = Lab("workbench", importer="ignorant")
+    for message in ({"press": "map"}, {"press": "dma"}, *[{"do": "step"}] * 3, {"press": "defrag"}, {"do": "run on"}):
+        on_stage(lab, **message)
+        assert lab.guard.last is None, lab.guard.strip.value
+    assert set(lab.stage.broken) == {"obedience", "no-stale-dma"}
+    assert "app2 loses its bytes" in lab.stage.said
+    assert [way["c"] for way in lab.stage.moment["ways"] if way["k"].startswith("nic:")] == ["stale"] * 3
+    assert words(lab, "slots") == ["B[0]", "A[0]", "A[1]", "A[2]", "A[3]", "C[0]", "C[1]", "C[2]"]
+    assert words(lab, "frames")[5] == "✗ DMA page 2"
+    assert lab.session.token in lab.share.token.value
+
+
+def test_the_drawer_has_the_same_buttons_and_more():
+    """Each action, who steps next, in which order everybody runs on."""
     lab = Lab("workbench", importer="ignorant")
     for button in (lab.buttons["map"], lab.buttons["dma"], *[lab.forward] * 3, lab.buttons["defrag"], lab.rest):
         assert not button.disabled
         button.click()
         assert lab.guard.last is None, lab.guard.strip.value
-    assert "Broken: <b>obedience</b> at step" in lab.verdict.value
-    assert "overwrote C[0] of app2" in lab.damage.value
-    assert "4 stale" in lab.panes["address-space"].alt
-    slots = lab.panes["bar-map"].data["slots"]
-    shown = [label for label, y in zip(slots["label"], slots["y"], strict=True) if y == SHOWS]
-    assert shown == ["B[0]", "A[0]", "A[1]", "A[2]", "A[3]", "C[0]", "C[1]", "C[2]"]
-    assert lab.panes["timeline"].data["marks"]["label"] == ["obedience", "no-stale-dma"]
-    assert lab.session.token in lab.share.token.value
+    assert set(lab.stage.broken) == {"obedience", "no-stale-dma"}
+
+
+def test_what_no_lab_understands_is_refused():
+    """A message that is none of ours changes nothing, and is said."""
+    lab = Lab("workbench")
+    token = lab.session.token
+    on_stage(lab, nonsense=1)
+    assert "the lab does not know what" in lab.guard.strip.value
+    on_stage(lab, scene="nonsense")
+    assert "there is no scene" in lab.guard.strip.value
+    on_stage(lab, knob=["colour", "red"])
+    assert "has no knob" in lab.guard.strip.value
+    assert lab.session.token == token
 
 
 def test_a_handler_that_raises_is_shown_and_the_next_success_clears_it():
@@ -65,41 +94,63 @@ def test_buttons_that_make_no_sense_say_why():
     assert lab.buttons["dma"].tooltip == "not now: the NIC has mapped nothing"
     lab.buttons["map"].click()
     assert not lab.buttons["dma"].disabled
-    assert lab.buttons["dma"].tooltip == "the NIC starts a transfer over A"
+    assert lab.buttons["dma"].tooltip == "nic: The user rings the doorbell: one transfer over the whole range."
 
 
-def test_the_slider_moves_the_views_and_not_the_run():
-    """Step 0 shows a world just built."""
+def test_looking_at_a_step_moves_the_stage_and_not_the_run():
+    """Step 0 shows a world just built; a step forward from there goes on in the same run."""
     lab = Lab("defrag-ignorant")
     token = lab.session.token
-    lab.slider.value = 0
+    on_stage(lab, look=0)
     assert lab.guard.last is None
-    assert "Step 0 of" in lab.panes["timeline"].alt
-    assert "B[0] - - A[0] A[1] A[2] A[3] -" in lab.panes["bar-map"].alt
-    assert "No rule is broken so far." in lab.verdict.value
-    assert lab.session.token == token
+    assert lab.stage.said == "Everything is in place, and nothing has happened yet."
+    assert words(lab, "slots") == ["B[0]", "free", "free", "A[0]", "A[1]", "A[2]", "A[3]", "free"]
+    assert lab.stage.broken == {}
+    on_stage(lab, do="step")
+    on_stage(lab, do="step")
+    assert (lab.session.step, lab.session.token) == (2, token)
+    on_stage(lab, do="run on")
+    assert (lab.session.step, lab.session.token) == (36, token)
 
 
-def test_more_pages_make_another_figure():
-    """The axes follow the knobs."""
+def test_a_press_at_an_earlier_step_is_another_run():
+    """The one that was left is kept as a token."""
+    lab = Lab("defrag-ignorant")
+    token = lab.session.token
+    on_stage(lab, look=18)
+    on_stage(lab, press="invalidate")
+    assert lab.guard.last is None, lab.guard.strip.value
+    assert lab.session.token != token
+    assert lab.session.forked.token == token
+
+
+def test_more_slots_make_a_longer_row():
+    """The knobs are in the bar and in the drawer."""
     lab = Lab("workbench")
-    before = lab.panes["bar-map"].item
     lab.knobs["slots"].value = 12
     assert lab.guard.last is None
-    assert lab.panes["bar-map"].item != before
-    assert lab.panes["bar-map"].data["slots"]["y"].count(SHOWS) == 12
+    assert len(lab.stage.moment["slots"]) == 12
+    on_stage(lab, knob=["importer", "ignorant"])
+    assert lab.knobs["importer"].value == "ignorant"
 
 
 def test_only_what_changed_is_sent():
-    """A step of the DMA engine's look-up does not resend the address space."""
+    """A step resends neither the drivers' source nor the rules."""
     lab = Lab("workbench")
-    lab.buttons["map"].click()
-    lab.buttons["dma"].click()
-    before = {name: pane.seq for name, pane in lab.panes.items()}
-    lab.forward.click()
-    after = {name: pane.seq for name, pane in lab.panes.items()}
-    changed = {name for name in before if after[name] != before[name]}
-    assert changed == {"bar-map", "timeline"}
+    on_stage(lab, press="map")
+    on_stage(lab, press="dma")
+    sent = []
+    lab.stage.observe(lambda change: sent.append(change["name"]))
+    on_stage(lab, do="step")
+    assert set(sent) == {"run", "moment", "seq"}
+
+
+def test_a_block_of_free_slots_is_unfolded_by_asking():
+    """A row of 64 slots shows the free ones as one block."""
+    lab = Lab("defrag-ignorant", pages=16, slots=64)
+    assert lab.stage.moment["slots"][-1]["k"] == "slot:20-63"
+    on_stage(lab, unfold="slot:20-63")
+    assert len(lab.stage.moment["slots"]) == 64
 
 
 def test_two_labs_do_not_disturb_each_other():
@@ -126,46 +177,14 @@ def test_unknown_scenes_and_knobs_are_errors_of_the_cell():
         Lab("workbench", colour="red")
 
 
-def test_everything_from_a_run_is_escaped():
-    """Words of a run can hold what a driver's author put there."""
-    from p2plab.lab.board import board_html
-    from p2plab.rules import Finding, Rule
-    from p2plab.rules.base import Board
-
-    class Nasty(Rule):
-        name, promise, source, stated = "<i>", "<script>", "<b>", False
-
-    board = Board((Nasty(),), (Finding("<i>", 1, "x", "x", "<img src=x onerror=alert(1)>"),))
-    html = board_html(board)
-    assert "<script>" not in html
-    assert "<img" not in html
-
-
-def test_a_page_is_followed_through_all_views():
-    """Virtual page, slot, device memory, the importer's address, in words and with thick edges; a tap does the same."""
+def test_a_tap_on_the_drawer_s_timeline_goes_to_that_step():
+    """And the stage follows."""
     lab = Lab("defrag-ignorant")
-    lab.follow.value = 1
+    lab.more.open("timeline")
+    lab.more.panes["timeline"]._asked(None, {"kind": "tap", "x": 12.3, "y": 2}, None)
     assert lab.guard.last is None
-    words = lab.panes["address-space"].alt
-    assert "A[1], frame 2 of device memory -> slot 2 at 0xe8002000 -> nic uses 0xe8004000, which is STALE" in words
-    slots = lab.panes["bar-map"].data["slots"]
-    thick = {x for x, edge in zip(slots["x"], slots["edge"], strict=True) if edge == THICK}
-    assert thick == {2, 4}
-    lab.panes["address-space"]._asked(None, {"kind": "tap", "x": 3.4, "y": 0}, None)
-    assert lab.session.page == 3
-    lab.panes["bar-map"]._asked(None, {"kind": "tap", "x": 1.2, "y": 1}, None)
-    assert lab.session.page == 0
-    assert lab.follow.value == 0
-    lab.panes["address-space"]._asked(None, {"kind": "tap", "x": 99, "y": 0}, None)
-    assert lab.session.page is None
-
-
-def test_a_tap_on_the_timeline_goes_to_that_step():
-    """And the slider follows."""
-    lab = Lab("defrag-ignorant")
-    lab.panes["timeline"]._asked(None, {"kind": "tap", "x": 12.3, "y": 2}, None)
-    assert lab.guard.last is None
-    assert (lab.session.step, lab.slider.value) == (12, 12)
+    assert (lab.session.step, lab.stage.moment["step"]) == (12, 12)
+    assert "Step 12 of" in lab.more.panes["timeline"].alt
 
 
 def test_the_last_run_can_be_resumed(journal):
@@ -224,33 +243,6 @@ def test_the_journal_stays_small(journal):
     assert kept.last() == f"p2p1.{2 * LINES + 49}"
 
 
-def test_another_lab_s_presses_do_not_push_a_run_out(journal):
-    """However many: of each lab the newest line stays."""
-    from p2plab.lab.journal import LINES, Journal
-
-    Journal("defrag-obedient").keep("p2p1.mine")
-    other = Journal("workbench")
-    for number in range(5 * LINES):
-        other.keep(f"p2p1.{number}")
-    assert Journal("defrag-obedient").last() == "p2p1.mine"
-    assert sorted(path.name for path in journal.parent.iterdir()) == ["journal.jsonl", "journal.jsonl.lock"]
-
-
-def test_kernels_that_write_at_once_lose_nothing(journal):
-    """Four of them, each often enough for the file to be cut back under the others."""
-    import subprocess
-    import sys
-
-    code = "from p2plab.lab.journal import Journal; j = Journal(sys.argv[1])\nfor n in range(500): j.keep(f'p2p1.{n}')"
-    code = f"import sys; {code}"
-    writers = [subprocess.Popen([sys.executable, "-c", code, name]) for name in ("a", "b", "c", "d")]
-    assert [writer.wait() for writer in writers] == [0] * 4
-    from p2plab.lab.journal import Journal
-
-    assert [Journal(name).last() for name in ("a", "b", "c", "d")] == ["p2p1.499"] * 4
-    assert len(journal.read_text().splitlines()) <= 401
-
-
 @pytest.mark.parametrize("name", ["html", "text", "trace", "test", "log"])
 def test_a_run_can_be_saved_as_a_file(name):
     """What the browser is handed reads back."""
@@ -288,18 +280,23 @@ def test_running_on_can_be_random_or_by_the_clock():
 def test_check_finds_the_smallest_story_and_opens_it():
     """The ignorant importer: two switches; the obedient one holds in every order."""
     lab = Lab("workbench", importer="ignorant")
-    lab.checker.start.click()
+    on_stage(lab, do="check")
     assert lab.guard.last is None, lab.guard.strip.value
-    assert "workbench BREAKS obedience: 2 switches" in lab.checker.words.value
-    assert "made smaller: pages 4 -&gt; 1" in lab.checker.words.value
+    assert "workbench BREAKS obedience: 2 switches" in lab.stage.check["words"]
+    assert "made smaller: pages 4 -> 1" in lab.stage.check["words"]
+    assert (lab.stage.check["tone"], lab.stage.check["running"]) == ("bad", False)
     assert lab.session.run.settings["pages"] == 1
-    assert "<b>obedience</b>" in lab.verdict.value
-    assert not lab.checker.start.disabled
-    assert lab.checker.graph.children[0].children[0].alt.startswith("State graph of the search:")
-    assert "Broken: obedience." in lab.checker.graph.children[0].children[0].alt
+    assert "obedience" in lab.stage.broken
+    lab.more.open("states")
+    (graph,) = lab.more.states.children
+    assert graph.alt.startswith("State graph of the search:")
+    assert "Broken: obedience." in graph.alt
+    on_stage(lab, do="close")
+    assert lab.stage.check == {}
     good = Lab("defrag-obedient")
-    good.checker.start.click()
-    assert "HOLDS in every order of events" in good.checker.words.value
+    on_stage(good, do="check")
+    assert "HOLDS in every order of events" in good.stage.check["words"]
+    assert good.stage.check["tone"] == "good"
 
 
 def test_a_search_leaves_the_page_alive_and_can_be_cancelled():
@@ -308,14 +305,14 @@ def test_a_search_leaves_the_page_alive_and_can_be_cancelled():
 
     async def story() -> str:
         lab = Lab("defrag-obedient")
-        lab.checker.start.click()
-        assert lab.checker.start.disabled
+        on_stage(lab, do="check")
+        assert lab.stage.check["running"]
         await asyncio.sleep(0.02)
-        assert "states" in lab.checker.words.value
-        lab.checker.stop.click()
+        assert "states" in lab.stage.check["words"]
+        on_stage(lab, do="cancel")
         await asyncio.wait_for(lab.checker.task, 10)
         assert lab.guard.last is None
-        return lab.checker.words.value
+        return lab.stage.check["words"]
 
     assert "it was cancelled" in asyncio.run(story())
 
@@ -330,26 +327,36 @@ def test_a_token_of_another_scene_brings_its_own_buttons_and_knobs():
     assert lab.session.token == other.session.token
     assert lab.buttons.keys() == other.buttons.keys()
     assert lab.knobs.keys() == other.knobs.keys()
-    assert lab.panes["timeline"].alt == other.panes["timeline"].alt
-    assert lab.verdict.value == other.verdict.value
+    assert lab.stage.moment == other.stage.moment
+    assert lab.stage.run == other.stage.run
 
 
 def test_the_call_graph_shows_who_sets_who_calls_and_nobody():
     """Drawn from what ran: before the process maps anything, nobody has."""
     lab = Lab("defrag-ignorant")
-    assert "p2p_map set by gpu" in lab.more.graph.alt
-    assert "hmm calls gpu.p2p_map" in lab.more.graph.alt
-    lab.slider.value = 0
-    assert "p2p_map set by nobody" in lab.more.graph.alt
-    assert "nobody" in lab.more.graph.data["parties"]["label"]
+    lab.more.open("call-graph")
+    graph = lab.more.panes["call-graph"]
+    assert "p2p_map set by gpu" in graph.alt
+    assert "hmm calls gpu.p2p_map" in graph.alt
+    on_stage(lab, look=0)
+    assert "p2p_map set by nobody" in graph.alt
+    assert "nobody" in graph.data["parties"]["label"]
 
 
-def test_device_memory_shows_whose_bytes_are_damaged():
-    """One row a frame, with owner and content."""
+def test_the_drawer_s_pictures_are_made_when_they_are_opened():
+    """Device memory with whose bytes are damaged; the PCI tree; the aperture. What is closed costs nothing."""
     lab = Lab("defrag-ignorant")
+    assert lab.more.panes == {}
+    lab.more.open("memory")
     assert lab.more.memory.value.count("DAMAGED") == 3
     assert "DMA page 2" in lab.more.memory.value
-    assert "they meet at 0000:01:00.0" in lab.more.tree.alt
+    lab.more.open("pci-tree")
+    assert "they meet at 0000:01:00.0" in lab.more.panes["pci-tree"].alt
+    lab.more.open("bar-map")
+    before = lab.more.panes["pci-tree"].seq
+    on_stage(lab, look=0)
+    assert "B[0] - - A[0] A[1] A[2] A[3] -" in lab.more.panes["bar-map"].alt
+    assert lab.more.panes["pci-tree"].seq == before
 
 
 def test_the_token_goes_to_the_clipboard():

@@ -100,13 +100,24 @@ from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.mm.ask import ask
 from p2plab.pci import read_machine
-from p2plab.views import figures, figures_more, figures_page
+from bokeh.embed import json_item
+from p2plab.views import figures, figures_more, page
 run = Run(find("defrag-ignorant")).driven(by_text(find("defrag-ignorant").story))
 machine = read_machine("q35_switch2")
-print(figures_page.page(run))
-for figure in (figures_more.address_map_figure(machine), figures_more.tree_figure(machine),
+print(page.page(run))
+def renumbered(item):
+    # ids counted from 1: Bokeh's own depend on what else the process has drawn
+    names = {}
+    def walk(node):
+        if isinstance(node, dict):
+            name = lambda v: names.setdefault(v, f"p{len(names) + 1}")
+            return {k: name(v) if k in ("id", "root_id") else walk(v) for k, v in node.items()}
+        return [walk(part) for part in node] if isinstance(node, list) else node
+    return walk(item)
+for figure in (figures.bar_map_figure(run), figures.timeline_figure(run),
+               figures_more.address_map_figure(machine), figures_more.tree_figure(machine),
                figures_more.before_and_after_figure(ask("munmap", "device")), figures_more.call_graph_figure()):
-    print(json.dumps(figures_page.renumbered(figures_page.json_item(figure)), sort_keys=True))
+    print(json.dumps(renumbered(json_item(figure)), sort_keys=True))
 try:
     import numpy
     print("numpy", file=sys.stderr)

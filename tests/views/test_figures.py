@@ -13,17 +13,23 @@ from p2plab.lab import Lab, MachineLab, MemoryLab
 from p2plab.views import figures
 from p2plab.views.barmap import bar_map
 from p2plab.views.picture import CROSSES, LINES, PLAIN
-from p2plab.views.strip import address_space
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: Lab("defrag-ignorant"), MachineLab, MemoryLab], ids=["run", "machine", "memory"]
+    "make", [lambda: all_pictures(Lab("defrag-ignorant")), MachineLab, MemoryLab], ids=["run", "machine", "memory"]
 )
 def test_the_drawing_library_has_no_complaint(make, caplog: pytest.LogCaptureFixture):
     """It says on its log, and only there, that a glyph names a column that does not exist."""
     with caplog.at_level(logging.WARNING):
         make()
     assert caplog.messages == []
+
+
+def all_pictures(lab: Lab) -> None:
+    """Open every part of the drawer that draws."""
+    for name in lab.more.parts:
+        lab.more.open(name)
+    assert lab.guard.last is None
 
 
 def test_hatching_is_drawn_for_the_rows_that_ask_for_it():
@@ -46,6 +52,5 @@ def test_every_hatch_of_every_scene_has_its_glyph():
         run = Run(scene).driven(by_text(scene.story, strict=False))
         for step in (len(run) // 2, len(run)):
             used |= set(bar_map(run, step).data["slots"]["hatch"])
-            used |= set(address_space(run, step).data["pages"]["hatch"])
     assert used == {PLAIN, LINES, CROSSES}
     assert used - {PLAIN} <= set(HatchPattern)

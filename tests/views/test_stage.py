@@ -15,8 +15,8 @@ from p2plab.views.stage.chain import base_of, bases_of
 from p2plab.views.stage.fold import Block, folded
 from p2plab.views.stage.model import CRASHED, NEXT, NONE, RIGHT, STALE, TAKEN_BACK, WAITS
 from p2plab.views.stage.text import entry_words, stage_text
-from p2plab.views.stage.wire import moment_json, run_json
-from p2plab.views.stepwise import boards
+from p2plab.views.stage.wire import moment_json, objects_of, run_json, scene_json
+from tests.views.boards import boards
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -37,7 +37,8 @@ def cells_in(made: dict):
 def test_every_step_of_every_scene_says_what_the_world_says(name):
     """Against the world itself, the rules' own board and the damage, at each step; and all of it fits a page."""
     run = told(SCENES[name])
-    static = run_json(run)
+    objects = objects_of(run)
+    assert json.dumps([scene_json(run), run_json(run)])
     before = halfway = None
     world = run.scenario.world(**run.settings)
     for now, board in zip(moments(run), boards(run), strict=True):
@@ -46,7 +47,7 @@ def test_every_step_of_every_scene_says_what_the_world_says(name):
         truthful(now, world, board)
         if before is not None:
             marked(before, now)
-        made = json.loads(json.dumps(moment_json(now, static)))
+        made = json.loads(json.dumps(moment_json(now, objects)))
         drawable(made)
         before = now
         halfway = now if now.step == len(run) // 2 else halfway
@@ -113,7 +114,7 @@ def test_the_obedient_defragmentation_names_who_waits_for_whom():
     assert now["gpu"].waits_for == ("nic_dma",)
     assert now["gpu"].words == "for nic_dma: DMA drained"
     assert now["gpu"].inside == "in nic's invalidate_range_start"
-    assert now["gpu"].locks == ("nic.lock",)
+    assert now["gpu"].locks == ("gpu:A.i_mmap_rwsem", "nic.lock")
     assert now["nic_dma"].words == "beat for page 1 lands"
 
 
@@ -162,7 +163,7 @@ def test_an_address_over_a_private_link_leads_past_the_bar():
     run = told(Scenario("linked", "over a link", build, story="app nic nic_dma*3 ..."))
     now = next(m for m in moments(run) if RIGHT in m.table("nic").states())
     assert {entry.place.link for entry in now.table("nic").entries} == {1, 2}
-    ways = {way["k"]: way for way in moment_json(now, run_json(run))["ways"]}
+    ways = {way["k"]: way for way in moment_json(now, objects_of(run))["ways"]}
     assert ways["nic:entry0"]["b"] == "frame1"
     assert ways["nic:entry0"]["c"] == "right link"
 
@@ -172,7 +173,7 @@ def test_the_driver_s_line_and_what_changed_in_it_are_known():
     run = told("defrag-obedient")
     steps = {now.step: now for now in moments(run)}
     nic = next(driver for driver in steps[26].drivers if driver.name == "nic")
-    sections = run_json(run)["drivers"]["nic"]
+    sections = scene_json(run)["drivers"]["nic"]
     assert sections[0][:2] == ["ObedientNic", "p2plab/drivers/nic.py"]
     (section, line) = nic.waits[0]
     assert "let_go" in sections[section][3][line - sections[section][2]]
@@ -226,8 +227,8 @@ def test_long_rows_fold_around_what_matters():
 
 def test_sixteen_pages_and_sixty_four_slots_are_drawn_one_by_one():
     """Only the free slots at the end share a block, which brings its cells along."""
-    made = run_json(run := told("defrag-ignorant", pages=16, slots=64))
-    last = moment_json(moment(run, len(run)), made)
+    run = told("defrag-ignorant", pages=16, slots=64)
+    last = moment_json(moment(run, len(run)), objects_of(run))
     assert [len(group["cells"]) for group in last["groups"]] == [16, 16]
     assert [cell["k"] for cell in last["slots"]] == [*(f"slot{n}" for n in range(20)), "slot:20-63"]
     assert len(last["slots"][-1]["in"]) == 44

@@ -20,7 +20,6 @@ class FrontEnd:
     def __init__(self) -> None:
         self.models: dict[str, Message] = {}
         self.shown: list[str] = []  #: the models that cells displayed, in order
-        self.received: dict[str, int] = {}  #: bytes of custom messages' buffers, by model
         self.errors: list[str] = []
         self.kernel: Kernel | None = None
 
@@ -31,9 +30,6 @@ class FrontEnd:
             self.models[content["comm_id"]] = dict(content["data"]["state"])
         elif kind == "comm_msg" and content["data"].get("method") in ("update", "echo_update"):
             self.models.setdefault(content["comm_id"], {}).update(content["data"]["state"])
-        elif kind == "comm_msg" and content["data"].get("method") == "custom":
-            size = sum(len(buffer) for buffer in message["buffers"])
-            self.received[content["comm_id"]] = self.received.get(content["comm_id"], 0) + size
         elif kind == "error":
             self.errors.append(f"{content['ename']}: {content['evalue']}")
         elif kind in ("execute_result", "display_data") and VIEW in content["data"]:
@@ -58,11 +54,6 @@ class FrontEnd:
         state = {"index": self.models[model]["_options_labels"].index(option)}
         await self._send(model, {"method": "update", "state": state, "buffer_paths": []})
 
-    async def draw(self) -> None:
-        """Ask for the drawing library, as the first picture of a page does; once for the page."""
-        first = next(iter(self.pictures().values()))
-        await self._send(first, {"method": "custom", "content": {"kind": "need-bokehjs"}})
-
     async def _send(self, model: str, data: Message) -> None:
         assert self.kernel is not None
         await self.kernel.ask("comm_msg", {"comm_id": model, "data": data})
@@ -86,13 +77,10 @@ class FrontEnd:
             raise KeyError(f"no {kind} {words!r}; there are {sorted(filter(None, named))}")
         return named[words]
 
-    def pictures(self) -> dict[str, str]:
-        """The models of the pictures by name, the newest of each."""
-        return {state["name"]: model for model, state in self.models.items() if "item" in state and "seq" in state}
-
-    def alt(self, picture: str) -> str:
-        """The words below a picture."""
-        return str(self.models[self.pictures()[picture]]["alt"])
+    def stage(self) -> str:
+        """The words of the newest stage; empty where there is none."""
+        moments = [state["moment"] for state in self.models.values() if "moment" in state and "seq" in state]
+        return str(moments[-1].get("alt", "")) if moments else ""
 
     def visible(self, button: str) -> bool:
         """Whether a button is on the page."""

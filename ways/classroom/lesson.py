@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from p2plab.lab.board import verdict_html
 from p2plab.lab.session import Session
-from p2plab.views.timeline import timeline
-from ways.classroom.front_end import words_of
+from p2plab.views.stage import moment
+from p2plab.views.stage.text import alt_of
 
-#: The first lesson's notebook, inside a student's home, and what its lab shows.
+#: The first lesson's notebook, inside a student's home, and what its lab is of.
 NOTEBOOK = "notebooks/00-start-here.ipynb"
 SCENE, KNOBS = "workbench", {"importer": "ignorant"}
-PICTURES = ("address-space", "bar-map", "timeline")
 
 #: The buttons' words and the actions of the scene behind them.
 ACTIONS = {"map": "map", "start DMA": "dma", "defrag": "defrag"}
@@ -21,12 +19,11 @@ ACTIONS = {"map": "map", "start DMA": "dma", "defrag": "defrag"}
 
 @dataclass(frozen=True)
 class Click:
-    """One press, and what must be on the page after it: the token, the verdict and the words below the timeline."""
+    """One press, and what must be on the page after it: the token, and the words of the stage."""
 
     button: str
     token: str
-    verdict: str
-    timeline: str
+    stage: str
 
 
 #: How many steps before and after the defragmentation: from the first to the last that can be taken, each pair another run.
@@ -48,6 +45,5 @@ def told(presses: Sequence[str]) -> list[Click]:
             session.take()
         else:
             session.press(ACTIONS[button])
-        verdict = words_of(verdict_html(session.board))
-        clicks.append(Click(button, session.token, verdict, timeline(session.run, session.step, session.board).alt))
+        clicks.append(Click(button, session.token, alt_of(moment(session.run, session.step))))
     return clicks

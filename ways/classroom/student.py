@@ -17,12 +17,10 @@ import httpx
 from ways.classroom.front_end import FrontEnd
 from ways.classroom.hub import Hub
 from ways.classroom.kernel import Kernel
-from ways.classroom.lesson import NOTEBOOK, PICTURES, Click
+from ways.classroom.lesson import NOTEBOOK, Click
 
 #: Nobody waits longer for a page.
 PATIENCE = 300
-#: Bytes of the drawing library, at the least.
-BOKEHJS = 500_000
 SCRIPT = re.compile(r'(?:src|href)="([^"]+\.(?:js|css)[^"]*)"')
 XSRF = re.compile(r'name="_xsrf" value="([^"]*)"')
 
@@ -121,15 +119,14 @@ class Student:
         self.page.kernel = await Kernel.join(url, headers, self.page.hear)
 
     async def see_first_picture(self, cells: list[str]) -> None:
-        """Run the cells; the picture is there once its columns and the drawing library have come."""
+        """Run the cells; the picture is there once the stage has its first moment."""
         self.first_token = ""
         for cell in cells:
             await self.page.run(cell)
-            if not self.first_token and set(PICTURES) <= set(self.page.pictures()):
-                await self.page.draw()
+            if not self.first_token and self.page.stage():
                 self.mark("first picture")
                 self.first_token = self.token
-        if not self.first_token or sum(self.page.received.values()) < BOKEHJS:
+        if not self.first_token:
             raise Lost("the cells showed no picture")
         self.mark("all cells")
 
@@ -139,8 +136,8 @@ class Student:
             began = time.monotonic()
             await self.page.press(click.button)
             self.answers.append(time.monotonic() - began)
-            shown = (self.token, self.page.view("verdict"), self.page.alt("timeline"))
-            if shown != (click.token, click.verdict, click.timeline):
+            shown = (self.token, self.page.stage())
+            if shown != (click.token, click.stage):
                 raise Lost(f"{self.name}: after {click.button} the page shows {shown}, and the model says {click}")
             await asyncio.sleep(pause)
         self.mark("done")

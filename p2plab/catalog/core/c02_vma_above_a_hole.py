@@ -31,5 +31,5 @@ CASE = case(
     bench=Hole,
     knobs=(),
     goals=(),
-    takes=(),
+    takes_classes=False,
 )

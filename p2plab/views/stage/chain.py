@@ -116,8 +116,8 @@ def place_of(importer: Any, address: int) -> Place:
     ram = fabric.ram.frame_at(bus) if fabric.ram is not None else None
     if ram is not None:
         return Place(bus, ram=ram)
-    slots = (aperture.slot_at(bus) for aperture in fabric.targets.values())
-    return Place(bus, slot=next((slot for slot in slots if slot is not None), None))
+    aperture = next(iter(fabric.targets.values()), None)  # the scene's own; any other is not on the stage
+    return Place(bus, slot=aperture.slot_at(bus) if aperture is not None else None)
 
 
 # -- processes ----------------------------------------------------------------------------------------------------------

@@ -54,37 +54,67 @@ ARCHIVE = "https://lore.kernel.org/linux-mm/"
 LABELS = {"dma": "start DMA"}
 
 
-def run_json(run: Run) -> Json:
-    """What is the same at every step of a run: lanes, marks, calls, breaks, actions, rules, the drivers' source."""
-    scene, world, history = run.scenario, run.world, history_of(run)
-    roles, gpu = roles_of(world), things_of(world).exporters[0]
-    firsts: dict[str, Any] = {}
-    for finding in history.findings_at(len(run)):
-        firsts.setdefault(finding.rule, finding)
+#: Of a longer run the timeline gets the part around the step that is looked at, in pieces of half this many steps.
+WINDOW = 400
+
+
+def scene_json(run: Run) -> Json:
+    """What is the same for every run of a scene with these knobs: its words, actions, rules, and the drivers' source."""
+    scene, world = run.scenario, run.world
+    gpu = things_of(world).exporters[0]
+    base = gpu.aperture.address(0)
     return {
         "name": scene.name,
         "title": scene.title,
         "about": scene.about,
-        "end": len(run),
-        "lanes": [[name, roles.get(name, "")] for name in lanes_of(run)],
-        "knobs": [[k.name, k.help, list(k.choices), run.settings[k.name], k.low, k.high] for k in scene.knobs],
         "actions": [[name, _label(name, action), action.help] for name, action in world.actions.items()],
-        "aperture": [f"{len(gpu.aperture)} slots of 4 KiB", f"from {gpu.aperture.address(0):#x}"],
-        "gpu": gpu.name,
-        "objects": list(history.objects),
-        "marks": [[m.lane, m.kind, m.start, m.end, m.label, m.good, m.depth] for m in marks_of(run)],
-        "calls": [
-            [c.source, c.target, c.function, c.start, c.end, c.via, c.actor, c.result]
-            for c in calls_of(run.log, world.actors)
-            if not c.function.endswith("_end")
+        "aperture": [
+            [f"{len(gpu.aperture)} slots of 4 KiB", f"{len(gpu.aperture)} slots"],
+            [f"from {base:#x}", f"{base:#x}", f"{base:x}"],
         ],
-        "breaks": [[f.rule, f.step, f.actor] for f in firsts.values() if RULES[f.rule].kind == "promise"],
+        "gpu": gpu.name,
         "rules": {name: _rule(name) for name in scene.rules},
         "drivers": {
             name: [[s.title, s.file, s.first, list(s.lines)] for s in sections_of(driver)]
             for name, driver in drivers_of(world).items()
         },
     }
+
+
+def run_json(run: Run, step: int | None = None) -> Json:
+    """The run as a sequence diagram; of a long one only what is around ``step``, if that is given."""
+    world, history = run.world, history_of(run)
+    roles = roles_of(world)
+    low, high = 0, len(run)
+    if step is not None and len(run) > WINDOW:
+        middle = step // (WINDOW // 2) * (WINDOW // 2)
+        low, high = middle - WINDOW // 2, middle + WINDOW
+    firsts: dict[str, Any] = {}
+    for finding in history.findings_at(len(run)):
+        firsts.setdefault(finding.rule, finding)
+
+    def near(start: int, end: int | None) -> bool:
+        return start <= high and (end is None or end >= low)
+
+    return {
+        "end": len(run),
+        "lanes": [[name, roles.get(name, "")] for name in lanes_of(run)],
+        "knobs": [[k.name, k.help, list(k.choices), run.settings[k.name]] for k in run.scenario.knobs],
+        "marks": [
+            [m.lane, m.kind, m.start, m.end, m.label, m.good, m.depth] for m in marks_of(run) if near(m.start, m.end)
+        ],
+        "calls": [
+            [c.source, c.target, c.function, c.start, c.end, c.via, c.actor, c.result]
+            for c in calls_of(run.log, world.actors)
+            if not c.function.endswith("_end") and near(c.start, c.end)
+        ],
+        "breaks": [[f.rule, f.step, f.actor] for f in firsts.values() if RULES[f.rule].kind == "promise"],
+    }
+
+
+def objects_of(run: Run) -> list[str]:
+    """The objects of a run in the order in which they were made: their places are the numbers of their colours."""
+    return list(history_of(run).objects)
 
 
 def _label(name: str, action: Any) -> str:
@@ -94,16 +124,16 @@ def _label(name: str, action: Any) -> str:
 def _rule(name: str) -> list[Any]:
     rule = RULES[name]
     url = f"{ARCHIVE}{rule.source}/" if "@" in rule.source else ""
-    return [rule.promise, rule.source, url, "stated" if rule.stated else "inferred", rule.number or 0, rule.kind]
+    return [rule.promise, rule.source, url, rule.basis(), rule.number or 0, rule.kind]
 
 
-def moment_json(moment: Moment, run: Json, opened: Collection[str] = ()) -> Json:
-    """One moment. ``run`` is :func:`run_json` of its run; ``opened``: the keys of folded blocks that shall be open."""
-    return _Wire(moment, run["objects"], frozenset(opened)).json()
+def moment_json(moment: Moment, objects: Sequence[str], opened: Collection[str] = ()) -> Json:
+    """One moment; ``objects``: see :func:`objects_of`; ``opened``: the keys of folded blocks that shall be open."""
+    return _Wire(moment, objects, frozenset(opened)).json()
 
 
 class _Wire:
-    def __init__(self, moment: Moment, objects: list[str], opened: frozenset[str]) -> None:
+    def __init__(self, moment: Moment, objects: Sequence[str], opened: frozenset[str]) -> None:
         self.m, self.objects, self.opened = moment, objects, opened
         self.ways: dict[str, Json] = {}
         self.hidden: dict[str, str] = {}  #: the key of a cell that is in a closed, large block -> that block's
@@ -123,6 +153,7 @@ class _Wire:
         self.connect()
         said = moment.said
         return {
+            "step": moment.step,
             "said": [said.what, said.means, said.tone],
             "alt": alt_of(moment),
             "groups": groups,
@@ -196,7 +227,7 @@ class _Wire:
             "k": name,
             "kind": "process",
             "name": name,
-            "sub": ["virtual pages", f"{space.base:#x}"],
+            "sub": [["virtual pages", "pages"], [f"{space.base:#x}", f"…{space.base & 0xFFFFFF:06x}"]],
             "short": f"{name}: pages",
             "cells": cells,
         }
@@ -228,7 +259,7 @@ class _Wire:
             "k": table.importer,
             "kind": "importer",
             "name": table.importer,
-            "sub": ["its own table", "page → IOVA" if table.iommu else "page → bus"],
+            "sub": [["its own table", "its table"], ["page → IOVA" if table.iommu else "page → bus"]],
             "short": f"{table.importer}: its table",
             "cells": cells,
         }
@@ -410,18 +441,7 @@ class _Wire:
 
     def bars(self) -> list[Json]:
         """Invalidations over their pages, and the callbacks that run for them over the importers' tables."""
-        bars: list[Json] = []
-        for n, r in enumerate(self.m.invalidations):
-            pages = f"page {r.first}" if r.first == r.last else f"pages {r.first}–{r.last}"
-            bars.append(
-                {
-                    "k": f"range{n}",
-                    "a": self.hidden.get(page_key(r.space, r.first), page_key(r.space, r.first)),
-                    "b": self.hidden.get(page_key(r.space, r.last), page_key(r.space, r.last)),
-                    "t": f"{r.actor} invalidates {pages} of {r.space} ({r.event}{'' if r.blockable else ', must not block'})",
-                    "l": [f"invalidate {r.event}: {pages}", f"{r.event}: {pages}", r.event],
-                }
-            )
+        bars = [self.range(space.name) for space in self.m.spaces]
         tables = {table.importer: table for table in self.m.tables}
         for call in self.m.calls:
             once = call.end == call.start == self.m.step
@@ -446,7 +466,27 @@ class _Wire:
                     "call": True,
                 }
             )
-        return list({bar["k"]: bar for bar in bars}.values())
+        return list({bar["k"]: bar for bar in bars if bar is not None}.values())
+
+    def range(self, space: str) -> Json | None:
+        """The invalidations of one process that are under way; where there are several, one bar says all of them."""
+        found = [r for r in self.m.invalidations if r.space == space]
+        if not found:
+            return None
+        first, last = min(r.first for r in found), max(r.last for r in found)
+        pages = f"page {first}" if first == last else f"pages {first}–{last}"
+        kinds = " and ".join(r.event for r in found)
+        asleep = "" if all(r.blockable for r in found) else ", must not block"
+        who = " and ".join(dict.fromkeys(r.actor for r in found))
+        verb = "invalidates" if who == found[0].actor else "invalidate"
+        ends = [self.hidden.get(key, key) for key in (page_key(space, first), page_key(space, last))]
+        return {
+            "k": f"range:{space}",
+            "a": ends[0],
+            "b": ends[1],
+            "t": f"{who} {verb} {pages} of {space} ({kinds}{asleep})",
+            "l": [f"invalidate {kinds}: {pages}", f"{kinds}: {pages}", kinds, found[-1].event],
+        }
 
 
 def _cell(

@@ -1,0 +1,78 @@
+"""The stage in a notebook: the moment of a run travels in traits, what a person does comes back as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from p2plab import views
+from p2plab.core.run import Run
+from p2plab.views.stage import moment
+from p2plab.views.stage.wire import moment_json, objects_of, run_json, scene_json
+
+_STAGE = Path(views.__file__).parent / "stage"
+
+
+class StagePane(anywidget.AnyWidget):  # type: ignore[misc]
+    """Shows one step of a run. :meth:`show` is the only way in; ``heard(message)`` gets what a person does.
+
+    Messages are dicts: ``{"look": 7}``, ``{"press": "map"}``, ``{"do": "step"}``, ``{"knob": ["pages", 8]}``,
+    ``{"scene": "e4"}``, ``{"unfold": "slot:20-63"}``, ``{"drawer": True}``.
+    """
+
+    _esm = _STAGE / "stage.js"
+    _css = _STAGE / "stage.css"
+    scene = traitlets.Dict().tag(sync=True)
+    run = traitlets.Dict().tag(sync=True)
+    moment = traitlets.Dict().tag(sync=True)
+    options = traitlets.Dict().tag(sync=True)
+    check = traitlets.Dict().tag(sync=True)
+    #: Counts what was shown: the browser waits for it before it asks for another step.
+    seq = traitlets.Int().tag(sync=True)
+
+    def __init__(self, heard: Callable[[Mapping[str, Any]], None] | None = None, **options: Any) -> None:
+        super().__init__(options=options)
+        self.opened: set[str] = set()
+        self._shown: Any = None
+        if heard is not None:
+            self.on_msg(lambda _widget, message, _buffers: heard(message))
+
+    def json_of(self, run: Run, step: int) -> dict[str, Any]:
+        """The moment as the browser gets it."""
+        return moment_json(moment(run, step), objects_of(run), self.opened)
+
+    def show(
+        self, run: Run, step: int, check: Mapping[str, Any] | None = None, differs: Collection[str] | None = None
+    ) -> None:
+        """Show a step. What is shown already is not sent. ``differs``: keys of what another stage shows otherwise."""
+        kind = (run.scenario, run.settings)
+        if self._shown is None or self._shown[0] is not kind[0] or self._shown[1] != kind[1]:
+            self.opened.clear()
+            self._scene = scene_json(run)
+            self._shown = kind
+        with self.hold_sync():
+            self.scene = self._scene
+            self.run = run_json(run, step)
+            self.moment = self.json_of(run, step)
+            self.check = dict(check or {})
+            if differs is not None:
+                self.options = {**self.options, "differs": sorted(differs)}
+            self.seq += 1
+
+    def unfold(self, key: str) -> None:
+        """Open a folded block, or close it; shown by the next :meth:`show`."""
+        self.opened ^= {key}
+
+    @property
+    def said(self) -> str:
+        """The sentence that is shown."""
+        return f"{self.moment['said'][0]} {self.moment['said'][1]}".rstrip()
+
+    @property
+    def broken(self) -> dict[str, int]:
+        """The promises that are shown as broken, with the step at which each broke."""
+        return {rule: step for rule, state, step, _what in self.moment["chips"] if state == "broken"}

@@ -1,0 +1,103 @@
+"""One HTML file that steps through a run in any browser: no kernel, no server, no request to anywhere.
+
+The stage fills the window; below it the whole run as text, what the model leaves out, and the token. Everything that comes
+from a run is escaped, or put into the page as text by its script.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from p2plab.core.errors import BadInput
+from p2plab.core.run import Run
+from p2plab.core.token import token_of
+from p2plab.views.leaves_out import LEAVES_OUT
+from p2plab.views.stage import moments
+from p2plab.views.stage.wire import moment_json, objects_of, run_json, scene_json
+from p2plab.views.stepwise import changes
+from p2plab.views.text import story
+
+_HERE = Path(__file__).parent
+
+#: The page may run what it holds; it may not ask anybody for anything.
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'"
+)
+
+#: A longer run makes a page that nobody steps through; its text or its log is the better reading.
+MOST_STEPS = 2_000
+
+
+def page(run: Run) -> str:
+    """The whole file. Equal runs give equal text. :exc:`BadInput` for a run too long to step through."""
+    data = _json(stage_data(run))
+    module = _script((_HERE / "stage" / "stage.js").read_text(encoding="utf-8"))
+    style = (_HERE / "stage" / "stage.css").read_text(encoding="utf-8") + (_HERE / "page.css").read_text(
+        encoding="utf-8"
+    )
+    body = "\n".join(_body(run, len(data.encode()), len(module.encode())))
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="color-scheme" content="light dark">\n'
+        f"<title>{escape(run.scenario.title)}: a run of {len(run)} steps</title>\n"
+        f"<style>\n{style}</style>\n</head>\n<body>\n{body}\n"
+        f'<script type="application/json" id="run">{data}</script>\n'
+        f'<script type="module">\n{module}\n{_script((_HERE / "page.js").read_text(encoding="utf-8"))}</script>\n'
+        "</body>\n</html>\n"
+    )
+
+
+def stage_data(run: Run) -> dict[str, Any]:
+    """What ``savedPage`` of ``stage.js`` takes: the scene, the run, the first moment, and of each later one what changed.
+
+    :exc:`BadInput` for a run too long to step through.
+    """
+    if len(run) > MOST_STEPS:
+        raise BadInput(f"the run has {len(run)} steps; a page that steps through it holds at most {MOST_STEPS}")
+    objects = objects_of(run)
+    first, later = changes(moment_json(moment, objects) for moment in moments(run))
+    return {"scene": scene_json(run), "run": run_json(run), "first": first, "later": later}
+
+
+def _body(run: Run, data: int, module: int) -> Iterator[str]:
+    scene = run.scenario
+    knobs = ", ".join(f"{name}={value}" for name, value in run.settings.items())
+    yield '<div id="stage"></div>'
+    yield "<main>"
+    yield f"<h1>{escape(scene.title)}</h1>"
+    yield f"<p>{escape(scene.about)}</p>"
+    yield f"<p>Scene <b>{escape(scene.name)}</b>, {len(run)} steps{f', with {escape(knobs)}' if knobs else ''}.</p>"
+    yield "<noscript><p><b>Without scripts this page cannot step; the whole run is below, as text.</b></p></noscript>"
+    yield "<section><h2>The whole run as text</h2><details open><summary>72 columns, to paste into a mail</summary>"
+    yield f'<pre tabindex="0" aria-label="The run as text">{escape(story(run))}</pre></details></section>'
+    yield "<section><h2>What this model leaves out</h2><ul>"
+    yield from (f"<li><b>{escape(name)}</b>: {escape(what)}</li>" for name, what in LEAVES_OUT)
+    yield "</ul></section>"
+    yield f'<section><h2>Token</h2><p>Replays this run anywhere: <code id="token">{escape(token_of(run))}</code> '
+    yield '<button type="button" id="copy">Copy</button> <output for="copy" id="copied"></output></p>'
+    yield (
+        f"<p>This file asks no server for anything. It holds {_size(module)} of script and {_size(data)} of this run.</p>"
+        "</section>"
+    )
+    yield "</main>"
+
+
+def _json(value: Any) -> str:
+    """JSON that cannot end the script element that holds it."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _script(text: str) -> str:
+    return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1_000_000:.2f} MB" if count >= 1_000_000 else f"{max(1, round(count / 1000))} kB"

@@ -1,0 +1,189 @@
+"""The stage itself: one screen, labels that keep apart, what it says at a step, the keyboard, less motion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2plab.core.run import Run
+from p2plab.core.schedule import by_text
+from p2plab.everything import SCENES, find
+from p2plab.views.page import page as page_of
+from p2plab.views.page import stage_data
+from tests.browser.conftest import Server, Watched
+from tests.browser.notebook import button, open_notebook, press, run_all, seq, wait_for_pictures, words, write_notebook
+
+HERE = Path(__file__).parent
+LABELS = (HERE / "labels.js").read_text(encoding="utf-8")
+
+#: Runs whose rows are longer than the catalogue's, with main memory, with a private word for each page.
+MORE = (("defrag-ignorant", {"pages": 16, "slots": 64}), ("policies", {"policy": "ram"}), ("F1", {"iommu": "on"}))
+
+
+def told(name: str, **knobs: Any) -> Run:
+    scene = find(name)
+    return Run(scene, knobs).driven(by_text(scene.story, strict=False))
+
+
+@pytest.fixture(scope="module")
+def runs() -> list[dict[str, Any]]:
+    """What a saved page holds, for every scene."""
+    return [stage_data(told(name)) for name in SCENES] + [stage_data(told(name, **knobs)) for name, knobs in MORE]
+
+
+@pytest.mark.parametrize(("width", "height", "every"), [(850, 600, 1), (1280, 720, 6), (390, 844, 6)])
+def test_labels_keep_apart_at_every_step_of_every_scene(
+    chromium: Any, tmp_path: Path, runs: list[dict[str, Any]], width: int, height: int, every: int
+):
+    """From the boxes of the glyphs: none overlaps, none is cut, none is under 11 px; nothing scrolls but on a phone."""
+    text = page_of(told("workbench"))
+    file = tmp_path / "empty.html"
+    file.write_text(text.replace("const saved = savedPage", "window.savedPage = savedPage; const saved = savedPage"))
+    page = chromium.new_page(viewport={"width": width, "height": height})
+    page.goto(file.as_uri())
+    page.wait_for_function("!!window.savedPage")
+    page.evaluate("document.body.replaceChildren()")
+    wrong = {
+        data["scene"]["name"]: page.evaluate(f"([data, every]) => ({LABELS})(data, every)", [data, every])
+        for data in runs
+    }
+    page.close()
+    assert {name: said[:3] for name, said in wrong.items() if said} == {}
+
+
+def in_sight(page: Any, selector: str) -> bool:
+    """Whether the whole of an element is inside the window."""
+    return bool(
+        page.locator(selector).first.evaluate(
+            "e => { const b = e.getBoundingClientRect();"
+            " return b.top >= -1 && b.left >= -1 && b.bottom <= innerHeight + 1 && b.right <= innerWidth + 1; }"
+        )
+    )
+
+
+@pytest.mark.parametrize("simple", [True, False], ids=["at the width of the window", "beside the file browser"])
+def test_no_effect_of_a_button_is_outside_the_window(lab_server: Server, watched: Watched, simple: bool):
+    """1280 by 720 in JupyterLab; beside its file browser the cell is 850 by 600. From any button to all it changes."""
+    page = watched.page
+    page.set_viewport_size({"width": 1280, "height": 720})
+    name = f"one-screen-{simple}.ipynb"
+    write_notebook(lab_server, name, "from p2plab.lab import Lab\nLab('workbench', importer='ignorant')")
+    open_notebook(page, lab_server, name, simple=simple)
+    run_all(page)
+    wait_for_pictures(page)
+    page.locator(".stage").first.evaluate("e => e.scrollIntoView({block: 'end'})")
+    shown = (".said", "svg.chain", ".now", ".lanes svg", ".chips", ".check", ".bar .forward", ".bar .more")
+    for pressed in ("map", "start DMA", "step", "run on", "◀", "run on"):
+        press(page, pressed)
+        assert [part for part in shown if not in_sight(page, f".stage {part}")] == [], pressed
+    for pressed, effect in (("text", ".panel"), ("keys", ".panel"), ("source", ".side"), ("more ▾", "")):
+        button(page, pressed).click()
+        assert in_sight(page, f".stage {effect}" if effect else ".p2plab-drawer"), pressed
+        page.keyboard.press("Escape")
+        if pressed == "source":
+            button(page, pressed).click()
+    assert page.locator(".stage").first.evaluate("e => e.scrollHeight <= e.clientHeight + 1")
+    assert watched.errors == []
+
+
+@pytest.fixture
+def saved(tmp_path: Path, watched: Watched) -> Any:
+    """Open the saved page of a scene at a step."""
+
+    def open_at(name: str, step: int) -> Any:
+        file = tmp_path / f"{name}.html"
+        file.write_text(page_of(told(name)), encoding="utf-8")
+        watched.page.set_viewport_size({"width": 1280, "height": 720})
+        watched.page.goto(f"{file.as_uri()}#{step}")
+        watched.page.wait_for_selector(f".stage[data-step='{step}']")
+        return watched.page
+
+    return open_at
+
+
+def test_a_beat_that_destroys_marks_the_frame(saved: Any):
+    """The frame has a heavy edge, a hatch, and the words of what was lost, beside its colour."""
+    page = saved("defrag-ignorant", 34)
+    frame = page.locator(".cell[data-k='frame5']")
+    assert "hurt" in frame.get_attribute("class")
+    assert frame.locator(".hatch").count() == 1
+    assert "was “C[0] of app2”" in frame.text_content()
+    assert page.locator(".ring.lost").count() == 1
+    assert page.locator(".way.stale.beat.landed").count() == 2
+
+
+def test_the_now_strip_names_who_waits_for_whom(saved: Any):
+    """In the obedient defragmentation the GPU, inside the NIC's callback, waits for the NIC's engine."""
+    page = saved("defrag-obedient", 26)
+    gpu = page.locator(".now li", has_text="gpu")
+    assert "waits for nic_dma: DMA drained" in gpu.inner_text()
+    assert "holds nic.lock" in gpu.inner_text()
+    assert "in nic's invalidate_range_start" in gpu.inner_text()
+    assert "next: beat for page 1 lands" in page.locator(".now li", has_text="nic_dma").last.inner_text()
+
+
+def test_the_arrows_walk_from_cell_to_cell_and_light_the_way(saved: Any):
+    """One tab stop for the whole chain; up and down follow the rows; s, t, d and Escape do what the list of keys says."""
+    page = saved("defrag-ignorant", 30)
+    assert page.locator(".chain .cell[tabindex='0']").count() == 1
+    page.locator(".chain .cell[tabindex='0']").focus()
+    for key, cell in (("ArrowRight", "app:page1"), ("ArrowRight", "app:page2"), ("ArrowDown", "slot3")):
+        page.keyboard.press(key)
+        assert page.evaluate("document.activeElement.dataset.k") == cell
+    assert page.locator(".chain .cell[tabindex='0']").count() == 1
+    assert page.locator(".cell.lit").evaluate_all("all => all.map(c => c.dataset.k)") == [
+        "app:page1",
+        "slot2",
+        "frame2",
+    ]
+    page.keyboard.press("s")
+    assert page.locator(".stage.spotlight .cell.new").count() == 3
+    page.keyboard.press("t")
+    assert "STALE since step 27" in page.inner_text(".panel pre")
+    page.keyboard.press("Escape")
+    assert page.locator(".panel").is_hidden()
+    page.keyboard.press("d")
+    assert page.locator(".side .line.lit, .side .line.waits").count() >= 0
+    assert "class IgnorantNic" in page.inner_text(".side .code") or "class Gpu" in page.inner_text(".side .code")
+
+
+def test_the_source_beside_the_stage_follows_the_step(saved: Any):
+    """The line at which this step began is lit; what changed in the driver is marked with what it was."""
+    page = saved("defrag-obedient", 25)
+    page.keyboard.press("d")
+    page.locator(".side select").select_option("nic")
+    lit = page.locator(".side .line.lit").all_inner_texts()
+    assert any("async with self.lock" in line for line in lit)
+    changed = page.locator(".side tr.new").all_inner_texts()
+    assert any("invalidations" in row and "1" in row for row in changed)
+
+
+def test_what_moves_stands_still_for_those_who_ask_for_it(saved: Any, watched: Watched):
+    """With prefers-reduced-motion nothing is animated; without it the moved tiles are, and never by themselves."""
+    page = saved("defrag-ignorant", 26)
+    running = "document.getAnimations().length"
+    assert page.evaluate(running) == 0
+    page.locator(".forward").click()
+    page.wait_for_selector(".stage[data-step='27']")
+    assert page.evaluate(running) > 0
+    page.emulate_media(reduced_motion="reduce")
+    page.locator(".forward").click()
+    page.wait_for_selector(".stage[data-step='28']")
+    page.wait_for_timeout(300)
+    page.locator(".bar .back").click()
+    page.wait_for_selector(".stage[data-step='27']")
+    assert page.evaluate(running) == 0
+
+
+def test_play_goes_to_the_end_at_the_pace_that_was_chosen(saved: Any):
+    """Space plays and stops; the pace is among the keys."""
+    page = saved("workbench", 0)
+    page.keyboard.press("?")
+    page.locator(".panel select").select_option("very fast, 0.25 s")
+    page.keyboard.press("Escape")
+    page.locator(".play").click()
+    page.wait_for_selector(".stage[data-step='6']")
+    assert words(page).startswith("Step 6.")
+    assert seq(page) > 5
