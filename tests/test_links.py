@@ -61,14 +61,6 @@ def test_links_of_the_course_to_sources_have_a_known_form(page):
     assert [target for target in outside if not ABROAD.match(target)] == []
 
 
-@pytest.mark.parametrize("page", COURSE, ids=lambda page: page.name)
-def test_a_link_of_which_a_part_is_inferred_says_so(page):
-    """Of Logan Gunthorpe's mails the part after the @ was not seen."""
-    for text in blocks(page):
-        for paragraph in text.split("\n\n"):
-            assert "@deltatee.com" not in paragraph or "inferred" in paragraph, paragraph
-
-
 #: Words of the kernel, as the course writes them: a flag, an errno, a function, a file.
 KERNEL = re.compile(
     r"`(VM_\w+|-E[A-Z]{3,}|FOLL_\w+|zap_\w+|copy_page_range|invalidate_range_\w+|mmap_lock|mprotect|mremap|munmap|fork"
