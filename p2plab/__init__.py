@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from p2plab.lab import Lab as _Lab
     from p2plab.lab import MachineLab as _MachineLab
     from p2plab.lab import MemoryLab as _MemoryLab
+    from p2plab.pci import Machine as _PciMachine
     from p2plab.search.verdict import Verdict
     from p2plab.views.shown import Machine, Run
 
@@ -39,6 +40,7 @@ __all__ = [
     "MachineLab",
     "MemoryLab",
     "check",
+    "elsewhere",
     "find",
     "machine",
     "replay",
@@ -55,13 +57,17 @@ def run(
     timed: bool = False,
     importer: type | str | None = None,
     exporter: type | str | None = None,
+    machine: str | _PciMachine | None = None,
+    exporter_at: str = "",
+    importer_at: str | Sequence[str] = (),
     **knobs: int | str,
 ) -> Run:
     """Run a scene once: its own story, or another order of events.
 
     ``seed``: a random order; ``schedule``: ``"gpu nic*3 !defrag ..."``, as :mod:`p2plab.core.schedule` reads it;
     ``timed``: whoever is ready first goes first. ``importer`` and ``exporter`` are your own classes, or the value of
-    the scene's knob of that name. ``knobs`` are the scene's. :exc:`~p2plab.core.errors.BadInput` for what cannot be used.
+    the scene's knob of that name. ``machine``, ``exporter_at`` and ``importer_at`` play it elsewhere: see :func:`elsewhere`.
+    ``knobs`` are the scene's. :exc:`~p2plab.core.errors.BadInput` for what cannot be used.
     """
     from p2plab.core.errors import BadInput
     from p2plab.core.schedule import by_clock, by_seed, by_text
@@ -71,7 +77,8 @@ def run(
     if (seed is not None) + (schedule is not None) + timed > 1:
         raise BadInput("seed, schedule and timed each say who goes next: give one of them")
     roles, more = _roles(importer, exporter)
-    found = cast(find(scene), **roles)
+    there = find(scene) if machine is None else elsewhere(scene, machine, exporter_at, importer_at)
+    found = cast(there, **roles)
     order = by_text(found.story, strict=False)
     if seed is not None:
         order = by_seed(seed)
@@ -146,6 +153,23 @@ def find(name: str | Scenario) -> Scenario:
     return name if isinstance(name, Scenario) else by_name(name)
 
 
+def elsewhere(
+    scene: str | Scenario, machine: str | _PciMachine, exporter_at: str, importer_at: str | Sequence[str]
+) -> Scenario:
+    """A scene on a machine of yours, for :func:`run`, :func:`check` and :func:`Lab`: roles by address (``03:00.0``).
+
+    ``p2plab.Lab(p2plab.elsewhere("defrag-obedient", "lspci.txt", "03:00.0", "04:00.0"))``.
+    :exc:`~p2plab.core.errors.BadInput` for what cannot be read or is not there; :exc:`~p2plab.core.errors.NotKnown` where
+    the machine does not show whether the importer reaches the exporter.
+    """
+    from p2plab.catalog.rig import elsewhere as placed
+    from p2plab.pci import read_machine
+
+    found = read_machine(machine) if isinstance(machine, str) else machine
+    importers = (importer_at,) if isinstance(importer_at, str) else tuple(importer_at)
+    return placed(find(scene), found, exporter_at, importers)
+
+
 def scenes() -> Mapping[str, Scenario]:
     """Every scene by its name: the catalogue, then the designs of today under one list of steps."""
     from p2plab.everything import SCENES
@@ -165,7 +189,7 @@ def machine(source: str) -> Machine:
     return shown_machine(read_machine(source))
 
 
-def Lab(scene: str = "workbench", token: str = "", **knobs: int | str) -> _Lab:
+def Lab(scene: str | Scenario = "workbench", token: str = "", **knobs: int | str) -> _Lab:
     """The explorer of one scene, or of a token's run, in a notebook: buttons, pictures, rules."""
     from p2plab.lab import Lab as Explorer
 

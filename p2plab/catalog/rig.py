@@ -29,7 +29,8 @@ from p2plab.p2p.iommu import Iommu
 from p2plab.p2p.mapper import Mapper
 from p2plab.p2p.memory import DeviceMemory, MainMemory
 from p2plab.p2p.things import Lender, Things
-from p2plab.pci import Machine, read_recording
+from p2plab.pci import Machine, reach_verdict, read_recording
+from p2plab.pci.dma import largest_memory_bar
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -39,6 +40,8 @@ GPU, BAR = "0000:03:00.0", 2
 NICS = {"same-switch": "0000:04:00.0", "other-switch": "0000:08:00.0"}
 #: A second function of the NIC, which the recorded machine does not have: for scenes with two importers.
 SECOND_NIC = "0000:04:00.1"
+#: What the name of a scene ends in that is played on another machine.
+ELSEWHERE = "-elsewhere"
 #: Where the first process maps, and where a second one does: elsewhere, so that pictures with both can be read.
 BASE = 0x7F55_5540_0000
 BASE2 = BASE + 0x100_0000
@@ -340,21 +343,31 @@ class Setup:
         rig(world, replace(plan, **self.at), settings)
 
 
-def elsewhere(scene: Scenario, machine: Machine, exporter: str, importers: tuple[str, ...], bar: int) -> Scenario:
-    """The scene on another machine: who plays what by BDF, and which BAR shows the exporter's memory.
+def elsewhere(
+    scene: Scenario, machine: Machine, exporter: str, importers: tuple[str, ...], bar: int | None = None
+) -> Scenario:
+    """The scene on another machine: who plays what by BDF, and which BAR shows the exporter's memory (default: the largest).
 
-    :exc:`BadInput` where the scene's machine is its own, or a function or the BAR is not there. A BAR that is too small
-    for the scene's slots is found when it is built (-EINVAL).
+    Its name says so, and a token of it replays only where the machine is given again. :exc:`BadInput` where the scene's
+    machine is its own, or a function or the BAR is not there; :exc:`NotKnown` where the machine does not show whether an
+    importer reaches the exporter. A BAR that is too small for the scene's slots is found when it is built (-EINVAL).
     """
     if not isinstance(scene.build, Setup):
         raise BadInput(f"{scene.name} brings its own machine")
-    for bdf in (exporter, *importers):
-        if bdf not in machine:
-            raise BadInput(f"there is no {bdf} on this machine")
-    if not importers or bar not in {found.index for found in machine[exporter].bars}:
-        raise BadInput(f"{exporter} has no BAR {bar}" if importers else "an importer is needed")
-    at = {"machine": machine, "exporter_at": exporter, "importers_at": importers, "bar": bar}
-    return replace(scene, build=replace(scene.build, at=at))
+    if not importers:
+        raise BadInput("an importer is needed")
+    exporter, importers = machine[exporter].bdf, tuple(machine[bdf].bdf for bdf in importers)
+    if exporter in importers:
+        raise BadInput(f"{exporter} cannot be both the exporter and an importer")
+    largest = largest_memory_bar(machine[exporter])
+    shown = machine[exporter].resource(bar) if bar is not None else largest
+    if shown is None or not (shown.bar and shown.mem and shown.sized) or shown.unset:
+        which = "memory BAR" if bar is None else f"memory BAR {bar}"
+        raise BadInput(f"{exporter} has no {which} with an address and a size")
+    for importer in importers:
+        _ = reach_verdict(machine, exporter, importer).reachable  # NotKnown
+    at = {"machine": machine, "exporter_at": exporter, "importers_at": importers, "bar": shown.index}
+    return replace(scene, name=f"{scene.name}{ELSEWHERE}", build=replace(scene.build, at=at))
 
 
 def roles_of(rig: type[Rig], *plans: Plan, importer: str = "", exporter: str = "") -> dict[str, Role]:

@@ -7,15 +7,18 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from p2plab.catalog.rig import ELSEWHERE, elsewhere
 from p2plab.cli.frame import NotWritten, number, typed, write
 from p2plab.core.errors import BadInput
 from p2plab.core.events import to_json
 from p2plab.core.logfile import dump
 from p2plab.core.run import Run
+from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import Schedule, by_clock, by_seed, by_text
 from p2plab.core.token import StaleToken, open_token, token_of
 from p2plab.core.world import World
 from p2plab.everything import find
+from p2plab.pci import read_machine
 from p2plab.rules.damage import damage
 from p2plab.views.text import board_of, story
 from p2plab.views.trace import chrome_trace
@@ -30,6 +33,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.set_defaults(handler=run)
     replay = commands.add_parser("replay", help="run a token again")
     replay.add_argument("token", help="p2p1.…; '-' reads it from standard input")
+    place_options(replay)
     _output(replay)
     replay.set_defaults(handler=run_token)
 
@@ -45,6 +49,33 @@ def order_options(command: argparse.ArgumentParser) -> None:
     order.add_argument(
         "--schedule", metavar="TEXT", help="'gpu nic*3 !defrag ...': as far as it can, 3 steps, press, rest"
     )
+
+    place_options(command)
+
+
+def place_options(command: argparse.ArgumentParser) -> None:
+    """On which machine, and who plays what on it."""
+    place = command.add_argument_group("on another machine than the scene's")
+    place.add_argument("--machine", metavar="SOURCE", help="as of `p2plab machine`: a file with lspci's text, say")
+    place.add_argument("--exporter-at", metavar="BDF", help="whose memory is lent, say 03:00.0")
+    place.add_argument(
+        "--importer-at", metavar="BDF", action="append", default=[], help="who maps it; again for a second importer"
+    )
+    place.add_argument("--bar", type=number, metavar="N", help="which BAR of the exporter (default: the largest)")
+
+
+def placed(scene: Scenario, arguments: argparse.Namespace) -> Scenario:
+    """The scene on the machine of the arguments, if they name one. Raises BadInput, NotKnown."""
+    if arguments.machine is None:
+        if arguments.exporter_at or arguments.importer_at or arguments.bar is not None:
+            raise BadInput(
+                "--exporter-at, --importer-at and --bar are places on a machine: --machine SOURCE says which"
+            )
+        return scene
+    if not arguments.exporter_at or not arguments.importer_at:
+        raise BadInput("--machine: who plays what? --exporter-at BDF and --importer-at BDF say it")
+    machine = read_machine(arguments.machine, pipes=True)
+    return elsewhere(scene, machine, arguments.exporter_at, tuple(arguments.importer_at), arguments.bar)
 
 
 def _output(command: argparse.ArgumentParser) -> None:
@@ -64,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def run_of(arguments: argparse.Namespace) -> Run:
     """The run that scene, knobs and order describe: the scene's own story unless an order is given."""
-    scene = find(arguments.scene)
+    scene = placed(find(arguments.scene), arguments)
     pairs = [text.partition("=") for text in arguments.knob]
     if bad := next((name for name, equals, _ in pairs if not equals), ""):
         raise BadInput(f"--knob {bad}: write NAME=VALUE")
@@ -101,11 +132,20 @@ def run_token(arguments: argparse.Namespace) -> int:
     """As ``run``; a token of another version prints what can still be replayed, and exits 2."""
     text = typed() if arguments.token == "-" else arguments.token
     try:
-        replayed = open_token(text, find)
+        replayed = open_token(text, lambda name: _found(name, arguments))
     except StaleToken as stale:
         _show(stale.run, arguments)
         raise
     return _show(replayed, arguments)
+
+
+def _found(name: str, arguments: argparse.Namespace) -> Scenario:
+    """The scene of a token's name, on the machine of the arguments."""
+    if name.endswith(ELSEWHERE) and arguments.machine is None:
+        raise BadInput(
+            "this run was on another machine than the scene's: --machine, --exporter-at, --importer-at say which"
+        )
+    return placed(find(name.removesuffix(ELSEWHERE)), arguments)
 
 
 def _show(run: Run, arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
-from p2plab.core.scenario import Knob
+from p2plab.core.scenario import Knob, Scenario
 from p2plab.core.schedule import Schedule, by_clock, by_seed, straight
 from p2plab.everything import SCENES
 from p2plab.lab.checker import Checker
@@ -35,7 +35,7 @@ PARTS = ("actions, knobs", "token, files", "pictures", "text")
 class Lab(Frame):
     """``Lab("workbench")`` as the last line of a cell shows the explorer. Knobs are keywords: ``importer="ignorant"``."""
 
-    def __init__(self, scene: str = "workbench", token: str = "", **knobs: int | str) -> None:
+    def __init__(self, scene: str | Scenario = "workbench", token: str = "", **knobs: int | str) -> None:
         """BadInput for an unknown scene, knob or token, shown by the notebook as any error is."""
         super().__init__()
         self.session = Session(scene, knobs)

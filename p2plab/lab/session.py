@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from p2plab.core.errors import NotEnabled
 from p2plab.core.run import Run
+from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import Schedule, by_text, straight
 from p2plab.core.token import open_token, token_of
 from p2plab.core.world import World
@@ -39,9 +40,9 @@ class Forked:
 class Session:
     """One run of one scene, and the step being looked at."""
 
-    def __init__(self, scene: str, knobs: Mapping[str, object] | None = None) -> None:
+    def __init__(self, scene: str | Scenario, knobs: Mapping[str, object] | None = None) -> None:
         """BadInput for an unknown scene or knob."""
-        self.run = _told(Run(find(scene), knobs))
+        self.run = _told(Run(scene if isinstance(scene, Scenario) else find(scene), knobs))
         self.step = len(self.run)
         self.forked: Forked | None = None
         self.touched = False  #: whether a person did anything to the run yet
