@@ -137,7 +137,8 @@ def test_the_front_door_offers_what_people_use():
     import p2plab
 
     assert [name for name in dir(p2plab) if not name.startswith("_")] == [
-        "CompareLab", "DesignsLab", "Lab", "MachineLab", "MemoryLab", "check", "find", "machine", "replay", "run", "scenes",
+        "CompareLab", "DesignsLab", "Lab", "MachineLab", "MemoryLab", "check", "elsewhere", "find", "machine", "replay",
+        "run", "scenes",
     ]  # fmt: skip
     assert sorted(p2plab.__all__) == [name for name in dir(p2plab) if not name.startswith("_")]
     for name in p2plab.__all__:

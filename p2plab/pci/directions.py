@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from p2plab.pci.hostids import cpu_by_host_bridge
-from p2plab.pci.kernel import INTEL
+from p2plab.pci.hostids import intel_client
 from p2plab.pci.machine import Machine
 from p2plab.pci.reach import MapType, Verdict
 from p2plab.pci.whitelist import host_bridge_device
@@ -45,9 +44,7 @@ def directions(machine: Machine, verdict: Verdict) -> Directions:
 
 
 def _intel_client(machine: Machine, verdict: Verdict) -> bool:
-    """Both are below an Intel host bridge that is a part of the CPU and on no list: the listed ones are of servers."""
+    """Both are below the host bridge of a client CPU of Intel."""
     bridges = {machine[verdict.provider].host_bridge, machine[verdict.client].host_bridge}
-    found = [host_bridge_device(machine, bridge) for bridge in bridges]
-    if len(bridges) > 1 or cpu_by_host_bridge(machine.devices) != "intel":
-        return False
-    return all(device is not None and device.vendor == INTEL and device.is_host_bridge for device in found)
+    device = host_bridge_device(machine, next(iter(bridges)))
+    return len(bridges) == 1 and device is not None and intel_client(device)

@@ -47,3 +47,18 @@ def x86(devices: Iterable[Device]) -> bool:
     """A host bridge of an x86 machine is among the functions: there bus addresses are CPU addresses."""
     names = ("Intel Corporation", "Advanced Micro Devices", "VMware")
     return any(d.is_host_bridge and (d.vendor in X86_VENDORS or d.name.startswith(names)) for d in devices)
+
+
+#: Host bridges of Intel's client CPUs, Sandy Bridge to Lunar Lake, by ranges of ids (pci.ids, "Host Bridge/DRAM Registers").
+_CLIENT = (
+    *((0x0100, 0x010C), (0x0150, 0x015C), (0x0A00, 0x0A0C), (0x0C00, 0x0C0C), (0x1600, 0x161F), (0x1900, 0x191F)),
+    *((0x3E00, 0x3EDF), (0x4600, 0x467F), (0x4C40, 0x4C5F), (0x5900, 0x591F), (0x6400, 0x640F), (0x7D00, 0x7D3F)),
+    *((0x9A00, 0x9A7F), (0x9B00, 0x9B7F), (0xA700, 0xA77F), (0xAE00, 0xAE3F)),
+)
+
+
+def intel_client(device: Device) -> bool:
+    """The host bridge of a client CPU of Intel."""
+    if device.vendor != INTEL or device.device is None or not device.is_host_bridge:
+        return False
+    return any(first <= device.device <= last for first, last in _CLIENT)
