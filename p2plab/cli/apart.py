@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
+import mmap
 import os
 import re
 import select
 import signal
+import struct
+import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from p2plab.cli.frame import MISTAKE, NOT_DECIDED, copied, is_own_output, say
+from p2plab.cli.frame import BROKEN, MISTAKE, NOT_DECIDED, copied, is_own_output, say, write_to
+from p2plab.search import watchdog
 
 #: Seconds that an interrupted copy has for saying what it found so far.
 _LAST_WORDS = 3.0
+#: How often the copy is looked at (seconds).
+_LOOK = 0.1
 #: A line of faulthandler's: ``File "/home/me/mine.py", line 3 in map``. Those of Python's and of ours say nothing.
 _WHERE = re.compile(r'File "([^"]+)", line (\d+) in (\S+)')
 _NOT_YOURS = (str(Path(__file__).parents[1]), str(Path(os.__file__).parent), "<")
@@ -30,31 +38,79 @@ def apart(work: Callable[[], int], seconds: float | None) -> int:
         return work()
     print(end="", flush=True)
     heard, told = os.pipe()
+    steps = _Steps()
     with tempfile.TemporaryFile("w+") as notes:
         child = os.fork()
         if not child:
             os.close(heard)
+            watchdog.heartbeat = steps.begin
             _work_and_end(work, seconds, notes)
         os.close(told)
         interrupted = False
         try:
-            ended = _wait(heard, seconds)
+            ended = _wait(heard, seconds, lambda: steps.stuck(child))
         except KeyboardInterrupt:
             interrupted = True
             ended = _last_words(child, heard)
         finally:
             os.close(heard)
         if not ended:
+            if steps.never_ends:
+                _note_where(child)
             os.kill(child, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if interrupted and not ended:
             raise KeyboardInterrupt
         notes.seek(0)
-        return _said(status, ended, notes.read())
+        return _said(status, ended, notes.read(), steps.never_ends)
 
 
-def _wait(heard: int, seconds: float | None) -> bool:
-    return bool(select.select([heard], [], [], seconds)[0])
+class _Steps:
+    """What the copy says of its steps in memory that both have: which one it is in, and how long that may take."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 16)
+        self._last: tuple[int, float, float] = 0, 0.0, 0.0  #: a step, and when it was first met: computed, waited
+        self.never_ends = False
+
+    def begin(self, number: int, budget: float) -> None:
+        """In the copy: another step, or 0 between two."""
+        struct.pack_into("=Qd", self._memory, 0, number, budget)
+
+    def stuck(self, child: int) -> bool:
+        """Whether the copy has been in one step for so long that nothing inside can have ended it."""
+        number, budget = struct.unpack_from("=Qd", self._memory, 0)
+        computed, now = _computed(child), time.monotonic()
+        if not number or number != self._last[0]:
+            self._last = number, computed, now
+            return False
+        _, began, since = self._last
+        self.never_ends = computed - began > 2 * budget + 0.3 or now - since > 2 * watchdog.PATIENCE * budget
+        return self.never_ends
+
+
+def _computed(child: int) -> float:
+    """Seconds for which a process has computed; 0 where the system does not say it in this way."""
+    try:
+        fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def _note_where(child: int) -> None:
+    """Have the copy write down where it is, which C does even in the middle of a call of C."""
+    os.kill(child, signal.SIGUSR1)
+    time.sleep(0.2)
+
+
+def _wait(heard: int, seconds: float | None, stuck: Callable[[], bool] = lambda: False) -> bool:
+    """Whether the copy came to its end in that time, and before it got stuck."""
+    until = None if seconds is None else time.monotonic() + seconds
+    while not select.select([heard], [], [], _LOOK)[0]:
+        if stuck() or (until is not None and time.monotonic() > until):
+            return False
+    return True
 
 
 def _last_words(child: int, heard: int) -> bool:
@@ -76,8 +132,10 @@ def _work_and_end(work: Callable[[], int], seconds: float | None, notes: IO[str]
     if seconds is not None:
         # Shortly before this process is ended, note where it is: a thread of C's, which needs no lock.
         faulthandler.dump_traceback_later(max(0.1, seconds - 1), file=notes)
+    faulthandler.register(signal.SIGUSR1, notes, all_threads=False)
     status = MISTAKE
     try:
+        _keep_output_clean()
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, _once)
         status = copied(work)
@@ -87,14 +145,28 @@ def _work_and_end(work: Callable[[], int], seconds: float | None, notes: IO[str]
         os._exit(status)
 
 
-def _said(status: int, ended: bool, notes: str) -> int:
+def _keep_output_clean() -> None:
+    """What is written to file descriptors 1 and 2 by number goes nowhere: standard output and error get others."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        write_to(os.dup(1))
+        os.dup2(nowhere, 1)
+        encoding = sys.stderr.encoding
+        sys.stderr.flush()
+        sys.stderr = open(os.dup(2), "w", buffering=1, encoding=encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
+        os.dup2(nowhere, 2)
+    sys.unraisablehook = lambda _unraisable: None  # a finaliser of somebody's that raises
+
+
+def _said(status: int, ended: bool, notes: str, never_ends: bool = False) -> int:
     if ended and notes.endswith("ended\n"):
         return status
     yours = [found for found in _WHERE.findall(notes) if not found[0].startswith(_NOT_YOURS)]
     at = f" (it was in {yours[0][2]}, line {yours[0][1]} of {Path(yours[0][0]).name})" if yours else ""
     if not ended:
         say(f"a step of your code does not come back and cannot be interrupted{at}: given up")
-    elif status < 0:
+        return BROKEN if never_ends else NOT_DECIDED
+    if status < 0:
         say(f"your code brought the process down ({signal.Signals(-status).name})")
     else:
         say(f"your code ended the process (exit {status}) in the middle of the search")

@@ -112,6 +112,15 @@ def copied(work: Callable[[], int]) -> int:
     return status
 
 
+def write_to(descriptor: int) -> None:
+    """Have standard output go to another file descriptor from now on."""
+    sys.stdout.flush()
+    if isinstance(sys.stdout, _Output):
+        sys.stdout.raw_.descriptor = descriptor
+    else:
+        sys.stdout = open(descriptor, "w", encoding=sys.stdout.encoding, closefd=False)  # noqa: SIM115
+
+
 def is_own_output() -> bool:
     """Whether what is printed goes to this process's own standard output, and not to a notebook or a test."""
     try:

@@ -11,7 +11,8 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
-from p2plab.core.errors import P2PError
+from p2plab.core.errors import P2PError, comes_from_outside
+from p2plab.core.running import watched
 
 T = TypeVar("T")
 JobFunction = Callable[[], Coroutine[Any, Any, Any]]
@@ -31,6 +32,8 @@ class Op:
         waits_for: Callable[[], tuple[str, ...]] | None = None,
         idle: bool = False,
     ) -> None:
+        if not isinstance(label, str):
+            raise TypeError(f"a step is called by a text, not by a {type(label).__name__}")
         self.label = label
         self.effect = effect
         self.guard = guard
@@ -96,16 +99,18 @@ class Actor:
             return f"<Actor {self.name}: next, {self.op.label}>"
         return f"<Actor {self.name}: idle>" if self.op.idle else f"<Actor {self.name}: waits, {self.op.label}>"
 
-    def look(self) -> Exception | None:
+    def look(self) -> BaseException | None:
         """Evaluate the condition of an actor that steps, so that its reads are seen; what it raised, if it did."""
         if self.op is not None and self.op.guard is not None:
             try:
                 self.op.guard()
-            except Exception as error:  # noqa: BLE001  raised where the driver awaits, as `enabled` promised
+            except BaseException as error:
+                if comes_from_outside(error):
+                    raise
                 return error
         return None
 
-    def advance(self, refused: Exception | None = None) -> None:
+    def advance(self, refused: BaseException | None = None) -> None:
         """Do the pending operation and run on to the next one (or from the start to the first).
 
         ``refused`` is what the condition raised: the driver's ``await`` raises it instead.
@@ -118,14 +123,18 @@ class Actor:
             else:
                 try:
                     result = self.op.effect()
-                except Exception as error:  # noqa: BLE001  the driver's `await` raises it, with the driver's own line
+                except BaseException as error:
+                    if comes_from_outside(error):
+                        raise
                     nxt = self.coroutine.throw(error)
                 else:
                     nxt = self.coroutine.send(result)
         except StopIteration:
             self.op = None
             return
-        except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001  a crash of driver code is a finding
+        except BaseException as error:
+            if comes_from_outside(error):
+                raise
             self.op, self.crash = None, error
             return
         if not isinstance(nxt, Op):
@@ -145,16 +154,21 @@ class Actor:
         if op is None or op.guard is None:
             return op is not None
         try:
-            return bool(op.guard())
-        except Exception:  # noqa: BLE001
+            with watched():
+                return bool(op.guard())
+        except BaseException as error:
+            if comes_from_outside(error):
+                raise
             return True
 
     def close(self) -> None:
         """Let go of the coroutine; a driver's ``finally`` that awaits again is cut short."""
         try:
-            self.coroutine.close()
-        except (RuntimeError, ValueError, P2PError):
-            return  # "coroutine ignored GeneratorExit", or it is being left just now: nobody is left to run it
+            with watched():
+                self.coroutine.close()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and comes_from_outside(error):
+                raise
 
     def __del__(self) -> None:
         self.close()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import TracebackType
 
+from p2plab.core.errors import P2PError, Stopped, text_of
 from p2plab.core.events import Event, emit
+from p2plab.core.running import running
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,11 @@ class Returned(Event):
         return f"{self.function} = {self.result}" if self.result else f"{self.function} returned"
 
 
+@dataclass(frozen=True, slots=True)
+class Raised(Returned):
+    """The call ended in an exception that is no errno: it broke off, and nothing can be judged by its return."""
+
+
 class called:
     """``with called("nic", "invalidate_range_start", "0..8") as call:`` logs the call, its return, ``call.result``."""
 
@@ -49,7 +56,16 @@ class called:
         emit(Called(self.caller, self.target, self.function, self.detail))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: object, _traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
         if kind is GeneratorExit:  # the world is being thrown away
             return
-        emit(Returned(self.target, self.function, str(error) if kind is not None else self.result))
+        if kind is not None and issubclass(kind, Stopped):
+            return
+        if error is not None and not isinstance(error, P2PError):
+            if running.raised is None or running.raised[0] is not error:
+                running.raised = error, self.target
+            emit(Raised(self.target, self.function, text_of(error)))
+        else:
+            emit(Returned(self.target, self.function, str(error) if error is not None else self.result))

@@ -7,6 +7,7 @@ and a replay must not.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, MutableSet, ValuesView
 from typing import Any
 
@@ -136,6 +137,131 @@ class TrackedDict(dict):  # type: ignore[type-arg]
         return self
 
 
+@_record(
+    "__getitem__ __len__ __contains__ __reversed__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __add__ __mul__ __rmul__ "
+    "__repr__ index count copy",
+    "__setitem__ __delitem__ __iadd__ __imul__ append appendleft extend extendleft insert pop popleft remove rotate "
+    "reverse clear",
+)
+class TrackedDeque(collections.deque):  # type: ignore[type-arg]
+    """A deque in a cell."""
+
+    __slots__ = ("cell",)
+
+    def __init__(self, items: Iterable[Any], cell: Cell, maxlen: int | None = None) -> None:
+        self.cell = cell
+        collections.deque.__init__(self, (tracked_value(item, cell) for item in items), maxlen)
+
+    def __iter__(self) -> Iterator[Any]:
+        return TrackedIterator(self, collections.deque.__iter__, collections.deque.__len__(self))
+
+    def __reversed__(self) -> Iterator[Any]:
+        return iter(list(collections.deque.__reversed__(self)))
+
+    def copy(self) -> Any:
+        return collections.deque(collections.deque.__iter__(self), self.maxlen)
+
+    def append(self, item: Any) -> None:
+        collections.deque.append(self, tracked_value(item, self.cell))
+
+    def appendleft(self, item: Any) -> None:
+        collections.deque.appendleft(self, tracked_value(item, self.cell))
+
+    def insert(self, index: Any, item: Any) -> None:
+        collections.deque.insert(self, index, tracked_value(item, self.cell))
+
+    def extend(self, items: Iterable[Any]) -> None:
+        collections.deque.extend(self, [tracked_value(item, self.cell) for item in items])
+
+    def extendleft(self, items: Iterable[Any]) -> None:
+        collections.deque.extendleft(self, [tracked_value(item, self.cell) for item in items])
+
+    def __iadd__(self, items: Iterable[Any]) -> TrackedDeque:
+        collections.deque.extend(self, [tracked_value(item, self.cell) for item in items])
+        return self
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        collections.deque.__setitem__(self, index, tracked_value(value, self.cell))
+
+
+def _like_a_dict(cls: Any) -> Any:
+    """Class decorator: what :class:`TrackedDict` does, for another kind of dict."""
+    for name in (
+        "__iter__",
+        "__reversed__",
+        "keys",
+        "values",
+        "items",
+        "__setitem__",
+        "setdefault",
+        "update",
+        "__ior__",
+    ):
+        if name not in vars(cls):
+            setattr(cls, name, vars(TrackedDict)[name])
+    for name in ("__len__", "__contains__", "__eq__", "__ne__", "get"):
+        setattr(cls, name, _reader(getattr(cls, name)))
+    for name in ("__delitem__", "pop", "popitem", "clear"):
+        setattr(cls, name, _writer(getattr(cls, name)))
+    cls.__hash__ = None
+    return cls
+
+
+@_like_a_dict
+class TrackedDefaultDict(collections.defaultdict):  # type: ignore[type-arg]
+    """A defaultdict in a cell."""
+
+    __slots__ = ("cell",)
+
+    def __init__(self, items: Any, cell: Cell, factory: Callable[[], Any] | None) -> None:
+        self.cell = cell
+        collections.defaultdict.__init__(self, factory)
+        for key, value in dict.items(items):
+            dict.__setitem__(self, key, tracked_value(value, cell))
+
+    def __getitem__(self, key: Any) -> Any:
+        if running.footprint is not None:
+            running.footprint.read(self.cell)
+        return dict.__getitem__(self, key)
+
+    def __missing__(self, key: Any) -> Any:
+        if self.default_factory is None:
+            raise KeyError(key)
+        self[key] = self.default_factory()
+        return dict.__getitem__(self, key)
+
+    def copy(self) -> Any:
+        if running.footprint is not None:
+            running.footprint.read(self.cell)
+        return collections.defaultdict(self.default_factory, dict.items(self))
+
+
+@_like_a_dict
+class TrackedCounter(collections.Counter):  # type: ignore[type-arg]
+    """A Counter in a cell."""
+
+    __slots__ = ("cell",)
+
+    def __init__(self, items: Any, cell: Cell) -> None:
+        self.cell = cell
+        dict.__init__(self, dict.items(items))
+
+    def __getitem__(self, key: Any) -> Any:
+        if running.footprint is not None:
+            running.footprint.read(self.cell)
+        return dict.__getitem__(self, key)
+
+    update = collections.Counter.update  # it adds
+    __ior__ = collections.Counter.__ior__
+    __eq__ = collections.Counter.__eq__
+    __ne__ = collections.Counter.__ne__
+
+    def copy(self) -> Any:
+        if running.footprint is not None:
+            running.footprint.read(self.cell)
+        return collections.Counter(dict(dict.items(self)))
+
+
 class TrackedSet(MutableSet):  # type: ignore[type-arg]
     """A set in a cell, in order of insertion."""
 
@@ -194,11 +320,17 @@ def _items_of(tracked: TrackedSet) -> Iterator[Any]:
     return iter(tracked._items)
 
 
-TRACKED_CONTAINERS = (TrackedList, TrackedDict, TrackedSet)
+TRACKED_CONTAINERS = (TrackedList, TrackedDict, TrackedSet, TrackedDeque, TrackedDefaultDict, TrackedCounter)
 
 
 def wrap(value: Any, cell: Cell) -> Any:
-    """A built-in list, dict or set as the tracked container of ``cell``."""
+    """A list, dict, set, deque, defaultdict or Counter as the tracked container of ``cell``."""
+    if type(value) is collections.deque:
+        return TrackedDeque(value, cell, value.maxlen)
+    if type(value) is collections.defaultdict:
+        return TrackedDefaultDict(value, cell, value.default_factory)
+    if type(value) is collections.Counter:
+        return TrackedCounter(value, cell)
     if type(value) is list:
         return TrackedList(value, cell)
     if type(value) is dict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dis
+
 from p2plab.core.errno import NUMBERS, errorcode
 
 
@@ -53,3 +55,34 @@ class NotKnown(P2PError):
     def __init__(self, question: str, missing: tuple[str, ...]) -> None:
         super().__init__(f"{question}: not known; missing: {'; '.join(missing)}")
         self.missing = missing
+
+
+class Stopped(BaseException):
+    """Raised from outside into a step that has to end. Not an ``Exception``: a driver's own handlers let it pass."""
+
+
+def comes_from_outside(error: BaseException) -> bool:
+    """Whether an exception is none of the code's that was running: it was stopped, or somebody pressed Ctrl-C.
+
+    A driver's own ``raise KeyboardInterrupt`` ends at that statement; a person's may come anywhere.
+    """
+    if isinstance(error, Stopped):
+        return True
+    if not isinstance(error, KeyboardInterrupt):
+        return False
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return True
+    return dis.opname[trace.tb_frame.f_code.co_code[trace.tb_lasti]] not in ("RAISE_VARARGS", "RERAISE")
+
+
+def text_of(error: BaseException) -> str:
+    """An exception's text; a sentence where it cannot be had because its own ``__str__`` raises."""
+    try:
+        return str(error)
+    except BaseException as another:
+        if comes_from_outside(another):
+            raise
+        return f"(its text cannot be made: {type(another).__name__} in its __str__)"

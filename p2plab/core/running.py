@@ -6,6 +6,8 @@ that a driver can write ``Mutex("nic")`` or ``await step("…")`` and never has 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,15 +16,27 @@ if TYPE_CHECKING:
 
 
 class _Running:
-    __slots__ = ("actor", "footprint", "world")
+    __slots__ = ("actor", "footprint", "raised", "watch", "world")
 
     def __init__(self) -> None:
         self.world: World | None = None
         self.actor: str = ""  #: the actor's name; empty while a world is being built
         self.footprint: Footprint | None = None  #: None when nobody records
+        #: Of the step: an exception that came out of a call into a driver, and the driver.
+        self.raised: tuple[BaseException, str] | None = None
+        #: Who watches driver code while it runs: what gives a context for it, or None.
+        self.watch: Callable[[], AbstractContextManager[None]] | None = None
 
 
 running = _Running()
+
+
+def watched() -> AbstractContextManager[None]:
+    """``with watched():`` driver code runs, whether or not anybody looks how long it takes."""
+    return _UNWATCHED if running.watch is None else running.watch()
+
+
+_UNWATCHED: AbstractContextManager[None] = nullcontext()
 
 
 def current_world() -> World:

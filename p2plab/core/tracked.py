@@ -8,8 +8,11 @@ make a search over all orders miss bugs silently. Lists, dicts and sets become t
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import enum
+import functools
+import sys
 import types
 import weakref
 from collections.abc import Iterator, MutableMapping
@@ -190,6 +193,13 @@ _CODE = (
     staticmethod,
 )
 _ATOMS = frozenset({int, str, bytes, bool, float, type(None), range})
+_HEAP_TYPE = 1 << 9
+#: What a class of somebody's own may derive from.
+_MADE_OF = frozenset({
+    object, int, float, str, bytes, tuple, frozenset, list, dict, set, collections.deque, collections.defaultdict,
+})  # fmt: skip
+#: Containers that become tracked ones when they are assigned.
+_CONTAINERS = frozenset({list, dict, set, collections.deque, collections.defaultdict, collections.Counter})
 _CALLABLE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
 
@@ -197,10 +207,14 @@ def tracked_value(value: Any, cell: Cell) -> Any:
     """``value`` as it may be stored in ``cell``: containers wrapped; :exc:`Untrackable` where changes would be lost."""
     from p2plab.core.containers import TRACKED_CONTAINERS, wrap
 
-    kind = type(value)
-    if kind in _ATOMS or isinstance(value, (Tracked, enum.Enum, type, *_CALLABLE)):
+    kind: Any = type(value)
+    if kind in _ATOMS or isinstance(value, (Tracked, enum.Enum, type)):
         return value
-    if kind in (list, dict, set):
+    if isinstance(value, _CALLABLE):
+        if running.world is not None and _encloses_something(value):
+            running.world.plain = True
+        return value
+    if kind in _CONTAINERS:
         return wrap(value, cell)
     if isinstance(value, TRACKED_CONTAINERS):
         if value.cell is None:
@@ -216,16 +230,62 @@ def tracked_value(value: Any, cell: Cell) -> Any:
         _check_items(value, cell)
         return value
     if dataclasses.is_dataclass(value) and kind.__dataclass_params__.frozen:
+        if running.world is not None and not kind.__module__.startswith("p2plab."):
+            running.world.plain = True
+        return value
+    if is_plain(kind):
+        if running.world is not None:
+            running.world.plain = True
         return value
     raise Untrackable(
         f"{_cell_name(cell)} cannot hold a {kind.__name__}: changes inside it could not be seen. Allowed are numbers, "
-        "text, bytes, tuples, lists, dicts, sets, enums, frozen dataclasses, functions and Tracked objects"
+        "text, bytes, tuples, lists, dicts, sets, deques, enums, functions, objects of classes of yours and Tracked objects"
     )
+
+
+def _encloses_something(value: Any) -> bool:
+    """Whether a function has variables, or a method an object, in which something can change."""
+    owner = getattr(value, "__self__", None)
+    if owner is not None:
+        return not isinstance(owner, (Tracked, type, types.ModuleType))
+    for cell in getattr(value, "__closure__", None) or ():
+        try:
+            content = cell.cell_contents
+        except ValueError:
+            continue
+        kind = type(content)
+        if kind in _CONTAINERS or not (
+            kind in _ATOMS or isinstance(content, (Tracked, enum.Enum, type, tuple, *_CALLABLE))
+        ):
+            return True
+    return False
+
+
+def is_exact_number(kind: type) -> bool:
+    """Whether it is the standard library's Decimal or Fraction."""
+    return (kind.__module__, kind.__qualname__) in (("decimal", "Decimal"), ("fractions", "Fraction"))
+
+
+@functools.lru_cache(maxsize=1_000)
+def is_plain(kind: type) -> bool:
+    """Whether an object is made of nothing but what its class's code gives it, so that one can look into all of it.
+
+    So it is with classes of somebody's own, a kind of number or list of theirs included; of the standard library with
+    partials, namespaces and exact numbers, and with numpy's numbers.
+    """
+    if kind in (functools.partial, types.SimpleNamespace, complex) or is_exact_number(kind):
+        return True
+    root = kind.__module__.partition(".")[0]
+    if root == "numpy":
+        return any(base.__name__ == "generic" for base in kind.__mro__)
+    if root in sys.stdlib_module_names and root != "__main__":
+        return False
+    return all(base in _MADE_OF or base.__flags__ & _HEAP_TYPE for base in kind.__mro__)
 
 
 def _check_items(items: tuple[Any, ...] | frozenset[Any], cell: Cell) -> None:
     for item in items:
-        if type(item) in (list, dict, set):
+        if type(item) in _CONTAINERS:
             kind = type(item).__name__
             raise Untrackable(f"{_cell_name(cell)} cannot hold a {kind} inside a {type(items).__name__}: use a tuple")
         tracked_value(item, cell)
@@ -257,6 +317,33 @@ def freeze(value: Any) -> Any:
         return (type(value).__name__, value.__module__, value.__qualname__)
     if isinstance(value, enum.Enum):
         return ("enum", type(value).__qualname__, value.name)
+    if isinstance(value, collections.deque):
+        return ("deque", value.maxlen, *(freeze(item) for item in collections.deque.__iter__(value)))
+    if type(value).__module__ == "numpy" or isinstance(value, complex) or is_exact_number(type(value)):
+        return (type(value).__name__, str(value))
+    if isinstance(value, functools.partial):
+        return ("partial", freeze(value.func), freeze(value.args), freeze(value.keywords))
+    kind: Any = type(value)
+    if is_plain(kind):
+        return _freeze_plain(value)
     if hasattr(value, "__iter__"):  # a TrackedSet, whose order of insertion is part of what a step may see
         return ("set", *(freeze(item) for item in value))
     raise Untrackable(f"a {type(value).__name__} cannot be part of a state")
+
+
+def _freeze_plain(value: Any) -> Any:
+    if id(value) in _FREEZING:  # it has itself inside
+        return ("again", type(value).__qualname__)
+    _FREEZING.add(id(value))
+    try:
+        slots = [slot for base in type(value).__mro__ for slot in getattr(base, "__slots__", ()) if slot[:2] != "__"]
+        attributes = {slot: getattr(value, slot) for slot in slots if hasattr(value, slot)} | getattr(
+            value, "__dict__", {}
+        )
+        return (type(value).__qualname__, *((name, freeze(item)) for name, item in attributes.items()))
+    finally:
+        _FREEZING.discard(id(value))
+
+
+#: Objects that are being frozen just now.
+_FREEZING: set[int] = set()

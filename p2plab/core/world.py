@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from p2plab.core.actors import Actor, JobFunction
-from p2plab.core.errors import NotEnabled
+from p2plab.core.errors import NotEnabled, text_of
 from p2plab.core.events import Entry, Event
 from p2plab.core.lockdep import Deadlock, LockOrder, any_waiting_cycle
-from p2plab.core.running import running
+from p2plab.core.running import running, watched
 from p2plab.core.tracked import Footprint, Tracked, cells_of, freeze, name_of
 
 T = TypeVar("T")
@@ -57,6 +57,7 @@ class Crashed(Event):
 
     error: str
     where: str
+    driver: str = ""  #: the one in whose callback or method it was raised, where that is not the actor itself
 
     def __str__(self) -> str:
         return f"crashed: {self.error} (in {self.where})"
@@ -93,6 +94,7 @@ class World:
         self.steps = 0
         self.now = 0
         self.stuck: Deadlock | None = None
+        self.plain = False  #: whether an attribute ever held an object whose own attributes are no cells
         self._names: Counter[tuple[str, str]] = Counter()
         with self._as_running(""):
             build(self)
@@ -205,7 +207,8 @@ class World:
         actor = self.actors.get(name)
         if actor is None or actor.op is None or actor.op.waits_for is None or actor.enabled:
             return ()
-        return actor.op.waits_for()
+        with watched():
+            return actor.op.waits_for()
 
     @property
     def blocked(self) -> list[str]:
@@ -234,8 +237,10 @@ class World:
         collects = gc.isenabled()
         gc.disable()
         running.world, running.actor, running.footprint = self, actor, footprint
+        running.raised = None
         try:
-            yield
+            with watched():
+                yield
         finally:
             running.world, running.actor, running.footprint = before
             if collects:
@@ -251,8 +256,10 @@ class World:
             if not code.co_filename.startswith(_CORE):
                 where = f"{code.co_qualname}:{trace.tb_lineno}"
             trace = trace.tb_next
-        kind = type(actor.crash).__name__
-        self.note(Crashed(f"{kind}: {actor.crash}" if str(actor.crash) else kind, where))
+        kind, text = type(actor.crash).__name__, text_of(actor.crash)
+        raised = running.raised
+        driver = raised[1] if raised is not None and raised[0] is actor.crash else ""
+        self.note(Crashed(f"{kind}: {text}" if text else kind, where, driver))
 
     def _look_for_deadlock(self, choice: str) -> None:
         blocked = self.blocked

@@ -50,4 +50,5 @@ class NoCrash(Rule):
     def see(self, entry: Entry) -> Iterator[Finding]:
         self.exercised |= isinstance(entry.event, Stepped)
         if isinstance(entry.event, Crashed):
-            yield self.broken(entry, entry.actor, f"{entry.actor} {entry.event}")
+            who = entry.event.driver or entry.actor
+            yield self.broken(entry, who, f"{who} {entry.event}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from p2plab.core.calls import Called, Returned
+from p2plab.core.calls import Called, Raised, Returned
 from p2plab.core.events import Entry
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
@@ -62,6 +62,8 @@ class Obedience(Rule):
             self.announced[entry.actor] = (*self.announced.get(entry.actor, ()), (event.start, event.end, before))
         elif isinstance(event, Called) and event.function in CALLBACKS:
             self.asked_back[entry.actor, event.target] = self.held
+        elif isinstance(event, Raised) and event.function in CALLBACKS:  # it broke off: that is told as a crash
+            self.asked_back.pop((entry.actor, event.target), None)
         elif isinstance(event, Returned) and event.function in CALLBACKS:
             yield from self._callback_returned(entry, event.target)
         elif isinstance(event, NotifierEnd) and self.announced.get(entry.actor):

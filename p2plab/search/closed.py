@@ -184,7 +184,7 @@ class Closed:
         if isinstance(kind, enum.EnumMeta):
             member: enum.Enum
             for member in kind.__members__.values():
-                self.outside.watch(f"{kind.__qualname__}.{member.name}", vars(member))
+                self.outside.watch_member(f"{kind.__qualname__}.{member.name}", member)
         if type(kind) is not type and _is_yours_class(type(kind)):
             self._visit(type(kind), at)
         for name, member in vars(kind).items():

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from p2plab.core.errors import BadInput
+from p2plab.core.errors import BadInput, comes_from_outside, text_of
 from p2plab.core.scenario import Scenario
 from p2plab.search.silence import silence
-from p2plab.search.watchdog import StepTooLong, Watchdog
+from p2plab.search.watchdog import StepTooLong, Watchdog, where
 
 LARGEST_FILE = 1_000_000
 
@@ -49,6 +49,10 @@ def look_at(given: type, base: type) -> None:
     """:exc:`BadInput` where a class cannot be called as its base is: a callback that is not ``async``, a signature."""
     for name, own in inspect.getmembers(given, inspect.isfunction):
         expected = getattr(base, name, None)
+        if getattr(own, "__isabstractmethod__", False):
+            raise BadInput(f"{given.__name__}.{name} is abstract: derive a class that has it")
+        if own is expected and own.__module__.startswith("p2plab.p2p.") and _only_raises(own.__code__):
+            raise BadInput(f"{given.__name__} has no {name}: write `async def {name}({', '.join(_parameters(own))})`")
         if own is expected or not inspect.iscoroutinefunction(expected):
             continue
         if inspect.isasyncgenfunction(own):
@@ -103,11 +107,18 @@ def _run(path: Path, dog: Watchdog) -> types.ModuleType:
         raise BadInput(f"{path.name}, line {error.lineno}: {error.msg}") from None
     except StepTooLong:
         raise BadInput(f"{path.name} does not come to its end: its top level must only define things") from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever somebody's file raises is said in a sentence
-        raise BadInput(f"{path.name} raised {type(error).__name__}: {error}") from None
+    except BaseException as error:
+        if comes_from_outside(error):
+            raise
+        raise BadInput(f"{path.name} raised {type(error).__name__}: {text_of(error)} (in {where(error)})") from None
     finally:
         sys.path.remove(folder)
     return module
+
+
+def _only_raises(code: types.CodeType) -> bool:
+    """Whether a method leaves it to a driver what it does."""
+    return code.co_names == ("NotImplementedError",)
 
 
 def _parameters(function: Callable[..., Any]) -> list[str]:

@@ -8,6 +8,7 @@ else). Mutable objects are numbered at the first visit, so that two names for on
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import enum
 import functools
@@ -19,14 +20,19 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from p2plab.core.actors import Op
-from p2plab.core.containers import TRACKED_CONTAINERS
+from p2plab.core.containers import TRACKED_CONTAINERS, TrackedSet
 from p2plab.core.errors import P2PError
 from p2plab.core.iterators import TrackedIterator
-from p2plab.core.tracked import Tracked, cells_of, name_of
+from p2plab.core.tracked import Tracked, cells_of, is_exact_number, name_of
 from p2plab.search.frames import number_of, parts_of
 
 #: A cell by name: an object's name, and an attribute of it.
 CellName = tuple[str, str]
+
+
+#: By id, the objects that can change and lie inside of a cell: the cell, which of those in it, and the object itself.
+Homes = dict[int, tuple[CellName, int, Any]]
+_NO_HOMES: Homes = {}
 
 
 class Unfreezable(P2PError):
@@ -36,9 +42,11 @@ class Unfreezable(P2PError):
 class Freezer:
     """Freezes one cell or one actor. ``held`` collects the cells whose container an actor refers to by itself."""
 
-    def __init__(self, cell: CellName | None = None) -> None:
+    def __init__(self, cell: CellName | None = None, homes: Homes | None = None) -> None:
         self.cell = cell
+        self.homes = _NO_HOMES if homes is None else homes
         self.held: set[CellName] = set()
+        self.inside: set[CellName] = set()  #: cells in which an object lies that is referred to
         self._seen: dict[int, tuple[int, Any]] = {}
         self._own: set[int] = set()  #: ids of iterators that only one frame refers to
 
@@ -56,7 +64,7 @@ class Freezer:
         It could through a mutable object that both reach: a list, a dict, a plain object. Frames and the operations of
         ``core`` belong to one actor alone; for a closure's cell, ask :func:`~p2plab.search.frames.rebinding` as well.
         """
-        return all(
+        return not self.inside and all(
             isinstance(value, _OF_ONE_ACTOR) or type(value).__module__.startswith("p2plab.core.")
             for key, (_, value) in self._seen.items()
             if key not in self._own
@@ -116,6 +124,8 @@ class Freezer:
             return ("value", self._class(kind), content, self._attributes(kind, value))
         if is_numpy_scalar(kind):
             return ("numpy", value.dtype.str, value.tobytes())
+        if is_exact_number(kind):
+            return ("number", kind.__qualname__, str(value))
         number = self._number(value)
         if number is not None:
             return number
@@ -128,8 +138,8 @@ class Freezer:
                 self._attributes(kind, value),
                 *self._state_of_exception(kind, value),
             )
-        if kind.__name__ == "coroutine_wrapper":
-            return ("awaiting", *map(self.freeze, gc.get_referents(value)))
+        if kind.__name__ in _AWAITING and kind.__module__ == "builtins":
+            return ("awaiting", kind.__name__, *map(self.freeze, gc.get_referents(value)))
         if kind.__module__ == "builtins" and kind.__name__ in _ITERATORS:
             return self._iterator(kind, value)
         return self._plain_object(kind, value)
@@ -172,7 +182,7 @@ class Freezer:
             for number, slot in enumerate(slots_of(kind))
             if _is_bound(slot, value)
         )
-        attributes = getattr(value, "__dict__", None)
+        attributes = dict_of(value)
         if not attributes:
             return slots
         return (*slots, *((name, self.freeze(item)) for name, item in attributes.items()))
@@ -182,11 +192,15 @@ class Freezer:
         for name in _fields_of_exception(kind):
             yield self.freeze(getattr(value, name, None))
 
-    def _number(self, value: Any) -> tuple[str, int] | None:
+    def _number(self, value: Any) -> tuple[Any, ...] | None:
         """None at the first visit of a mutable object; its number afterwards. Keeps it alive: ids stay unique."""
         known = self._seen.get(id(value))
         if known is not None:
             return ("again", known[0])
+        home = self.homes.get(id(value))
+        if home is not None and home[0] != self.cell:
+            self.inside.add(home[0])
+            return ("in", home[0], home[1])
         self._seen[id(value)] = (len(self._seen), value)
         return None
 
@@ -221,9 +235,11 @@ class Freezer:
         return frozen
 
     def _plain_object(self, kind: type, value: Any) -> Any:
-        if not all(base is object or base.__flags__ & _HEAP_TYPE for base in kind.__mro__):
+        if kind is not types.SimpleNamespace and not all(
+            base is object or base.__flags__ & _HEAP_TYPE for base in kind.__mro__
+        ):
             raise Unfreezable(f"a {kind.__module__}.{kind.__qualname__} cannot be part of a state")
-        if self.cell is not None:
+        if self.cell is not None and id(value) not in self.homes:
             raise Unfreezable(f"{'.'.join(self.cell)} reaches a {kind.__qualname__}: changes inside it would go unseen")
         attributes = self._attributes(kind, value)
         if not attributes:
@@ -281,7 +297,7 @@ class Freezer:
         return ("builtin", value.__module__, value.__name__, bound)
 
     def _mutable(self, value: Any) -> Any:
-        if self.cell is not None:
+        if self.cell is not None and id(value) not in self.homes:
             raise Unfreezable(f"{'.'.join(self.cell)} reaches a plain {type(value).__name__}: changes would go unseen")
         return self._number(value) or _content(self, value)
 
@@ -312,8 +328,86 @@ def _content(freezer: Freezer, value: Any) -> Any:
     return (name, *map(freezer.freeze, value._items))
 
 
+def homes_of(cells: Iterable[tuple[CellName, Any]]) -> Homes:
+    """Where each object lies that is no cell of its own and can change: the first cell that reaches it, and which in there.
+
+    That is a function of what is in the cells, so it is the same after every path to a state. ``cells``: in a fixed order.
+    """
+    homes: Homes = {}
+    for cell, value in cells:
+        count = 0
+        todo = [value]
+        seen: set[int] = set()
+        while todo:
+            here = todo.pop()
+            if type(here) in _ATOMS or type(here) in (int, str) or here is None or id(here) in seen:
+                continue
+            if isinstance(here, (Tracked, enum.Enum, type, types.ModuleType)) or id(here) in _PINNED:
+                continue
+            seen.add(id(here))
+            parts = _parts_of(here)
+            if _can_change(here):
+                if id(here) in homes:
+                    continue
+                homes[id(here)] = (cell, count, here)
+                count += 1
+            todo += reversed(parts)
+    return homes
+
+
+def refers_to(frozen: Any) -> tuple[CellName, ...]:
+    """The cells in which objects lie that a frozen value refers to, each once."""
+    if not isinstance(frozen, tuple):
+        return tuple(sorted({cell for part in frozen for cell in refers_to(part)})) if type(frozen) is frozenset else ()
+    if len(frozen) == 3 and frozen[0] == "in" and type(frozen[1]) is tuple:
+        return (frozen[1],)
+    return tuple(dict.fromkeys(cell for part in frozen for cell in refers_to(part)))
+
+
+def _can_change(value: Any) -> bool:
+    kind = type(value)
+    if kind in (tuple, frozenset, types.FunctionType, types.MethodType) or isinstance(value, TRACKED_CONTAINERS):
+        return False
+    return not is_frozen_dataclass(kind) and (_base_of(kind) not in _VALUES)
+
+
+def _parts_of(value: Any) -> list[Any]:
+    """What a value consists of, as far as something in it may change."""
+    kind: Any = type(value)
+    parts: list[Any] = []
+    if isinstance(value, dict):
+        parts = [part for item in dict.items(value) for part in item]
+    elif isinstance(value, (list, tuple, set, frozenset, collections.deque)):
+        base: Any = next(base for base in kind.__mro__ if base in (list, tuple, set, frozenset, collections.deque))
+        parts = list(base.__iter__(value))
+    elif isinstance(value, TrackedSet):
+        parts = list(value._items)
+    elif kind is types.FunctionType:
+        parts = [*(value.__closure__ or ()), *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+    elif kind is types.CellType:
+        with contextlib.suppress(ValueError):
+            parts = [value.cell_contents]
+    elif kind is types.MethodType:
+        parts = [value.__self__]
+    elif kind is functools.partial:
+        parts = [value.func, *value.args, *value.keywords.values()]
+    if kind not in (list, dict, tuple, set, frozenset):
+        parts += (slot.__get__(value) for slot in slots_of(kind) if slot.__name__ != "cell" and _is_bound(slot, value))
+        parts += (dict_of(value) or {}).values()
+    return parts
+
+
 def _items_of(freezer: Freezer, value: dict[str, Any] | None) -> Any:
     return None if value is None else tuple((name, freezer.freeze(item)) for name, item in value.items())
+
+
+def dict_of(value: Any) -> dict[str, Any] | None:
+    """An object's own ``__dict__``, whatever its class makes of that name."""
+    try:
+        attributes: dict[str, Any] = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return None
+    return attributes
 
 
 def pin(value: Any, name: str) -> None:
@@ -404,6 +498,8 @@ _VALUES: dict[type, Callable[[Any], Any]] = {
 _STORES = frozenset({list, dict, set, collections.deque})
 #: Elements whose place in a set follows from their values and from what was there before.
 _ORDERED = frozenset({int, bool, float, str, bytes, type(None)})
+#: What an ``await`` makes of a coroutine or of a step of an asynchronous generator.
+_AWAITING = frozenset({"coroutine_wrapper", "async_generator_asend", "async_generator_athrow", "anext_awaitable"})
 _CONSTANT_KINDS = frozenset({type(NotImplemented), type(dataclasses.MISSING)})
 #: Classes that are found under their name, by id, with what they freeze to.
 _CLASSES: dict[int, tuple[type, Any]] = {}

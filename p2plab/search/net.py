@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from p2plab.core.tracked import cells_of, name_of
 from p2plab.search.closed import Refused
 from p2plab.search.frames import line_of
-from p2plab.search.freeze import CellName, Freezer
+from p2plab.search.freeze import CellName
 from p2plab.search.graph import StateGraph
 from p2plab.search.quiet import QuietWorld
 from p2plab.search.steps import ABSENT, Leaf, NotDeterministic, Row
@@ -160,17 +160,19 @@ class SecondNet:
         if self.columns.values[actor].get(world.frozen_actor(name).value) != after[actor]:
             what = f"{name} goes on otherwise after its step {leaf.label!r}, or has another local variable"
             raise self._differs(row, trail[:-1], world, name, what)
+        if world.plain:
+            self._compare_all(world, after, trail)
         for thing, attribute in looked.writes:
             cell = (name_of(thing), attribute)
             value = cells_of(thing).get(attribute, ABSENT)
-            if not self._is(after, cell, value):
+            if not self._is(world, after, cell, value):
                 raise self._differs(
                     row, trail[:-1], world, name, f"the step {leaf.label!r} of {name} leaves {'.'.join(cell)} otherwise"
                 )
         return after
 
-    def _is(self, row: Row, cell: CellName, value: object) -> bool:
-        frozen = ABSENT if value is ABSENT else Freezer(cell).whole(value)
+    def _is(self, world: QuietWorld, row: Row, cell: CellName, value: object) -> bool:
+        frozen = ABSENT if value is ABSENT else world.frozen(cell, value)
         return self.columns.known(cell, frozen) == self.columns.of_row(row, cell)
 
     def _compare_all(self, world: QuietWorld, row: Row, trail: list[str]) -> None:
@@ -178,7 +180,7 @@ class SecondNet:
             if self.columns.values[actor].get(world.frozen_actor(name).value) != row[actor]:
                 raise self._differs(row, trail, world, name, f"{name} is elsewhere, or has another local variable")
         for cell, value in world.cells_as_they_are().items():
-            if not self._is(row, cell, value):
+            if not self._is(world, row, cell, value):
                 raise self._differs(row, trail, world, "", f"{'.'.join(cell)} differs")
 
     def _differs(self, row: Row, trail: Sequence[str], world: QuietWorld, name: str, what: str) -> Exception:

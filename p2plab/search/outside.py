@@ -62,6 +62,10 @@ class Outside:
             pin(value, name)
         return iter(list(parts(value)))
 
+    def watch_member(self, name: str, member: Any) -> None:
+        """Watch the attributes of a member of an enumeration, but for what ``~`` remembers of it."""
+        self._watched[id(member)] = name, member, _in_member
+
     def watch_name(self, namespace: dict[str, Any], name: str) -> None:
         """Watch what a global stands for."""
         names = self._names.setdefault(id(namespace), (namespace, []))[1]
@@ -140,6 +144,13 @@ def _in_object(value: Any) -> Iterator[Any]:
     kind: type = type(value)
     for slot in slots_of(kind):
         yield getattr(value, slot.__name__, None)
+
+
+def _in_member(member: Any) -> Iterator[Any]:
+    for name, value in vars(member).items():
+        if name != "_inverted_":
+            yield name
+            yield value
 
 
 def _in_cell(cell: types.CellType) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from p2plab.core.lockdep import LockInversion, LockOrder
 from p2plab.core.running import current_world, running
 from p2plab.core.tracked import Footprint, Untrackable, cells_of, name_of
 from p2plab.core.world import Stepped, World
-from p2plab.search.freeze import CellName, Freezer
+from p2plab.search.freeze import CellName, Freezer, Homes, homes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,13 @@ NEVER = Unseen(0)
 
 class FrozenActor(NamedTuple):
     """A local configuration: None once the actor has returned, the cells whose container it keeps, and whether it is
-    out of the others' reach (:attr:`~p2plab.search.freeze.Freezer.sealed`)."""
+    out of the others' reach (:attr:`~p2plab.search.freeze.Freezer.sealed`). ``inside``: the cells in which objects lie
+    that it refers to."""
 
     value: Any
     held: frozenset[CellName] = frozenset()
     sealed: bool = True
+    inside: frozenset[CellName] = frozenset()
 
 
 class QuietWorld(World):
@@ -78,6 +80,7 @@ class QuietWorld(World):
     def __init__(self, build: Callable[[World], None], cast: Mapping[str, type]) -> None:
         self.number = 0  #: given by whoever keeps worlds
         self.events: list[tuple[str, Event]] = []
+        self._homes: Homes | None = None
         self.footprint = Footprint()  #: of the last step, even if that was cut short
         super().__init__(build, cast)
         self.now = self.steps = NEVER
@@ -104,6 +107,7 @@ class QuietWorld(World):
         assert op is not None
         footprint = self.footprint = Footprint()
         self.events = []
+        self._homes = None
         with self._as_running(name, footprint):
             refused = actor.look()
             self.note(Stepped(op.label, op.duration))
@@ -129,14 +133,29 @@ class QuietWorld(World):
         actor = self.actors[name]
         if actor.op is None:
             return FrozenActor(None if actor.crash is None else ("crashed", type(actor.crash).__qualname__))
-        freezer = Freezer()
+        freezer = Freezer(homes=self.homes)
         made = tuple(sorted((kind, count) for (maker, kind), count in self._names.items() if maker == name))
         value = (made, actor.op.label, freezer.whole(actor.coroutine))
-        return FrozenActor(value, frozenset(freezer.held), freezer.sealed)
+        return FrozenActor(value, frozenset(freezer.held), freezer.sealed, frozenset(freezer.inside))
 
     def frozen_cells(self) -> dict[CellName, Any]:
         """The frozen value of every cell there is."""
-        return {cell: Freezer(cell).whole(value) for cell, value in self.cells_as_they_are().items()}
+        return {cell: self.frozen(cell, value) for cell, value in self.cells_as_they_are().items()}
+
+    def frozen(self, cell: CellName, value: Any) -> Any:
+        """The frozen value of a cell."""
+        return Freezer(cell, self.homes).whole(value)
+
+    @property
+    def homes(self) -> Homes:
+        """Where the objects lie whose attributes are no cells; nowhere in most worlds."""
+        if self._homes is None:
+            self._homes = homes_of(sorted(self.cells_as_they_are().items(), key=_by_name)) if self.plain else {}
+        return self._homes
+
+    def cells_were_set(self) -> None:
+        """Cells were given other values from outside."""
+        self._homes = None
 
     def cells_as_they_are(self) -> dict[CellName, Any]:
         """Every cell's own value, not frozen: to see which were bound anew."""
@@ -146,6 +165,10 @@ class QuietWorld(World):
             for attribute, value in cells_of(thing).items():
                 cells[name, attribute] = value
         return cells
+
+
+def _by_name(item: tuple[CellName, Any]) -> CellName:
+    return item[0]
 
 
 def entry(actor: str, event: Event) -> Entry:

@@ -7,7 +7,7 @@ equal steps (the table's own check).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from p2plab.core.containers import TRACKED_CONTAINERS
@@ -15,7 +15,7 @@ from p2plab.core.tracked import Footprint, Tracked, Untrackable, cells_of, name_
 from p2plab.search.closed import Closed, Refused
 from p2plab.search.folds import Broken
 from p2plab.search.frames import rebinding
-from p2plab.search.freeze import CellName, Freezer, Unfreezable
+from p2plab.search.freeze import CellName, Unfreezable, refers_to
 from p2plab.search.quiet import FrozenActor, QuietWorld
 from p2plab.search.steps import ABSENT, Columns, Leaf, Reading, Row, StepTable
 from p2plab.search.watchdog import StepTooLong, Watchdog, where
@@ -47,8 +47,13 @@ class Recorder:
         self.misses = 0
         self.worlds = Worlds(make, dog, self.columns)
         self.worlds.note_setup(first.cells_as_they_are())
+        self._refers_to: dict[
+            int, tuple[Any, tuple[CellName, ...]]
+        ] = {}  #: frozen values by id, and the cells they name
         self._held: set[CellName] = set()  #: cells whose container some actor kept across an await
         self._bound_anew: set[CellName] = set()  #: cells to which some step assigned another container
+        #: Per actor and local configuration, the cells in which objects lie that it refers to.
+        self._inside: list[dict[int, tuple[CellName, ...]]] = [{} for _ in locals_]
         self._sealed: list[set[int]] = [set() for _ in locals_]  #: local configurations out of the others' reach
         #: Per actor the local configurations from which it can step whatever the others do: no condition guards the step.
         self.free: list[set[int]] = [set() for _ in locals_]
@@ -102,12 +107,11 @@ class Recorder:
     ) -> None:
         op = world.actors[self.columns.actors[actor]].op
         assert op is not None
-        if looked.writes:
-            raise Unfreezable(
-                f"the condition of {op.label!r} changes {looked.names()[1][0]}: a condition may only look"
-            )
+        changed = looked.names()[1] or self._changed_inside(world, row)
+        if changed:
+            raise Unfreezable(f"the condition of {op.label!r} changes {changed[0]}: a condition may only look")
         leaf = Leaf(False, waits=waits, idle=op.idle, label=op.label)
-        self.table.add(actor, row[actor], Reading(self._reads(looked, row), leaf))
+        self.table.add(actor, row[actor], Reading(self._reads(looked, row, actor), leaf))
         self.worlds.keep(world, row)
 
     def _record_step(
@@ -118,41 +122,77 @@ class Recorder:
             self.closed.look(f"the step {label!r} of {name}")
             self._check_untrackable(world, name)
         written = {(name_of(thing), attribute) for thing, attribute in footprint.writes}
-        self._check_cells(world, name, row, before, written, label)
+        reads = self._reads(footprint, row, actor)
+        written |= self._check_cells(world, name, row, before, written, label, {cell for cell, _ in reads})
         self._check_others(world, row, actor, label)
         after = {
             (name_of(thing), attribute): cells_of(thing)[attribute]
             for thing, attribute in footprint.writes
             if attribute in cells_of(thing)
         }
+        if len(written) > len(footprint.writes):  # objects inside of them have changed
+            now = world.cells_as_they_are()
+            after |= {cell: now[cell] for cell in written if cell in now}
         self._note_bindings(before, after, written)
         frozen = world.frozen_actor(name)
         local = self.columns.number(actor, frozen.value)
         self._note_local(world, actor, frozen, local)
-        reads = self._reads(footprint, row)
-        writes = ((actor, local), *self._writes(after, written))
+        writes = ((actor, local), *self._writes(world, after, written))
         leaf = Leaf(True, writes, self.table.number_of(tuple(world.events)), label=label)
         self.table.add(actor, row[actor], Reading(reads, leaf, tuple(sorted(written))))
         self.worlds.keep(world, _applied(row, leaf, len(self.columns)))
 
     def _record_endless(self, world: QuietWorld, row: Row, actor: int, error: StepTooLong) -> None:
         name = self.columns.actors[actor]
+        self.dog.note_endless(error)
         op = world.actors[name].op
         broken = Broken("endless-step", name, f"a step of {name} never comes to its next await: {where(error)}")
-        reads = self._reads(world.footprint, row)  # going round in circles, it read whatever it will ever read
+        reads = self._reads(world.footprint, row, actor)  # going round in circles, it read whatever it will ever read
         leaf = Leaf(True, broken=(broken,), label=op.label if op is not None else "")
         self.table.add(actor, row[actor], Reading(reads, leaf))
 
-    def _reads(self, footprint: Footprint, row: Row) -> tuple[tuple[CellName, int], ...]:
-        names = ((name_of(thing), attribute) for thing, attribute in footprint.reads)
+    def _reads(self, footprint: Footprint, row: Row, actor: int) -> tuple[tuple[CellName, int], ...]:
+        """The cells that a step read, with their values. Who has an object that lies in a cell may have read that cell."""
+        names: Iterable[CellName] = [(name_of(thing), attribute) for thing, attribute in footprint.reads]
+        inside = self._inside[actor].get(row[actor], ())
+        names = self._with_homes([*inside, *names], row)
         return tuple((cell, self.columns.of_row(row, cell)) for cell in names)
 
-    def _writes(self, after: Mapping[CellName, Any], written: set[CellName]) -> list[tuple[int, int]]:
+    def _with_homes(self, cells: Sequence[CellName], row: Row) -> Iterable[CellName]:
+        """Cells, each followed by those in which objects lie that it refers to."""
+        found: dict[CellName, None] = {}
+        todo = list(reversed(cells))
+        while todo:
+            cell = todo.pop()
+            if cell in found:
+                continue
+            found[cell] = None
+            column = self.columns.of.get(cell)
+            value = self.columns.at_setup.get(cell) if column is None else self.columns.frozen(column, row[column])
+            if type(value) is tuple:
+                known = self._refers_to.get(id(value))
+                if known is None:
+                    known = self._refers_to[id(value)] = value, refers_to(value)
+                todo += reversed(known[1])
+        return found
+
+    def _changed_inside(self, world: QuietWorld, row: Row) -> list[str]:
+        """The first cell in which an object is not as the state has it."""
+        homes = {cell for cell, _, _ in world.homes.values()}
+        return [
+            ".".join(cell)
+            for cell, value in world.cells_as_they_are().items()
+            if cell in homes and self.columns.known(cell, world.frozen(cell, value)) != self.columns.of_row(row, cell)
+        ][:1]
+
+    def _writes(
+        self, world: QuietWorld, after: Mapping[CellName, Any], written: set[CellName]
+    ) -> list[tuple[int, int]]:
         """The new values of the cells written; a cell becomes a column when it first changes."""
         writes: list[tuple[int, int]] = []
         added: set[CellName] = set()
         for cell in sorted(written):
-            frozen = Freezer(cell).whole(after[cell]) if cell in after else ABSENT
+            frozen = world.frozen(cell, after[cell]) if cell in after else ABSENT
             column = self.columns.of.get(cell)
             if column is None:
                 if self.columns.at_setup.get(cell, ABSENT) == frozen:
@@ -177,8 +217,17 @@ class Recorder:
     # -- nothing else may change ------------------------------------------------------------------------------------
 
     def _check_cells(
-        self, world: QuietWorld, name: str, row: Row, before: Cells, written: set[CellName], label: str
-    ) -> None:
+        self,
+        world: QuietWorld,
+        name: str,
+        row: Row,
+        before: Cells,
+        written: set[CellName],
+        label: str,
+        read: set[CellName],
+    ) -> set[CellName]:
+        """The cells read in which something has changed by itself. :exc:`Unfreezable` for any other that has."""
+        changed: set[CellName] = set()
         for thing in world.objects:
             owner = name_of(thing)
             was = before.get(owner, _NO_CELLS)
@@ -188,9 +237,12 @@ class Recorder:
                     continue
                 if not same or (
                     not isinstance(value, Tracked)
-                    and self.columns.known(cell, Freezer(cell).whole(value)) != self.columns.of_row(row, cell)
+                    and self.columns.known(cell, world.frozen(cell, value)) != self.columns.of_row(row, cell)
                 ):
-                    raise _unseen(name, label, ".".join(cell))
+                    if not same or cell not in read:
+                        raise _unseen(name, label, ".".join(cell))
+                    changed.add(cell)
+        return changed
 
     def _check_others(self, world: QuietWorld, row: Row, actor: int, label: str) -> None:
         name = self.columns.actors[actor]
@@ -227,6 +279,8 @@ class Recorder:
     def _note_local(self, world: QuietWorld, actor: int, frozen: FrozenActor, local: int) -> None:
         self._note_held(frozen.held)
         op = world.actors[self.columns.actors[actor]].op
+        if frozen.inside:
+            self._inside[actor][local] = tuple(sorted(frozen.inside))
         if op is not None and op.guard is None:
             self.free[actor].add(local)
         if frozen.sealed:

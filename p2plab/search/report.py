@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import json
 import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+from p2plab.core.errors import comes_from_outside
 from p2plab.core.events import to_json
 from p2plab.core.run import Run
 from p2plab.core.token import token_of
 from p2plab.search.confirm import ONLY_HERE
 from p2plab.search.verdict import Effort, Incomplete, Net, Orbits, Pass, Shrunk, Verdict, Violation
+from p2plab.search.watchdog import Watchdog, where
 from p2plab.views.text import WIDTH, columns, verdict
 
 #: The exit status of ``p2plab check`` for each answer.
@@ -29,7 +32,7 @@ def text(answer: Verdict) -> str:
     """The whole report."""
     lines = list(_wrap(headline(answer)))
     if isinstance(answer, Violation):
-        lines += _violation(answer)
+        lines += _drawn(answer)
     elif isinstance(answer, Pass) and answer.not_tested:
         lines += _wrap(f"not put to the test in any order: {', '.join(answer.not_tested)}")
     if isinstance(answer, Pass) and answer.net is not None:
@@ -70,6 +73,22 @@ def netted(net: Net) -> str:
 def effort(done: Effort) -> str:
     """``1,632 states, 2,902 steps``."""
     return f"{_count(done.states, 'state', 'states')}, {_count(done.transitions, 'step', 'steps')}"
+
+
+def _drawn(answer: Violation) -> list[str]:
+    """The story, which runs the driver's code once more; without it where that code does not let itself be shown."""
+    try:
+        with Watchdog():
+            return list(_violation(answer))
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and comes_from_outside(error):
+            raise
+        why = f"its story cannot be drawn: {type(error).__name__} in {where(error)}"
+        return [
+            *_wrap(answer.what, "  "),
+            *_wrap(f"order of events: {schedule_text(answer.run.schedule)}"),
+            *_wrap(why),
+        ]
 
 
 def _violation(answer: Violation) -> Iterator[str]:
@@ -203,8 +222,20 @@ def as_json(answer: Verdict) -> dict[str, Any]:
         "then": answer.then or None,
         "token": None if run.scenario.cast else token_of(run),
         "pytest": pytest_of(answer),
-        "log": [to_json(entry) for entry in run.log],
+        "log": _log_as_json(run),
     }
+
+
+def _log_as_json(run: Run) -> list[Any] | None:
+    """What happened; None where the driver's code does not let itself be shown."""
+    try:
+        with Watchdog():
+            log: list[Any] = json.loads(json.dumps([to_json(entry) for entry in run.log]))
+            return log
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and comes_from_outside(error):
+            raise
+        return None
 
 
 def _also_as_json(other: Violation) -> dict[str, Any]:

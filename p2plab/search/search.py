@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from p2plab.core.errors import BadInput, P2PError
+from p2plab.core.errors import BadInput, P2PError, comes_from_outside, text_of
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import straight
@@ -174,16 +174,18 @@ class Search:
             return Recorder(self._maker(), self._dog, self.closed)
         except P2PError:
             raise
-        except Exception as error:  # noqa: BLE001  whatever a class's __init__ raises is said in a sentence
-            at = where(error)
-            raise BadInput(f"the scene cannot be built: {type(error).__name__}: {error} (in {at})") from None
+        except BaseException as error:
+            if comes_from_outside(error):
+                raise
+            what = f"{type(error).__name__}: {text_of(error)}"
+            raise BadInput(f"the scene cannot be built: {what} (in {where(error)})") from None
 
     def _maker(self) -> Callable[[], QuietWorld]:
         scene, knobs = self.scene, self.knobs
         return maker(lambda world: scene.build(world, knobs), scene.cast)
 
     def _show(self, rule: str, what: str, switches: int, schedule: Sequence[str]) -> None:
-        confirmed = confirm(self.scene, self.knobs, rule, schedule, self._dog)
+        confirmed = confirm(self.scene, self.knobs, rule, schedule)
         if confirmed is None:
             error = NotDeterministic(f"a run that broke {rule} ({what}) did not break it when it was executed again")
             self.verdict = self._incomplete(named(error))

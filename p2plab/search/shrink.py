@@ -113,7 +113,7 @@ class Shrinking:
     def _take(self, settings: Mapping[str, Value], choices: Choices) -> None:
         """Keep that story if it breaks the same promise and no other one before it. Steps left out make none longer."""
         rule = self.answer.rule
-        told = confirm(self._scene, settings, rule, choices, self._dog)
+        told = confirm(self._scene, settings, rule, choices)
         if told is None:
             return
         run, finding = told
@@ -157,7 +157,7 @@ class Shrinking:
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:
         """Driver code runs inside: silent, and not for ever. Not every scene can be built with every value."""
-        with contextlib.suppress(P2PError, StepTooLong), self._dog, silence(), self._dog.step():
+        with contextlib.suppress(P2PError, StepTooLong), self._dog, silence():
             yield
 
 

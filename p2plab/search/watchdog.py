@@ -1,28 +1,43 @@
-"""A budget for one step: driver code that never gets to its next ``await`` is stopped, with the line that it was on."""
+"""A budget for one step: driver code that never gets to its next ``await`` is stopped, with the line that it was on.
+
+While a watchdog watches, ``core`` tells it of every stretch of driver code that it runs: steps, conditions, set-up, what a
+``finally`` does when a world is thrown away. So a replay that confirms, shortens or draws a story is watched as well.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import gc
 import os
+import signal
+import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
+from types import CodeType, FrameType, TracebackType
 
-from p2plab.core.errors import BadInput
+from p2plab.core.errors import BadInput, Stopped
+from p2plab.core.running import running
 from p2plab.search.interrupt import Interrupter
 
 #: Seconds of computing that one step may take. The longest honest step of the catalogue takes some thousandths of one.
-STEP_SECONDS = 1.0
-#: A step that sleeps instead of computing may take so many times that; on a busy machine an honest one may have to wait.
-PATIENCE = 20
+STEP_SECONDS = 0.5
+#: A step that neither computes nor comes back (it sleeps) may take so many times that.
+SLEEPING = 3
+#: On a busy machine an honest step may have to wait: so many times that by the clock on the wall.
+PATIENCE = 40
+#: A step that is where another one never ended may take this share of it.
+KNOWN = 0.1
 _POLL = 0.05
 _OURS = tuple(str(Path(__file__).parent.parent / room) for room in ("core", "search"))
+#: Called with another number, and the budget, at each beginning of a step, and with 0 at its end: somebody outside of this
+#: process may watch it, who can end what nothing inside can.
+heartbeat: Callable[[int, float], None] | None = None
 
 
-class StepTooLong(BaseException):
+class StepTooLong(Stopped):
     """Raised into a step that goes on and on. Not an ``Exception``, so that a driver's own handlers let it pass."""
 
 
@@ -31,16 +46,22 @@ class Watchdog:
 
     def __init__(self, seconds: float = STEP_SECONDS) -> None:
         self.seconds = seconds
-        self._deadline: tuple[float, float] | None = None  #: in seconds of computing, and by the clock on the wall
+        self._began: tuple[float, float] | None = None  #: in seconds of computing, and by the clock on the wall
+        self._depth = 0
+        self._beats = 0
         self._thread_id = threading.get_ident()
         self._stop = threading.Event()
         self._fired = False
         self._lock = threading.Lock()
         self._inside = Interrupter(self._look)
+        self._endless: set[tuple[CodeType, int]] = set()  #: lines on which a step never ended
+        self._before: tuple[object, object] | None = None
 
     def __enter__(self) -> Watchdog:
         self._thread_id = threading.get_ident()
         self._stop = threading.Event()
+        self._before = running.watch, self._handle()
+        running.watch = self.step
         try:
             threading.Thread(target=self._watch, args=(self._stop,), daemon=True).start()
         except RuntimeError:  # Python in a browser has no threads
@@ -50,47 +71,101 @@ class Watchdog:
     def __exit__(self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
         self._stop.set()
         self._inside.stop()
+        if self._before is not None:
+            running.watch, handler = self._before  # type: ignore[assignment]
+            if handler is not None:
+                signal.signal(signal.SIGUSR2, handler)  # type: ignore[arg-type]
+            self._before = None
 
     def step(self) -> _Step:
         """:exc:`StepTooLong` comes out of a body that takes longer than the budget."""
         return _Step(self)
 
-    def begin(self) -> None:
-        """A step begins."""
-        self._deadline = time.process_time() + self.seconds, time.monotonic() + PATIENCE * self.seconds
+    def begin(self) -> bool:
+        """A step begins; False inside of another one, whose budget it shares."""
+        self._depth += 1
+        if self._depth > 1:
+            return False
+        self._began = time.process_time(), time.monotonic()
+        if heartbeat is not None:
+            self._beats += 1
+            heartbeat(self._beats, self.seconds)
+        return True
 
     def end(self) -> None:
         """It is over: an exception that was raised but has not arrived is taken back."""
+        self._depth -= 1
+        if self._depth:
+            return
+        if heartbeat is not None:
+            heartbeat(0, 0.0)
         with self._lock:
-            self._deadline = None
+            self._began = None
             if self._fired:
                 self._fired = False
                 self._raise(None)
 
+    def note_endless(self, error: StepTooLong) -> None:
+        """Remember the line: another step that is there after a while will not end either."""
+        frames = _yours(error)
+        if frames:
+            self._endless.add(frames[-1])
+
     def _watch(self, stop: threading.Event) -> None:
         while not stop.wait(_POLL):
             with self._lock:
-                if self._deadline is not None and self._is_over(*self._deadline):
+                if self._began is not None and self._is_over(*self._began):
                     self._fired = True  # and again at the next poll: a bare `except:` may have swallowed it
                     self._raise(StepTooLong)
 
     def _look(self) -> None:
         """As one turn of :meth:`_watch`, from inside the step itself."""
-        if self._deadline is not None and self._is_over(*self._deadline):
+        if self._began is not None and self._is_over(*self._began):
             raise StepTooLong
 
     def _is_over(self, computing: float, wall: float) -> bool:
-        return time.process_time() > computing or time.monotonic() > wall
+        computed, waited = time.process_time() - computing, time.monotonic() - wall
+        if computed > self.seconds or waited > PATIENCE * self.seconds:
+            return True
+        if waited > SLEEPING * self.seconds and computed < waited * 0.03:
+            return True
+        return bool(self._endless) and computed > KNOWN * self.seconds and self._is_where_none_ended()
+
+    def _is_where_none_ended(self) -> bool:
+        frame: FrameType | None = sys._current_frames().get(self._thread_id)
+        while frame is not None:
+            if (frame.f_code, frame.f_lineno) in self._endless:
+                return True
+            frame = frame.f_back
+        return False
+
+    # -- raising ----------------------------------------------------------------------------------------------------
+
+    def _handle(self) -> object:
+        """Have a signal raise the exception: it ends a ``sleep`` as well. The handler before; None where it cannot be."""
+        self._by_signal = (
+            hasattr(signal, "SIGUSR2")
+            and hasattr(signal, "pthread_kill")
+            and threading.current_thread() is threading.main_thread()
+        )
+        return signal.signal(signal.SIGUSR2, self._arrived) if self._by_signal else None
+
+    def _arrived(self, _number: int, _frame: FrameType | None) -> None:
+        if self._fired and self._began is not None:
+            raise StepTooLong
 
     def _raise(self, error: type[BaseException] | None) -> None:
-        target = ctypes.py_object(error) if error is not None else None
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread_id), target)
+        if not self._by_signal:
+            target = ctypes.py_object(error) if error is not None else None
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread_id), target)
+        elif error is not None:
+            signal.pthread_kill(self._thread_id, signal.SIGUSR2)
 
 
 class _Step:
     """``with`` this, driver code runs."""
 
-    __slots__ = ("collects", "dog", "forks", "process_id")
+    __slots__ = ("collects", "dog", "first", "forks", "process_id")
 
     def __init__(self, dog: Watchdog) -> None:
         self.dog = dog
@@ -101,7 +176,7 @@ class _Step:
         self.collects = gc.isenabled()
         gc.disable()
         self.process_id, self.forks = os.getpid(), _forks.count
-        self.dog.begin()
+        self.first = self.dog.begin()
 
     def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
         if os.getpid() != self.process_id:  # a driver has forked: its copy of the search must not go on beside this one
@@ -111,7 +186,7 @@ class _Step:
         finally:
             if self.collects:
                 gc.enable()
-        if kind is None and _forks.count != self.forks:
+        if kind is None and self.first and _forks.count != self.forks:
             raise BadInput("a step of your code forks: a driver has no processes of its own")
 
 
@@ -132,12 +207,16 @@ _forks = _Forks()
 
 def where(error: BaseException) -> str:
     """``function, line N of file`` where the driver's own code was when this was raised."""
-    frames = [
-        (frame.f_code, line)
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if not frame.f_code.co_filename.startswith(_OURS)
-    ]
+    frames = _yours(error)
     if not frames:
         return "an unknown place"
     code, line = frames[-1]
     return f"{code.co_qualname}, line {line} of {code.co_filename.rpartition('/')[2]}"
+
+
+def _yours(error: BaseException) -> list[tuple[CodeType, int]]:
+    return [
+        (frame.f_code, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if not frame.f_code.co_filename.startswith(_OURS)
+    ]

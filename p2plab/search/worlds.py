@@ -7,12 +7,20 @@ matter. Values that cannot be put back (a closure, an object that this world nev
 
 from __future__ import annotations
 
+import collections
 import types
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-from p2plab.core.containers import TrackedDict, TrackedList, TrackedSet
+from p2plab.core.containers import (
+    TrackedCounter,
+    TrackedDefaultDict,
+    TrackedDeque,
+    TrackedDict,
+    TrackedList,
+    TrackedSet,
+)
 from p2plab.core.tracked import Tracked, cells_of, name_of
 from p2plab.search.freeze import CellName, is_importable
 from p2plab.search.quiet import QuietWorld
@@ -36,6 +44,7 @@ class _Content(NamedTuple):
 
     kind: type
     items: tuple[Any, ...]
+    made_with: Any = None  #: a deque's greatest length, a defaultdict's factory
 
 
 class _CannotBePutBack(Exception):
@@ -168,6 +177,7 @@ class Worlds:
                 _fill(cells_of(owner)[attribute], value.items)
             else:
                 cells_of(owner)[attribute] = value
+        world.cells_were_set()
         rules = self.columns.rules
         return (*here[:rules], *row[rules:])
 
@@ -203,6 +213,11 @@ def _portable(value: Any) -> Any:
         return _Content(kind, tuple(map(_portable, list.__iter__(value))))
     if kind is TrackedDict:
         return _Content(kind, tuple((_portable(key), _portable(item)) for key, item in dict.items(value)))
+    if kind is TrackedDeque:
+        return _Content(kind, tuple(map(_portable, collections.deque.__iter__(value))), value.maxlen)
+    if kind in (TrackedDefaultDict, TrackedCounter):
+        items = tuple((_portable(key), _portable(item)) for key, item in dict.items(value))
+        return _Content(kind, items, getattr(value, "default_factory", None))
     if kind is TrackedSet:
         return _Content(kind, tuple(map(_portable, value._items)))
     if kind is tuple:
@@ -223,7 +238,7 @@ def _renamed(portable: Any, rename: Callable[[str], str]) -> Any:
     if kind is _Named:
         return _Named(rename(portable.name))
     if kind is _Content:
-        return _Content(portable.kind, _renamed(portable.items, rename))
+        return portable._replace(items=_renamed(portable.items, rename))
     if kind is tuple:
         return tuple(_renamed(item, rename) for item in portable)
     if kind is frozenset:
@@ -239,9 +254,9 @@ def _live(portable: Any, objects: dict[str, Tracked], present: Any = None) -> An
             raise _CannotBePutBack
         return objects[portable.name]
     if kind is _Content:
-        if type(present) is not portable.kind:
+        if type(present) is not portable.kind or _made_with(present) is not portable.made_with:
             raise _CannotBePutBack
-        return _Content(portable.kind, tuple(_live(item, objects) for item in portable.items))
+        return portable._replace(items=tuple(_live(item, objects) for item in portable.items))
     if kind is tuple:
         return tuple(_live(item, objects) for item in portable)
     if kind is frozenset:
@@ -254,12 +269,19 @@ def _fill(container: Any, items: tuple[Any, ...]) -> None:
     if type(container) is TrackedList:
         list.clear(container)
         list.extend(container, items)
-    elif type(container) is TrackedDict:
+    elif type(container) is TrackedDeque:
+        collections.deque.clear(container)
+        collections.deque.extend(container, items)
+    elif isinstance(container, dict):
         dict.clear(container)
         dict.update(container, items)
     else:
         container._items.clear()
         container._items.update(dict.fromkeys(items))
+
+
+def _made_with(container: Any) -> Any:
+    return container.maxlen if type(container) is TrackedDeque else getattr(container, "default_factory", None)
 
 
 def _differs(steps: int, what: str) -> NotDeterministic:
