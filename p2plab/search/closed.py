@@ -16,14 +16,14 @@ import os
 import sys
 import sysconfig
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from p2plab.core.errors import BadInput
 from p2plab.core.tracked import Tracked
 from p2plab.search.admitted import BUILTINS, HINTS, MODULES, OUTPUT, REFLECTIVE, VALUES
-from p2plab.search.outside import Outside
+from p2plab.search.outside import LOGGING, Outside
 
 
 class Refused(BadInput):
@@ -66,9 +66,10 @@ def is_yours(filename: str) -> bool:
 class Closed:
     """The code that some classes and functions can reach. :exc:`Refused` if any of it may hide state."""
 
-    def __init__(self, roots: Iterable[Any]) -> None:
+    def __init__(self, roots: Sequence[Any]) -> None:
         self.outside = Outside()
         self.functions: list[types.FunctionType] = []
+        self._roots = [root for root in roots if isinstance(root, type)]
         self._codes: set[int] = set()
         self._seen: dict[int, Any] = {}
         self._names: set[str] = set()
@@ -77,7 +78,8 @@ class Closed:
             self._visit(root, None)
         for kind, name, value in self._in_classes:  # what no code asks for may be anything
             if name in self._names or name[:2] == "__":
-                self._visit(value, self._place_of(name) or Place(kind.__qualname__, 0, kind.__module__))
+                at = self._place_of(name) or Place(kind.__qualname__, 0, kind.__module__)
+                self._visit(value, at, f"{kind.__qualname__}.{name}")
         self.outside.begin()
 
     def look(self, doing: str) -> None:
@@ -85,12 +87,22 @@ class Closed:
         changed = self.outside.changed()
         if changed:
             self.outside.begin()
-            name = changed.rpartition(".")[2].partition("[")[0]
-            place = self._place_of(name, writes=True) or self._place_of(name)
+            place = self._place_of_change(changed)
             raise Refused(
-                f"{f'{place} changes' if place else f'{doing} changes'} {changed}, which is neither an attribute of a "
-                "driver nor a local variable: a search would not see it. Keep it in an attribute (self.…)"
+                f"{place or doing} changes {changed}, which is neither an attribute of a driver nor a local variable: a search "
+                "would not see it. Keep it in an attribute (self.…)"
             )
+
+    def _place_of_change(self, changed: str) -> Place | None:
+        if changed == LOGGING:
+            found = (self._place_of(name) for name in ("setLevel", "disable", "disabled", "propagate", "addHandler"))
+            return next((place for place in found if place is not None), None)
+        owner, _, name = changed.partition(DEFAULT)[0].rpartition(".")
+        if changed.endswith(DEFAULT):
+            codes = (code for function in self.functions for code in _codes_in(function.__code__))
+            code = next((code for code in codes if code.co_qualname == f"{owner}.{name}".lstrip(".")), None)
+            return None if code is None else Place(code.co_qualname, code.co_firstlineno, Path(code.co_filename).name)
+        return self._place_of(name, writes=True) or self._place_of(name) or self._place_of(owner.rpartition(".")[2])
 
     # -- values -----------------------------------------------------------------------------------------------------
 
@@ -226,7 +238,7 @@ class Closed:
         self.outside.watch_function(function)
         place = Place(code.co_qualname, code.co_firstlineno, Path(code.co_filename).name)
         for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
-            self._visit(default, place, f"{function.__qualname__}, a default argument")
+            self._visit(default, place, f"{function.__qualname__}{DEFAULT}")
         free: dict[str, Any] = {}
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
             self._visit(free.setdefault(name, _content_of(cell)), place, name)
@@ -346,9 +358,15 @@ class Closed:
         hint = HINTS.get(why) or HINTS["else"]
         raise Refused(f"{at} uses {what}: {hint}")
 
+    def _is_overridden(self, function: types.FunctionType) -> bool:
+        for root in self._roots:
+            if any(function in vars(base).values() for base in root.__mro__):
+                return getattr(root, function.__name__, None) is not function
+        return False
+
     def _place_of(self, name: str, writes: bool = False) -> Place | None:
-        """The first line that names something, or that assigns it."""
-        for function in self.functions:
+        """The first line that names something, or that assigns it; of methods that are overridden only if in no other."""
+        for function in sorted(self.functions, key=self._is_overridden):
             for code in _codes_in(function.__code__):
                 if name not in (*code.co_names, *code.co_freevars, *code.co_cellvars):
                     continue
@@ -358,6 +376,9 @@ class Closed:
                     if op.argval == name and (not writes or op.opname.startswith(("STORE_", "DELETE_"))):
                         return Place(code.co_qualname, line, Path(code.co_filename).name)
         return None
+
+
+DEFAULT = ", a default argument"
 
 
 def _codes_in(code: types.CodeType) -> Iterator[types.CodeType]:

@@ -242,7 +242,7 @@ class Freezer:
         if self.cell is not None and id(value) not in self.homes:
             raise Unfreezable(f"{'.'.join(self.cell)} reaches a {kind.__qualname__}: changes inside it would go unseen")
         attributes = self._attributes(kind, value)
-        if not attributes:
+        if not attributes and self.cell is None:
             raise Unfreezable(f"a {kind.__qualname__} with nothing but its identity cannot be part of a state")
         return ("plain", self._class(kind), attributes)
 

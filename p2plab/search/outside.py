@@ -34,6 +34,7 @@ _PARTS: dict[type, Callable[[Any], Any]] = {
     ),
 }
 _HEAP_TYPE = 1 << 9
+LOGGING = "how logging is set up"
 
 
 class Outside:
@@ -111,7 +112,7 @@ class Outside:
             if not same and not _same_items(now, was):
                 return f"{name}{_what_differs(value, was)}"
         if self._logging and any(now != self._loggers.get(name, now) for name, now in _loggers().items()):
-            return "how logging is set up"
+            return LOGGING
         return ""
 
     def _parts_of(self, value: Any) -> Callable[[Any], Any] | None:

@@ -11,10 +11,11 @@ from p2plab.core.errors import BadInput, P2PError, comes_from_outside, text_of
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import straight
+from p2plab.core.tracked import Untrackable
 from p2plab.everything import EVENTS, RULES
 from p2plab.rules.health import NoDeadlock
 from p2plab.search.audit import audit, named
-from p2plab.search.closed import Closed, world_of
+from p2plab.search.closed import Closed, Refused, world_of
 from p2plab.search.confirm import confirm
 from p2plab.search.drivers import cast
 from p2plab.search.folds import Folds, watched
@@ -172,6 +173,8 @@ class Search:
     def _recorder(self) -> Recorder:
         try:
             return Recorder(self._maker(), self._dog, self.closed)
+        except Untrackable as error:
+            raise Refused(f"{error} ({where(error)})") from None
         except P2PError:
             raise
         except BaseException as error:

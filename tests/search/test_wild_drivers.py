@@ -105,15 +105,17 @@ def listens():
 @pytest.mark.parametrize("whole_group", [True, False], ids=["terminal", "kill"])
 def test_ctrl_c_says_what_was_found_and_leaves_nobody_behind(tmp_path, whole_group):
     """While a search goes on that would take a minute; from a terminal all hear it, from ``kill -INT`` one process."""
-    (tmp_path / "mine.py").write_text(
-        HEAD + "    async def map(self, start, end):\n        open('begun', 'w')\n        time.sleep(60)\n"
-    )
-    line = [sys.executable, "-m", "p2plab", "check", "defrag-obedient", "--importer", "mine.py:Mine"]
+    counts = "    async def map(self, start, end):\n        self.n = 0\n        while True:\n            self.n += 1\n"
+    counts += "            await step('counts')\n"
+    head = "open('begun', 'w')\nfrom p2plab.core.actors import step\n" + HEAD
+    (tmp_path / "mine.py").write_text(head + counts)
+    line = [sys.executable, "-m", "p2plab", "check", "defrag-obedient", "--importer", "mine.py:Mine", "--budget", "60s"]
     running = subprocess.Popen(
         line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=listens
     )
     while not (tmp_path / "begun").exists():
         time.sleep(0.05)
+    time.sleep(2)  # it is loaded; now it is searched
     (os.killpg if whole_group else os.kill)(running.pid, signal.SIGINT)
     out, error = running.communicate(timeout=20)
     assert (running.returncode, error) == (130, b"p2plab: interrupted\n")
