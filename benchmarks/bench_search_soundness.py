@@ -26,7 +26,8 @@ from p2plab.search.watchdog import Watchdog
 from p2plab.search.wide import WideGraph
 from p2plab.search.widelayers import Breadth, WideLayers
 from tests.search.equals import equals
-from tests.search.gate import RULES, by_symmetry, difference, explored_wide, memoised, reference
+from tests.search.gate import RULES, by_symmetry, difference, explored_wide, hidden, memoised, reference
+from tests.search.places import PLACES
 from tests.search.programs import program
 
 #: Programs with more states are left out: the plain search would take minutes for each.
@@ -57,6 +58,19 @@ def main() -> None:
                 counts["DIFFERENT"] += 1
                 print(f"program {seed}, {name}: {found}")
     print(", ".join(f"{value} {name}" for name, value in counts.items()), f"in {time.perf_counter() - began:.0f} s")
+
+
+def hidden_bits(first: int, last: int) -> None:
+    """Random programs that keep a bit somewhere: both searches agree, or the program is refused."""
+    counts: Counter[str] = Counter()
+    for seed in range(first, last):
+        place = PLACES[seed % len(PLACES)]
+        how, found = hidden(seed, place, LARGEST)
+        counts[f"with a bit {'in' if place.seen else 'out of'} sight {how}"] += 1
+        if found:
+            counts["DIFFERENT"] += 1
+            print(f"program {seed} with a bit in {place.name}: {found}")
+    print(", ".join(f"{value} {name}" for name, value in sorted(counts.items())))
 
 
 def scenes() -> None:
@@ -117,4 +131,5 @@ def wide(build):  # type: ignore[no-untyped-def]
 if __name__ == "__main__":
     scenes()
     equals_by_symmetry(0, 1_000)
+    hidden_bits(0, 2_000)
     main()

@@ -488,6 +488,7 @@ _LAYOUT = (types.MemberDescriptorType, types.GetSetDescriptorType)
 #: What a class has because it is one, or because a decorator of the standard library made it from the rest.
 _OF_EVERY_CLASS = frozenset({
     "__module__", "__qualname__", "__doc__", "__annotations__", "__slots__", "__match_args__", "__dataclass_params__",
+    "__dataclass_fields__",
     "__firstlineno__", "__static_attributes__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__hash__",
 })  # fmt: skip
 #: Built-in values that somebody may derive a class from, and what gives the plain value.

@@ -25,7 +25,7 @@ from p2plab.search.verdict import Net
 if TYPE_CHECKING:
     from p2plab.search.wide import WideGraph
 
-#: The net takes a quarter of the time that the search took, and this at least (seconds).
+#: The net computes for a quarter of the time that the search took, and this at least (seconds).
 SHARE, LEAST = 0.25, 0.05
 #: A walk that goes round in circles is ended after so many steps.
 LONGEST = 1_000
@@ -54,16 +54,16 @@ class SecondNet:
 
     def advance(self, seconds: float) -> bool:
         """Go on for about that long; whether it is done. :exc:`Refused` if a step came out differently."""
-        began = time.perf_counter()
-        deadline = began + min(seconds, self.seconds - self.spent)
+        began, until = time.process_time(), time.perf_counter() + seconds
         while not self.done:
             known = len(self._again)
             self._walk(next(self._todo, ()))
             self._fruitless = 0 if len(self._again) > known else self._fruitless + 1
             self.done = len(self._again) >= self.graph.transitions or self._fruitless > 50
-            if time.perf_counter() >= deadline:
+            spent = self.spent + time.process_time() - began
+            if spent >= self.seconds or time.perf_counter() >= until:
                 break
-        self.spent += time.perf_counter() - began
+        self.spent += time.process_time() - began
         self.done |= self.spent >= self.seconds
         return self.done
 

@@ -149,8 +149,10 @@ class QuietWorld(World):
     @property
     def homes(self) -> Homes:
         """Where the objects lie whose attributes are no cells; nowhere in most worlds."""
+        if not self.plain:
+            return _NOWHERE
         if self._homes is None:
-            self._homes = homes_of(sorted(self.cells_as_they_are().items(), key=_by_name)) if self.plain else {}
+            self._homes = homes_of(sorted(self.cells_as_they_are().items(), key=_by_name))
         return self._homes
 
     def cells_were_set(self) -> None:
@@ -165,6 +167,9 @@ class QuietWorld(World):
             for attribute, value in cells_of(thing).items():
                 cells[name, attribute] = value
         return cells
+
+
+_NOWHERE: Homes = {}
 
 
 def _by_name(item: tuple[CellName, Any]) -> CellName:

@@ -47,6 +47,7 @@ class Recorder:
         self.misses = 0
         self.worlds = Worlds(make, dog, self.columns)
         self.worlds.note_setup(first.cells_as_they_are())
+        self._plain = first.plain  #: whether objects in cells were met whose attributes are no cells
         self._refers_to: dict[
             int, tuple[Any, tuple[CellName, ...]]
         ] = {}  #: frozen values by id, and the cells they name
@@ -68,6 +69,7 @@ class Recorder:
         """
         self.misses += 1
         world, row = self.worlds.take(row, actor, path)
+        self._plain |= world.plain
         before = len(self.columns)
         op = world.actors[self.columns.actors[actor]].op
         label = op.label if op is not None else ""
@@ -122,6 +124,7 @@ class Recorder:
             self.closed.look(f"the step {label!r} of {name}")
             self._check_untrackable(world, name)
         written = {(name_of(thing), attribute) for thing, attribute in footprint.writes}
+        self._plain |= world.plain
         reads = self._reads(footprint, row, actor)
         written |= self._check_cells(world, name, row, before, written, label, {cell for cell, _ in reads})
         self._check_others(world, row, actor, label)
@@ -154,6 +157,8 @@ class Recorder:
     def _reads(self, footprint: Footprint, row: Row, actor: int) -> tuple[tuple[CellName, int], ...]:
         """The cells that a step read, with their values. Who has an object that lies in a cell may have read that cell."""
         names: Iterable[CellName] = [(name_of(thing), attribute) for thing, attribute in footprint.reads]
+        if not self._plain:
+            return tuple((cell, self.columns.of_row(row, cell)) for cell in names)
         inside = self._inside[actor].get(row[actor], ())
         names = self._with_homes([*inside, *names], row)
         return tuple((cell, self.columns.of_row(row, cell)) for cell in names)

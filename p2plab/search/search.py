@@ -12,7 +12,7 @@ from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import straight
 from p2plab.core.tracked import Untrackable
-from p2plab.everything import EVENTS, RULES
+from p2plab.rules.base import Rule
 from p2plab.rules.health import NoDeadlock
 from p2plab.search.audit import audit, named
 from p2plab.search.closed import Closed, Refused, world_of
@@ -156,7 +156,7 @@ class Search:
             self._plain_slice(self._plain, seconds)
             return
         if self._stages is None:
-            self._folds = Folds([RULES[name] for name in self.rules])
+            self._folds = Folds(self._watched())
             graph = StateGraph(self._recorder(), self._folds)
             self._stages = Stages(graph, self.bound, self.most_states, SMALL, self._symmetry)
         stages = self._stages
@@ -246,7 +246,7 @@ class Search:
 
     def _fall_back(self, why: str) -> None:
         self._why_plain = why
-        self._plain = Plain(self._maker(), watched([RULES[name] for name in self.rules]), self._dog, self.bound)
+        self._plain = Plain(self._maker(), watched(self._watched()), self._dog, self.bound)
 
     def _plain_slice(self, plain: Plain, seconds: float) -> None:
         try:
@@ -266,7 +266,14 @@ class Search:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
+    def _watched(self) -> list[type[Rule]]:
+        from p2plab.everything import RULES  # every scene is imported with it: not before somebody searches one
+
+        return [RULES[name] for name in self.rules]
+
     def _check_arguments(self) -> None:
+        from p2plab.everything import EVENTS, RULES
+
         for name in self.rules:
             if name not in RULES:
                 raise BadInput(f"there is no rule {name[:40]!r}; there are {', '.join(RULES)}")

@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 
@@ -61,7 +62,7 @@ class Watchdog:
         self._thread_id = threading.get_ident()
         self._stop = threading.Event()
         self._before = running.watch, self._handle()
-        running.watch = self.step
+        running.watch = self._inner_step
         try:
             threading.Thread(target=self._watch, args=(self._stop,), daemon=True).start()
         except RuntimeError:  # Python in a browser has no threads
@@ -80,6 +81,9 @@ class Watchdog:
     def step(self) -> _Step:
         """:exc:`StepTooLong` comes out of a body that takes longer than the budget."""
         return _Step(self)
+
+    def _inner_step(self) -> AbstractContextManager[None]:
+        return _INSIDE if self._depth else _Step(self)
 
     def begin(self) -> bool:
         """A step begins; False inside of another one, whose budget it shares."""
@@ -188,6 +192,9 @@ class _Step:
                 gc.enable()
         if kind is None and self.first and _forks.count != self.forks:
             raise BadInput("a step of your code forks: a driver has no processes of its own")
+
+
+_INSIDE: AbstractContextManager[None] = nullcontext()
 
 
 class _Forks:

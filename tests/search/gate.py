@@ -3,20 +3,22 @@
 import numpy as np
 
 from p2plab.rules.health import LockOrderKept, NoCrash
+from p2plab.search.closed import Closed, Refused
 from p2plab.search.folds import Folds, watched
+from p2plab.search.freeze import Unfreezable
 from p2plab.search.graph import StateGraph
 from p2plab.search.layers import Layers
 from p2plab.search.members import interchangeable
 from p2plab.search.naive import Explored, explore
 from p2plab.search.quiet import maker
 from p2plab.search.recorder import Recorder
-from p2plab.search.steps import ABSENT
+from p2plab.search.steps import ABSENT, NotDeterministic
 from p2plab.search.symmetric import SymmetricGraph
 from p2plab.search.symmetry import NotSymmetric
 from p2plab.search.watchdog import Watchdog
 from p2plab.search.wide import WideGraph
 from p2plab.search.widelayers import Breadth
-from tests.search.programs import NeverTwice
+from tests.search.programs import NeverTwice, program
 
 RULES = (NeverTwice, LockOrderKept, NoCrash)
 
@@ -24,10 +26,23 @@ RULES = (NeverTwice, LockOrderKept, NoCrash)
 def memoised(build, rules=RULES, limit=5_000) -> Explored:
     """What the memoised search finds, in the reference's terms."""
     with Watchdog() as dog:
-        graph = StateGraph(Recorder(maker(build, {}), dog), Folds(rules))
+        closed = Closed([build.driver]) if hasattr(build, "driver") else None
+        graph = StateGraph(Recorder(maker(build, {}), dog, closed), Folds(rules))
         layers = Layers(graph, stop_at_first=False)
         layers.advance(60, states=limit)
     return explored(graph, layers.complete)
+
+
+def hidden(seed, place, limit) -> tuple[str, str]:
+    """How a program with a bit in a place ends (``refused``, ``too large``, ``compared``), and what differs."""
+    try:
+        found = memoised(program(seed, place), limit=limit)
+        if not found.complete:
+            return "too large", ""
+        build = program(seed, place)
+        return "compared", difference(memoised(build), reference(build))
+    except (Refused, Unfreezable, NotDeterministic) as error:
+        return ("refused", "") if not place.seen or isinstance(error, Unfreezable) else ("refused", str(error))
 
 
 def explored(graph: StateGraph, complete: bool) -> Explored:

@@ -1,5 +1,10 @@
 """Random small programs of drivers, as source text: locks, conditions, callbacks, exceptions, changes in place."""
 
+import collections
+import contextvars
+import dataclasses
+import enum
+import functools
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +17,7 @@ from p2plab.core.locks import Mutex, RWLock
 from p2plab.core.tracked import Tracked
 from p2plab.core.world import World
 from p2plab.rules.base import Rule
+from tests.search.places import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +73,10 @@ VALUES = (
 class Writer:
     """Writes one program."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, place: Place | None = None) -> None:
+        """``place``: where the program keeps a bit, besides all else."""
         self.random = random.Random(seed)
+        self.place = place
         self.drivers = self.one_of([2, 2, 2, 3])
         self.in_callback = False
 
@@ -76,8 +84,10 @@ class Writer:
         return choices[int(self.random.random() * len(choices))]
 
     def source(self) -> str:
-        text = "class Driver(Tracked):\n    mine = 0\n"
+        text = f"{self.place.module if self.place else ''}class Driver(Tracked):\n    mine = 0\n"
         text += "    def __init__(s, g, number):\n        s.g, s.number, s.history = g, number, []\n"
+        if self.place is not None:
+            text += f"        {self.place.begin or 'pass'}\n{self.place.methods()}"
         text += "    async def helper(s, v):\n        g = s.g\n        await step('helper 1')\n"
         text += f"        v = await step('helper 2', lambda: {self.one_of(VALUES)} + v)\n        return v % 3\n"
         self.in_callback = True  # and so calls no other: the two would call each other for ever
@@ -103,6 +113,8 @@ class Writer:
         i = "    " * depth
         one = self.one_of
         value, other, condition = one(VALUES), one(VALUES), one(CONDITIONS)
+        if self.place is not None:
+            value, condition = one([value, value, "s.get()"]), one([condition, condition, "s.get() == 1"])
         target = f"g.{one('xy')}"
         simple = [
             f"{i}v = await step('reads', lambda: {value})\n",
@@ -123,6 +135,8 @@ class Writer:
             f"{i}v = g.list[{one([0, 1])}]\n{i}await step('indexed')\n",
             f"{i}if v == 2:\n{i}    raise KernelError('EBUSY', 'two')\n{i}await step('not two')\n",
         ]
+        if self.place is not None:
+            simple += 3 * [f"{i}s.put(int({value}) % 2)\n{i}await step('puts')\n"]
         if depth >= 5:
             return one(simple)
         inner = "".join(self.statements(depth + 1, 1))
@@ -143,13 +157,15 @@ class Writer:
         return one(simple + nested + nested) if depth < 4 else one(simple)
 
 
-def program(seed: int) -> Callable[[World], None]:
-    """The build function of random program number ``seed``."""
+def program(seed: int, place: Place | None = None) -> Callable[[World], None]:
+    """The build function of random program number ``seed``, which has a bit in a ``place``."""
     names = {
+        "collections": collections, "contextvars": contextvars, "dataclasses": dataclasses, "enum": enum,
+        "functools": functools,
         "Tracked": Tracked, "step": step, "wait_event": wait_event, "idle": idle, "emit": emit, "Said": Said,
         "KernelError": KernelError, "called": called, "__name__": f"program{seed}",
     }  # fmt: skip
-    exec(compile(source(seed), f"<program {seed}>", "exec"), names)  # noqa: S102  the text is this module's own
+    exec(compile(source(seed, place), f"<program {seed}>", "exec"), names)  # noqa: S102  the text is this module's own
     driver = names["Driver"]
     count = Writer(seed).drivers
 
@@ -160,9 +176,10 @@ def program(seed: int) -> Callable[[World], None]:
         for number, each in enumerate(drivers):
             world.actor(f"d{number}", getattr(each, f"run{number}"))
 
+    build.driver = driver
     return build
 
 
-def source(seed: int) -> str:
+def source(seed: int, place: Place | None = None) -> str:
     """Its text, for a person who looks into a difference."""
-    return Writer(seed).source()
+    return Writer(seed, place).source()
