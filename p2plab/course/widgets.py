@@ -6,7 +6,7 @@ import os
 from html import escape
 from pathlib import Path
 
-import ipywidgets as widgets  # type: ignore[import-untyped]
+import ipywidgets as widgets
 
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run

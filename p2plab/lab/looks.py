@@ -7,7 +7,7 @@ from pathlib import Path
 import anywidget
 
 
-class Looks(anywidget.AnyWidget):  # type: ignore[misc]
+class Looks(anywidget.AnyWidget):
     """An invisible widget: where it is shown, pane.css holds."""
 
     _esm = "export default { render() {} };"

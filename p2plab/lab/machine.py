@@ -104,7 +104,8 @@ class MachineLab(Frame):
         return with_cpu(self.machine, self.cpu)
 
     def _reach(self) -> list[str]:
-        return reach_text(self._asked(), *self.pair, self.mask, self.kernel)
+        provider, client = self.pair
+        return reach_text(self._asked(), provider, client, self.mask, self.kernel)
 
     def _changed(self) -> list[str]:
         """What the changes made so far do; empty if there are none."""

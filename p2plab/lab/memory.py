@@ -58,9 +58,11 @@ class MemoryLab(Frame):
         )
 
     def _ask(self, which: int, value: str) -> None:
-        asked = (*self.asked[:which], value, *self.asked[which + 1 :])
-        self.answer = ask(asked[0], asked[1], KERNELS[asked[2]])
-        self.asked = asked
+        asked = list(self.asked)
+        asked[which] = value
+        operation, kind, kernel = asked
+        self.answer = ask(operation, kind, KERNELS[kernel])
+        self.asked = (operation, kind, kernel)
 
     def _table(self) -> str:
         answer = self.answer

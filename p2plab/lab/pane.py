@@ -29,7 +29,7 @@ _BOKEHJS = Path(bokeh.__file__).parent / "server" / "static" / "js" / "bokeh.min
 _TAP = 'window.dispatchEvent(new CustomEvent("p2plab-tap", {detail: {key, x: cb_obj.x, y: cb_obj.y}}))'
 
 
-class BokehPane(anywidget.AnyWidget):  # type: ignore[misc]
+class BokehPane(anywidget.AnyWidget):
     """Shows a figure made once. :meth:`show` is the only way in; all that comes back are clicks into the picture."""
 
     _esm = _HERE / "pane.js"
@@ -39,10 +39,10 @@ class BokehPane(anywidget.AnyWidget):  # type: ignore[misc]
     item = traitlets.Unicode().tag(sync=True)
     name = traitlets.Unicode().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
-    columns = traitlets.List().tag(sync=True)
+    columns: traitlets.List[str] = traitlets.List().tag(sync=True)
     seq = traitlets.Int().tag(sync=True)
     key = traitlets.Unicode().tag(sync=True)
-    leaves_out = traitlets.List().tag(sync=True)
+    leaves_out: traitlets.List[str] = traitlets.List().tag(sync=True)
 
     def __init__(
         self, name: str, figure: Any, picture: Picture, tapped: Callable[[float, float], None] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anywidget
 
 
-class Saver(anywidget.AnyWidget):  # type: ignore[misc]
+class Saver(anywidget.AnyWidget):
     """An invisible widget: :meth:`save` makes every page that shows it download a file."""
 
     _esm = """
