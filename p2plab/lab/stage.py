@@ -17,7 +17,7 @@ from p2plab.views.stage.wire import moment_json, objects_of, run_json, scene_jso
 _STAGE = Path(views.__file__).parent / "stage"
 
 
-class StagePane(anywidget.AnyWidget):  # type: ignore[misc]
+class StagePane(anywidget.AnyWidget):
     """Shows one step of a run. :meth:`show` is the only way in; ``heard(message)`` gets what a person does.
 
     Messages are dicts: ``{"look": 7}``, ``{"press": "map"}``, ``{"do": "step"}``, ``{"knob": ["pages", 8]}``,
