@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
-from p2plab import core, mm, p2p
+from p2plab import core, mm, p2p, rules
 from p2plab import designs as _designs
 from p2plab.catalog import CASES
 from p2plab.catalog import SCENES as _CATALOG
@@ -34,7 +34,9 @@ def by_name(kinds: Iterable[type[Event]]) -> dict[str, type[Event]]:
 
 
 #: Every kind of event by its name, as a log in a file spells it.
-EVENTS: Mapping[str, type[Event]] = by_name(kind for room in (core, mm, p2p, _designs) for kind in classes(room, Event))
+EVENTS: Mapping[str, type[Event]] = by_name(
+    kind for room in (core, mm, p2p, rules, _designs) for kind in classes(room, Event)
+)
 
 
 def find(name: str) -> Scenario:

@@ -53,7 +53,7 @@ ABOVE_ROOT = {"search", "sweeps", "views", "lab", "course", "doctor", "cli"}
 BY_NAME = {
     "core/collect.py": "walks the package that its caller hands over",
     "search/closed.py": "imports at once what a driver's code imports in its steps",
-    "course/marking/runner.py": "loads what a hand-in may use before the hand-in is shut in",
+    "course/marking/child.py": "loads what a hand-in may use before it shuts itself in",
 }
 #: What a room may import from outside of the standard library.
 OUTSIDE = {

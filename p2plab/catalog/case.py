@@ -61,11 +61,12 @@ def case(
     good_bench: type[Bench] | None = None,
     knobs: tuple[Knob, ...] = USUAL,
     goals: tuple[str, ...] = ("maps",),
-    takes_classes: bool = True,
+    takes: tuple[str, ...] = ("importer", "exporter"),
     version: int = 2,
 ) -> Case:
     """A case: ``broken`` and ``good`` (the plain plan if None) stand on a ``bench`` (the good one
-    on ``good_bench`` if given); ``story`` shows the break. ``takes_classes``: whether drivers play a part in it at all."""
+    on ``good_bench`` if given); ``story`` shows the break. ``takes``: the roles that a
+    class of your own can play."""
     twins = {BROKEN: (bench, broken), GOOD: (good_bench or bench, good or Plan())}
     watched = PROMISES if rule in PROMISES else (*PROMISES, rule)
     scenario = Scenario(
@@ -78,8 +79,9 @@ def case(
         rules=watched,
         breaks=rule,
         about=" ".join(about.split()),
-        roles=_roles(twins) if takes_classes else {},
+        roles={role: part for role, part in _roles(twins).items() if role in takes},
         when_cast={"driver": GOOD},
+        must=goals,
     )
     return Case(code, scenario, " ".join(sees.split()), goals)
 

@@ -21,7 +21,6 @@ from p2plab.drivers.nic import ObedientNic
 from p2plab.mm import TODAY
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.importer import Importer
-from p2plab.rules import PROMISES
 
 IMPORTERS: dict[str, type[Importer]] = {"obedient": ObedientNic, "ignorant": IgnorantNic}
 #: What the process may do while its memory is in use: the knob's value -> its jobs. Of mprotect nobody is told: see F17.
@@ -32,8 +31,6 @@ PROCESS = {
     "forks": ("fork",),
     "exits": ("exit",),
 }
-#: All but one: a person can press *invalidate* faster than any driver maps again.
-RULES = tuple(rule for rule in PROMISES if rule != "comes-to-an-end")
 
 
 class Desk(Bench):
@@ -120,9 +117,8 @@ def _scene(
             *_KNOBS,
         ),
         importer="importer",
-        when_cast={"play": "story"},  # nobody presses in a search
+        when_cast={"play": "story", "importer": "obedient"},  # nobody presses in a search; only your class is on trial
         story=story or "app nic nic_dma*3 gpu nic_dma ...",
-        rules=RULES,
         breaks=breaks,
         version=3,
         about=about,

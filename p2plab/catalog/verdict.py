@@ -10,7 +10,7 @@ from p2plab.catalog.case import BROKEN, GOOD, Case
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_seed, by_text
 from p2plab.core.token import token_of
-from p2plab.rules import RULES, Board, judge, reached
+from p2plab.rules import Board, judge, reached, watched_by
 
 #: No run of a case needs as many steps; one that does is a live-lock.
 LONGEST_RUN = 5_000
@@ -77,7 +77,7 @@ def seed_run(case: Case, seed: int, driver: str = GOOD) -> Run:
 
 def board(run: Run) -> Board:
     """How the rules that the run's scenario watches stand at its end."""
-    return judge(run.log, [RULES[name] for name in run.scenario.rules])
+    return judge(run.log, watched_by(run.scenario))
 
 
 def verdict(case: Case, seeds: int = 20) -> Verdict:

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from p2plab import __version__
-from p2plab.cli.frame import framed, plain
+from p2plab.cli.frame import framed
+from p2plab.core.plain import plain
 
 #: Each command, and the module of this package that declares it, in the order of the help text.
 COMMANDS = {

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from p2plab.core.errors import BadInput, NotKnown, P2PError
+from p2plab.core.plain import plain
 
 #: The exit statuses of all commands; docs/cli.md has the table.
 OK, BROKEN, BAD_INPUT, NOT_DECIDED, NOT_WRITTEN, MISTAKE = 0, 1, 2, 3, 4, 70
@@ -29,18 +30,7 @@ INTERRUPTED, CLOSED = 130, 141
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _ANSWERS = {OK: "nothing is broken", BROKEN: "a rule broke", NOT_DECIDED: "not decided"}
 
-#: All but tab and line end; marks that turn text around; a carriage return that no line feed follows.
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]|\r(?!\n)")
 _PLAIN = {"…": "...", "→": "->", "←": "<-", "×": "x", "–": "-", "—": "-", "±": "+-", "’": "'", "“": '"', "”": '"'}
-
-
-def plain(text: str) -> str:
-    """The text with control characters written as ``\\x1b``: a terminal shows them and does not obey.
-
-    >>> print(plain("a\\x1b[2Kb"))
-    a\\x1b[2Kb
-    """
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def say(sentence: str) -> None:
@@ -87,6 +77,11 @@ def write(path: Path, text: str) -> None:
     except (OSError, ValueError) as error:
         kind = NotWritten if isinstance(error, OSError) and error.errno in _NO_ROOM else BadInput
         raise kind(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from None
+
+
+def is_no_room(error: OSError) -> bool:
+    """Whether it says that a disk is full, or a limit reached."""
+    return error.errno in _NO_ROOM
 
 
 def framed(work: Callable[[], int]) -> int:

@@ -110,6 +110,10 @@ class Scenario:
     roles: Mapping[str, Role] = field(default_factory=dict, compare=False)
     when_cast: Mapping[str, Value] = field(default_factory=dict, compare=False)
     cast: Mapping[str, type] = field(default_factory=dict, compare=False)
+    must: tuple[str, ...] = ("maps",)  #: goals (:data:`p2plab.rules.GOALS`) that some order must reach, by name
+    own: Mapping[str, Any] = field(
+        default_factory=dict, compare=False
+    )  #: rules and goals that came with a class, by name
 
     def takes(self, kind: str) -> bool:
         """Whether there is a role of that name, or one for that kind of class (``interval importer``)."""

@@ -96,12 +96,14 @@ class World:
         self.stuck: Deadlock | None = None
         self.plain = False  #: whether an attribute ever held an object whose own attributes are no cells
         self._names: Counter[tuple[str, str]] = Counter()
+        self._looks: list[Callable[[], None]] = []
         with self._as_running(""):
             build(self)
             for name, actor in self.actors.items():
                 running.actor = name
                 actor.advance()
                 self._report_crash(actor)
+            self.look()
 
     def __repr__(self) -> str:
         actors = "; ".join(f"{name} {self._doing(name)}" for name in self.actors)
@@ -142,6 +144,15 @@ class World:
         """Add a button that a person may press at any time when ``why_not()`` is empty. ``label`` is what it says."""
         self.actions[name] = Action(name, label or name, help, press, why_not)
 
+    def after_each_step(self, look: Callable[[], None]) -> None:
+        """Call ``look`` once the world is built and at the end of every step: it may read anything, and only ``emit``."""
+        self._looks.append(look)
+
+    def look(self) -> None:
+        """Let those look who asked for it, as part of the step that is running."""
+        for look in self._looks:
+            look()
+
     def register(self, thing: Tracked) -> str:
         """Name a new tracked object after its class and its maker: the same name whatever the others do."""
         kind = type(thing).__name__
@@ -169,6 +180,7 @@ class World:
             with self._as_running(PERSON, footprint):
                 self.note(Pressed(choice[1:]))
                 self.actions[choice[1:]].press()
+                self.look()
         self.footprint = footprint
         self._look_for_deadlock(choice)
 
@@ -182,6 +194,7 @@ class World:
             self.note(Stepped(op.label, op.duration))
             actor.advance(refused)
             self._report_crash(actor)
+            self.look()
 
     def why_not(self, choice: str) -> str:
         """Why a choice cannot be taken now, as a sentence; empty if it can."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from p2plab.core import errno
 from p2plab.mm import MmuNotifierRange
 from p2plab.p2p.importer import Importer
 
@@ -24,7 +25,13 @@ class ObedientNic(Importer):
             times = self.goes_round(times)
 
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
-        """Before this returns, the device has forgotten the range and nothing of it is in flight."""
+        """Before this returns, the device has forgotten the range and nothing of it is in flight.
+
+        A call that may not block is refused where something would have to be waited for, and counts for nothing: it
+        has no end.
+        """
+        if not range.blockable:
+            return -errno.EAGAIN if any(range.start <= page < range.end for page in self.held) else 0
         async with self.lock:
             self.invalidation_begins(range)
             await self.let_go(*self.concerned(range))
@@ -32,4 +39,5 @@ class ObedientNic(Importer):
 
     async def invalidate_range_end(self, range: MmuNotifierRange) -> None:
         """From here on a new mapping is possible, and asked for where one was lost."""
-        self.invalidation_ends(range)
+        if range.blockable:
+            self.invalidation_ends(range)

@@ -1,19 +1,29 @@
 """The journal: the token of each lab's run, one line a change, so that a restart or a closed laptop loses nothing.
 
+When it has grown it is cut back to the newest line of each lab, so no lab's presses push out another's run. Several
+kernels may write at once.
+
 The file is ``journal.jsonl`` in the person's data folder, or what ``P2PLAB_JOURNAL`` names (empty: no journal). A served app
 keeps none: its visitors share one account, and nobody shall see another's run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
 from p2plab.core.places import journal_file
 from p2plab.core.token import LONGEST_TOKEN
 
-#: The journal is cut back to this many lines when it has grown to twice as many.
+#: The journal is cut back to the newest line of each lab when it has more than twice as many as this, and of the labs to the
+#: newest so many.
 LINES = 200
+#: Seconds to wait for another kernel that is writing; one that was stopped in the middle must not stop this one.
+PATIENCE = 1.0
 #: No more than this much of its end is read, in bytes: a journal that somebody filled up does not stop a lab.
 LARGEST = 4 * LINES * (LONGEST_TOKEN + 1000)
 
@@ -47,14 +57,30 @@ class Journal:
             return
         self._last = token
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        torn = "\n" if self._torn() else ""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(torn + json.dumps({"key": self.key, "token": token}) + "\n")
-        lines = self._lines()
-        if len(lines) > 2 * LINES:
-            rest = self.path.with_suffix(".new")
-            rest.write_text("\n".join(lines[-LINES:]) + "\n", encoding="utf-8")
+        with _alone(self.path) as alone:
+            torn = "\n" if self._torn() else ""
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(torn + json.dumps({"key": self.key, "token": token}) + "\n")
+            lines = self._lines()
+            if alone and len(lines) > 2 * LINES:
+                self._cut_back(lines)
+
+    def _cut_back(self, lines: list[str]) -> None:
+        """All or nothing, beside the file under a name of this process's own."""
+        assert self.path is not None
+        newest: dict[str, str] = {}
+        for line in lines:
+            with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
+                key = str(json.loads(line)["key"])
+                newest.pop(key, None)  # in the order of the last change
+                newest[key] = line
+        rest = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+        try:
+            rest.write_text("".join(f"{line}\n" for line in list(newest.values())[-LINES:]), encoding="utf-8")
             rest.replace(self.path)
+        except OSError:
+            rest.unlink(missing_ok=True)  # it stays long, and nothing is lost
+            raise
 
     def _torn(self) -> bool:
         """Whether the last line was cut off: the disk was full, or the machine went down. The next one begins anew."""
@@ -71,3 +97,25 @@ class Journal:
             file.seek(max(0, self.path.stat().st_size - LARGEST))
             text = file.read(LARGEST).decode(errors="replace")
         return [line for line in text.splitlines() if len(line) < LONGEST_TOKEN + 1000]
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[bool]:
+    """Whether nobody else writes meanwhile; no, where another does not let go, or where the system has no such locks."""
+    try:
+        import fcntl
+    except ImportError:  # in a browser there is one kernel
+        yield True
+        return
+    with path.with_name(f"{path.name}.lock").open("a") as file:
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > until:
+                    yield False
+                    return
+                time.sleep(0.01)
+        yield True

@@ -10,10 +10,13 @@ A rule is a class in a module of this room; nothing else names it. ``RULES`` has
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 from p2plab.core.collect import classes
+from p2plab.core.scenario import Scenario
 from p2plab.rules.base import Board, Finding, Rule, judge
 from p2plab.rules.goals import GOALS, Goal, reached
+from p2plab.rules.own import always, leads_to, must_reach, never
 
 #: The order of the board. A rule that is not listed comes last.
 _BOARD = (
@@ -67,7 +70,7 @@ def _place(rule: type[Rule]) -> tuple[int, str]:
 #: Every rule by its name, in the order of the board.
 RULES: dict[str, type[Rule]] = {
     rule.name: rule
-    for rule in sorted((rule for rule in classes(sys.modules[__name__], Rule) if hasattr(rule, "name")), key=_place)
+    for rule in sorted((rule for rule in classes(sys.modules[__name__], Rule) if getattr(rule, "name", "")), key=_place)
 }
 #: The rules that no driver may break, under the contract of 2019.
 PROMISES: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.kind == "promise")
@@ -75,9 +78,25 @@ PROMISES: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.k
 DESIGN_PROMISES: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.kind == "design")
 #: What a right driver may cost.
 PRICES: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.kind == "price")
+#: What holds of every driver under every scene: watched whenever a class of your own plays a part.
+EVERY_PROMISE: tuple[str, ...] = (*PROMISES, *DESIGN_PROMISES)
+
+
+def known_to(scene: Scenario) -> Mapping[str, type[Rule]]:
+    """Every rule that can be named in a scene: those of this room, and those that came with a class in it."""
+    own = {name: rule for name, rule in scene.own.items() if isinstance(rule, type)}
+    return {**RULES, **own} if own else RULES
+
+
+def watched_by(scene: Scenario) -> list[type[Rule]]:
+    """The rules that a scene watches."""
+    known = known_to(scene)
+    return [known[name] for name in scene.rules]
+
 
 __all__ = [
     "DESIGN_PROMISES",
+    "EVERY_PROMISE",
     "GOALS",
     "PRICES",
     "PROMISES",
@@ -86,6 +105,12 @@ __all__ = [
     "Finding",
     "Goal",
     "Rule",
+    "always",
     "judge",
+    "known_to",
+    "leads_to",
+    "must_reach",
+    "never",
     "reached",
+    "watched_by",
 ]

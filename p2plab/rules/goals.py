@@ -21,13 +21,13 @@ class Goal:
 GOALS: dict[str, Goal] = {
     goal.name: goal
     for goal in (
-        Goal("maps", "some importer gets an address", lambda event: isinstance(event, P2PMapped)),
+        Goal("maps", "a mapping: an importer that gets an address", lambda event: isinstance(event, P2PMapped)),
         Goal(
             "moves-data",
-            "some access lands in the memory that was lent",
+            "a beat that lands in the memory that was lent",
             lambda event: isinstance(event, BeatLanded) and bool(event.frame),
         ),
-        Goal("gives-back", "some page is given back", lambda event: isinstance(event, P2PUnmapped)),
+        Goal("gives-back", "a page that is given back", lambda event: isinstance(event, P2PUnmapped)),
     )
 }
 

@@ -8,7 +8,7 @@ from p2plab.core.errors import BadInput, P2PError
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import by_text
-from p2plab.rules import RULES, judge
+from p2plab.rules import judge, known_to
 from p2plab.rules.base import Finding
 from p2plab.search.drivers import cast
 from p2plab.search.folds import OpenCalls
@@ -49,7 +49,8 @@ def finding_of(run: Run, rule: str) -> Finding | None:
     """The first finding of a rule in a run; for a rule that only a search watches, what its end shows."""
     if rule == "calls-return":
         return _rests_in_a_call(run)
-    return judge(run.log, [RULES[rule]]).first(rule) if rule in RULES else None
+    known = known_to(run.scenario)
+    return judge(run.log, [known[rule]]).first(rule) if rule in known else None
 
 
 def _rests_in_a_call(run: Run) -> Finding | None:

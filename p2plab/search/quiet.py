@@ -113,6 +113,7 @@ class QuietWorld(World):
             self.note(Stepped(op.label, op.duration))
             actor.advance(refused)
             self._report_crash(actor)
+            self.look()
         return footprint
 
     def probe(self, name: str) -> tuple[bool, tuple[str, ...], Footprint]:

@@ -33,11 +33,23 @@ def text(answer: Verdict) -> str:
     lines = list(_wrap(headline(answer)))
     if isinstance(answer, Violation):
         lines += _drawn(answer)
-    elif isinstance(answer, Pass) and answer.not_tested:
-        lines += _wrap(f"not put to the test in any order: {', '.join(answer.not_tested)}")
+    else:
+        lines += watch(answer)
     if isinstance(answer, Pass) and answer.net is not None:
         lines += _wrap(netted(answer.net))
     return "\n".join(lines) + "\n"
+
+
+def watch(answer: Verdict) -> list[str]:
+    """How many promises were watched, how many put to the test, and which were not."""
+    if not answer.watched:
+        return []
+    tested = len(answer.watched) - len(answer.not_tested)
+    until = " before it broke" if isinstance(answer, Violation) else " so far" if isinstance(answer, Incomplete) else ""
+    said = f"watched: {_count(len(answer.watched), 'promise', 'promises')}, {tested} put to the test{until}"
+    if answer.not_tested and not isinstance(answer, Violation):
+        said += f"; not: {', '.join(answer.not_tested)}"
+    return _wrap(said)
 
 
 def headline(answer: Verdict) -> str:
@@ -103,6 +115,7 @@ def _violation(answer: Violation) -> Iterator[str]:
         other = answer.also
         story = f"{_count(other.switches, 'switch', 'switches')}, {_count(other.steps, 'step', 'steps')}"
         yield from _wrap(f"also broken, in a story of {story}: {other.rule} ({other.what})")
+    yield from watch(answer)
     yield ""
     yield from columns(run)
     if answer.then:
@@ -196,6 +209,9 @@ def as_json(answer: Verdict) -> dict[str, Any]:
         "states": answer.effort.states,
         "transitions": answer.effort.transitions,
         "seconds": round(answer.effort.seconds, 3),
+        "exit": exit_status(answer),
+        "watched": list(answer.watched),
+        "not_tested": list(answer.not_tested),
     }
     if isinstance(answer, Pass):
         orders = None if answer.orders is None else str(answer.orders)  # too large for a reader's double
@@ -204,7 +220,7 @@ def as_json(answer: Verdict) -> dict[str, Any]:
             more["orbits"] = {"count": answer.orbits.count, "members": dict(answer.orbits.members)}
         if answer.net is not None:
             more["second_net"] = {"again": answer.net.again, "steps": answer.net.steps}
-        return common | more | {"not_tested": list(answer.not_tested)}
+        return common | more
     if isinstance(answer, Incomplete):
         return common | {"why": answer.why, "switches_tried": answer.switches}
     assert isinstance(answer, Violation)

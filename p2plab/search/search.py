@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from p2plab.core.errors import BadInput, P2PError, comes_from_outside, text_of
+from p2plab.core.events import Event
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import straight
 from p2plab.core.tracked import Untrackable
+from p2plab.rules import GOALS, known_to
 from p2plab.rules.base import Rule
+from p2plab.rules.goals import Goal
 from p2plab.rules.health import NoDeadlock
 from p2plab.search.audit import audit, named
 from p2plab.search.closed import Closed, Refused, world_of
@@ -23,6 +27,7 @@ from p2plab.search.freeze import Unfreezable
 from p2plab.search.graph import StateGraph
 from p2plab.search.liveness import count_orders, lap, restless
 from p2plab.search.net import SecondNet
+from p2plab.search.own import played
 from p2plab.search.plain import Plain
 from p2plab.search.quiet import QuietWorld, maker
 from p2plab.search.recorder import Recorder
@@ -82,6 +87,7 @@ class Search:
         self.knobs = self.scene.settings(knobs or {})
         self.rules = tuple(self.scene.rules if rules is None else rules)
         self.must_reach = tuple(must_reach)
+        self.goals = self._goals()
         self.bound, self.budget, self.most_states = bound, budget, states
         self._check_arguments()
         with Watchdog(_LOADING) as dog, silence(), dog.step():
@@ -156,7 +162,7 @@ class Search:
             self._plain_slice(self._plain, seconds)
             return
         if self._stages is None:
-            self._folds = Folds(self._watched())
+            self._folds = Folds(self._watched)
             graph = StateGraph(self._recorder(), self._folds)
             self._stages = Stages(graph, self.bound, self.most_states, SMALL, self._symmetry)
         stages = self._stages
@@ -196,7 +202,10 @@ class Search:
         run, finding = confirmed
         then = schedule[len(run)] if len(run) < len(schedule) else ""
         said = what if rule == "endless-step" else finding.what
-        self.verdict = Violation(self.scene.name, rule, finding.culprit, said, run, switches, then, self._effort())
+        self.verdict = Violation(
+            self.scene.name, rule, finding.culprit, said, run, switches, then, self._effort(),
+            watched=self.rules, not_tested=self._not_tested,
+        )  # fmt: skip
 
     def _netted(self, graph: StateGraph | WideGraph, seconds: float) -> bool:
         """Whether the second net is done: what was looked up is run again, along other paths."""
@@ -209,18 +218,21 @@ class Search:
         return self._net.advance(seconds)
 
     def _nothing_broke(self, graph: StateGraph | WideGraph, complete: bool, switches: int) -> None:
-        never = [kind for kind in self.must_reach if not _told(graph, kind)]
+        never = [goal for goal in self.goals if not _reached(graph, goal)]
         if never and not complete:
-            self.verdict = self._incomplete(f"no order with at most {switches} switches reaches {never[0]}")
+            self.verdict = self._incomplete(f"no order with at most {switches} switches reaches {never[0].name}")
         elif never:
             run = Run(self.scene, self.knobs).driven(straight)
-            self._violation("must-reach", never[0], f"no order of events ever reaches {never[0]}", run)
+            self._violation("must-reach", never[0].name, f"no order of events ever reaches {never[0].what}", run)
+        elif idler := self._idle_role(graph):
+            self.verdict = self._incomplete(idler)
         elif not complete or not self._never_rests(graph):
             orders = count_orders(graph) if complete else None
-            tested = {*self._folds.exercised, NoDeadlock.name}
-            idle = tuple(name for name in self.rules if name not in tested)
             orbits, net = _orbits_of(graph), None if self._net is None else self._net.result
-            self.verdict = Pass(self.scene.name, self.bound, complete, orders, idle, self._effort(), orbits, net)
+            idle = self._not_tested
+            self.verdict = Pass(
+                self.scene.name, self.bound, complete, orders, idle, self._effort(), orbits, net, watched=self.rules
+            )
 
     def _never_rests(self, graph: StateGraph | WideGraph) -> bool:
         state = restless(graph) if isinstance(graph, StateGraph) else graph.restless()
@@ -240,13 +252,16 @@ class Search:
 
     def _violation(self, rule: str, culprit: str, what: str, run: Run) -> None:
         switches = switches_of(run.schedule)
-        self.verdict = Violation(self.scene.name, rule, culprit, what, run, switches, effort=self._effort())
+        self.verdict = Violation(
+            self.scene.name, rule, culprit, what, run, switches, effort=self._effort(),
+            watched=self.rules, not_tested=self._not_tested,
+        )  # fmt: skip
 
     # -- the plain search -------------------------------------------------------------------------------------------
 
     def _fall_back(self, why: str) -> None:
         self._why_plain = why
-        self._plain = Plain(self._maker(), watched(self._watched()), self._dog, self.bound)
+        self._plain = Plain(self._maker(), watched(self._watched), self._dog, self.bound)
 
     def _plain_slice(self, plain: Plain, seconds: float) -> None:
         try:
@@ -266,17 +281,12 @@ class Search:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _watched(self) -> list[type[Rule]]:
-        from p2plab.everything import RULES  # every scene is imported with it: not before somebody searches one
-
-        return [RULES[name] for name in self.rules]
-
     def _check_arguments(self) -> None:
-        from p2plab.everything import EVENTS, RULES
+        from p2plab.everything import EVENTS  # every scene is imported with it: not before somebody searches one
 
         for name in self.rules:
-            if name not in RULES:
-                raise BadInput(f"there is no rule {name[:40]!r}; there are {', '.join(RULES)}")
+            if name not in known_to(self.scene):
+                raise BadInput(f"there is no rule {name[:40]!r}; there are {', '.join(known_to(self.scene))}")
         for kind in self.must_reach:
             if kind not in EVENTS:
                 raise BadInput(f"there is no kind of event {kind[:40]!r} that could be reached")
@@ -290,7 +300,39 @@ class Search:
             why = f"{why} (every run was replayed, because {self._why_plain})"
         search = self._plain or (self._stages.current if self._stages is not None else None)
         tried = search.switches - 1 if search is not None else -1
-        return Incomplete(self.scene.name, why, tried if tried >= 0 else None, self._effort())
+        return Incomplete(
+            self.scene.name, why, tried if tried >= 0 else None, self._effort(), self.rules, self._not_tested
+        )
+
+    @property
+    def _watched(self) -> list[type[Rule]]:
+        known = known_to(self.scene)
+        return [known[name] for name in self.rules]
+
+    @property
+    def _not_tested(self) -> tuple[str, ...]:
+        """The rules that no order met so far put to the test."""
+        if self._stages is None:
+            return self.rules
+        tested = {*self._folds.exercised, NoDeadlock.name}
+        return tuple(name for name in self.rules if name not in tested)
+
+    def _goals(self) -> list[Goal]:
+        """What some order must reach: as asked for, as the scene says, as the files of your classes say."""
+        asked = [Goal(kind, kind, functools.partial(_is, kind)) for kind in self.must_reach]
+        if not self.scene.cast:
+            return asked
+        own = [goal for goal in self.scene.own.values() if isinstance(goal, Goal)]
+        return [*asked, *(GOALS[name] for name in self.scene.must), *own]
+
+    def _idle_role(self, graph: StateGraph | WideGraph) -> str:
+        """Why nothing is known of a class that plays a part: no step of the scene reached it. Empty if one did."""
+        told = [event for number, events in enumerate(graph.table.events) if number for _, event in events]
+        idle = [role for role in self.scene.cast if not played(self.scene, self.knobs, role, told)]
+        if not idle:
+            return ""
+        given = self.scene.cast[idle[0]].__name__
+        return f"no step reaches {given} ({idle[0]}) in any order, so nothing is known of it"
 
     @property
     def _seconds(self) -> float:
@@ -314,5 +356,9 @@ def _orbits_of(graph: StateGraph | WideGraph) -> Orbits | None:
     return Orbits(len(graph), members, graph.compared)  # type: ignore[union-attr]
 
 
-def _told(graph: StateGraph | WideGraph, kind: str) -> bool:
-    return any(event.kind == kind for events in graph.table.events for _, event in events)
+def _is(kind: str, event: Event) -> bool:
+    return event.kind == kind
+
+
+def _reached(graph: StateGraph | WideGraph, goal: Goal) -> bool:
+    return any(goal.reached(event) for events in graph.table.events for _, event in events)

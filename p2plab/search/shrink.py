@@ -18,7 +18,7 @@ from typing import Any
 from p2plab.core.errors import P2PError
 from p2plab.core.run import Run
 from p2plab.core.scenario import Knob, Scenario, Value
-from p2plab.rules import RULES, judge
+from p2plab.rules import judge, known_to
 from p2plab.search.confirm import confirm
 from p2plab.search.drivers import cast
 from p2plab.search.search import Search
@@ -53,7 +53,8 @@ class Shrinking:
         self.done = answer.rule in LEFT_ALONE
         self._scene, self._before, self._exact = cast(scene, **answer.run.scenario.cast), answer, exact
         self._options = {name: value for name, value in options.items() if name not in ("importer", "exporter")}
-        self._rules: tuple[str, ...] = tuple(options.get("rules") or scene.rules)
+        self._known = known_to(self._scene)
+        self._rules: tuple[str, ...] = tuple(options.get("rules") or self._scene.rules)
         self._dog = Watchdog(float(options.get("step_seconds", STEP_SECONDS)))
         self._left = seconds
         self._until = 0.0
@@ -81,7 +82,7 @@ class Shrinking:
     # -- inside: each yield is a moment at which the work may be left -------------------------------------------------
 
     def _all(self) -> Iterator[bool]:
-        if self.answer.rule in RULES and not self._exact:
+        if self.answer.rule in self._known and not self._exact:
             yield from self._shorten()
         for knob in self._scene.knobs:
             if not knob.choices and not knob.ticks:
@@ -102,7 +103,7 @@ class Shrinking:
 
     def _replayed(self, settings: Mapping[str, Value]) -> None:
         """The same story told in a smaller scene: a thousandth of a search, and often enough."""
-        if self.answer.rule not in RULES or self.answer.then:
+        if self.answer.rule not in self._known or self.answer.then:
             return
         self._tries += 1
         with self._watched():
@@ -117,7 +118,7 @@ class Shrinking:
         if told is None:
             return
         run, finding = told
-        first = judge(run.log, [RULES[name] for name in {*self._rules, rule}]).findings[0]
+        first = judge(run.log, [self._known[name] for name in {*self._rules, rule}]).findings[0]
         if first.step < finding.step:
             return
         self.answer = Violation(
@@ -239,7 +240,7 @@ def reductions(choices: Choices) -> Iterator[Choices]:
 def until_broken(scene: Scenario, settings: Mapping[str, Value], rule: str, choices: Sequence[str]) -> Choices | None:
     """The steps of ``choices`` that can be taken, up to the one that breaks the rule; None if none does."""
     world = scene.world(**settings)
-    watcher = RULES[rule]()
+    watcher = known_to(scene)[rule]()
     seen = 0
     taken: list[str] = []
     for choice in (None, *choices):

@@ -52,6 +52,8 @@ class Verdict:
 
     scene: str
     effort: Effort
+    watched: tuple[str, ...]  #: the rules that were watched, by name
+    not_tested: tuple[str, ...]  #: those that no order put to the test (before it ended)
 
     def __repr__(self) -> str:
         from p2plab.search.report import text
@@ -95,6 +97,7 @@ class Pass(Verdict):
     effort: Effort = field(compare=False)
     orbits: Orbits | None = None
     net: Net | None = field(default=None, compare=False)
+    watched: tuple[str, ...] = field(default=(), compare=False)
     run: None = field(default=None, init=False, compare=False)
 
     @property
@@ -136,6 +139,8 @@ class Violation(Verdict):
     effort: Effort = field(default_factory=Effort, compare=False)
     shrunk: Shrunk | None = field(default=None, compare=False)
     also: Violation | None = field(default=None, compare=False)
+    watched: tuple[str, ...] = field(default=(), compare=False)
+    not_tested: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def word(self) -> str:
@@ -156,6 +161,8 @@ class Incomplete(Verdict):
     why: str
     switches: int | None
     effort: Effort = field(compare=False)
+    watched: tuple[str, ...] = field(default=(), compare=False)
+    not_tested: tuple[str, ...] = field(default=(), compare=False)
     run: None = field(default=None, init=False, compare=False)
 
     @property

@@ -10,7 +10,7 @@ from p2plab.core.events import Entry, Event
 from p2plab.core.run import Run
 from p2plab.core.token import token_of
 from p2plab.core.world import PERSON, Crashed, World
-from p2plab.rules import RULES, Board, judge
+from p2plab.rules import Board, judge, watched_by
 from p2plab.rules.damage import damage
 
 WIDTH = 72
@@ -22,7 +22,7 @@ SHOWN = 3
 def board_of(run: Run, step: int | None = None) -> Board:
     """How the promises that this run's scenario watches stand at its end, or after ``step`` steps."""
     log = run.log if step is None else [entry for entry in run.log if entry.step <= step]
-    return judge(log, [RULES[name] for name in run.scenario.rules])
+    return judge(log, watched_by(run.scenario))
 
 
 def story(run: Run) -> str:

@@ -193,3 +193,35 @@ def test_typed_input_that_is_closed_is_said(monkeypatch):
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(BadInput, match="standard input is closed"):
         frame.typed()
+
+
+#: A system without these, as Windows and a browser are.
+ELSEWHERE = """
+import os, sys
+for name in ("resource", "fcntl"):
+    sys.modules[name] = None
+for name in ("fork", "register_at_fork"):
+    delattr(os, name)
+from p2plab.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "sentence"),
+    [
+        (["run", "defrag-ignorant"], 1, ""),
+        (["check", "defrag-obedient"], 0, ""),
+        (["check", "defrag-ignorant", "--workers", "2"], 1, ""),
+        (["check", "defrag-obedient", "--importer", "examples/my_nic.py:MyNic"], None, ""),
+        (["mark", "."], 2, "hand-ins are not marked here: this system cannot limit what a process takes; Linux can"),
+        (["machine", "q35_switch2"], 0, ""),
+    ],
+    ids=lambda part: "-".join(part) if isinstance(part, list) else "",
+)
+def test_a_system_without_fork_and_limits_gets_answers_or_a_sentence(words, status, sentence):
+    """No traceback: what needs such a system says so, all else does not need one."""
+    done = subprocess.run([sys.executable, "-c", ELSEWHERE, *words], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert status is None or done.returncode == status, done
+    assert sentence in done.stderr

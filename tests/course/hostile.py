@@ -1,22 +1,24 @@
-"""A class of thirty for the marker: fifteen who did their work, more or less, and fifteen who mean harm or have bad luck.
+"""A class for the marker: fifteen who did their work, more or less, and others who mean harm or have bad luck.
 
 Used by the tests and by ``benchmarks/bench_mark.py``. Everything is limited by itself as well, so that a marker without
-protection would be found out and nothing worse: the fork bomb stops at 64 processes, the gigabyte is written to nowhere.
+protection would be found out and nothing worse: nobody forks more than twice, and only files of the test are in danger.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import NamedTuple
 
-from p2plab.course.keep import FORMAT, source_of
-from p2plab.course.solutions import RIGHT, WRONG
+from p2plab.course.keep import FORMAT, HEAD, source_of
+from p2plab.course.solutions import RIGHT, WRONG, right
 
 GOOD = source_of(RIGHT["obey"])
 ENDS = "\nclass Obeys: pass\n"
 FAKE = '{"exercise": "obey", "passed": true, "rule": "", "said": ""}'
-_BASES = "from p2plab.course.solutions.right import Complete, Drains, Maps, Obeys\n"
+#: What wrong answers derive from: in a hand-in there are no solutions to import.
+_BASES = HEAD + "\n\n".join(inspect.getsource(base) for base in (right.Maps, right.Obeys, right.Drains, right.Complete))
 _LIBC = "import ctypes\nlibc = ctypes.pythonapi\n"
 
 
@@ -43,42 +45,92 @@ def ordinary() -> list[HandIn]:
     made = [HandIn(f"all-{number}", every, dict.fromkeys(every, "pass")) for number in range(2)]
     made += [HandIn(f"one-{name}", {name: every[name]}, {name: "pass"}) for name in every]
     for wrong in WRONG[:5]:
-        answer = {wrong.exercise: (wrong.answer.__name__, f"{_BASES}{source_of(wrong.answer)}")}
+        text = f"{_BASES}\n\n{inspect.getsource(wrong.answer)}"
+        answer = {wrong.exercise: (wrong.answer.__name__, text)}
         made.append(HandIn(f"wrong-{wrong.answer.__name__}", answer, {wrong.exercise: wrong.rule}))
     return made
 
 
+#: System calls that must be refused, with their arguments; T is a folder of somebody else's.
+REFUSED = {
+    "changes-modes": "chmod(b'T/treasure.txt', 0)",
+    "changes-owners": "chown(b'T/treasure.txt', 12345, 12345)",
+    "truncates": "truncate(b'T/treasure.txt', ctypes.c_long(0))",
+    "renames": "rename(b'T/treasure.txt', b'T/gone')",
+    "opens-for-writing": "open(b'T/treasure.txt', 1)",
+    "makes-folders": "mkdir(b'd', 0o777)",
+    "forks": "fork()",
+    "forks-apart": "syscall(56, 0x10000000, 0, 0, 0, 0)",
+    "makes-namespaces": "unshare(0x10000000)",
+    "starts-programs": "execve(b'/bin/sh', None, None)",
+    "opens-unix-sockets": "socket(1, 1, 0)",
+    "opens-sockets": "socket(2, 1, 0)",
+    "names-the-host": "sethostname(b'owned', 5)",
+    "kills-its-parent": "kill(os.getppid(), 9)",
+    "kills-everybody": "kill(-1, 9)",
+    "lifts-limits": "setrlimit(9, ctypes.byref((ctypes.c_ulong * 2)(1 << 40, 1 << 40)))",
+    "traces": "ptrace(16, os.getppid(), 0, 0)",
+    "asks-for-signals": "fcntl(0, 8, os.getppid())",
+}
+
+
 def hostile(treasure: Path, seconds: int, port: int) -> list[HandIn]:
-    """Fifteen; ``treasure`` is a file that must survive, ``port`` one of this machine on which somebody listens."""
+    """``treasure`` is a file that must survive, ``port`` one of this machine on which somebody listens."""
 
     def one(name: str, source: str, mark: str = "fail", note: str = "", good: bool = False) -> HandIn:
         return HandIn(name, {"obey": ("Obeys", source + ("\n" + GOOD if good else ENDS))}, {"obey": mark}, note)
 
-    connects = f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 2).sendall(b'here')"
-    connects_by_c = (
-        "import _socket\nthing = _socket.socket.__new__(_socket.socket)\n_socket.socket.__init__(thing)\n"
-        f"thing.connect(('127.0.0.1', {port}))"
-    )
-    forks = f"{_LIBC}import time\nfor _ in range(6):\n    libc.fork()\ntime.sleep({seconds + 20})"
-    daemon = f"{_LIBC}import time\nif libc.fork() == 0:\n    libc.setsid()\n    time.sleep({seconds + 40})"
-    fake = (
-        "import os\nfor number in range(3, 12):\n    try:\n"
-        f"        os.write(number, {f'{FAKE}{chr(10)}'.encode()!r})\n    except OSError:\n        pass"
-    )
+    def in_map(name: str, line: str, mark: str, note: str = "") -> HandIn:
+        source = GOOD.replace("times = 0", f"times = 0\n        {line}", 1)
+        return HandIn(name, {"obey": ("Obeys", source)}, {"obey": mark}, note)
+
+    def writes_to_all(text: str) -> str:
+        line = f"{text}\n".encode()
+        body = f"    try:\n        os.write(n, {line!r})\n    except OSError:\n        pass\n"
+        return f"import os\nfor n in range(3, 12):\n{body}"
+
+    folder = str(treasure.parent)
+    calls = [
+        one(
+            name,
+            f"{_LIBC}import os\nassert libc.{call.replace('T/', folder + '/')} == -1, 'it works'",
+            "pass",
+            good=True,
+        )
+        for name, call in REFUSED.items()
+    ]
+    claims = '["class", {"name": "Obeys", "base": "Importer", "methods": {}, "values": {}}, true]'
+    wrong = f"{_BASES}\n\n{inspect.getsource(WRONG[0].answer)}\n\nclass Obeys(Ignores):\n    pass\n"
+    lies = "import sys\nsys.modules['__main__'].digest = lambda value, depth=0: 'as before'\n"
+    outcome = "from p2plab.course.exercises.task import Outcome\nOutcome.passed = property(lambda self: True)"
     return [
+        *calls,
         one("loops", "while True:\n    pass", note="does not come to its end"),
-        one("hangs", f"import time\ntime.sleep({seconds + 20})", "not marked", f"stopped after {seconds} s"),
-        one("forks", "import os\nwhile True:\n    os.fork()", note="may not do this: os.fork"),
-        one("fork-bomb", forks, "not marked"),
-        one("swallows", "x = bytearray(1 << 33)", note="MemoryError"),
-        one("deletes", f"import os\nos.remove({str(treasure)!r})", note="changes only its own folder"),
-        one("writes", f"open({str(treasure)!r}, 'w').write('mine')", note="writes only into its own folder"),
-        one("fills", "with open('big', 'wb') as out:\n    while True:\n        out.write(b'x' * (1 << 20))"),
-        one("prints", "import sys\nfor _ in range(1 << 10):\n    sys.stdout.write('x' * (1 << 20))", "pass", good=True),
-        one("connects", connects, note="may not do this: socket"),
-        one("connects-lower", connects_by_c, note="may not do this: socket"),
-        one("kills-its-parent", f"{_LIBC}import os\nlibc.kill(os.getppid(), 9)", "pass", good=True),
-        one("fakes-a-mark", f"{fake}\nos._exit(0)", "not marked", "it wrote to where its marks go"),
-        one("exits", "import os\nos._exit(0)", "not marked", "ended before all was marked"),
-        one("leaves-a-daemon", daemon, "pass", good=True),
+        one("hangs", f"import time\ntime.sleep({seconds + 20})", note="does not come to its end"),
+        one(
+            "swallows",
+            "while True:\n    try:\n        while True:\n            pass\n    except:\n        pass",
+            "not marked",
+        ),
+        in_map("loops-in-a-step", "while True: pass", "endless-step"),
+        in_map("sleeps-in-a-step", "import time; time.sleep(60)", "endless-step"),
+        in_map("leaves-in-a-step", "import os; os._exit(0)", "not marked", "ended by itself (exit 0)"),
+        in_map("raises-in-a-step", "1 / 0", "no-crash", "ZeroDivisionError"),
+        in_map("stops-in-a-step", "raise KeyboardInterrupt", "no-crash"),
+        one("grows", "x = bytearray(1 << 33)", note="MemoryError"),
+        one("deletes", f"import os\nos.remove({str(treasure)!r})", note="Error"),
+        one("writes", f"open({str(treasure)!r}, 'w').write('mine')", note="Error"),
+        one("reads", f"raise ValueError(open({str(treasure)!r}).read())", note="FileNotFoundError"),
+        one("reads-its-neighbour", f"import os\nraise ValueError(os.listdir({folder!r}))", note="FileNotFoundError"),
+        one("reads-processes", "import os\nraise ValueError(os.listdir('/proc'))", note="FileNotFoundError"),
+        one("reads-the-environment", "import os\nassert not os.environ.get('SECRET'), 'SECRET'", "pass", good=True),
+        one("fills", "with open('/tmp/big', 'wb') as out:\n    out.write(b'x')", note="Error"),
+        one("prints", "import sys\nfor _ in range(1 << 10):\n    print('x' * (1 << 20))", "pass", good=True),
+        one("connects", f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 2)", note="Error"),
+        one("fakes-a-mark", f"{writes_to_all(FAKE)}os._exit(0)", "not marked", "what is no answer"),
+        one("claims-a-class", f"{writes_to_all(claims)}import time\ntime.sleep(60)", "no-crash"),
+        one("exits", "import os\nos._exit(0)", "not marked", "ended by itself (exit 0)"),
+        one("patches-the-outcome", outcome, good=True, note="No module named"),
+        one("imports-the-solution", "from p2plab.course.solutions.right import Obeys", note="No module named"),
+        HandIn("lies-about-its-state", {"obey": ("Obeys", lies + wrong)}, {"obey": "obedience"}),
     ]

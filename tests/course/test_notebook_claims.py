@@ -305,12 +305,16 @@ def test_what_is_said_of_the_designs():
 
 
 def test_two_cards_below_one_switch():
-    """11: four hops, and nothing else may talk."""
+    """11: a tree alone decides what has no common bridge; four hops where it is said that nothing redirects."""
     code = next(text for text in cells(ROOT / "notebooks" / "11-your-own-machine.ipynb", "code") if "tree = " in text)
     space = {}
     exec(code.rpartition("\n")[0], space)  # noqa: S102  our own text
     pairs = reach_matrix(space["machine"], kernel=RFC2019)
-    assert [pairs.rows[a][b].distance for a, b in ((1, 2), (2, 1), (0, 1), (0, 2))] == [4, 4, -1, -1]
+    assert [pairs.rows[a][b].distance for a, b in ((1, 2), (2, 1), (0, 1), (0, 2))] == [None, None, -1, -1]
+    known = with_acs(space["machine"], dict.fromkeys(["01:00.0", "02:00.0", "02:01.0", "03:00.0", "04:00.0"], 0))
+    assert reach_verdict(known, "03:00.0", "04:00.0", RFC2019).distance == 4
+    today = reach_verdict(known, "03:00.0", "04:00.0")
+    assert (today.map_type, today.distance) == ("BUS_ADDR", 4)
 
 
 def test_a_class_of_a_cell_is_saved_and_can_be_handed_in(tmp_path, own_folder):

@@ -243,6 +243,33 @@ def test_the_journal_stays_small(journal):
     assert kept.last() == f"p2p1.{2 * LINES + 49}"
 
 
+def test_another_lab_s_presses_do_not_push_a_run_out(journal):
+    """However many: of each lab the newest line stays."""
+    from p2plab.lab.journal import LINES, Journal
+
+    Journal("defrag-obedient").keep("p2p1.mine")
+    other = Journal("workbench")
+    for number in range(5 * LINES):
+        other.keep(f"p2p1.{number}")
+    assert Journal("defrag-obedient").last() == "p2p1.mine"
+    assert sorted(path.name for path in journal.parent.iterdir()) == ["journal.jsonl", "journal.jsonl.lock"]
+
+
+def test_kernels_that_write_at_once_lose_nothing(journal):
+    """Four of them, each often enough for the file to be cut back under the others."""
+    import subprocess
+    import sys
+
+    code = "from p2plab.lab.journal import Journal; j = Journal(sys.argv[1])\nfor n in range(500): j.keep(f'p2p1.{n}')"
+    code = f"import sys; {code}"
+    writers = [subprocess.Popen([sys.executable, "-c", code, name]) for name in ("a", "b", "c", "d")]
+    assert [writer.wait() for writer in writers] == [0] * 4
+    from p2plab.lab.journal import Journal
+
+    assert [Journal(name).last() for name in ("a", "b", "c", "d")] == ["p2p1.499"] * 4
+    assert len(journal.read_text().splitlines()) <= 401
+
+
 @pytest.mark.parametrize("name", ["html", "text", "trace", "test", "log"])
 def test_a_run_can_be_saved_as_a_file(name):
     """What the browser is handed reads back."""

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2plab import mm
@@ -303,6 +303,7 @@ def trees(draw) -> Machine:
     return replace(machine, host_bridges=tuple(bridges), cpu=draw(st.sampled_from(["intel", None])))
 
 
+@settings(deadline=None)
 @given(trees())
 def test_the_matrix_agrees_with_every_single_verdict(machine):
     """The sweep and the kernel's walk are two ways to the same answer, and both are symmetrical."""

@@ -14,7 +14,7 @@ from p2plab.core.locks import Mutex
 from p2plab.core.scenario import Scenario
 from p2plab.core.tracked import Tracked
 from p2plab.drivers.nic import ObedientNic
-from p2plab.rules import RULES
+from p2plab.rules import EVERY_PROMISE, RULES
 from p2plab.search import Incomplete, Pass, Search, Violation, breaks, check
 from p2plab.search.closed import Refused
 from p2plab.search.report import schedule_text
@@ -108,7 +108,7 @@ def test_a_bound_is_said():
     ("driver", "rule", "switches", "what"),
     [
         (NoDrain, "obedience", 3, "nic returned from its callback with a beat in flight"),
-        (NoLook, "programs-only-valid", 3, "nic programs 1 pages that were invalidated"),
+        (NoLook, "programs-only-valid", None, "nic "),
         (TakesMmapLock, "lock-order", None, "lock order: takes app.mmap_lock under gpu:A.i_mmap_rwsem"),
         (Raises, "no-crash", 1, "nic crashed: KeyError: 'oops' (in Raises.map:"),
         (SpinsForEver, "endless-step", 1, "a step of nic never comes to its next await: SpinsForEver.map, line "),
@@ -458,3 +458,26 @@ def test_a_class_that_cannot_be_built_is_bad_input():
 
     with pytest.raises(BadInput, match=r"the scene cannot be built: OSError: no more of these \(in .*Greedy.__init__"):
         check(SCENE, importer=Greedy)
+
+
+class DoesNothing(ObedientNic):
+    async def map(self, start, end):
+        return None
+
+
+@pytest.mark.parametrize("scene", ["defrag-obedient", "disasters", "wirings", "f2-no-drain", "e1-moves-first"])
+@pytest.mark.parametrize("driver", [DoesNothing, Raises])
+def test_a_driver_that_does_nothing_or_raises_holds_nowhere(scene, driver):
+    """What never maps proves nothing: the scene says what must happen at least once."""
+    answer = check(find(scene), importer=driver, shrink=False)
+    assert isinstance(answer, Violation)
+    assert answer.rule == ("must-reach" if driver is DoesNothing else "no-crash")
+
+
+def test_every_promise_is_watched_when_the_driver_is_yours():
+    """Unless rules are named; the verdict says how many, and which were not put to the test."""
+    own, named = check(SCENE, importer=ObedientNic), check(SCENE, importer=ObedientNic, rules=["obedience"])
+    assert set(EVERY_PROMISE) <= set(own.watched)
+    assert "reaper-spares-devices" in own.not_tested
+    assert (named.watched, named.not_tested) == (("obedience",), ())
+    assert "37 promises" in repr(own)

@@ -27,5 +27,5 @@ CASE = case(
     bench=Hmms,
     knobs=(FAULT, RANGE),
     goals=(),
-    takes_classes=False,
+    takes=(),
 )

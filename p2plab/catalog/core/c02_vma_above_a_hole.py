@@ -31,5 +31,5 @@ CASE = case(
     bench=Hole,
     knobs=(),
     goals=(),
-    takes_classes=False,
+    takes=(),
 )

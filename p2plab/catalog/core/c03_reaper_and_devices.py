@@ -2,7 +2,6 @@
 
 from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import case
-from p2plab.catalog.importers.f05_sleeps_non_blocking import NonBlockingNic
 from p2plab.catalog.rig import BASE
 from p2plab.core.actors import step
 from p2plab.mm import (
@@ -46,8 +45,8 @@ CASE = case(
     about="""The OOM reaper may not wait, so a listener has to answer at once or refuse. With DMA to stop that is asked too
     much. The kernel therefore passes over VM_PFNMAP; here an artificial one does not.""",
     sees="Artificial, and said so: in the real kernel this call never comes. The twin is the real reaper.",
-    broken=Plan(importer=NonBlockingNic, app=("mmap", "oom"), gpu=()),
-    good=Plan(importer=NonBlockingNic, app=("mmap", "oom"), gpu=()),
+    broken=Plan(app=("mmap", "oom"), gpu=()),
+    good=Plan(app=("mmap", "oom"), gpu=()),
     story="app*7 nic app ...",
     bench=ArtificialReaper,
     good_bench=Reaped,

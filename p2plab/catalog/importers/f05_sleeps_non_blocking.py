@@ -8,19 +8,19 @@ from p2plab.mm import MmuNotifierRange, oom_reap
 from p2plab.p2p.aperture import PAGE_SIZE
 
 
-class NonBlockingNic(ObedientNic):
-    """The right answer to a call that may not block: done at once where nothing has to be waited for, else -EAGAIN."""
+class SleepsNic(ObedientNic):
+    """Does not look whether it may wait."""
 
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
-        """A listener that may refuse must have no end callback, so it counts nothing for this call."""
-        if range.blockable:
-            return await super().invalidate_range_start(range)
-        return -11 if any(range.start <= page < range.end for page in self.held) else 0
+        """Takes its lock, and waits for what is in flight."""
+        async with self.lock:
+            self.invalidation_begins(range)
+            await self.let_go(*self.concerned(range))
+        return 0
 
     async def invalidate_range_end(self, range: MmuNotifierRange) -> None:
-        """Only what was begun is ended."""
-        if range.blockable:
-            await super().invalidate_range_end(range)
+        """Ends what it began."""
+        self.invalidation_ends(range)
 
 
 class WithAnonymousMemory(Bench):
@@ -41,8 +41,8 @@ CASE = case(
     about="""The machine is out of memory, and the OOM reaper frees the process's ordinary memory. It may not wait for
     anybody, and says so. The NIC takes its lock and waits all the same.""",
     sees="A warning from the kernel, and an OOM reaper that stands still. Device memory is passed over: see C3.",
-    broken=Plan(app=("mmap", "oom"), gpu=()),
-    good=Plan(importer=NonBlockingNic, app=("mmap", "oom"), gpu=()),
+    broken=Plan(importer=SleepsNic, app=("mmap", "oom"), gpu=()),
+    good=Plan(app=("mmap", "oom"), gpu=()),
     story="app*7 nic ...",
     bench=WithAnonymousMemory,
 )

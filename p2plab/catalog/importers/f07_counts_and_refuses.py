@@ -2,12 +2,13 @@
 
 from p2plab.catalog.bench import Plan
 from p2plab.catalog.case import case
-from p2plab.catalog.importers.f05_sleeps_non_blocking import NonBlockingNic, WithAnonymousMemory
+from p2plab.catalog.importers.f05_sleeps_non_blocking import WithAnonymousMemory
 from p2plab.core import errno
+from p2plab.drivers.nic import ObedientNic
 from p2plab.mm import MmuNotifierRange
 
 
-class CountsThenRefuses(NonBlockingNic):
+class CountsThenRefuses(ObedientNic):
     """Raises its counter before it knows whether it may answer -EAGAIN."""
 
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
@@ -32,7 +33,7 @@ CASE = case(
     start has no end, so the count stays up. Every later map waits its 1000 ms and fails.""",
     sees="-EBUSY on every map from then on, with no invalidation anywhere.",
     broken=Plan(importer=CountsThenRefuses, app=("mmap", "oom"), gpu=(), timed=True),
-    good=Plan(importer=NonBlockingNic, app=("mmap", "oom"), gpu=(), timed=True),
+    good=Plan(app=("mmap", "oom"), gpu=(), timed=True),
     story="app nic ...",
     bench=WithAnonymousMemory,
 )

@@ -1,111 +1,87 @@
-"""Shut a process in for good: resource limits, Landlock, and an audit hook that says no in words."""
+"""The command that runs a hand-in's process, shut in by bubblewrap where that works."""
 
 from __future__ import annotations
 
-import ctypes
+import functools
 import os
-import resource
-import struct
+import shutil
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-#: ``landlock_create_ruleset`` and the two after it have these numbers on every architecture.
-_CREATE, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-_NO_NEW_PRIVS, _PATH_BENEATH = 38, 1
-#: WRITE_FILE, REMOVE_DIR, REMOVE_FILE and every MAKE_…; from the third version on TRUNCATE.
-_CHANGES = (1 << 1) | sum(1 << bit for bit in range(4, 13))
-_TRUNCATE = 1 << 14
+from p2plab.core.errors import BadInput
 
-_NEVER = (
-    *(
-        "os.system",
-        "os.exec",
-        "os.fork",
-        "os.forkpty",
-        "os.posix_spawn",
-        "os.spawn",
-        "os.startfile",
-        "subprocess.Popen",
-    ),
-    *(
-        "os.kill",
-        "os.killpg",
-        "signal.pthread_kill",
-        "socket.",
-        "resource.setrlimit",
-        "resource.prlimit",
-        "ctypes.dlopen",
-    ),
-    *("os.putenv", "os.chown", "os.setxattr", "pty.spawn", "webbrowser.open", "syslog.", "sys.addaudithook"),
-)
-_PATHS = {
-    **dict.fromkeys(("os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod", "os.utime", "shutil.rmtree"), 1),
-    **dict.fromkeys(("os.rename", "os.link", "os.symlink", "shutil.move", "shutil.copyfile"), 2),
-}
-_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_CHILD = Path(__file__).with_name("child.py")
+_HERE = Path(__file__).resolve().parents[2]  #: p2plab itself, with its solutions
+_INSIDE = "/child.py"
+HOW_TO = "install bubblewrap (Debian, Ubuntu: apt install bubblewrap)"
 
 
-def shut(scratch: Path, seconds: int, megabytes: int, file_megabytes: int = 4) -> str:
-    """Into ``scratch``, for ever: from here on nothing else may be written. Says by what means."""
-    os.chdir(scratch)
-    _limits(seconds, megabytes, file_megabytes)
-    means = "landlock and audit hook" if _landlock(scratch) else "audit hook only"
-    sys.addaudithook(_hook(scratch.resolve()))
-    return means
+@dataclass(frozen=True)
+class Protection:
+    """How hand-ins are shut in: ``means`` in words; ``missing`` says what is not there, or is empty."""
+
+    means: str
+    missing: str = ""
+    bubblewrap: bool = False
+
+    def command(self, seconds: int, megabytes: int, hidden: Sequence[Path] = ()) -> list[str]:
+        """What starts a hand-in's process; ``hidden``: folders that it must not see, also where it sees what is around them."""
+        python = [os.path.realpath(sys.executable), "-I", "-S"]
+        words = [str(seconds), str(megabytes)]
+        if not self.bubblewrap:
+            return [*python, str(_CHILD), *words]
+        return [*_bubblewrap((_HERE, *hidden)), *python, _INSIDE, *words]
 
 
-def _limits(seconds: int, megabytes: int, file_megabytes: int) -> None:
-    for kind, most in (
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_AS, megabytes << 20),
-        (resource.RLIMIT_FSIZE, file_megabytes << 20),
-        (resource.RLIMIT_NOFILE, 128),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(kind, (most, most))
+def _bubblewrap(hidden: Sequence[Path]) -> list[str]:
+    """No network, no process, no name of anybody else's; Python and the system's libraries to read, and nothing to write."""
+    program = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
+    program += ["--cap-drop", "ALL", "--uid", "65534", "--gid", "65534", "--hostname", "hand-in"]
+    seen = [Path("/usr")]
+    program += ["--ro-bind", "/usr", "/usr"]
+    for name in ("/lib", "/lib64", "/lib32", "/bin"):
+        if os.path.islink(name):
+            program += ["--symlink", os.readlink(name), name]
+        elif name != "/bin" and os.path.isdir(name):
+            program += ["--ro-bind", name, name]
+            seen.append(Path(name))
+    for name in ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d"):
+        program += ["--ro-bind-try", name, name]
+    home = Path(os.path.realpath(sys.base_prefix))
+    if not home.is_relative_to("/usr"):
+        program += ["--ro-bind", str(home), str(home)]
+        seen.append(home)
+    for path in dict.fromkeys(path.resolve() for path in hidden):
+        if any(path.is_relative_to(root) for root in seen) and path not in seen:
+            program += ["--tmpfs", str(path), "--remount-ro", str(path)]
+    return [*program, "--dev-bind", "/dev/null", "/dev/null", "--ro-bind", str(_CHILD), _INSIDE, "--chdir", "/"]
 
 
-def _landlock(scratch: Path) -> bool:
-    """Whether the kernel took the rule: changes only beneath ``scratch``."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    version = libc.syscall(_CREATE, None, ctypes.c_size_t(0), 1)
-    if version < 1:
-        return False
-    changes = _CHANGES | (_TRUNCATE if version >= 3 else 0)
-    rules = libc.syscall(_CREATE, struct.pack("=Q", changes), ctypes.c_size_t(8), 0)
-    if rules < 0:
-        return False
-    folder = os.open(scratch, os.O_PATH | os.O_CLOEXEC)
+@functools.cache
+def protection() -> Protection:
+    """What this machine has, tried out once."""
+    if not sys.platform.startswith("linux"):
+        return Protection("UNPROTECTED: limits only", "this is no Linux")
+    filtered, why = (
+        _try(Protection("", bubblewrap=True)) if shutil.which("bwrap") else (False, "there is no bubblewrap here")
+    )
+    if filtered:
+        return Protection("bubblewrap, seccomp", bubblewrap=True)
+    alone, _ = _try(Protection(""))
+    if not alone:
+        return Protection("UNPROTECTED: limits only", why)
+    return Protection("UNPROTECTED: seccomp and limits only, it can read what you can", why)
+
+
+def _try(candidate: Protection) -> tuple[bool, str]:
+    """Whether a process starts in it and is filtered; else what is wrong."""
+    from p2plab.course.marking.handin import Child, Gone, hello
+
     try:
-        beneath = struct.pack("=Qi", changes, folder)
-        if libc.syscall(_ADD_RULE, rules, _PATH_BENEATH, beneath, 0) != 0:
-            return False
-        if libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-            return False
-        return bool(libc.syscall(_RESTRICT_SELF, rules, 0) == 0)
-    finally:
-        os.close(folder)
-        os.close(rules)
-
-
-def _hook(scratch: Path) -> Any:
-    inside = f"{scratch}{os.sep}"
-
-    def outside(path: Any) -> bool:
-        if not isinstance(path, (str, bytes, os.PathLike)):
-            return False  # a descriptor: it was opened before, and that was looked at
-        whole = os.path.realpath(os.fsdecode(path))
-        return whole != str(scratch) and not whole.startswith(inside) and whole != os.devnull
-
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event.startswith(_NEVER):
-            raise PermissionError(f"a hand-in may not do this: {event}")
-        if event == "open":
-            path, _, flags = (*arguments, None, None)[:3]
-            if isinstance(flags, int) and flags & _WRITES and outside(path):
-                raise PermissionError(f"a hand-in writes only into its own folder, not {path!r}")
-        elif event in _PATHS and any(outside(path) for path in arguments[: _PATHS[event]]):
-            raise PermissionError(f"a hand-in changes only its own folder: {event}{arguments[: _PATHS[event]]!r}")
-
-    return hook
+        child = Child(candidate.command(10, 1024), hello("class Nothing:\n    pass\n", "Nothing", "probe.py"), 10.0)
+    except (Gone, OSError, BadInput) as error:
+        return False, f"bubblewrap does not work here ({error})" if candidate.bubblewrap else str(error)
+    child.close()
+    return child.filtered is True, "the kernel takes no seccomp filter for this processor"

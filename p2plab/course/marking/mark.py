@@ -1,46 +1,54 @@
-"""A folder of hand-ins to a table of marks: one row a file, whatever the file does."""
+"""A folder of hand-ins to a table of marks: a row for everything in it, written as it comes, whatever a hand-in does."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
+import importlib.util
 import json
 import os
-import secrets
+import queue
+import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from p2plab.core.errors import BadInput
-from p2plab.course.exercises import EXERCISES
-from p2plab.course.keep import FORMAT, LONGEST_SOURCE
+from p2plab.core.plain import storable
+from p2plab.course.marking.jail import HOW_TO, Protection, protection
+from p2plab.course.marking.orders import orders_of
+from p2plab.course.marking.reading import HandIn, hand_ins
 
-LARGEST_FILE = len(EXERCISES) * LONGEST_SOURCE * 2
 _HOME = Path(__file__).resolve().parents[3]
+#: Nothing that a judge says of one hand-in is longer.
+_LONGEST = 1 << 20
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one hand-in: seconds on the clock (and of the processor), megabytes of memory."""
+    """Of one hand-in: seconds on the clock, megabytes of memory, and in how many random orders a pass is confirmed."""
 
-    seconds: int = 60
-    megabytes: int = 1536
+    seconds: int = 180
+    megabytes: int = 1024
+    random: int = 25
 
 
 @dataclass(frozen=True)
 class Marked:
-    """One row: ``marks`` by exercise (``pass``, the rule that broke, ``fail``, ``not marked``), and what to know."""
+    """One row: ``marks`` by exercise (``pass``, the rule that broke, ``fail``, ``not marked``), and what to know.
+
+    ``confirmed``: by exercise that passed, in how many orders without the hand-in's own account of its state.
+    """
 
     file: str
     name: str
     marks: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     means: str = ""
+    confirmed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def passed(self) -> int:
@@ -49,114 +57,180 @@ class Marked:
 
 
 def mark_folder(
-    folder: Path, limits: Limits | None = None, told: Callable[[Marked], None] = lambda _row: None, jobs: int = 1
+    folder: Path,
+    limits: Limits | None = None,
+    told: Callable[[Marked], None] = lambda _row: None,
+    jobs: int = 1,
+    unprotected: bool = False,
 ) -> list[Marked]:
-    """Mark every ``*.json`` of a folder, ``jobs`` at a time; rows by file name. BadInput if there is none."""
-    try:
-        files = sorted(path for path in folder.iterdir() if path.suffix == ".json" and path.is_file())
-    except OSError as error:
-        raise BadInput(f"{folder}: {error.strerror}") from None
-    if not files:
-        raise BadInput(f"{folder} has no hand-in (*.json)")
+    """Mark all that lies in a folder, ``jobs`` at a time; ``told`` hears of each row as soon as there is one.
+
+    BadInput where there is nothing, and where hand-ins cannot be shut in, unless that is ``unprotected``. KeyboardInterrupt
+    comes out once nothing runs any more and every hand-in has a row.
+    """
+    means = shut_in(unprotected)
+    found = hand_ins(folder)
+    marking = _Marking(found, limits or Limits(), means, folder)
     rows = []
-    with ThreadPoolExecutor(jobs) as several:  # each only waits for a process
-        for row in several.map(lambda file: mark_file(file, limits or Limits()), files):
-            rows.append(row)
-            told(row)
+    for row in marking.rows(jobs):
+        rows.append(row)
+        told(row)
+    if marking.interrupted:
+        raise KeyboardInterrupt
     return rows
 
 
-def mark_file(file: Path, limits: Limits) -> Marked:
-    """Mark one hand-in. Never raises for what is in it."""
-    try:
-        name, answers = _read(file)
-    except BadInput as error:
-        return Marked(file.name, "", note=str(error))
-    with tempfile.TemporaryDirectory(prefix="p2plab-mark-", ignore_cleanup_errors=True) as scratch:
-        words = [str(file.resolve()), scratch, str(limits.seconds), str(limits.megabytes)]
-        runner = [sys.executable, "-m", "p2plab.course.marking.runner", *words]
-        keeper = [sys.executable, "-m", "p2plab.course.marking.keeper", str(limits.seconds), *runner]
-        # nothing of the instructor's environment: tokens and passwords live there
-        own = {"PATH": os.defpath, "HOME": scratch, "TMPDIR": scratch, "P2PLAB_COURSE": scratch, "P2PLAB_JOURNAL": ""}
-        own |= {"PYTHONPATH": str(_HOME), "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
-        word = secrets.token_hex(16)
-        try:
-            done = subprocess.run(
-                keeper,
-                env=own,
-                cwd=scratch,
-                input=f"{word}\n".encode(),
-                capture_output=True,
-                timeout=limits.seconds + 15,
-                check=False,
-            )
-            said, status = done.stdout.decode(errors="replace"), done.returncode
-        except subprocess.TimeoutExpired as late:
-            said, status = (late.stdout or b"").decode(errors="replace"), 3
-    return _row(file.name, name, answers, _own_lines(said, word), status, limits)
+def mark_file(file: Path, limits: Limits, unprotected: bool = False) -> Marked:
+    """Mark what lies in one file, or in its folder under that name. Never raises for what is in it."""
+    (found,) = (one for one in hand_ins(file.parent) if one.file == storable(file.name))
+    (row,) = _Marking([found], limits, shut_in(unprotected), file.parent).rows(1)
+    return row
 
 
-def _read(file: Path) -> tuple[str, list[str]]:
-    """The name, and the exercises that are answered."""
-    try:
-        if file.stat().st_size > LARGEST_FILE:
-            raise BadInput(f"more than {LARGEST_FILE:,} bytes")
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadInput(f"cannot be read: {type(error).__name__}") from None
-    if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("sources"), dict):
-        raise BadInput(f"not a hand-in: its format is not {FORMAT!r}")
-    return str(data.get("name", ""))[:200], [name for name in data["sources"] if name in EXERCISES]
-
-
-def _own_lines(said: str, word: str) -> tuple[list[dict[str, Any]], bool]:
-    """The marks that begin with the word, and whether there was anything else: the hand-in's own writing."""
-    lines = [line for line in said.splitlines() if line]
-    mine = [line.removeprefix(f"{word} ") for line in lines if line.startswith(f"{word} ")]
-    read: list[dict[str, Any]] = []
-    for line in mine:
-        with contextlib.suppress(ValueError):  # cut off where the keeper stopped reading
-            read.append(json.loads(line))
-    return read, len(mine) < len(lines)
-
-
-def _row(
-    file: str, name: str, answers: list[str], said: tuple[list[dict[str, Any]], bool], status: int, limits: Limits
-) -> Marked:
-    found: dict[str, Any] = {}
-    means, ended, notes = "", False, []
-    marks_read, more = said
-    if more:
-        notes.append("it wrote to where its marks go: look at its source")
-    for mark in marks_read:
-        means, ended = mark.get("means", means), ended or "end" in mark
-        if mark.get("exercise") in answers:
-            found[mark["exercise"]] = mark
-    marks = {}
-    for exercise in answers:
-        if exercise not in found:
-            marks[exercise] = "not marked"
-            continue
-        mark = found[exercise]
-        marks[exercise] = "pass" if mark.get("passed") is True else str(mark.get("rule") or "fail")
-        if not mark.get("passed"):
-            notes.append(f"{exercise}: {mark.get('said', '')}")
-    if not ended:
-        notes.insert(
-            0, f"stopped after {limits.seconds} s" if status == 3 else "its process ended before all was marked"
+def shut_in(unprotected: bool) -> Protection:
+    """How hand-ins are shut in. BadInput where they are not, and nobody said that this is known."""
+    if importlib.util.find_spec("resource") is None:
+        raise BadInput("hand-ins are not marked here: this system cannot limit what a process takes; Linux can")
+    means = protection()
+    if means.missing and not unprotected:
+        raise BadInput(
+            f"hand-ins are programs, and they cannot be shut in here: {means.missing}. Either {HOW_TO}, or mark in a machine "
+            "that you can lose, with --unprotected"
         )
-    return Marked(file, name, marks, " | ".join(notes)[:2000], means)
+    return means
 
 
-def write_csv(rows: list[Marked], out: TextIO) -> None:
-    """One row a hand-in; no cell begins in a way that a spreadsheet would take for a formula."""
-    table = csv.writer(out)
-    table.writerow(["file", "name", "passed", *EXERCISES, "note", "protection"])
-    for row in rows:
-        marks = [row.marks.get(name, "") for name in EXERCISES]
-        table.writerow([_plain(cell) for cell in (row.file, row.name, str(row.passed), *marks, row.note, row.means)])
+class _Marking:
+    def __init__(self, found: list[HandIn], limits: Limits, means: Protection, folder: Path) -> None:
+        self.found, self.limits, self.means, self.folder = found, limits, means, folder
+        self.interrupted = False
+        self._todo: queue.SimpleQueue[HandIn] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Marked | BaseException] = queue.SimpleQueue()
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._lock = threading.Lock()
+        self._orders: dict[str, tuple[tuple[str, ...], ...]] = {}
+
+    def rows(self, jobs: int) -> Iterator[Marked]:
+        """As they come. After Ctrl-C those that are left say so."""
+        todo = [one for one in self.found if one.answers]
+        for one in self.found:
+            if not one.answers:
+                yield Marked(one.file, one.name, note=one.skipped or "it answers no exercise")
+        left = {id(one): one for one in todo}
+        try:
+            for name in dict.fromkeys(name for one in todo for name in one.answers):
+                self._orders[name] = orders_of(name)
+            for one in todo:
+                self._todo.put(one)
+            for _ in range(min(jobs, len(todo))):
+                threading.Thread(target=self._work, daemon=True).start()
+            while left:
+                one, row = self._next()
+                del left[id(one)]
+                yield row
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self._end_all()
+            for one in left.values():
+                marks = dict.fromkeys(one.answers, "not marked")
+                yield Marked(one.file, one.name, marks, "interrupted before it was marked", self.means.means)
+        finally:
+            self._end_all()
+
+    def _next(self) -> tuple[HandIn, Marked]:
+        while True:
+            with contextlib.suppress(queue.Empty):  # waiting for ever would not hear Ctrl-C everywhere
+                one, row = self._done.get(timeout=0.5)  # type: ignore[misc]
+                if isinstance(row, BaseException):
+                    raise row
+                return one, row
+
+    def _work(self) -> None:
+        while not self.interrupted:
+            try:
+                one = self._todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                row: Marked | BaseException = self._mark(one)
+            except Exception as error:  # noqa: BLE001  one hand-in must not cost the others their rows
+                marks = dict.fromkeys(one.answers, "not marked")
+                row = Marked(
+                    one.file, one.name, marks, f"it could not be marked: {type(error).__name__}", self.means.means
+                )
+            self._done.put((one, row))  # type: ignore[arg-type]
+
+    def _mark(self, one: HandIn) -> Marked:
+        limits = self.limits
+        given = {
+            "answers": one.answers,
+            "orders": {name: self._orders[name] for name in one.answers},
+            "random": limits.random,
+            "command": self.means.command(limits.seconds, limits.megabytes, [self.folder]),
+            "megabytes": limits.megabytes,
+            "budget": max(1.0, limits.seconds / 2),
+        }
+        # Nothing of the instructor's environment: tokens and passwords live there.
+        own = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "PYTHONPATH": str(_HOME),
+            "P2PLAB_JOURNAL": "",
+            "HOME": "/nonexistent",
+        }
+        own |= {"OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "p2plab.course.marking.judge"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=own, start_new_session=True,
+        )  # fmt: skip
+        with self._lock:
+            self._running[process.pid] = process
+        late = False
+        try:
+            said, _ = process.communicate(json.dumps(given).encode(), timeout=limits.seconds)
+        except subprocess.TimeoutExpired:
+            late = True
+            _kill(process)
+            said, _ = process.communicate()
+        finally:
+            _kill(process)
+            with self._lock:
+                del self._running[process.pid]
+        return _row(one, said[:_LONGEST], process.returncode, late, limits, self.means.means)
+
+    def _end_all(self) -> None:
+        with self._lock:
+            for process in self._running.values():
+                _kill(process)
 
 
-def _plain(cell: str) -> str:
-    text = " ".join(cell.split())
-    return f"'{text}" if text[:1] in "=+-@" and text else text
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """The judge and what it started: its session, and bubblewrap's processes go with it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _row(one: HandIn, said: bytes, status: int, late: bool, limits: Limits, means: str) -> Marked:
+    found: dict[str, Any] = {}
+    ended, notes = False, []
+    for line in said.decode(errors="replace").splitlines():
+        with contextlib.suppress(ValueError):  # cut off where it was killed
+            mark = json.loads(line)
+            ended |= "end" in mark
+            if mark.get("exercise") in one.answers:
+                found[mark["exercise"]] = mark
+    if not ended:
+        how = f"stopped after {limits.seconds} s" if late else f"what marks it was killed (signal {-status})"
+        notes.append(how if late or status < 0 else f"what marks it ended too early (exit {status})")
+    marks: dict[str, str] = {}
+    confirmed: dict[str, int] = {}
+    for name in one.answers:
+        mark = found.get(name)
+        if mark is None:
+            marks[name] = "not marked"
+            continue
+        if mark["passed"] is True:
+            marks[name], confirmed[name] = "pass", int(mark["confirmed"])
+            continue
+        marks[name] = "not marked" if mark.get("ended") else str(mark["rule"] or "fail")
+        notes.append(f"{name}: {mark['said']}")
+    return Marked(one.file, one.name, marks, " | ".join(notes)[:2000], means, confirmed)

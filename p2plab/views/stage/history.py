@@ -12,7 +12,7 @@ from typing import Any
 from p2plab.core.run import Run
 from p2plab.core.world import World
 from p2plab.p2p.things import things_of
-from p2plab.rules import RULES
+from p2plab.rules import watched_by
 from p2plab.rules.base import Finding
 from p2plab.views.stage.chain import meant_and_reached
 from p2plab.views.stage.source import Pending, pending
@@ -30,7 +30,7 @@ class History:
         self.scenario, self.settings = run.scenario, dict(run.settings)
         self.schedule: list[str] = []
         self.world: World = run.scenario.world(**run.settings)
-        self.rules = tuple(RULES[name]() for name in run.scenario.rules)
+        self.rules = tuple(rule() for rule in watched_by(run.scenario))
         self.findings: list[Finding] = []
         self.exercised: list[frozenset[str]] = []  #: at each step
         self.pending: list[Pending] = []  #: at each step
@@ -60,6 +60,10 @@ class History:
         """The step from which on an importer's address for a page (in bytes) was stale; None if it is not."""
         found = self._since[step].get((importer, page))
         return found[1] if found is not None and found[0] == address else None
+
+    def is_promise(self, rule: str) -> bool:
+        """Whether a rule must never be broken; else it is a price."""
+        return next(watched.kind for watched in self.rules if watched.name == rule) != "price"
 
     def findings_at(self, step: int) -> list[Finding]:
         """What was found broken by then, in order."""

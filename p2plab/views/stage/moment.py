@@ -10,7 +10,6 @@ from p2plab.core.worker import JobBegun
 from p2plab.core.world import World
 from p2plab.p2p.events import BeatIssued
 from p2plab.p2p.exporter_events import MoveEnded
-from p2plab.rules import RULES
 from p2plab.rules.base import Finding
 from p2plab.views.stage.chain import Chain, bases_of, chain_of, changed_between, destroyed_in
 from p2plab.views.stage.diagram import calls_of
@@ -68,7 +67,7 @@ def _moment(run: Run, world: World, history: History, before: _Seen | None) -> t
         chain,
         calls,
         now,
-        [finding for finding in history.findings_at(step) if finding.step == step and _is_promise(finding.rule)],
+        [finding for finding in history.findings_at(step) if finding.step == step and history.is_promise(finding.rule)],
         bases_of(world, log),
         roles_of(world),
         {name: action.help.partition(": ")[2] for name, action in world.actions.items()},
@@ -85,7 +84,7 @@ def _moment(run: Run, world: World, history: History, before: _Seen | None) -> t
         calls=tuple(call for call in calls if call.end is None or call.start == step),
         now=now,
         said=said_of(scene),
-        chips=tuple(_chips(run, history, step)),
+        chips=tuple(_chips(history, step)),
         buttons=tuple(Button(name, action.why_not()) for name, action in world.actions.items()),
         natural=natural(world, chain),
         drivers=tuple(_drivers(world, history, seen, before)),
@@ -103,23 +102,19 @@ def _drivers(world: World, history: History, seen: _Seen, before: _Seen | None) 
         yield driver_at(driver, sections_of(driver), world, was, history.pending[step], old, seen.attributes[name])
 
 
-def _chips(run: Run, history: History, step: int) -> Iterator[Chip]:
+def _chips(history: History, step: int) -> Iterator[Chip]:
     """Broken promises in the order in which they broke, then prices, then the rules that hold."""
     firsts: dict[str, Finding] = {}
     for finding in history.findings_at(step):
         firsts.setdefault(finding.rule, finding)
     for promise in (True, False):
         for rule, finding in firsts.items():
-            if _is_promise(rule) is promise:
+            if history.is_promise(rule) is promise:
                 yield Chip(rule, "broken" if promise else "price", finding.step, finding.what)
     tested = history.exercised[step]
-    for rule in run.scenario.rules:
-        if rule not in firsts:
-            yield Chip(rule, "kept" if rule in tested else "idle")
-
-
-def _is_promise(rule: str) -> bool:
-    return RULES[rule].kind == "promise"
+    for watched in history.rules:
+        if watched.name not in firsts:
+            yield Chip(watched.name, "kept" if watched.name in tested else "idle")
 
 
 def natural(world: World, chain: Chain) -> str:

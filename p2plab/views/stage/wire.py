@@ -13,7 +13,8 @@ from typing import Any
 
 from p2plab.core.run import Run
 from p2plab.p2p.things import things_of
-from p2plab.rules import RULES
+from p2plab.rules import watched_by
+from p2plab.rules.base import Rule
 from p2plab.views.stage.diagram import calls_of, lanes_of, marks_of
 from p2plab.views.stage.fold import INSIDE, Block, folded
 from p2plab.views.stage.history import history_of
@@ -73,7 +74,7 @@ def scene_json(run: Run) -> Json:
             [f"from {base:#x}", f"{base:#x}", f"{base:x}"],
         ],
         "gpu": gpu.name,
-        "rules": {name: _rule(name) for name in scene.rules},
+        "rules": {rule.name: _rule(rule) for rule in watched_by(scene)},
         "drivers": {
             name: [[s.title, s.file, s.first, list(s.lines)] for s in sections_of(driver)]
             for name, driver in drivers_of(world).items()
@@ -108,7 +109,7 @@ def run_json(run: Run, step: int | None = None) -> Json:
             for c in calls_of(run.log, world.actors)
             if not c.function.endswith("_end") and near(c.start, c.end)
         ],
-        "breaks": [[f.rule, f.step, f.actor] for f in firsts.values() if RULES[f.rule].kind == "promise"],
+        "breaks": [[f.rule, f.step, f.actor] for f in firsts.values() if history.is_promise(f.rule)],
     }
 
 
@@ -121,8 +122,7 @@ def _label(name: str, action: Any) -> str:
     return action.label if action.label != name else LABELS.get(name, name)
 
 
-def _rule(name: str) -> list[Any]:
-    rule = RULES[name]
+def _rule(rule: type[Rule]) -> list[Any]:
     url = f"{ARCHIVE}{rule.source}/" if "@" in rule.source else ""
     return [rule.promise, rule.source, url, rule.basis(), rule.number or 0, rule.kind]
 

@@ -1,0 +1,109 @@
+"""Rows of marks as files: CSV, JSON, and the table of grades that nbgrader writes and learning platforms read.
+
+Each is whole after each row: whatever stops a marking in the middle, the rows so far are there.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import TextIO
+
+from p2plab.core.plain import plain, storable
+from p2plab.course.exercises import EXERCISES
+from p2plab.course.marking.mark import Marked
+
+#: nbgrader's own columns, as ``nbgrader export`` writes them.
+GRADES = (
+    *("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email", "raw_score"),
+    *("late_submission_penalty", "score", "max_score"),
+)
+HEAD = ("file", "name", "passed", *EXERCISES, "confirmed", "note", "protection")
+
+
+class Csv:
+    """A table that is written row by row; no cell begins in a way that a spreadsheet would take for a formula."""
+
+    def __init__(self, out: TextIO, head: Sequence[str] = HEAD) -> None:
+        self.out = out
+        self._write(head)
+
+    def add(self, row: Marked) -> None:
+        """One more row. OSError where there is no room."""
+        self._write(cells(row))
+
+    def _write(self, row: Sequence[str]) -> None:
+        line = io.StringIO()
+        csv.writer(line).writerow([cell(text) for text in row])
+        self.out.write(line.getvalue())
+        self.out.flush()
+
+
+class Grades(Csv):
+    """The same as points: one for each exercise that passed."""
+
+    def __init__(self, out: TextIO) -> None:
+        super().__init__(out, GRADES)
+
+    def add(self, row: Marked) -> None:
+        """One more row, for whoever handed something in."""
+        if row.marks:
+            score = str(row.passed)
+            self._write(("p2plab", "", "", student(row), "", row.name, "", score, "0", score, str(len(EXERCISES))))
+
+
+class Json:
+    """One object, written anew with each row."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.rows = path, list[dict[str, object]]()
+        self._write()
+
+    def add(self, row: Marked) -> None:
+        """One more row. OSError where there is no room; what was there stays."""
+        self.rows.append(
+            {
+                "file": storable(row.file),
+                "name": storable(row.name),
+                "student": storable(student(row)),
+                "points": row.passed,
+                "marks": dict(row.marks),
+                "confirmed": dict(row.confirmed),
+                "note": storable(row.note),
+                "protection": row.means,
+            }
+        )
+        self._write()
+
+    def _write(self) -> None:
+        text = json.dumps({"exercises": list(EXERCISES), "max_points": len(EXERCISES), "rows": self.rows}, indent=1)
+        beside = self.path.with_name(f".{self.path.name[:200]}.{os.getpid()}")
+        try:
+            beside.write_text(text + "\n", encoding="utf-8")
+            beside.replace(self.path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+
+
+def student(row: Marked) -> str:
+    """Whose it is, by where it lay: the student's folder, or the file's name."""
+    path = PurePosixPath(row.file)
+    return path.parts[0] if len(path.parts) > 1 else path.stem
+
+
+def cells(row: Marked) -> list[str]:
+    """One row: each exercise's mark, and in how many orders the passes were confirmed."""
+    marks = [row.marks.get(name, "") for name in EXERCISES]
+    counts = " ".join(f"{name}:{count}" for name, count in row.confirmed.items())
+    return [row.file, row.name, str(row.passed), *marks, counts, row.note, row.means]
+
+
+def cell(text: str) -> str:
+    """Text for one cell: a line, without control characters, and no formula."""
+    line = plain(" ".join(storable(text).split()))
+    return f"'{line}" if line[:1] in ("=", "+", "-", "@") else line

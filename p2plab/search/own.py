@@ -1,0 +1,112 @@
+"""What comes with a class of your own: its rules, and that every promise is watched."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import sys
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from p2plab.core.errors import BadInput
+from p2plab.core.events import Event
+from p2plab.core.scenario import Scenario, Value
+from p2plab.core.world import World
+from p2plab.rules import EVERY_PROMISE, RULES
+from p2plab.rules.base import Rule
+from p2plab.rules.goals import Goal
+from p2plab.rules.own import YOURS, LeadsTo, OwnRule, StateRule
+
+
+def with_own(scene: Scenario, classes: Mapping[str, type]) -> Scenario:
+    """The scene as it is judged when these classes play in it: every promise watched, and the rules of their files too.
+
+    :exc:`BadInput` for a rule that has the name of another, or lacks a promise.
+    """
+    if not classes:
+        return scene
+    own: dict[str, Any] = {}
+    for given in classes.values():
+        own |= rules_beside(given)
+    looks = [rule.watch for rule in own.values() if isinstance(rule, type) and issubclass(rule, StateRule)]
+    kept = [name for name in scene.rules if RULES[name].kind != "price"]  # a price is asked for by its name
+    names = [*kept, *EVERY_PROMISE, *(name for name, rule in own.items() if isinstance(rule, type))]
+    return dataclasses.replace(
+        scene,
+        rules=tuple(dict.fromkeys(names)),
+        own={**scene.own, **own},
+        build=functools.partial(_build, scene.build, looks) if looks else scene.build,
+    )
+
+
+def rules_beside(given: type) -> dict[str, Any]:
+    """The rules and goals in the file (or notebook) of a class, by name: ``one_map = never(…)`` is ``one-map``."""
+    found: dict[str, Any] = {}
+    ours = {Rule, OwnRule, StateRule, LeadsTo, *RULES.values()}
+    for variable, value in _namespace(given).items():
+        if isinstance(value, Goal):
+            found[_name(variable)] = dataclasses.replace(value, name=_name(variable))
+        elif isinstance(value, type) and issubclass(value, Rule) and value not in ours:
+            rule = _named(variable, value)
+            found[rule.name] = rule
+    for name in found:
+        if name in RULES:
+            raise BadInput(f"your rule {name} has the name of one of p2plab's: give it another")
+    return found
+
+
+def _named(variable: str, rule: type[Rule]) -> type[Rule]:
+    if not getattr(rule, "name", ""):
+        rule.name = _name(variable)
+    if not getattr(rule, "promise", ""):
+        raise BadInput(f"your rule {rule.__name__} has no promise: say in one sentence what must hold")
+    rule.source = getattr(rule, "source", YOURS)
+    rule.stated = getattr(rule, "stated", False)
+    return rule
+
+
+def _name(variable: str) -> str:
+    return variable.strip("_").replace("_", "-").lower()
+
+
+def _namespace(given: type) -> Mapping[str, Any]:
+    """The globals of the file that defines a class."""
+    for value in vars(given).values():
+        function = getattr(value, "__func__", value)
+        if isinstance(function, types.FunctionType) and function.__module__ == given.__module__:
+            return function.__globals__
+    module = sys.modules.get(given.__module__)
+    return vars(module) if module is not None else {}
+
+
+def _build(
+    build: Callable[[World, Mapping[str, Any]], None],
+    looks: Sequence[Callable[[World], None]],
+    world: World,
+    settings: Mapping[str, Any],
+) -> None:
+    build(world, settings)
+    for look in looks:
+        look(world)
+
+
+def played(scene: Scenario, knobs: Mapping[str, Value], role: str, told: Iterable[Event]) -> bool:
+    """Whether an object of the class in ``role`` took part in what the steps of a search told: some event names it."""
+    things = scene.world(**knobs).things
+    parts = (
+        [getattr(things, field.name) for field in dataclasses.fields(things)]
+        if dataclasses.is_dataclass(things)
+        else []
+    )
+    objects: list[Any] = [thing for part in parts if isinstance(part, tuple) for thing in part]
+    kind: Any = scene.cast[role]
+    names = {thing.name for thing in objects if isinstance(thing, kind)}
+    if not names:
+        return True  # the scene shows no such object: the goals alone decide
+    return any(
+        getattr(event, field.name) in names
+        for event in told
+        for field in dataclasses.fields(event)  # type: ignore[arg-type]
+        if field.name not in ("label", "job")
+    )
