@@ -66,6 +66,7 @@ def read_lspci(text: str, name: str = "lspci") -> Machine:
     """
     if len(text) > MAX_CHARACTERS:
         raise BadInput(f"{len(text)} characters; allowed: {MAX_CHARACTERS}")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     for number, raw in enumerate(text.split("\n"), 1):
         if len(raw) > MAX_LINE:
             raise BadInput(f"line {number}: {len(raw)} characters; allowed: {MAX_LINE}")
@@ -124,7 +125,7 @@ class _Reader:
             self.iomem.append(text)
         elif found := paste.GROUP_PATH.fullmatch(text):
             self.groups[canonical(found[2])] = int(found[1])
-        elif (found := paste.GROUP.match(text)) and not text.startswith(" "):
+        elif (found := paste.GROUP.match(text)) and not (self.now is not None and _GROUP.fullmatch(text)):
             self._group(found, number)
         elif self.now is not None and (text.startswith(" ") or paste.FIELD.match(text)):
             if not self._body(self.now, text, stripped):

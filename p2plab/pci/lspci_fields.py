@@ -31,7 +31,7 @@ _REGION = re.compile(r"(?:Region (\d): )?(?:\[[a-z]+\] )*(Memory|I/O ports) at (
 _ROM = re.compile(r"Expansion ROM at (\S+)(.*)")
 _WINDOW = re.compile(r"(I/O|Memory|Prefetchable memory) behind bridge: (.*)")
 _RANGE = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})(.*)")
-_BUSES = re.compile(r"Bus: primary=([0-9a-f]{2}), secondary=([0-9a-f]{2}), subordinate=([0-9a-f]{2})")
+_BUSES = re.compile(r"Bus: primary=([0-9a-f]{2}), secondary=([0-9a-f]{2}), subordinate=([0-9a-f]{2})(?=[, ]|$)")
 _SIZE = re.compile(r"\[size=(\d{1,20})([KMGTPE]?)\]")
 _REBAR = re.compile(r"BAR (\d): current size: (\d{1,6})([MGTPE])B(?:, supported: ?(.*))?")
 _REBAR_SIZE = re.compile(r"(\d{1,6})([MGTPE])B")
@@ -137,7 +137,7 @@ def window(text: str) -> tuple[int, Resource | None] | None:
 
 def buses(text: str) -> tuple[int, int] | None:
     """Secondary and subordinate bus of a bridge, if this is the line."""
-    found = _BUSES.fullmatch(text.partition(", sec-latency")[0])
+    found = _BUSES.match(text)
     return (int(found[2], 16), int(found[3], 16)) if found else None
 
 

@@ -6,6 +6,7 @@ Nothing is interpreted here but the shape of lines. Numbers of lines are those o
 from __future__ import annotations
 
 import html
+import itertools
 import quopri
 import re
 from typing import NamedTuple
@@ -57,6 +58,17 @@ _INVISIBLE: dict[int, str | None] = {
 #: What no quoted-printable text has: there every = is the start of a byte or the end of a line ("subordinate=09" is neither).
 _NOT_QP = re.compile(r"=(?![0-9A-F]{2}|$)", re.MULTILINE)
 _QP = re.compile(r"=(?:C2=A0|20|09|3D|E2=80=[0-9A-F]{2})|=$", re.MULTILINE)
+#: What other tools put before each line: numbers, marks of a diff, a list or a table, a log's date, host and program.
+_PREFIXES = (
+    re.compile(r"\s*\d+[:|] ?"),
+    re.compile(r"\s*\d+(?: {1,2}|$)"),
+    re.compile(r"[+-]"),
+    re.compile(r"\s*[|*\u2022] ?"),
+    re.compile(r"\S+ +\d+ [\d:]+ \S+ [^:]{1,40}:(?: |$)"),
+    re.compile(r"\S+T[\d:.,+-]+\S* \S+ [^:]{1,40}:(?: |$)"),
+)
+#: A line of details that begins with a name of its own.
+_LABEL = re.compile(r"[A-Z!<][\w/#.() -]{0,28}(?::|>)|[0-9a-f]{2,3}: |[+-]")
 #: Mailers wrap at 72 to 80 columns; a line this long, with the next word, may have been wrapped.
 _WRAP_LEAST = 58
 
@@ -97,6 +109,7 @@ def lines_of(text: str) -> list[Line]:
     empty = sum(not line for _, line, _ in cleaned)
     if empty * 5 > len(cleaned) * 2:  # an empty line after each: they say nothing
         cleaned = [entry for entry in cleaned if entry[1]]
+    cleaned = _without_prefix(cleaned)
     base = _base([line for _, line, _ in cleaned])
     return _joined([(number, _dedent(line, base), flowed) for number, line, flowed in cleaned])
 
@@ -126,6 +139,19 @@ def _quoted_printable(text: str) -> tuple[str, list[int]]:
     return "\n".join(piece for _, piece in flat), [number for number, _ in flat]
 
 
+def _without_prefix(lines: list[tuple[int, str, bool]]) -> list[tuple[int, str, bool]]:
+    """Where no line names a function: without what stands before each line, if some do then."""
+    if any(HEADER.fullmatch(line.lstrip(" ")) or TREE.match(line.lstrip(" ")) for _, line, _ in lines):
+        return lines
+    best, most = lines, 0
+    for prefix in _PREFIXES:
+        tried = [(number, prefix.sub("", line, count=1), flowed) for number, line, flowed in lines]
+        found = sum(HEADER.fullmatch(line.lstrip(" ")) is not None for _, line, _ in tried)
+        if found > most:
+            best, most = tried, found
+    return best
+
+
 def _base(lines: list[str]) -> int:
     """How far the whole text is indented: as far as most of the lines that name a function, unless one is further left."""
     found: dict[int, int] = {}
@@ -142,18 +168,42 @@ def _dedent(line: str, base: int) -> str:
 
 
 def _joined(lines: list[tuple[int, str, bool]]) -> list[Line]:
-    """Put the pieces of wrapped lines together: what starts nothing, after a line that was long enough to be wrapped."""
+    """Put the pieces of wrapped lines together: what starts nothing, after a line that was long enough to be wrapped.
+
+    A terminal wraps at its width and within words: lines of exactly one length, all followed by such pieces, show it.
+    """
     found: list[Line] = []
-    before, flowed_before = 0, False
+    width = _terminal(lines)
+    before, flowed_before, indent_before = 0, False, 0
     for number, line, flowed in lines:
-        first = line.split(" ", 1)[0] if line else ""
-        wrapped = flowed_before or before + 1 + len(first) > _WRAP_LEAST
-        if line and found and found[-1].text and before and wrapped and not starts(line):
-            found[-1] = Line(found[-1].number, f"{found[-1].text} {line}")
+        stripped = line.lstrip(" ")
+        indent = len(line) - len(stripped)
+        wrapped = flowed_before or before + 1 + len(stripped.split(" ", 1)[0]) > _WRAP_LEAST
+        if line and found and found[-1].text and before and wrapped and _piece(stripped, indent, indent_before):
+            gap = "" if before + flowed_before == width and not indent and not flowed_before else " "
+            found[-1] = Line(found[-1].number, f"{found[-1].text}{gap}{stripped}")
         else:
             found.append(Line(number, line))
+            indent_before = indent
         before, flowed_before = len(line), flowed and len(line) > _WRAP_LEAST // 2
     return found
+
+
+def _piece(stripped: str, indent: int, indent_before: int) -> bool:
+    """The line begins nothing: at the left edge, or as far in as the line that it continues."""
+    if not indent:
+        return not starts(stripped)
+    return indent >= indent_before and not _LABEL.match(stripped) and not starts(stripped)
+
+
+def _terminal(lines: list[tuple[int, str, bool]]) -> int:
+    """The width of a terminal that wrapped the text within words; 0 if none did."""
+    both = itertools.pairwise(lines)
+    pairs = [(len(a) + flowed, b) for (_, a, flowed), (_, b, _) in both if a and b and not starts(b)]
+    widest = max((length for length, _ in pairs), default=0)
+    whole = sum(length == widest for length, _ in pairs)
+    longest = max((len(line) + (flowed and bool(line)) for _, line, flowed in lines), default=0)
+    return widest if widest == longest and widest >= _WRAP_LEAST and whole >= 2 and whole * 10 >= len(pairs) * 7 else 0
 
 
 def starts(line: str) -> bool:

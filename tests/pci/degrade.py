@@ -183,13 +183,51 @@ def without_titles(_: random.Random, text: str) -> str:
     return "\n".join(line for line in text.split("\n") if not re.match(r"\tCapabilities: \[...? v", line))
 
 
+def terminal(rng: random.Random, text: str) -> str:
+    """Copied from a terminal: broken within words, at its width."""
+    width = rng.choice((80, 100))
+    lines = (line.expandtabs(8) for line in text.split("\n"))
+    return "\n".join(piece for line in lines for piece in _pieces(line, width))
+
+
+def _pieces(line: str, width: int) -> list[str]:
+    return [line[at : at + width] for at in range(0, len(line), width)] or [""]
+
+
+def wrapped_deeper(rng: random.Random, text: str) -> str:
+    """By an editor, which indents what it breaks."""
+    width, more = rng.choice((64, 72, 80)), rng.choice(("", "    "))
+    out = []
+    for line in text.split("\n"):
+        whole = line.expandtabs(8)
+        indent = whole[: len(whole) - len(whole.lstrip())] + more
+        out += textwrap.wrap(whole, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
+    return "\n".join(out)
+
+
+def numbered(rng: random.Random, text: str) -> str:
+    """With grep -n, cat -n, as a diff, a list or a log."""
+    form = rng.choice(("{n}:{line}", "{n:6d}  {line}", "+{line}", "* {line}", "Nov 28 10:00:00 host x[1]: {line}"))
+    return "\n".join(form.format(n=n, line=line) for n, line in enumerate(text.split("\n"), 1))
+
+
 WAYS: tuple[Way, ...] = (
     one_v, not_root, no_nn, headers_only, wrapped, quoted, indented, fenced, nbsp, coloured, windows, quoted_printable,
     double_spaced, no_empty_lines, flat, missing_lines, missing_functions, cut_off, beginning_gone, snipped, grepped,
-    grepped_after, without_acs, without_titles,
+    grepped_after, without_acs, without_titles, terminal, wrapped_deeper, numbered,
 )  # fmt: skip
 #: Those after which nothing is lost: the machine must be the same.
-HARMLESS: tuple[Way, ...] = (wrapped, quoted, indented, nbsp, coloured, windows, quoted_printable, no_empty_lines)
+HARMLESS: tuple[Way, ...] = (
+    wrapped,
+    quoted,
+    indented,
+    nbsp,
+    coloured,
+    windows,
+    quoted_printable,
+    no_empty_lines,
+    numbered,
+)
 
 Answers = dict[tuple[str, str, str], Verdict]
 
