@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from p2plab.core.actors import wait_event
-from p2plab.core.locks import RWLock, note_released, note_taken, note_wanted
+from p2plab.core.locks import RWLock, note_taken, note_wanted
 from p2plab.core.running import running
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class VmaRead:
-    """``lock_vma_under_rcu`` … ``vma_end_read``: the VMA's own lock, for reading. The caller saw that no writer has it."""
+    """``lock_vma_under_rcu`` … ``vma_end_read``: the VMA's own lock, for reading. The caller saw that no writer has it.
+
+    The log shows it held while an event is announced under it: nowhere else could anybody see it.
+    """
 
     __slots__ = ("me", "vma")
 
@@ -29,12 +32,10 @@ class VmaRead:
     def __enter__(self) -> None:
         self.me = running.actor
         self.vma.lock_readers.append(self.me)
-        note_taken(self.vma.vm_mm.vma_lock_name, "read")
 
     def __exit__(self, kind: type[BaseException] | None, _e: object, _t: TracebackType | None) -> None:
         if kind is not GeneratorExit:  # else the world is being thrown away: nobody will ever run again
             self.vma.lock_readers.remove(self.me)
-            note_released(self.vma.vm_mm.vma_lock_name, "read")
 
 
 class RmapLock(RWLock):

@@ -14,7 +14,8 @@ from p2plab.core.actors import wait_event
 from p2plab.core.calls import called
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
-from p2plab.core.running import running
+from p2plab.core.locks import note_released, note_taken
+from p2plab.core.running import current_world, running
 from p2plab.core.tracked import Tracked, name_of
 from p2plab.mm.flags import ULONG_MAX
 from p2plab.mm.locks import locks_held
@@ -120,6 +121,8 @@ async def mmu_notifier_invalidate_range_start(range: MmuNotifierRange) -> int:
     if range.event not in mm.kernel.events:
         raise KernelError("EINVAL", f"{mm.kernel} has no event {range.event}; it has {', '.join(mm.kernel.events)}")
     range = replace(range, locks=locks_held(range))
+    if ("vma", "read") in range.locks:
+        note_taken(mm.vma_lock_name, "read")
     mmap_lock = mm.mmap_lock_state()
     emit(NotifierStart(mm.name, range.event, range.start, range.end, range.blockable, mmap_lock, range.locks))
     subscriptions = mm.notifier_subscriptions
@@ -140,6 +143,8 @@ async def mmu_notifier_invalidate_range_end(range: MmuNotifierRange) -> None:
     await _list_end(subscriptions, range)
     subscriptions.under_way.remove(running.actor)
     emit(NotifierEnd(range.mm.name, range.event, range.start, range.end))
+    if range.mm.vma_lock_name in current_world().lock_order.held.get(running.actor, ()):
+        note_released(range.mm.vma_lock_name, "read")
 
 
 async def _interval_start(itree: IntervalTree, range: MmuNotifierRange) -> int:

@@ -55,9 +55,9 @@ async def split_vma(vma: Vma, address: int, new_below: bool) -> Vma:
     anon_vma_clone(new, vma)
     if vma.vm_ops is not None and vma.vm_ops.has("open"):
         await vma.vm_ops.open(new)
+        await rmap_locks_pass(vma)
     mapping = vma.vm_file.f_mapping if vma.vm_file is not None else None
     if mapping is not None:
-        await mapping.i_mmap_rwsem.passes()
         mapping.link(new)
         mapping.unlink(vma)
     await split_huge_at_edges(vma, vma.vm_start, address)

@@ -24,6 +24,7 @@ from p2plab.mm.flags import (
     VM_NOHUGEPAGE,
     VM_PFNMAP,
     VM_RAND_READ,
+    VM_SEALED,
     VM_SEQ_READ,
     VM_SHARED,
     VM_SPECIAL,
@@ -103,7 +104,8 @@ async def _advise(mm: AddressSpace, start: int, end: int, advice: str) -> None:
 
 def _visit(advice: str) -> Visit:
     async def visit(vma: Vma, start: int, end: int) -> None:
-        refuse_discard(vma, advice)
+        if vma.vm_flags & VM_SEALED:
+            refuse_discard(vma, advice)
         await ADVICE[advice](vma, start, end)
 
     return visit
