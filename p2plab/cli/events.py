@@ -6,11 +6,15 @@ import argparse
 import dataclasses
 import json
 
+from p2plab.core.errors import BadInput
 from p2plab.mm.ask import ask
+from p2plab.mm.ask_changes import RECORDED, change
 from p2plab.mm.ask_operations import OPERATIONS
 from p2plab.mm.ask_stage import KINDS
 from p2plab.mm.kernel import KERNELS, TODAY, kernel_named
-from p2plab.views.mm_text import before_and_after, table
+from p2plab.views.mm_text import before_and_after, changes_text, table
+
+_RECORDED = ", ".join(map(str, RECORDED))
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,7 +22,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("events", help="which notifier calls an operation makes, the negatives too")
     command.add_argument("operation", nargs="?", help="an operation, or 'all'; without it, the list of them")
     command.add_argument("kind", nargs="?", help=f"a kind of memory ({', '.join(KINDS)}); without it, every kind")
-    command.add_argument("--kernel", default=TODAY.name, help=f"whose rules: {', '.join(KERNELS)}")
+    command.add_argument(
+        "--kernel", help=f"whose rules: {', '.join(KERNELS)} (default {TODAY}, what 'today' means here)"
+    )
+    command.add_argument("--changes", action="store_true", help=f"what differs between {_RECORDED}, with its source")
     command.add_argument("--picture", action="store_true", help="show the memory before and after")
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(handler=run)
@@ -26,7 +33,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Always exits 0, unless what was asked for does not exist."""
-    kernel = kernel_named(arguments.kernel)
+    kernel = kernel_named(arguments.kernel or TODAY.name)
+    if arguments.changes:
+        return _changes(arguments)
     if arguments.operation is None:
         print(_list(arguments.json))
         return 0
@@ -39,6 +48,20 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(before_and_after(answer) for answer in answers), end="")
     else:
         print(table(answers), end="")
+    return 0
+
+
+def _changes(arguments: argparse.Namespace) -> int:
+    if arguments.kernel or arguments.picture:
+        raise BadInput(f"--changes compares {_RECORDED}: neither --kernel nor --picture goes with it")
+    operations = list(OPERATIONS) if arguments.operation in (None, "all") else [arguments.operation]
+    kinds = [arguments.kind] if arguments.kind else list(KINDS)
+    asked = (change(operation, kind) for operation in operations for kind in kinds)
+    found = [each for each in asked if each is not None]
+    if arguments.json:
+        print(json.dumps({"changes": [dataclasses.asdict(each) for each in found]}, indent=1))
+    else:
+        print(changes_text(found), end="")
     return 0
 
 

@@ -48,6 +48,8 @@ async def _process_madvise(replay: Replay, op: dict[str, Any]) -> Result:
 
 
 async def _register(replay: Replay, op: dict[str, Any]) -> Result:
+    if replay.kind.startswith("hugetlb"):
+        raise NotModelled("userfaultfd of hugetlb")
     mode = number(op, "mode")
     if not mode or mode & ~(userfaultfd.MODE_MISSING | userfaultfd.MODE_WP):
         raise NotModelled("userfaultfd with minor faults")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from p2plab.mm.ask import ask
 from p2plab.rules import RULES
+from p2plab.views.mm_text import locks_text
 
 _IMPORTER = (
     *("obedience", "no-stale-dma", "balanced-unmap", "programs-only-valid", "own-address", "stays-out-of-mm"),
@@ -25,7 +26,7 @@ tell everybody · move · maps again.
 """
 _FOOT = """
 Sources: a rule marked *stated* is written in a mail or in the kernel, *inferred* is read from it; `p2plab.rules.RULES` names
-the place of each. Events: Linux 6.12, 16 pages of shared device memory, computed by `p2plab events`. Left out: PCIe
+the place of each. Events: Linux 7.3, 16 pages of shared device memory, computed by `p2plab events`. Left out: PCIe
 ordering, ATS and PRI, IOTLB timing, caches, NUMA, power management.
 """
 
@@ -34,7 +35,7 @@ def handout() -> str:
     """The page as Markdown."""
     lines = [_HEAD, "| importer | promise | |", "|---|---|---|", *(_rule(name) for name in _IMPORTER), ""]
     lines += ["| exporter and its callers | promise | |", "|---|---|---|", *(_rule(name) for name in _EXPORTER), ""]
-    lines += ["| of device memory | tells | pages | mmap_lock |", "|---|---|---|---|", *map(_event, _OPERATIONS)]
+    lines += ["| of device memory | tells | pages | locks held (r, w) |", "|---|---|---|---|", *map(_event, _OPERATIONS)]
     return "\n".join(lines) + "\n" + _FOOT
 
 
@@ -51,5 +52,5 @@ def _event(operation: str) -> str:
         return f"| {answer.what} (`{operation}`) | nobody{said} | | |"
     names = ", then ".join(row.event for row in rows)
     pages = ", then ".join(dict.fromkeys("all" if row.start is None else f"{row.start}–{row.end}" for row in rows))
-    locks = ", then ".join(dict.fromkeys(row.mmap_lock for row in rows))
+    locks = ", then ".join(dict.fromkeys(locks_text(row) for row in rows))
     return f"| {answer.what} (`{operation}`) | {names} | {pages} | {locks} |"

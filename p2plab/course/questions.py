@@ -16,6 +16,7 @@ from p2plab.everything import find
 from p2plab.mm.ask import Answer, ask
 from p2plab.mm.ask_operations import OPERATIONS
 from p2plab.mm.ask_stage import KINDS as MEMORY
+from p2plab.mm.log import held_text
 from p2plab.p2p.things import things_of
 from p2plab.pci import RFC2019, TODAY, reach_verdict, read_machine, with_cpu
 from p2plab.pci.whitelist import CPUS
@@ -81,8 +82,7 @@ def _heard(answer: Answer) -> str:
     rows = []
     for row in answer.rows:
         pages = "the whole address space" if row.start is None else f"pages {row.start} to {row.end}"
-        lock = "no mmap_lock" if row.mmap_lock == "none" else f"mmap_lock held for {row.mmap_lock}"
-        rows.append(f"{row.event} over {pages}, {lock}")
+        rows.append(f"{row.event} over {pages}, {held_text(row.mmap_lock, row.locks)}")
     return ", then ".join(rows) or NOTHING
 
 

@@ -93,7 +93,8 @@ async def _run(operation: Operation, kind: str, kernel: Kernel) -> Answer:
     before = snapshot(stage.mm, *AROUND)
     returned = "0"
     try:
-        returned = await operation.do(stage) or "0"
+        unknown = kind in operation.not_modelled
+        returned = "unknown: the model does not have it" if unknown else await operation.do(stage) or "0"
     except KernelError as error:
         returned = str(error)
     except Signal as signal:

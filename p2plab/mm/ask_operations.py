@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from p2plab.mm.ask_more import MORE
 from p2plab.mm.ask_stage import (
     Do,
     Stage,
@@ -46,6 +47,7 @@ class Operation:
     source: str
     do: Do
     prepare: Callable[[Stage], Awaitable[None]]
+    not_modelled: tuple[str, ...] = ()  #: kinds of memory for which the model does not know
 
 
 _MADVISE = "mm/madvise.c madvise_dontneed_free"
@@ -209,4 +211,5 @@ _LIST = [
     ),
     Operation("oom_reaper", "the OOM reaper takes the pages", "mm/oom_kill.c __oom_reap_task_mm", oom_reaper, written),
 ]
+_LIST += [Operation(*more, ("hugetlb",) if more[0].startswith("uffd_") else ()) for more in MORE]
 OPERATIONS = {operation.name: operation for operation in _LIST}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from p2plab.core.errors import KernelError
-from p2plab.mm.file import File, PfnFile
+from p2plab.mm.file import File, HugetlbFile, PfnFile
 from p2plab.mm.flags import (
     MAP_FIXED,
     MAP_PRIVATE,
@@ -31,11 +31,12 @@ KINDS = {
     "device_eager": "the same, all of it mapped in mmap (io_remap_pfn_range)",
     "anon": "private anonymous memory",
     "thp": "private anonymous memory in huge pages",
+    "hugetlb": "private huge pages of hugetlbfs (MAP_HUGETLB)",
     "anon_shared": "shared anonymous memory",
     "file_shared": "a file of tmpfs, shared",
     "file_private": "a file of tmpfs, private",
 }
-PAGES = {kind: 1024 if kind == "thp" else 16 for kind in KINDS}
+PAGES = {kind: 1024 if kind in ("thp", "hugetlb") else 16 for kind in KINDS}
 START = 0x7F00_4000_0000
 OTHER = 0x5555_5555_4000
 
@@ -57,7 +58,9 @@ class Stage:
             self.file = PfnFile("device", PAGES[self.kind], eager=self.kind == "device_eager")
         elif self.kind.startswith("file"):
             self.file = File("file", PAGES[self.kind])
-        private = self.kind in ("anon", "thp", "file_private")
+        elif self.kind == "hugetlb":
+            self.file = HugetlbFile("hugetlb", PAGES[self.kind])
+        private = self.kind in ("anon", "thp", "file_private", "hugetlb")
         flags = MAP_FIXED | (MAP_PRIVATE if private else MAP_SHARED)
         await self.mm.mmap(OTHER, PAGE_SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED)
         await self.mm.mmap(START, self.length, PROT_READ | PROT_WRITE, flags, self.file)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from p2plab.core.actors import step
 from p2plab.mm.fault import handle_mm_fault
-from p2plab.mm.flags import PAGE_SIZE, VM_MAYSHARE, VM_MERGEABLE, VM_SHARED, VM_SPECIAL
+from p2plab.mm.flags import PAGE_SIZE, VM_HUGETLB, VM_MAYSHARE, VM_MERGEABLE, VM_SHARED, VM_SPECIAL
 from p2plab.mm.folio import Folio, Pte
 from p2plab.mm.notifier import (
     MmuNotifierRange,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def mergeable(vma: Vma) -> bool:
     """Whether MADV_MERGEABLE does anything: private memory that is not a device's."""
-    return not vma.vm_flags & (VM_MERGEABLE | VM_SHARED | VM_MAYSHARE | VM_SPECIAL)
+    return not vma.vm_flags & (VM_MERGEABLE | VM_SHARED | VM_MAYSHARE | VM_SPECIAL | VM_HUGETLB)
 
 
 async def ksm_scan(mm: AddressSpace) -> None:

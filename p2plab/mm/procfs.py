@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 from p2plab.core.actors import step
 from p2plab.core.errors import KernelError
-from p2plab.mm.flags import ULONG_MAX, VM_ACCESS_FLAGS, VM_IO, VM_MIXEDMAP, VM_PFNMAP, VM_READ, VM_SOFTDIRTY, VM_WRITE
+from p2plab.mm.flags import (
+    ULONG_MAX,
+    VM_ACCESS_FLAGS,
+    VM_HUGETLB,
+    VM_IO,
+    VM_MIXEDMAP,
+    VM_PFNMAP,
+    VM_READ,
+    VM_SOFTDIRTY,
+    VM_WRITE,
+)
 from p2plab.mm.folio import HugePmd, Pte
 from p2plab.mm.notifier import (
     MmuNotifierRange,
@@ -58,7 +68,7 @@ async def task_numa_work(mm: AddressSpace) -> None:
         await step("task_numa_work")
         for vma in list(mm.vmas):
             readonly_file = vma.vm_file is not None and vma.vm_flags & (VM_READ | VM_WRITE) == VM_READ
-            if vma.vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP) or readonly_file:
+            if vma.vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP | VM_HUGETLB) or readonly_file:
                 continue
             skipped = vma.vm_file is not None and mm.kernel.numa_skips_tmpfs
             if vma.vm_flags & VM_ACCESS_FLAGS and vma.vm_policy is None and not skipped:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2plab.core.actors import step
-from p2plab.mm.flags import ULONG_MAX, VM_PFNMAP, VM_SHARED
+from p2plab.mm.flags import ULONG_MAX, VM_HUGETLB, VM_PFNMAP, VM_SHARED
 from p2plab.mm.notifier import (
     MmuNotifierRange,
     mmu_notifier_invalidate_range_end,
@@ -59,7 +59,7 @@ async def oom_reap(mm: AddressSpace) -> bool:
 async def _reap_once(mm: AddressSpace) -> bool:
     reaped = True
     for vma in list(mm.vmas):
-        if vma.vm_flags & VM_PFNMAP or (vma.vm_flags & VM_SHARED and not vma.is_anonymous):
+        if vma.vm_flags & (VM_PFNMAP | VM_HUGETLB) or (vma.vm_flags & VM_SHARED and not vma.is_anonymous):
             continue
         range = MmuNotifierRange(mm, vma.vm_start, vma.vm_end, "UNMAP", blockable=False)
         if await mmu_notifier_invalidate_range_start(range):

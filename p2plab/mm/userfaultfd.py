@@ -14,6 +14,7 @@ from p2plab.mm.cow import prepare_anon_vma
 from p2plab.mm.flags import (
     PAGE_SIZE,
     PMD_SIZE,
+    VM_HUGETLB,
     VM_MAYWRITE,
     VM_SHARED,
     VM_SPECIAL,
@@ -63,7 +64,12 @@ async def _set_flags(mm: AddressSpace, start: int, end: int, flags: int) -> None
             raise KernelError("EINVAL", f"nothing is mapped in {span(start, end)}")
         for vma in vmas:
             if vma.vm_flags & VM_SPECIAL:
-                raise KernelError("EINVAL", f"{vma} is device memory")
+                why = (
+                    "hugetlb, whose userfaults the model does not have"
+                    if vma.vm_flags & VM_HUGETLB
+                    else "device memory"
+                )
+                raise KernelError("EINVAL", f"{vma} is {why}")
             if flags and not vma.vm_flags & VM_MAYWRITE:
                 raise KernelError("EPERM", f"{vma} may never be written")
         at = start

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from p2plab.mm.ask import Answer, Row
+from p2plab.mm.ask_changes import Change, seen
 from p2plab.mm.ask_stage import START
 from p2plab.mm.flags import PAGE_SIZE
 from p2plab.mm.snapshot import SpaceShot, VmaShot
@@ -27,6 +29,29 @@ def table(answers: Sequence[Answer]) -> str:
             lines += _answer(answer)
         lines.append(f"  Linux {group[0].kernel}; source: {group[0].source}")
     return "\n".join([*lines[1:], _LOCKS]) + "\n"
+
+
+def changes_text(changes: Sequence[Change]) -> str:
+    """Where kernels differ: for each operation and kind of memory one line or more a kernel, and what changed, with source."""
+    lines: list[str] = []
+    for found in changes:
+        lines += ["", f"{found.operation} of {found.kind} memory: {found.answers[0].what}"]
+        before: Answer | None = None
+        for number, answer in enumerate(found.answers):
+            if before is not None and seen(before) == seen(answer):
+                lines.append(f"  {answer.kernel:<6} the same")
+                continue
+            cells = list(_cells(answer.rows)) or [("none", "", "")]
+            returned = answer.returned.split(":")[0]
+            for place, (event, pages, lock) in enumerate(cells):
+                last = "" if place or returned.startswith("0") else returned
+                kernel = "" if place else answer.kernel
+                lines.append(f"  {kernel:<6} {event:<18} {pages:<15} {lock:<19} {last}".rstrip())
+            for rule in found.rules[number - 1] if number else ():
+                text = f"since {rule.since}: {rule.what} ({rule.source})"
+                lines += textwrap.wrap(text, 79, initial_indent=" " * 9, subsequent_indent=" " * 11)
+            before = answer
+    return "\n".join([*lines[1:], _LOCKS]) + "\n" if lines else "all these kernels do it alike\n"
 
 
 def _answer(answer: Answer) -> Iterator[str]:

@@ -19,6 +19,7 @@ from p2plab.course.review import CLAIMS, evidence
 from p2plab.designs import DESIGNS
 from p2plab.designs.matrix import cell
 from p2plab.mm.ask import ask
+from p2plab.mm.ask_window import window
 from p2plab.pci import (
     RFC2019,
     assign_resources,
@@ -154,6 +155,15 @@ def test_notifiers():
         "oom_reaper": [],
         "zap_vma_ptes": ["CLEAR"],
     }
+
+
+def test_the_window():
+    """04: while the callback sleeps the access works; a fault at the place that memory moves to waits."""
+    for operation in ("munmap_part", "mprotect_r", "mprotect_none", "unmap_mapping_range"):
+        assert window(operation, "device").during == "works", operation
+    assert window("mprotect_none", "device").after == "gets SIGSEGV"
+    assert window("mremap_move", "anon", page=38).during.startswith("waits (mmap_lock")
+    assert "no window" in str(window("fork", "device"))
 
 
 def test_moving_things():

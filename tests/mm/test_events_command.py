@@ -8,8 +8,10 @@ from p2plab.cli import main
 from p2plab.core.errors import BadInput
 from p2plab.mm import LINUX_6_1, LINUX_6_12, LINUX_7_3, RFC2019
 from p2plab.mm.ask import Row, ask, ask_all
+from p2plab.mm.ask_changes import change
 from p2plab.mm.ask_operations import OPERATIONS
 from p2plab.mm.ask_stage import KINDS
+from p2plab.mm.kernel import RULES
 from p2plab.views.mm_text import before_and_after, locks_text, table
 
 
@@ -154,3 +156,68 @@ def test_what_does_not_exist_is_named():
     """BadInput with the list."""
     with pytest.raises(BadInput, match="there are munmap"):
         ask("nothing", "anon")
+
+
+def test_what_changed_is_said_with_its_source(capsys):
+    """6.1, 6.12 and 7.3 beside each other; the rule that makes the difference is found by trying, and named."""
+    found = change("madvise_dontneed", "anon")
+    assert [locks_text(answer.rows[0]) for answer in found.answers] == ["mmap r", "mmap r", "vma r"]
+    assert [[rule.name for rule in rules] for rules in found.rules] == [[], ["madvise_vma_lock"]]
+    assert change("fork", "device") is None
+    assert main(["events", "--changes", "madvise_dontneed", "anon"]) == 0
+    assert capsys.readouterr().out.splitlines()[:6] == [
+        "madvise_dontneed of anon memory: drop the pages",
+        "  6.1    CLEAR              [0, 16)         mmap r",
+        "  6.12   the same",
+        "  7.3    CLEAR              [0, 16)         vma r",
+        "         since 6.17: DONTNEED and FREE of one VMA's pages under the VMA's own",
+        "           lock instead of mmap_lock (mm/madvise.c try_vma_read_lock)",
+    ]
+    assert main(["events", "--changes", "fork", "device"]) == 0
+    assert "alike" in capsys.readouterr().out
+    assert main(["events", "--changes", "munmap", "--kernel", "6.1"]) == 2
+    assert "neither --kernel nor --picture" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_every_rule_that_versions_differ_in_names_since_when_and_where(rule):
+    """A version, and a file of the kernel."""
+    assert rule.since[0].isdigit()
+    assert ".c " in rule.source or rule.source.endswith(".c")
+    assert rule.what
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind", "expected", "returned"),
+    [
+        ("guard_install", "anon", [("CLEAR", 4, 8, "none")], "0"),
+        ("guard_install_unpopulated", "anon", [], "0"),
+        ("guard_install", "device", [], "-EINVAL"),
+        ("process_madvise", "anon", [("CLEAR", 4, 8, "none")], "0"),
+        ("mseal", "device", [], "0"),
+        ("munmap_sealed", "device", [], "-EPERM"),
+        ("pkey_mprotect", "device", [("PROTECTION_VMA", 4, 8, "write")], "0"),
+        ("mlock2_onfault", "anon", [], "0"),
+        ("mlockall", "device", [], "0"),
+        ("remap_file_pages", "device", [("UNMAP", 4, 8, "write")], "0"),
+        ("remap_file_pages", "anon", [], "-EINVAL"),
+        ("proc_mem_write", "anon", [("CLEAR", number, number + 1, "read") for number in range(4, 8)], "4 pages"),
+        ("proc_mem_write", "device", [], "-EIO"),
+        ("process_vm_writev", "device", [], "-EFAULT"),
+        ("msync", "device", [], "-EINVAL"),
+        ("uffd_register", "device", [], "-EINVAL"),
+        ("uffd_copy", "anon", [], "0"),
+        ("uffd_writeprotect", "anon", [("PROTECTION_VMA", 0, 16, "read")], "0"),
+        ("uffd_move", "anon", [("CLEAR", 0, 4, "none")], "0"),
+        ("uffd_writeprotect", "hugetlb", [], "unknown"),
+        ("munmap_part", "hugetlb", [], "-EINVAL"),
+        ("fork", "hugetlb", [("CLEAR", 0, 1024, "write")], "0"),
+        ("mprotect_unpopulated", "hugetlb", [("PROTECTION_VMA", 0, 1024, "write")], "0"),
+        ("mremap_move", "hugetlb", [("CLEAR", 0, 1024, "write"), ("UNMAP", 0, 1024, "write")], "0"),
+    ],
+)
+def test_what_is_less_everyday_is_known_too(operation, kind, expected, returned):
+    """Events, ranges, locks and return values, as recorded."""
+    assert short(operation, kind) == expected
+    answered = ask(operation, kind).returned.split(":")[0]
+    assert answered == returned or (returned == "0" and answered.startswith("0"))

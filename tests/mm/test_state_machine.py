@@ -1,4 +1,4 @@
-"""All operations in any order: after each one the address space, and its child's, is consistent."""
+"""All operations in any order, one thread or two at once: after each the address space, and its child's, is consistent."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from p2plab.core.actors import idle
 from p2plab.core.errors import KernelError
-from p2plab.core.schedule import follow, straight
+from p2plab.core.schedule import by_seed, follow, straight
 from p2plab.core.world import World
 from p2plab.mm import (
     LINUX_6_1,
     LINUX_6_12,
+    LINUX_7_3,
     MAP_FIXED,
     MAP_PRIVATE,
     MAP_SHARED,
@@ -51,8 +52,20 @@ LENGTHS = st.one_of(st.integers(0, 18), st.sampled_from([HUGE, HUGE + 16]))
 KINDS = ("anon", "shared", "file", "file_shared", "device", "device_eager")
 
 
+#: What two threads do at once: a name and its numbers
+AT_ONCE = st.tuples(
+    st.sampled_from(
+        ["munmap", "mprotect", "mremap", "mmap", "touch", "dontneed", "free", "pageout", "unmaps", "truncate"]
+    ),
+    PAGES,
+    st.integers(1, 18),
+    st.integers(0, 3),
+    PAGES,
+)
+
+
 class Memories(RuleBasedStateMachine):
-    """One process, at most one child, two files and two devices."""
+    """One process of two threads, at most one child, two files and two devices."""
 
     def run(self, job: Any) -> str:
         """Let the process do it; what it answered."""
@@ -64,22 +77,23 @@ class Memories(RuleBasedStateMachine):
         return self.answers.pop()
 
     @initialize(
-        kernel=st.sampled_from([LINUX_6_12, LINUX_6_12, LINUX_6_1, RFC2019]),
+        kernel=st.sampled_from([LINUX_7_3, LINUX_6_12, LINUX_6_1, RFC2019]),
         swap=st.booleans(),
         refuse=st.booleans(),
     )
     def start(self, kernel: Any, swap: bool, refuse: bool) -> None:
         self.jobs: list[Any] = []
+        self.jobs_of_b: list[Any] = []
         self.answers: list[str] = []
         self.heard: list[dict[str, Any]] = []
         self.child: AddressSpace | None = None
         self.pinned: list[Any] = []
 
-        async def process() -> None:
+        async def works_on(jobs: list[Any]) -> None:
             while True:
-                await idle(lambda: self.jobs)
+                await idle(lambda: jobs)
                 try:
-                    await self.jobs.pop()()
+                    await jobs.pop()()
                     self.answers.append("")
                 except KernelError as error:
                     self.answers.append(error.name)
@@ -94,7 +108,8 @@ class Memories(RuleBasedStateMachine):
                 "device": PfnFile("bar", 4096),
                 "device_eager": PfnFile("bar2", 4096, eager=True),
             }
-            world.actor("process", process)
+            world.actor("process", lambda: works_on(self.jobs))
+            world.actor("thread", lambda: works_on(self.jobs_of_b))
 
         self.world = World(build)
         recorder = Recorder(self.heard.append, lambda address: (address - BASE) // PAGE)
@@ -150,6 +165,37 @@ class Memories(RuleBasedStateMachine):
     @rule(page=PAGES, length=st.integers(0, 18), write=st.booleans())
     def touch(self, page: int, length: int, write: bool) -> None:
         self.run(lambda: self.mm.touch(BASE + page * PAGE, BASE + (page + length) * PAGE, write))
+
+    @rule(a=AT_ONCE, b=AT_ONCE, seed=st.integers(0, 1000))
+    def two_threads_at_once(self, a: Any, b: Any, seed: int) -> None:
+        """In any order of their steps, both come to an end, and what they leave is consistent."""
+        self.jobs.append(self.job_of(a))
+        self.jobs_of_b.append(self.job_of(b))
+        follow(self.world, by_seed(seed))
+        assert self.world.stuck is None, self.world.stuck
+        assert [repr(actor.crash) for actor in self.world.actors.values() if actor.crash] == []
+        assert len(self.answers) == 2
+        self.answers.clear()
+
+    def job_of(self, what: tuple[str, int, int, int, int]) -> Any:
+        name, page, pages, number, to = what
+        where, length = BASE + page * PAGE, pages * PAGE
+        kind = KINDS[number]
+        mm, file = self.mm, self.files.get(kind)
+        flags = MAP_FIXED | (MAP_PRIVATE if kind in ("anon", "file") else MAP_SHARED)
+        jobs = {
+            "munmap": lambda: mm.munmap(where, length),
+            "mprotect": lambda: mm.mprotect(where, length, (0, 1, 3, 3)[number]),
+            "mremap": lambda: mm.mremap(where, length, length, 3, BASE + to * PAGE),
+            "mmap": lambda: mm.mmap(where, length, 3, flags, file, page % 32 if file else 0),
+            "touch": lambda: mm.touch(where, where + length, bool(number % 2)),
+            "dontneed": lambda: mm.madvise(where, length, "DONTNEED"),
+            "free": lambda: mm.madvise(where, length, "FREE"),
+            "pageout": lambda: mm.madvise(where, length, "PAGEOUT"),
+            "unmaps": lambda: unmap_mapping_range(self.files["device"].f_mapping, number * 4, number * 4 + pages),
+            "truncate": lambda: ftruncate(self.files["file_shared"], number * 9),
+        }
+        return jobs[name]
 
     @precondition(lambda self: self.child is None)
     @rule()

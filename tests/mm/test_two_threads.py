@@ -25,6 +25,7 @@ from p2plab.mm import (
     Signal,
     unmap_mapping_range,
 )
+from p2plab.mm.ask_window import window
 
 BASE = 0x7F00_0000_0000
 PAGE = 4096
@@ -192,6 +193,30 @@ def test_a_callback_that_waits_for_a_thread_in_munmap_is_a_deadlock():
     assert world.stuck is not None
     assert set(world.stuck.cycle) == {"app", "gpu"}
     assert "bar.i_mmap_rwsem" in str(world.stuck)
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind", "page", "during", "after"),
+    [
+        ("munmap_part", "anon", 6, "works", "gets SIGSEGV"),
+        ("mprotect_r", "device", 6, "works", "gets SIGSEGV"),
+        ("unmap_mapping_range", "device", 6, "works", "works"),
+        ("mremap_move", "file_shared", 38, "waits (mmap_lock granted (for A))", "works"),
+        ("munmap_part", "device", 20, "gets SIGSEGV", "gets SIGSEGV"),
+    ],
+)
+def test_the_window_as_a_value(operation, kind, page, during, after):
+    """What the other thread gets during the first callback, and afterwards."""
+    found = window(operation, kind, page)
+    assert (found.during, found.after) == (during, after)
+
+
+def test_a_window_that_does_not_exist_is_said_so():
+    """No listener is told; and names and pages that do not exist are refused."""
+    assert str(window("fork", "device")).endswith("there is no window: no listener is told")
+    for wrong in (("nothing", "anon", 0), ("fork", "disk", 0), ("fork", "anon", 128), ("fork", "anon", -1)):
+        with pytest.raises(BadInput):
+            window(*wrong)
 
 
 # -- recordings of two threads ---------------------------------------------------------------------------------------------

@@ -1,0 +1,67 @@
+"""What changed between kernels: the same operation asked of each, and which rule of the model makes the difference.
+
+The rule is found by trying: the older kernel with one rule of the newer one, or the newer one with one of the older's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from p2plab.mm.ask import Answer, Row, ask
+from p2plab.mm.kernel import LINUX_6_1, LINUX_6_12, LINUX_7_3, Kernel, Rule
+
+#: the kernels that are held against recordings, oldest first
+RECORDED = (LINUX_6_1, LINUX_6_12, LINUX_7_3)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One operation on one kind of memory that not all kernels do alike: an answer of each, and the rules behind it.
+
+    ``rules``: for each kernel but the first, those that changed the answer since the one before it.
+    """
+
+    operation: str
+    kind: str
+    answers: tuple[Answer, ...]
+    rules: tuple[tuple[Rule, ...], ...]
+
+
+def change(operation: str, kind: str, kernels: Sequence[Kernel] = RECORDED) -> Change | None:
+    """How the kernels differ, oldest first; None if all answer the same. BadInput for unknown names.
+
+    >>> [rule.name for rule in change("madvise_dontneed", "anon").rules[1]]
+    ['madvise_vma_lock']
+    >>> change("fork", "device") is None
+    True
+    """
+    answers = tuple(ask(operation, kind, kernel) for kernel in kernels)
+    said = [seen(answer) for answer in answers]
+    if len(set(said)) == 1:
+        return None
+    rules = [
+        _responsible(operation, kind, kernels[at], kernels[at + 1]) if said[at] != said[at + 1] else ()
+        for at in range(len(kernels) - 1)
+    ]
+    return Change(operation, kind, answers, tuple(rules))
+
+
+def seen(answer: Answer) -> tuple[tuple[Row, ...], str]:
+    """What can be told apart: the calls, and what the operation returned without the sentence."""
+    return answer.rows, answer.returned.split(":")[0]
+
+
+def _responsible(operation: str, kind: str, old: Kernel, new: Kernel) -> tuple[Rule, ...]:
+    """Rules of which one alone, taken over or taken back, changes the answer."""
+    rules = old.changes_to(new)
+    for kernel, other in ((old, new), (new, old)):
+        before = seen(ask(operation, kind, kernel))
+        found = tuple(
+            rule
+            for rule in rules
+            if seen(ask(operation, kind, replace(kernel, **{rule.name: getattr(other, rule.name)}))) != before
+        )
+        if found:
+            return found
+    return rules
