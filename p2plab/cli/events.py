@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 
+from p2plab.cli.kernels import kernel_option
 from p2plab.core.errors import BadInput
 from p2plab.mm.ask import ask
 from p2plab.mm.ask_changes import RECORDED, change
@@ -22,9 +23,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("events", help="which notifier calls an operation makes, the negatives too")
     command.add_argument("operation", nargs="?", help="an operation, or 'all'; without it, the list of them")
     command.add_argument("kind", nargs="?", help=f"a kind of memory ({', '.join(KINDS)}); without it, every kind")
-    command.add_argument(
-        "--kernel", help=f"whose rules: {', '.join(KERNELS)} (default {TODAY}, what 'today' means here)"
-    )
+    kernel_option(command, f"whose rules (default {TODAY}, today's)", default=None)
     command.add_argument("--changes", action="store_true", help=f"what differs between {_RECORDED}, with its source")
     command.add_argument("--picture", action="store_true", help="show the memory before and after")
     command.add_argument("--json", action="store_true", help="print one JSON object")

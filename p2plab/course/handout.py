@@ -35,7 +35,11 @@ def handout() -> str:
     """The page as Markdown."""
     lines = [_HEAD, "| importer | promise | |", "|---|---|---|", *(_rule(name) for name in _IMPORTER), ""]
     lines += ["| exporter and its callers | promise | |", "|---|---|---|", *(_rule(name) for name in _EXPORTER), ""]
-    lines += ["| of device memory | tells | pages | locks held (r, w) |", "|---|---|---|---|", *map(_event, _OPERATIONS)]
+    lines += [
+        "| of device memory | tells | pages | locks held (r, w) |",
+        "|---|---|---|---|",
+        *map(_event, _OPERATIONS),
+    ]
     return "\n".join(lines) + "\n" + _FOOT
 
 

@@ -235,8 +235,10 @@ RFC2019 = Kernel(
     },
 )
 #: What "today" means where the word is used.
+TODAY = LINUX_7_3
+
 KERNELS = {kernel.name: kernel for kernel in (LINUX_7_3, LINUX_6_12, LINUX_6_1, RFC2019)}
-TODAY = KERNELS[kernels.TODAY]
+assert TODAY.name == kernels.TODAY
 
 
 def kernel_named(name: str) -> Kernel:
