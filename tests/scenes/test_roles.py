@@ -11,6 +11,7 @@ from p2plab.core.schedule import straight
 from p2plab.designs.importers import DmaBufImporter
 from p2plab.drivers.doorbell import Doorbell
 from p2plab.drivers.gpu import Gpu
+from p2plab.drivers.kernel_user import KernelUser
 from p2plab.drivers.nic import ObedientNic
 from p2plab.drivers.odp import OdpNic
 from p2plab.everything import SCENES, find
@@ -112,3 +113,10 @@ def test_a_kind_that_nobody_takes_is_bad_input(capsys):
     """It says which there are."""
     assert main(["scenes", "--takes", "juggler"]) == 2
     assert "no scene takes 'juggler'; there are importer, interval importer, exporter" in capsys.readouterr().err
+
+
+def test_a_shipped_class_named_by_its_file_is_the_one_that_scenes_know(capsys):
+    """The kernel user is its own base: run again from its file, it would be a stranger to it."""
+    user = f"{inspect.getsourcefile(KernelUser)}:KernelUser"
+    assert main(["check", "design-rfc-vma", "--importer", user]) != 2
+    assert "derive it" not in capsys.readouterr().err
