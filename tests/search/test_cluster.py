@@ -12,7 +12,7 @@ import pytest
 from p2plab import find
 from p2plab.cli import main
 from p2plab.core.errors import BadInput
-from p2plab.search import Pass, Violation, check
+from p2plab.search import Incomplete, Pass, Violation, check
 from p2plab.search.checking import Checking
 from p2plab.search.parallel import share
 
@@ -101,6 +101,25 @@ def test_a_worker_of_the_cluster_is_killed_and_nothing_is_lost(cluster, soon, mo
     assert checking.verdict.effort.states == one.effort.states
     assert checking.verdict.effort.transitions == one.effort.transitions
     assert checking.sharing.lost == 1
+
+
+def test_a_scheduler_that_dies_ends_the_search_with_a_sentence(tmp_path, soon, monkeypatch):
+    """Not with an error of Dask's, and not after minutes."""
+    monkeypatch.setattr("p2plab.search.widelayers.CHUNK", 200)
+    own = DaskCluster(tmp_path)
+    try:
+        own.worker()
+        own.wait_for(1)
+        checking = Checking(find(BROKEN), knobs=GOOD, cluster=own.address, budget=60)
+        while checking.progress.states < 1_000:
+            assert checking.advance(0.01) is None
+        own.processes[0].kill()
+        while checking.advance(1.0) is None:
+            pass
+    finally:
+        own.stop()
+    assert isinstance(checking.verdict, Incomplete)
+    assert "scheduler does not answer any more" in checking.verdict.why
 
 
 def test_the_command_takes_the_scheduler_s_address(cluster, capsys):

@@ -271,6 +271,20 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(soon, monkeypat
     assert gone_in(soon)
 
 
+def test_a_worker_that_is_stopped_ends_the_search_with_its_budget(soon, monkeypatch):
+    """It neither dies nor answers; a few seconds after the budget it is given up, and nobody is left."""
+    monkeypatch.setattr("p2plab.search.widelayers.CHUNK", 200)
+    monkeypatch.setattr(share, "GRACE", 0.2)
+    checking, process_ids = begun()
+    checking.search.budget = checking.progress.seconds + 0.5
+    os.kill(process_ids[1], signal.SIGSTOP)
+    while checking.advance(0.5) is None:
+        pass
+    assert isinstance(checking.verdict, Incomplete)
+    assert "did not answer by the end of the budget" in checking.verdict.why or "budget" in checking.verdict.why
+    assert gone_in(process_ids)
+
+
 def test_workers_that_die_again_and_again_are_given_up(soon, monkeypatch):
     """A sentence, and not for ever."""
     monkeypatch.setattr("p2plab.search.widelayers.CHUNK", 20)

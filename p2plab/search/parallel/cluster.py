@@ -10,13 +10,15 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import time
 import uuid
 from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from p2plab import __version__
 from p2plab.core.errors import BadInput
-from p2plab.search.parallel.team import Lost, Message, NoWorkers
+from p2plab.search.parallel.team import LATE, Lost, Message, NoWorkers
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -27,6 +29,7 @@ CONNECT, PATIENCE = 5.0, 30.0
 _LOOK = 0.5
 
 _ADDRESS = re.compile(r"(?:tcp|tls)://(?P<host>[\w.-]{1,200}|\[[0-9a-fA-F:.%]{1,60}\]):(?P<port>[0-9]{1,5})")
+_GONE = "the cluster's scheduler does not answer any more: the search is given up"
 _MISSING = "this needs Dask: pip install 'p2plab[cluster]'"
 
 
@@ -40,6 +43,8 @@ class Cluster:
     def __init__(self, where: str | Client, parts: int | None = None) -> None:
         self._own = isinstance(where, str)
         self._client: Client = connect(where) if isinstance(where, str) else where
+        self._until: float | None = None
+        self._home: list[str] = []
         try:
             self._search = uuid.uuid4().hex
             there = self._there()
@@ -69,13 +74,18 @@ class Cluster:
 
     def replace(self, parts: list[int]) -> None:
         """Workers that are there take over what was lost; where none is, one is waited for."""
-        with contextlib.suppress(TimeoutError):
-            self._client.wait_for_workers(1, timeout=PATIENCE)
+        patience = PATIENCE if self._until is None else max(0.5, min(PATIENCE, self._until - time.monotonic()))
+        with contextlib.suppress(TimeoutError, OSError, CancelledError):
+            self._client.wait_for_workers(1, timeout=patience)
         there = self._there()
         if not there:
-            raise NoWorkers(f"the cluster has had no workers for {PATIENCE:.0f} s: the search is given up")
+            raise NoWorkers(f"the cluster has had no workers for {patience:.0f} s: the search is given up")
         for part in parts:
             self._home[part] = min(there, key=self._home.count)
+
+    def limit(self, seconds: float | None) -> None:
+        """See :meth:`~p2plab.search.parallel.team.Team.limit`."""
+        self._until = None if seconds is None else time.monotonic() + seconds
 
     def close(self) -> None:
         """Have the workers forget the search, and leave the cluster."""
@@ -88,7 +98,13 @@ class Cluster:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _there(self) -> list[str]:
-        return sorted(self._client.ncores())  # type: ignore[no-untyped-call]
+        """The workers' addresses. :exc:`NoWorkers` where the scheduler is not there any more."""
+        if self._client.status != "running":
+            raise NoWorkers(_GONE)
+        try:
+            return sorted(self._client.ncores())  # type: ignore[no-untyped-call]
+        except (OSError, TimeoutError, CancelledError) as error:
+            raise NoWorkers(f"{_GONE} ({type(error).__name__})") from None
 
     def _on(self, part: int, function: Any, *arguments: Any) -> Future[Any]:
         task: Future[Any] = self._client.submit(
@@ -111,6 +127,11 @@ class Cluster:
                 break
             except TimeoutError:
                 self._look_for_the_lost(tasks)
+            except (
+                CancelledError,
+                OSError,
+            ) as error:  # FuturesCancelledError, CommClosedError: the scheduler went away
+                raise NoWorkers(f"{_GONE} ({type(error).__name__})") from None
         answers: dict[int, Message] = {}
         lost: list[int] = []
         for part, task in tasks.items():
@@ -129,6 +150,8 @@ class Cluster:
         return answers
 
     def _look_for_the_lost(self, tasks: dict[int, Future[Any]]) -> None:
+        if self._until is not None and time.monotonic() > self._until:
+            raise NoWorkers(LATE)
         there = set(self._there())
         lost = [part for part, home in enumerate(self._home) if home not in there]
         if lost:
@@ -144,10 +167,14 @@ class Cluster:
         raise NoWorkers(f"a worker of the cluster failed: {type(error).__name__}: {str(error)[:200]}") from None
 
     def _same_version(self, there: Sequence[str]) -> None:
+        from distributed import KilledWorker
+
         tasks = [self._client.submit(version, workers=[home], pure=False) for home in there]
         for home, task in zip(there, tasks, strict=True):
             try:
                 found = task.result(timeout=PATIENCE)
+            except (KilledWorker, CancelledError, OSError, TimeoutError) as error:
+                raise BadInput(f"the worker at {home} went away or does not answer ({type(error).__name__})") from None
             except Exception as error:  # noqa: BLE001  whatever keeps a worker from answering is said in a sentence
                 said = f"{type(error).__name__}: {str(error)[:120]}"
                 raise BadInput(f"the worker at {home} needs p2plab {__version__} as well ({said})") from None

@@ -71,6 +71,7 @@ class Part:
         self.number, self.parts = int(message["number"]), int(message["parts"])
         self.visited = Visited(1, int(message["seed"]))
         self._judged, self._ends = Pairs(), Combinations()
+        self._round, self.outbox = -1, []  # another search may begin with the same workers, and count its rounds anew
         return {}
 
     def _load(self, message: Message) -> Message:

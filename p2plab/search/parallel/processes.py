@@ -7,12 +7,13 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from p2plab.search.parallel.mail import Place, boxes
-from p2plab.search.parallel.team import Lost, Message
+from p2plab.search.parallel.team import LATE, Lost, Message, NoWorkers
 from p2plab.search.parallel.wire import Ended, receive, send
 
 #: The room of a pipe in bytes, where the system lets one ask for it: fewer changes between processes.
@@ -27,6 +28,8 @@ class Processes:
         self._boxes = boxes(parts)
         self._workers = [_Worker(self._boxes) for _ in range(parts)]
         self._mail: dict[int, list[Place]] = {}  #: by who left it: the states for each part
+        self._timer: threading.Timer | None = None
+        self._late = False
 
     @property
     def process_ids(self) -> list[int]:
@@ -48,7 +51,7 @@ class Processes:
                 else:
                     answers[part] = answer
         if lost:
-            raise Lost(sorted(lost))
+            raise NoWorkers(LATE) if self._late else Lost(sorted(lost))
         if kind == "expand":
             self._mail |= {part: answer.pop("mail") for part, answer in answers.items() if "mail" in answer}
         return answers
@@ -66,8 +69,24 @@ class Processes:
             self._workers[part].close()
             self._workers[part] = _Worker(self._boxes)
 
+    def limit(self, seconds: float | None) -> None:
+        """A worker that was stopped reads nothing and writes nothing; killed, it lets go of whoever waits for it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        if seconds is not None:
+            self._timer = threading.Timer(seconds, self._give_up)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _give_up(self) -> None:
+        self._late = True
+        for worker in self._workers:
+            worker.process.kill()
+
     def close(self) -> None:
         """End all of them."""
+        self.limit(None)
         for worker in self._workers:
             worker.close()
         for box in self._boxes:

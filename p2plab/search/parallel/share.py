@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: States from which on workers are asked: before that they cost more than they bring.
 PAYS = 500_000
+#: Seconds after the budget in which a worker may still answer.
+GRACE = 3.0
 #: At most so many workers.
 MOST = 256
 
@@ -58,6 +60,8 @@ class Sharing:
     def look(self) -> None:
         """Hand the search over if it is time. :exc:`NoWorkers`."""
         wide = self.search.wide
+        if self.team is not None and self.search.budget is not None:
+            self.team.limit(max(0.0, self.search.budget - self.search.progress.seconds) + GRACE)
         if self.search.verdict is not None or not self.search.exact:  # the end, or a search that only replays
             self.close()
             return
@@ -65,6 +69,8 @@ class Sharing:
             return
         if self.team is None:
             self.team = self._make()  # they get ready while the search goes on here
+            if self.search.budget is not None:
+                self.team.limit(max(0.0, self.search.budget - self.search.progress.seconds) + GRACE)
         if len(wide.graph) < PAYS:
             return
         from p2plab.search.parallel.graph import SharedGraph  # numpy: only now

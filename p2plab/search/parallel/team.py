@@ -23,6 +23,9 @@ class NoWorkers(P2PError):
     """There is nobody left to work, or those who come die as well."""
 
 
+LATE = "a worker did not answer by the end of the budget: the search is given up"
+
+
 class Team(Protocol):
     """``parts`` workers' parts. Each method may raise :class:`Lost`; asked again, all parts answer the same."""
 
@@ -36,6 +39,9 @@ class Team(Protocol):
 
     def replace(self, parts: list[int]) -> None:
         """Find other workers for parts that were lost; they are empty. :exc:`NoWorkers`."""
+
+    def limit(self, seconds: float | None) -> None:
+        """Whoever has not answered after so many seconds from now is given up: :exc:`NoWorkers`. None: never."""
 
     def close(self) -> None:
         """Let the workers go. May be called twice."""
