@@ -12,7 +12,7 @@ quick and needs nothing but Python.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from p2plab.core import known
 
@@ -102,30 +102,39 @@ def replay(token: str) -> Run:
 
 
 def check(
-    what: str | Scenario,
+    what: str | Scenario | type,
     *,
     importer: type | str | None = None,
     exporter: type | str | None = None,
     rules: Sequence[str] | None = None,
     must_reach: Sequence[str] = (),
     bound: int | None = None,
-    budget: float | None = 10.0,
+    budget: float | Literal["usual"] | None = "usual",
     states: int = 3_000_000,
     shrink: bool = True,
     workers: int = 1,
     cluster: str | Client | None = None,
     **knobs: int | str,
 ) -> Verdict:
-    """Try every order of a scene's events. The verdict's repr is the report.
+    """Try every order of a scene's events; of every scene that takes a class of yours. The verdict's repr is the report.
 
+    ``check(MyNic)`` runs your driver through all scenes, the budget shared out; interrupting it keeps what is known.
     ``importer`` and ``exporter`` are your own classes, or the value of the scene's knob of that name. ``rules``: the
-    promises to watch; ``must_reach``: kinds of event that some order must reach; ``bound``: switches; ``budget``:
-    seconds (None: no limit); ``states``: the maximum number of states; ``shrink``: make a counterexample smaller;
-    ``workers`` and ``cluster``: processes that share a large search. ``knobs`` are the scene's.
+    promises to watch; ``must_reach``: kinds of event that some order must reach; ``bound``: switches; ``budget``: seconds
+    (None: no limit; usually 10, for all scenes together 60); ``states``: the maximum number of states; ``shrink``: make a
+    counterexample smaller; ``workers`` and ``cluster``: processes that share a large search. ``knobs`` are the scene's.
     :exc:`~p2plab.core.errors.BadInput` for what cannot be used.
     """
+    from p2plab.core.errors import BadInput
     from p2plab.search.checking import check as search
 
+    if isinstance(what, type):
+        if importer or exporter or must_reach or knobs or workers != 1 or cluster:
+            raise BadInput("with a class alone every scene is tried as it is; for one scene: check(SCENE, importer=…)")
+        from p2plab.search.allscenes import check_all
+
+        seconds = 60.0 if budget == "usual" else budget
+        return check_all(what, budget=seconds, rules=rules, shrink=shrink, states=states, bound=bound)
     roles, more = _roles(importer, exporter)
     return search(
         find(what),
@@ -135,7 +144,7 @@ def check(
         knobs={**knobs, **more},
         rules=rules,
         bound=bound,
-        budget=budget,
+        budget=10.0 if budget == "usual" else budget,
         states=states,
         must_reach=must_reach,
         **roles,

@@ -11,9 +11,11 @@ from pathlib import Path
 from p2plab.cli.apart import apart
 from p2plab.cli.frame import NotWritten, write
 from p2plab.core.errors import BadInput
+from p2plab.core.scenario import Scenario
 from p2plab.everything import find
+from p2plab.search.allscenes import CheckingAllScenes
 from p2plab.search.checking import Checking
-from p2plab.search.drivers import load
+from p2plab.search.drivers import load, load_any
 from p2plab.search.parallel.share import MOST
 from p2plab.search.report import as_json, exit_status, text
 from p2plab.search.silence import silence
@@ -36,7 +38,11 @@ LOADING = 5.0
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     command = commands.add_parser("check", help="search every order of a scene's events for a broken promise")
-    command.add_argument("scene", help="its name (see: p2plab scenes)")
+    command.add_argument(
+        "scene",
+        metavar="SCENE | FILE.py:NAME",
+        help="a scene's name (see: p2plab scenes), a scene of yours, or your driver's class: then in every scene that takes it",
+    )
     command.add_argument("--importer", metavar="FILE.py:CLASS", help="your importer's class")
     command.add_argument("--exporter", metavar="FILE.py:CLASS", help="your exporter's class")
     command.add_argument(
@@ -44,7 +50,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     command.add_argument("--rule", action="append", metavar="NAME", help="watch only this rule; may be repeated")
     command.add_argument("--bound", metavar="N", help="only orders with at most N switches")
-    command.add_argument("--budget", default="10s", metavar="TIME", help="stop after that long: 10s, 2m (default 10s)")
+    command.add_argument(
+        "--budget", metavar="TIME", help="stop after that long: 10s, 2m (default 10s; all scenes: 60s)"
+    )
     command.add_argument("--states", metavar="N", default="3000000", help="stop after N states (default 3000000)")
     command.add_argument("--workers", metavar="N", default="1", help="let N processes share a large search")
     command.add_argument(
@@ -59,10 +67,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit 0: every order holds. 1: one breaks. 3: not all were tried. 2: bad input."""
-    if arguments.importer is None and arguments.exporter is None:
+    if arguments.importer is None and arguments.exporter is None and ".py:" not in arguments.scene:
         return _run(arguments)
     # What a step may take without an end in sight comes on top: after that nothing in the process itself can stop it.
-    return apart(lambda: _run(arguments), _seconds(arguments.budget) + 2 * LOADING + (1 + PATIENCE) * STEP_SECONDS)
+    return apart(lambda: _run(arguments), _budget(arguments) + 2 * LOADING + (1 + PATIENCE) * STEP_SECONDS)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -91,8 +99,10 @@ def _run(arguments: argparse.Namespace) -> int:
     return exit_status(answer)
 
 
-def _checking(arguments: argparse.Namespace) -> Checking:
-    scene = find(arguments.scene)
+def _checking(arguments: argparse.Namespace) -> Checking | CheckingAllScenes:
+    scene = _named(arguments.scene)
+    if isinstance(scene, type):
+        return _all_scenes(scene, arguments)
     pairs = [word.partition("=") for word in arguments.knob]
     if bad := next((name for name, equals, _ in pairs if not equals), ""):
         raise BadInput(f"--knob {bad[:40]}: write NAME=VALUE")
@@ -106,18 +116,51 @@ def _checking(arguments: argparse.Namespace) -> Checking:
         knobs={name: value for name, _, value in pairs},
         rules=arguments.rule,
         bound=_bound(arguments.bound),
-        budget=_seconds(arguments.budget),
+        budget=_budget(arguments),
         states=_states(arguments.states),
         must_reach=arguments.must_reach,
     )
 
 
-def _answer(checking: Checking) -> Verdict:
+def _named(text: str) -> Scenario | type:
+    """A scene by its name, or what ``FILE.py:NAME`` names: a scene, or a driver's class."""
+    if ".py:" not in text:
+        return find(text)
+    with Watchdog(LOADING) as dog:
+        return load_any(text, dog)
+
+
+def _all_scenes(given: type, arguments: argparse.Namespace) -> CheckingAllScenes:
+    """Your class in every scene. :exc:`BadInput` for an option that is about one scene."""
+    for option in ("importer", "exporter", "knob", "cluster", "must_reach"):
+        if getattr(arguments, option):
+            raise BadInput(f"--{option.replace('_', '-')} is about one scene; with a class alone every scene is tried")
+    if _workers(arguments.workers) != 1:
+        raise BadInput("--workers is about one scene; with a class alone every scene is tried")
+    return CheckingAllScenes(
+        given,
+        budget=_budget(arguments),
+        rules=arguments.rule,
+        shrink=not arguments.no_shrink,
+        states=_states(arguments.states),
+        bound=_bound(arguments.bound),
+    )
+
+
+def _budget(arguments: argparse.Namespace) -> float:
+    one = arguments.importer is not None or arguments.exporter is not None or ".py:" not in arguments.scene
+    return _seconds(arguments.budget or ("10s" if one else "60s"))
+
+
+def _answer(checking: Checking | CheckingAllScenes) -> Verdict:
     """The verdict, with what the search does meanwhile on the terminal."""
     while (answer := checking.advance(_SLICE)) is None:
         if sys.stderr.isatty():
             now = checking.progress
-            doing = "making the story smaller" if checking.shrinking else f"{now.switches} switches"
+            if isinstance(checking, CheckingAllScenes):
+                doing = checking.doing
+            else:
+                doing = "making the story smaller" if checking.shrinking else f"{now.switches} switches"
             print(f"\r\033[K{now.states:,} states, {now.rate:,.0f}/s, {doing}", end="", file=sys.stderr)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)

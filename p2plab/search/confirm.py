@@ -10,6 +10,7 @@ from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import by_text
 from p2plab.rules import judge, known_to
 from p2plab.rules.base import Finding
+from p2plab.rules.own import LeadsTo
 from p2plab.search.drivers import cast
 from p2plab.search.folds import OpenCalls
 from p2plab.search.watchdog import StepTooLong, Watchdog, where
@@ -84,7 +85,33 @@ def breaks(
             return _comes_back(run.scenario, run.settings, schedule)
         if rule == "must-reach":
             raise BadInput("must-reach is about all orders: use check(…, must_reach=…) in a test of it")
+        known = known_to(run.scenario).get(rule)
+        if known is not None and issubclass(known, LeadsTo):
+            return _stays_open(run.scenario, run.settings, schedule, known)
         return finding_of(Run(run.scenario, run.settings, schedule), rule)
+
+
+def _stays_open(
+    scene: Scenario, knobs: Mapping[str, object], schedule: Sequence[str], rule: type[LeadsTo]
+) -> Finding | None:
+    """Whether a run ends at rest with a leads-to open, or goes around a fair cycle on which it is open all the while."""
+    world, watcher, seen = scene.world(**dict(knobs)), rule(), 0  # type: ignore[arg-type]
+    states: list[tuple[object, bool]] = []
+    able: list[set[str]] = []
+    for choice in (None, *schedule):
+        if choice is not None:
+            world.take(choice)
+        for entry in world.log[seen:]:
+            list(watcher.see(entry))
+        seen = len(world.log)
+        states.append((world.state(), watcher.open))
+        able.append(set(world.enabled()))
+    back = next((step for step, state in enumerate(states[:-1]) if state == states[-1]), None)
+    around = back is not None and all(still for _, still in states[back:])
+    fair = around and not set.intersection(*able[back:]) - set(schedule[back:])
+    if not watcher.open or not (fair or not world.enabled()):
+        return None
+    return Finding(rule.name, len(schedule), schedule[-1], schedule[-1], f"{rule.promise}: not in this run")
 
 
 def _comes_back(scene: Scenario, knobs: Mapping[str, object], schedule: Sequence[str]) -> Finding | None:

@@ -72,7 +72,15 @@ def look_at(given: type, base: type) -> None:
 
 
 def load(text: str, dog: Watchdog) -> type:
-    """The class that ``file.py:Class`` names. Running the file is what was asked for; a step budget applies."""
+    """The class that ``file.py:Class`` names, as :func:`load_any`."""
+    found = load_any(text, dog)
+    if not isinstance(found, type):
+        raise BadInput(f"{text[-60:]} is a {type(found).__name__}, not a class")
+    return found
+
+
+def load_any(text: str, dog: Watchdog) -> type | Scenario:
+    """The class or scene that ``file.py:Class`` names. Running the file is what was asked for; a step budget applies."""
     path_text, colon, name = text.rpartition(":")
     if not colon or not name.isidentifier() or not path_text:
         raise BadInput(f"{text[:60]!r} does not name a class; write FILE.py:Class")
@@ -89,9 +97,9 @@ def load(text: str, dog: Watchdog) -> type:
         raise BadInput(f"{path_text[-80:]} has more than {LARGEST_FILE} bytes")
     module = _known(path) or _run(path, dog)
     found = getattr(module, name, None)
-    if not isinstance(found, type):
+    if not isinstance(found, (type, Scenario)):
         classes = [own for own, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
-        raise BadInput(f"{path.name} has no class {name}; it has {', '.join(classes) or 'none'}")
+        raise BadInput(f"{path.name} has no class or scene {name}; it has {', '.join(classes) or 'none'}")
     return found
 
 

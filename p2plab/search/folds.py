@@ -115,6 +115,10 @@ class Folds:
         assert isinstance(rule, OpenCalls)
         return rule.open
 
+    def memory(self, combination: int, rule: int) -> Rule:
+        """What one rule remembers in a combination."""
+        return self._memories[rule][self.together[combination][rule]]
+
     def frozen(self, combination: int) -> tuple[Any, ...]:
         """What the rules remember, as one value: for comparing searches."""
         return tuple(frozen(self._memories[rule][memory]) for rule, memory in enumerate(self.together[combination]))

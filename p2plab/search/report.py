@@ -12,6 +12,8 @@ from p2plab.core.errors import comes_from_outside
 from p2plab.core.events import to_json
 from p2plab.core.run import Run
 from p2plab.core.token import token_of
+from p2plab.rules.own import LeadsTo
+from p2plab.search.allscenes import AllScenes
 from p2plab.search.confirm import ONLY_HERE
 from p2plab.search.verdict import Effort, Incomplete, Net, Orbits, Pass, Shrunk, Verdict, Violation
 from p2plab.search.watchdog import Watchdog, where
@@ -23,6 +25,10 @@ EXIT_PASS, EXIT_VIOLATION, EXIT_INCOMPLETE = 0, 1, 3
 
 def exit_status(answer: Verdict) -> int:
     """0: all orders hold. 1: one breaks. 3: not all orders were tried."""
+    if isinstance(answer, AllScenes):
+        if answer.smallest is not None:
+            return EXIT_VIOLATION
+        return EXIT_PASS if answer.word == "HOLDS" else EXIT_INCOMPLETE
     if isinstance(answer, Violation):
         return EXIT_VIOLATION
     return EXIT_PASS if isinstance(answer, Pass) and answer.complete else EXIT_INCOMPLETE
@@ -30,6 +36,8 @@ def exit_status(answer: Verdict) -> int:
 
 def text(answer: Verdict) -> str:
     """The whole report."""
+    if isinstance(answer, AllScenes):
+        return "\n".join(_all_scenes(answer)) + "\n"
     lines = list(_wrap(headline(answer)))
     if isinstance(answer, Violation):
         lines += _drawn(answer)
@@ -40,12 +48,32 @@ def text(answer: Verdict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _all_scenes(answer: AllScenes) -> Iterator[str]:
+    """The smallest story, then a row a scene, then what was put to the test."""
+    if answer.smallest is not None:
+        yield from _wrap(headline(answer.smallest))
+        yield from _drawn(answer.smallest)
+        yield ""
+    held = sum(isinstance(one, Pass) and one.complete for _, one in answer.rows)
+    broke = sum(isinstance(one, Violation) for _, one in answer.rows)
+    many = len(answer.rows) + len(answer.left)
+    yield from _wrap(f"{answer.driver} in {_count(many, 'scene', 'scenes')}: {held} hold, {broke} break, {many - held - broke} "
+                     f"not decided ({effort(answer.effort)}, {answer.effort.seconds:.1f} s)")  # fmt: skip
+    wide = max(len(name) for name, _ in answer.table)
+    for trial, one in answer.rows:
+        tested = f"{len(one.watched) - len(one.not_tested)}/{len(one.watched)}"
+        same = f"  (as {', '.join(name.partition('-')[0] for name in trial.same)})" if trial.same else ""
+        yield from _wrap(f"{trial.name:<{wide}}  {tested:>5}  {one.word}{same}", "  ", f"{'':{wide + 11}}")
+    yield from (f"  {name:<{wide}}         NOT BEGUN" for name in answer.left)
+    yield from watch(answer)
+
+
 def watch(answer: Verdict) -> list[str]:
     """How many promises were watched, how many put to the test, and which were not."""
     if not answer.watched:
         return []
     tested = len(answer.watched) - len(answer.not_tested)
-    until = " before it broke" if isinstance(answer, Violation) else " so far" if isinstance(answer, Incomplete) else ""
+    until = {AllScenes: " somewhere", Violation: " before it broke", Incomplete: " so far"}.get(type(answer), "")
     said = f"watched: {_count(len(answer.watched), 'promise', 'promises')}, {tested} put to the test{until}"
     if answer.not_tested and not isinstance(answer, Violation):
         said += f"; not: {', '.join(answer.not_tested)}"
@@ -125,6 +153,10 @@ def _violation(answer: Violation) -> Iterator[str]:
         yield from _wrap(f"BROKEN: {answer.rule}, by {answer.culprit}")
         yield from _wrap(f"promised: {ONLY_HERE[answer.rule]}", "  ")
         yield from _wrap(f"happened: {answer.what}", "  ")
+    elif answer.rule in run.scenario.own and issubclass(run.scenario.own[answer.rule], LeadsTo):
+        yield from _wrap(f"BROKEN: {answer.rule}")
+        yield from _wrap(f"promised: {run.scenario.own[answer.rule].promise}", "  ")
+        yield from _wrap(f"happened: {answer.what}", "  ")
     else:
         yield from verdict(run)
     yield ""
@@ -203,6 +235,21 @@ def pytest_of(answer: Violation) -> str:
 
 def as_json(answer: Verdict) -> dict[str, Any]:
     """The answer as one JSON object."""
+    if isinstance(answer, AllScenes):
+        return {
+            "driver": answer.driver,
+            "verdict": answer.word,
+            "exit": exit_status(answer),
+            "scenes": [
+                {**as_json(one), "scene": trial.name, "role": trial.role, "same": list(trial.same)}
+                for trial, one in answer.rows
+            ],
+            "not_begun": list(answer.left),
+            "smallest": None if answer.smallest is None else as_json(answer.smallest),
+            "watched": list(answer.watched),
+            "never_tested": list(answer.not_tested),
+            "seconds": round(answer.effort.seconds, 3),
+        }
     common: dict[str, Any] = {
         "scene": answer.scene,
         "verdict": {Pass: "pass", Violation: "violation", Incomplete: "incomplete"}[type(answer)],
@@ -279,5 +326,6 @@ def _count(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
-def _wrap(line: str, indent: str = "") -> list[str]:
-    return textwrap.wrap(line, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=True)
+def _wrap(line: str, indent: str = "", hanging: str | None = None) -> list[str]:
+    rest = f"{indent}  " if hanging is None else hanging
+    return textwrap.wrap(line, WIDTH, initial_indent=indent, subsequent_indent=rest, break_long_words=True)

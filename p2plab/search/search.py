@@ -18,10 +18,12 @@ from p2plab.rules import GOALS, known_to
 from p2plab.rules.base import Rule
 from p2plab.rules.goals import Goal
 from p2plab.rules.health import NoDeadlock
+from p2plab.rules.own import LeadsTo
 from p2plab.search.audit import audit, named
 from p2plab.search.closed import Closed, Refused, world_of
 from p2plab.search.confirm import confirm
 from p2plab.search.drivers import cast
+from p2plab.search.fair import stays_open
 from p2plab.search.folds import Folds, watched
 from p2plab.search.freeze import Unfreezable
 from p2plab.search.graph import StateGraph
@@ -164,7 +166,8 @@ class Search:
         if self._stages is None:
             self._folds = Folds(self._watched)
             graph = StateGraph(self._recorder(), self._folds)
-            self._stages = Stages(graph, self.bound, self.most_states, SMALL, self._symmetry)
+            symmetry = self._symmetry and not any(issubclass(rule, LeadsTo) for rule in self._watched)
+            self._stages = Stages(graph, self.bound, self.most_states, SMALL, symmetry)
         stages = self._stages
         stages.advance(seconds)
         if stages.found is not None:
@@ -226,7 +229,7 @@ class Search:
             self._violation("must-reach", never[0].name, f"no order of events ever reaches {never[0].what}", run)
         elif idler := self._idle_role(graph):
             self.verdict = self._incomplete(idler)
-        elif not complete or not self._never_rests(graph):
+        elif not complete or not (self._never_rests(graph) or self._left_open(graph)):
             orders = count_orders(graph) if complete else None
             orbits, net = _orbits_of(graph), None if self._net is None else self._net.result
             idle = self._not_tested
@@ -249,6 +252,27 @@ class Search:
         what = f"the last {len(around)} steps, of {who}, go round for ever: no order comes to rest from there"
         self._violation("retry-for-ever", around[0], what, run)
         return True
+
+    def _left_open(self, graph: StateGraph | WideGraph) -> bool:
+        """Whether a leads-to of your own stays open for ever on some fair run; the verdict is then its lasso."""
+        for number, rule in enumerate(self._folds.rules):
+            if not isinstance(rule, LeadsTo):
+                continue
+            rows = graph.rows if isinstance(graph, StateGraph) else map(graph.row, range(len(graph)))
+            memories = (self._folds.memory(row[graph.columns.rules], number) for row in rows)
+            still = {state for state, memory in enumerate(memories) if getattr(memory, "open", False)}
+            lasso = stays_open(graph, still, {int(state) for state in graph.resting()})
+            if lasso is None:
+                continue
+            run = Run(self.scene, self.knobs, (*lasso.stem, *lasso.cycle))
+            if lasso.cycle and run.at(len(run)).state() != run.at(len(lasso.stem)).state():
+                raise NotDeterministic("a loop that the search saw does not come back to where it began")
+            who = " and ".join(dict.fromkeys(lasso.cycle))
+            around = f"the last {len(lasso.cycle)} steps, of {who}, go round for ever, and are fair"
+            what = f"{rule.promise}: not in this run, {around if lasso.cycle else 'which comes to rest without it'}"
+            self._violation(rule.name, (lasso.cycle or lasso.stem)[-1], what, run)
+            return True
+        return False
 
     def _violation(self, rule: str, culprit: str, what: str, run: Run) -> None:
         switches = switches_of(run.schedule)
