@@ -280,3 +280,49 @@ def test_two_domains_and_a_vmd_are_kept_apart():
     machine = read_lspci(text)
     assert (machine["10000:e1:00.0"].parent, machine.host_bridges[0].name) == ("10000:e0:06.0", "pci10000:e0")
     assert machine.host_bridges[0].shown
+
+
+TOPO = """
+        GPU0    GPU1    GPU2    NIC0    CPU Affinity    NUMA Affinity
+GPU0     X      PIX     SYS     PIX     0-31    0
+GPU1    PIX      X      SYS     PIX     0-31    0
+GPU2    SYS     SYS      X      SYS     32-63   1
+NIC0    PIX     PIX     SYS      X
+
+Legend:
+
+  X    = Self
+  SYS  = Connection traversing PCIe as well as the SMP interconnect between NUMA nodes
+  PIX  = Connection traversing at most a single PCIe bridge
+"""
+GPUS = """\
+-+-[0000:80]---01.0-[81]----00.0  NVIDIA Corporation GPU [10de:2204]
+ \\-[0000:00]---01.0-[01-04]----00.0-[02-04]--+-08.0-[03]----00.0  NVIDIA Corporation GPU [10de:2204]
+                                             \\-10.0-[04]----00.0  NVIDIA Corporation GPU [10de:2204]
+
+03:00.0 3D controller [0302]: NVIDIA Corporation GPU [10de:2204]
+04:00.0 3D controller [0302]: NVIDIA Corporation GPU [10de:2204]
+81:00.0 3D controller [0302]: NVIDIA Corporation GPU [10de:2204]
+"""
+
+
+def test_another_tools_table_is_compared_with_the_tree():
+    """nvidia-smi topo -m: agreement in a line, each difference in one."""
+    machine = read_lspci(GPUS + TOPO)
+    assert machine.unread.count == 0
+    assert "  every pair of GPUs as the tree has it" in machine_text(machine)
+    text = "\n".join(machine_text(read_lspci(GPUS + TOPO.replace("X      PIX", "X      PHB"))))
+    assert "GPU0 0000:03:00.0 and GPU1 0000:04:00.0: nvidia-smi says PHB, the tree PIX" in text
+    alone = read_lspci(
+        GPUS.rpartition("81:00.0")[0].replace("-+-[0000:80]---01.0-[81]----00.0", "-+-[0000:80]---01.0") + TOPO
+    )
+    assert any("not compared" in line for line in machine_text(alone))
+
+
+def test_iomem_alone_shows_ranges_and_no_tree():
+    """Functions and root windows; the tree is missing."""
+    text = "c0000000-cfffffff : PCI Bus 0000:00\n  c0000000-c00fffff : PCI Bus 0000:01\n    c0000000-c000ffff : 0000:01:00.0\n"
+    machine = read_lspci(text)
+    assert [(d.bdf, d.resources[0].size) for d in machine] == [("0000:01:00.0", 0x10000)]
+    assert machine.host_bridges[0].windows[0].end == 0xCFFF_FFFF
+    assert not machine.tree_known
