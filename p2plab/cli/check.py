@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import re
 import sys
@@ -127,7 +128,8 @@ def _named(text: str) -> Scenario | type:
     if ".py:" not in text:
         return find(text)
     with Watchdog(LOADING) as dog:
-        return load_any(text, dog)
+        found = load_any(text, dog)
+    return found if isinstance(found, type) else dataclasses.replace(found, needs=text)
 
 
 def _all_scenes(given: type, arguments: argparse.Namespace) -> CheckingAllScenes:

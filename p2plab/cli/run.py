@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,9 @@ from p2plab.pci import read_machine
 from p2plab.rules.damage import damage
 from p2plab.views.text import board_of, story
 from p2plab.views.trace import chrome_trace
+
+#: Seconds that a file of yours may take to define its scenes.
+LOADING = 5.0
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -78,6 +82,20 @@ def placed(scene: Scenario, arguments: argparse.Namespace) -> Scenario:
     return elsewhere(scene, machine, arguments.exporter_at, tuple(arguments.importer_at), arguments.bar)
 
 
+def scene_named(text: str) -> Scenario:
+    """A scene by its name, or one of yours as ``FILE.py:NAME``; a run of that says what it needs besides its token."""
+    if ".py:" not in text:
+        return find(text)
+    from p2plab.search.drivers import load_any
+    from p2plab.search.watchdog import Watchdog
+
+    with Watchdog(LOADING) as dog:
+        found = load_any(text, dog)
+    if isinstance(found, type):
+        raise BadInput(f"{text[-60:]} is a class: p2plab check {text[-60:]} tries it in every scene")
+    return dataclasses.replace(found, needs=text)
+
+
 def _output(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     command.add_argument("--trace", type=Path, metavar="FILE", help="write a Chrome/Perfetto trace as well")
@@ -95,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def run_of(arguments: argparse.Namespace) -> Run:
     """The run that scene, knobs and order describe: the scene's own story unless an order is given."""
-    scene = placed(find(arguments.scene), arguments)
+    scene = placed(scene_named(arguments.scene), arguments)
     pairs = [text.partition("=") for text in arguments.knob]
     if bad := next((name for name, equals, _ in pairs if not equals), ""):
         raise BadInput(f"--knob {bad}: write NAME=VALUE")

@@ -111,6 +111,7 @@ class Scenario:
     when_cast: Mapping[str, Value] = field(default_factory=dict, compare=False)
     cast: Mapping[str, type] = field(default_factory=dict, compare=False)
     must: tuple[str, ...] = ("maps",)  #: goals (:data:`p2plab.rules.GOALS`) that some order must reach, by name
+    needs: str = field(default="", compare=False)  #: ``FILE.py:NAME`` of a scene that is not p2plab's own
     own: Mapping[str, Any] = field(
         default_factory=dict, compare=False
     )  #: rules and goals that came with a class, by name

@@ -46,11 +46,6 @@ VMM = re.compile(
     r"(?:Slot|Class|Vendor|Device|SVendor|SDevice|Rev|ProgIf|PhySlot|NUMANode|IOMMUGroup|Driver|Module|DTNode):\t"
 )
 
-#: The table of ``nvidia-smi topo -m`` and its legend.
-TOPO = re.compile(
-    r"(?: +|\t)GPU0(?:\s|$)|(?:GPU|NIC)\d+ +(?:X|SYS|NODE|PHB|PXB|PIX|NV\d+) |Legend:| +(?:X|SYS|NODE|PHB|PXB|PIX|NV#) +="
-)
-
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9])")
 _QUOTE = re.compile(r"(?: ?>)+ ?")
 #: Characters that show nothing, blanks that are none, and dashes that word processors make.
@@ -215,5 +210,5 @@ def starts(line: str) -> bool:
     """The line begins something, and so is not the rest of the one before it."""
     if line[0] == " " or (line[0] == "-" and TREE.match(line)):
         return True
-    kinds = (HEADER, HEX, TREE, DMESG, IOMEM, GROUP, GROUP_PATH, FENCE, PROMPT, NOISE, FIELD, VMM, TOPO)
+    kinds = (HEADER, HEX, TREE, DMESG, IOMEM, GROUP, GROUP_PATH, FENCE, PROMPT, NOISE, FIELD, VMM)
     return any(kind.match(line) for kind in kinds) or CUT.fullmatch(line) is not None

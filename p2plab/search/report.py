@@ -43,6 +43,8 @@ def text(answer: Verdict) -> str:
         lines += _drawn(answer)
     else:
         lines += watch(answer)
+    if isinstance(answer, Incomplete):
+        lines += _undecided(answer)
     if isinstance(answer, Pass) and answer.net is not None:
         lines += _wrap(netted(answer.net))
     return "\n".join(lines) + "\n"
@@ -66,6 +68,17 @@ def _all_scenes(answer: AllScenes) -> Iterator[str]:
         yield from _wrap(f"{trial.name:<{wide}}  {tested:>5}  {one.word}{same}", "  ", f"{'':{wide + 11}}")
     yield from (f"  {name:<{wide}}         NOT BEGUN" for name in answer.left)
     yield from watch(answer)
+
+
+def _undecided(answer: Incomplete) -> list[str]:
+    """What grew, who made it grow, and what to try."""
+    lines = []
+    if answer.grows is not None and answer.busiest is not None and answer.grows[1]:
+        lines += _wrap(f"most values: {answer.grows[0]} ({answer.grows[1]:,}); most places: {answer.busiest[0]} "
+                       f"({answer.busiest[1]:,})")  # fmt: skip
+    if answer.advice:
+        lines += _wrap(f"to try: {'; '.join(answer.advice)}")
+    return lines
 
 
 def watch(answer: Verdict) -> list[str]:
@@ -165,7 +178,8 @@ def _violation(answer: Violation) -> Iterator[str]:
         yield ""
         yield pytest_of(answer).rstrip()
     else:
-        yield "token:"
+        needs = run.scenario.needs
+        yield f"token (it needs {needs} beside itself):" if needs else "token:"
         token = token_of(run)
         yield from (token[at : at + WIDTH] for at in range(0, len(token), WIDTH))
 
@@ -269,7 +283,8 @@ def as_json(answer: Verdict) -> dict[str, Any]:
             more["second_net"] = {"again": answer.net.again, "steps": answer.net.steps}
         return common | more
     if isinstance(answer, Incomplete):
-        return common | {"why": answer.why, "switches_tried": answer.switches}
+        named = {"grows": answer.grows, "busiest": answer.busiest, "advice": list(answer.advice)}
+        return common | {"why": answer.why, "switches_tried": answer.switches, **named}
     assert isinstance(answer, Violation)
     run = answer.run
     return common | {

@@ -324,9 +324,27 @@ class Search:
             why = f"{why} (every run was replayed, because {self._why_plain})"
         search = self._plain or (self._stages.current if self._stages is not None else None)
         tried = search.switches - 1 if search is not None else -1
+        grows, busiest = self._largest()
         return Incomplete(
-            self.scene.name, why, tried if tried >= 0 else None, self._effort(), self.rules, self._not_tested
-        )
+            self.scene.name, why, tried if tried >= 0 else None, self._effort(), self.rules, self._not_tested,
+            grows, busiest, self._advice(tried) if self._stages is not None else (),
+        )  # fmt: skip
+
+    def _largest(self) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
+        """The cell with the most values, and the actor with the most places to be in, as far as the search came."""
+        if self._stages is None:
+            return None, None
+        columns = self._stages.layers.graph.columns
+        cells = [(len(columns.values[column]), ".".join(cell)) for cell, column in columns.of.items()]
+        actors = [(len(values), name) for name, values in zip(columns.actors, columns.values, strict=False)]
+        return tuple((name, many) for many, name in (max(found, default=(0, "")) for found in (cells, actors)))  # type: ignore[return-value]
+
+    def _advice(self, tried: int) -> tuple[str, ...]:
+        """What to try where a search did not come to its end."""
+        numbers = [knob for knob in self.scene.knobs if not knob.choices and not knob.ticks]
+        large = [f"{knob.name}={knob.low}" for knob in numbers if int(self.knobs[knob.name]) > knob.low]
+        more = [f"a smaller scene ({', '.join(large[:3])})"] if large else []
+        return (*more, f"a bound (at most {max(2, tried + 2)} switches)", "a longer budget", "more workers")
 
     @property
     def _watched(self) -> list[type[Rule]]:

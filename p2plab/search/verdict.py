@@ -155,7 +155,11 @@ class Violation(Verdict):
 
 @dataclass(frozen=True, repr=False)
 class Incomplete(Verdict):
-    """Nothing broke as far as the search came: ``why`` it ended, and up to how many switches all orders were tried."""
+    """Nothing broke as far as the search came: ``why`` it ended, and up to how many switches all orders were tried.
+
+    ``grows``: the cell or the actor with the most different values met, and how many; ``busiest``: the actor with the most
+    different places to be in; ``advice``: what to try next.
+    """
 
     scene: str
     why: str
@@ -163,6 +167,9 @@ class Incomplete(Verdict):
     effort: Effort = field(compare=False)
     watched: tuple[str, ...] = field(default=(), compare=False)
     not_tested: tuple[str, ...] = field(default=(), compare=False)
+    grows: tuple[str, int] | None = field(default=None, compare=False)
+    busiest: tuple[str, int] | None = field(default=None, compare=False)
+    advice: tuple[str, ...] = field(default=(), compare=False)
     run: None = field(default=None, init=False, compare=False)
 
     @property

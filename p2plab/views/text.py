@@ -86,7 +86,8 @@ def heading(run: Run) -> Iterator[str]:
 
 
 def _token(run: Run) -> Iterator[str]:
-    yield "token:"
+    needs = [run.scenario.needs, *(f"{role}={kind.__name__}" for role, kind in run.scenario.cast.items())]
+    yield f"token (it needs {', '.join(filter(None, needs))} beside itself):" if any(needs) else "token:"
     token = token_of(run)
     yield from (token[i : i + WIDTH] for i in range(0, len(token), WIDTH))
 

@@ -115,7 +115,7 @@ def test_the_exit_status_tells_the_answers_apart(tmp_path, capsys):
     [
         (["--importer", "nothere.py:X"], "nothere.py cannot be read: No such file or directory"),
         (["--importer", "nonsense"], "'nonsense' does not name a class; write FILE.py:Class"),
-        (["--importer", "{tmp}/fine.py:Y"], "fine.py has no class Y; it has X"),
+        (["--importer", "{tmp}/fine.py:Y"], "fine.py has no class or scene Y; it has X"),
         (["--importer", "{tmp}/fine.py:X"], "X cannot be the importer"),
         (["--importer", "{tmp}/syntax.py:X"], "syntax.py, line 1: "),
         (["--importer", "{tmp}/raises.py:X"], "raises.py raised ZeroDivisionError: division by zero"),
