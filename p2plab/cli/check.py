@@ -11,6 +11,7 @@ from pathlib import Path
 
 from p2plab.cli.apart import apart
 from p2plab.cli.frame import NotWritten, write
+from p2plab.cli.run import lines_option
 from p2plab.core.errors import BadInput
 from p2plab.core.scenario import Scenario
 from p2plab.everything import find
@@ -61,6 +62,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     command.add_argument("--must-reach", action="append", default=[], metavar="EVENT", help="must happen in some order")
     command.add_argument("--no-shrink", action="store_true", help="leave a counterexample in the scene as it is")
+    lines_option(command)
     command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     command.add_argument("--trace", type=Path, metavar="FILE", help="write the counterexample as a Perfetto trace")
     command.set_defaults(handler=run)
@@ -82,7 +84,11 @@ def _run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         answer, interrupted = checking.cancel(), True
     with silence():  # drawing a story runs it once more
-        said = json.dumps(as_json(answer), indent=1) + "\n" if arguments.json else text(answer)
+        said = (
+            json.dumps(as_json(answer, arguments.lines), indent=1) + "\n"
+            if arguments.json
+            else text(answer, arguments.lines)
+        )
     if arguments.trace and isinstance(answer, Violation):
         from p2plab.views.trace import chrome_trace
 

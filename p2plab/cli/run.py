@@ -21,6 +21,7 @@ from p2plab.core.world import World
 from p2plab.everything import find
 from p2plab.pci import read_machine
 from p2plab.rules.damage import damage
+from p2plab.views.driver_lines import lines_as_json
 from p2plab.views.text import board_of, story
 from p2plab.views.trace import chrome_trace
 
@@ -97,9 +98,20 @@ def scene_named(text: str) -> Scenario:
 
 
 def _output(command: argparse.ArgumentParser) -> None:
+    lines_option(command)
     command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     command.add_argument("--trace", type=Path, metavar="FILE", help="write a Chrome/Perfetto trace as well")
     command.add_argument("--log", type=Path, metavar="FILE", help="write the event log as JSON lines as well")
+
+
+def lines_option(command: argparse.ArgumentParser) -> None:
+    """Whether the story shows what each step ran of a driver."""
+    command.add_argument(
+        "--lines",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="below each step the driver's lines that it ran and the attributes that it changed (default: for your own)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -177,16 +189,16 @@ def _show(run: Run, arguments: argparse.Namespace) -> int:
     except NotWritten as error:
         no_room = error
     if arguments.json:
-        print(json.dumps(as_json(run), indent=1))
+        print(json.dumps(as_json(run, arguments.lines), indent=1))
     else:
-        print(story(run), end="")
+        print(story(run, arguments.lines), end="")
     if no_room is not None:
         raise no_room
     return 1 if board.findings else 0
 
 
-def as_json(run: Run) -> dict[str, object]:
-    """A run, its verdict and its log as one JSON object; addresses are hex text."""
+def as_json(run: Run, lines: bool | None = None) -> dict[str, object]:
+    """A run, its verdict and its log as one JSON object; addresses are hex text. ``lines`` as for the text."""
     board = board_of(run)
     hits = [
         vars(hit) | {"address": hex(hit.address), "before": hit.before.hex(), "after": hit.after.hex()}
@@ -202,5 +214,6 @@ def as_json(run: Run) -> dict[str, object]:
         "rules": {rule.name: board.state(rule) for rule in board.rules},
         "findings": [vars(finding) for finding in board.findings],
         "damage": hits,
+        "lines": lines_as_json(run, lines),
         "log": [to_json(entry) for entry in run.log],
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import textwrap
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from p2plab.core.errors import comes_from_outside
 from p2plab.core.events import to_json
@@ -17,7 +17,13 @@ from p2plab.search.allscenes import AllScenes
 from p2plab.search.confirm import ONLY_HERE
 from p2plab.search.verdict import Effort, Incomplete, Net, Orbits, Pass, Shrunk, Verdict, Violation
 from p2plab.search.watchdog import Watchdog, where
+from p2plab.views.driver_lines import driver_steps, lines_as_json
 from p2plab.views.text import WIDTH, columns, verdict
+
+T = TypeVar("T")
+
+#: So long may a comment of a test be.
+_COMMENT = 100
 
 #: The exit status of ``p2plab check`` for each answer.
 EXIT_PASS, EXIT_VIOLATION, EXIT_INCOMPLETE = 0, 1, 3
@@ -34,13 +40,13 @@ def exit_status(answer: Verdict) -> int:
     return EXIT_PASS if isinstance(answer, Pass) and answer.complete else EXIT_INCOMPLETE
 
 
-def text(answer: Verdict) -> str:
-    """The whole report."""
+def text(answer: Verdict, source_lines: bool | None = None) -> str:
+    """The whole report; ``source_lines`` as ``lines`` of :func:`p2plab.views.text.columns`."""
     if isinstance(answer, AllScenes):
-        return "\n".join(_all_scenes(answer)) + "\n"
+        return "\n".join(_all_scenes(answer, source_lines)) + "\n"
     lines = list(_wrap(headline(answer)))
     if isinstance(answer, Violation):
-        lines += _drawn(answer)
+        lines += _drawn(answer, source_lines)
     else:
         lines += watch(answer)
     if isinstance(answer, Incomplete):
@@ -50,11 +56,11 @@ def text(answer: Verdict) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _all_scenes(answer: AllScenes) -> Iterator[str]:
+def _all_scenes(answer: AllScenes, source_lines: bool | None) -> Iterator[str]:
     """The smallest story, then a row a scene, then what was put to the test."""
     if answer.smallest is not None:
         yield from _wrap(headline(answer.smallest))
-        yield from _drawn(answer.smallest)
+        yield from _drawn(answer.smallest, source_lines)
         yield ""
     held = sum(isinstance(one, Pass) and one.complete for _, one in answer.rows)
     broke = sum(isinstance(one, Violation) for _, one in answer.rows)
@@ -128,11 +134,11 @@ def effort(done: Effort) -> str:
     return f"{_count(done.states, 'state', 'states')}, {_count(done.transitions, 'step', 'steps')}"
 
 
-def _drawn(answer: Violation) -> list[str]:
+def _drawn(answer: Violation, source_lines: bool | None) -> list[str]:
     """The story, which runs the driver's code once more; without it where that code does not let itself be shown."""
     try:
         with Watchdog():
-            return list(_violation(answer))
+            return list(_violation(answer, source_lines))
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and comes_from_outside(error):
             raise
@@ -144,7 +150,7 @@ def _drawn(answer: Violation) -> list[str]:
         ]
 
 
-def _violation(answer: Violation) -> Iterator[str]:
+def _violation(answer: Violation, source_lines: bool | None) -> Iterator[str]:
     run = answer.run
     yield from _wrap(answer.what, "  ")
     knobs = changed_knobs(run)
@@ -158,7 +164,7 @@ def _violation(answer: Violation) -> Iterator[str]:
         yield from _wrap(f"also broken, in a story of {story}: {other.rule} ({other.what})")
     yield from watch(answer)
     yield ""
-    yield from columns(run)
+    yield from columns(run, source_lines)
     if answer.then:
         yield from _wrap(f"and then {answer.then} begins a step that never ends")
     yield ""
@@ -241,25 +247,34 @@ def pytest_of(answer: Violation) -> str:
             "    order = (",
             *(lines or ['        ""']),
             "    )",
+            *(_shown(lambda: list(_comments(run))) or ()),
             f'    assert not breaks("{rule}", find("{run.scenario.name}"), order{roles}{knobs})',
             "",
         ]
     )
 
 
-def as_json(answer: Verdict) -> dict[str, Any]:
-    """The answer as one JSON object."""
+def _comments(run: Run) -> Iterator[str]:
+    """What each step ran of a driver of the reader's own, and what it changed, below the order of the test."""
+    for ran in driver_steps(run, shipped=False):
+        yield f"    # {ran.step} {ran.actor}"
+        for said in (*ran.lines, *ran.changes):
+            yield textwrap.shorten(f"#     {said}", _COMMENT, placeholder=" ...").replace("# ", "    #     ", 1)
+
+
+def as_json(answer: Verdict, source_lines: bool | None = None) -> dict[str, Any]:
+    """The answer as one JSON object; ``source_lines`` as for :func:`text`."""
     if isinstance(answer, AllScenes):
         return {
             "driver": answer.driver,
             "verdict": answer.word,
             "exit": exit_status(answer),
             "scenes": [
-                {**as_json(one), "scene": trial.name, "role": trial.role, "same": list(trial.same)}
+                {**as_json(one, source_lines), "scene": trial.name, "role": trial.role, "same": list(trial.same)}
                 for trial, one in answer.rows
             ],
             "not_begun": list(answer.left),
-            "smallest": None if answer.smallest is None else as_json(answer.smallest),
+            "smallest": None if answer.smallest is None else as_json(answer.smallest, source_lines),
             "watched": list(answer.watched),
             "never_tested": list(answer.not_tested),
             "seconds": round(answer.effort.seconds, 3),
@@ -300,20 +315,25 @@ def as_json(answer: Verdict) -> dict[str, Any]:
         "then": answer.then or None,
         "token": None if run.scenario.cast else token_of(run),
         "pytest": pytest_of(answer),
-        "log": _log_as_json(run),
+        "lines": _shown(lambda: lines_as_json(run, source_lines)),
+        "log": _shown(lambda: _log_as_json(run)),
     }
 
 
-def _log_as_json(run: Run) -> list[Any] | None:
-    """What happened; None where the driver's code does not let itself be shown."""
+def _shown(look: Callable[[], T]) -> T | None:
+    """What a look found that runs the driver's code once more; None where that code does not let itself be shown."""
     try:
         with Watchdog():
-            log: list[Any] = json.loads(json.dumps([to_json(entry) for entry in run.log]))
-            return log
+            return look()
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and comes_from_outside(error):
             raise
         return None
+
+
+def _log_as_json(run: Run) -> list[Any]:
+    found: list[Any] = json.loads(json.dumps([to_json(entry) for entry in run.log]))
+    return found
 
 
 def _also_as_json(other: Violation) -> dict[str, Any]:

@@ -12,8 +12,12 @@ from p2plab.core.token import token_of
 from p2plab.core.world import PERSON, Crashed, World
 from p2plab.rules import Board, judge, watched_by
 from p2plab.rules.damage import damage
+from p2plab.views.driver_lines import DriverStep, Watch
 
 WIDTH = 72
+
+#: How many rows a line of source, or what changed in an attribute, may take.
+_MOST_ROWS = 3
 
 #: How many damaged frames a report spells out.
 SHOWN = 3
@@ -25,14 +29,24 @@ def board_of(run: Run, step: int | None = None) -> Board:
     return judge(log, watched_by(run.scenario))
 
 
-def story(run: Run) -> str:
-    """The whole report: what runs, the columns, the verdict with rule, step, bytes and source, and the token."""
-    return "\n".join([*heading(run), "", *columns(run), "", *verdict(run), "", *_token(run)]) + "\n"
+def story(run: Run, lines: bool | None = None) -> str:
+    """The whole report: what runs, the columns, the verdict with rule, step, bytes and source, and the token.
+
+    ``lines`` as for :func:`columns`.
+    """
+    return "\n".join([*heading(run), "", *columns(run, lines), "", *verdict(run), "", *_token(run)]) + "\n"
 
 
-def columns(run: Run) -> Iterator[str]:
-    """One row an event, each in its actor's column; a row of dashes where another actor takes over, with the reason."""
+def columns(run: Run, lines: bool | None = None) -> Iterator[str]:
+    """One row an event, each in its actor's column; a row of dashes where another actor takes over, with the reason.
+
+    ``lines``: below a step the source lines of the driver that it ran (``>``) and the driver's attributes that it changed
+    (``=``). None: where a driver is defined outside of p2plab.
+    """
     world = run.scenario.world(**run.settings)
+    watch = None if lines is False else Watch(world, shipped=lines is True)
+    if watch is not None and lines is None and not watch.yours:
+        watch = None
     lanes = _lanes(list(world.actors))
     yield "step " + _header(lanes)
     built = [text for entry in world.log if (text := phrase(entry.event))]
@@ -46,7 +60,10 @@ def columns(run: Run) -> Iterator[str]:
                 yield _switch(world, before, choice)
             before = choice
         world.take(choice)
-        yield from _rows(world.log[seen:], lanes, str(world.steps))
+        shown = list(_rows(world.log[seen:], lanes, str(world.steps)))
+        yield from shown
+        if watch is not None and (ran := watch.stepped(choice)) is not None:
+            yield from _driver_rows(ran, lanes, "" if shown else str(world.steps))
         seen = len(world.log)
 
 
@@ -119,11 +136,20 @@ def _rows(entries: list[Entry], lanes: dict[str, int], step: str) -> Iterator[st
         step, lead = "", "  "
 
 
-def _row(step: str, place: int, text: str, lead: str, bars: list[int]) -> Iterator[str]:
+def _row(step: str, place: int, text: str, lead: str, bars: list[int], most: int | None = None) -> Iterator[str]:
     room = WIDTH - place - len(lead)
-    for number, line in enumerate(textwrap.wrap(text, room, subsequent_indent="  ") or [""]):
+    for number, line in enumerate(
+        textwrap.wrap(text, room, subsequent_indent="  ", max_lines=most, placeholder=" ...") or [""]
+    ):
         left = "".join("|" if at in bars else " " for at in range(5, place))
         yield f"{step if number == 0 else '':>4} {left}{lead}{line}".rstrip()
+
+
+def _driver_rows(ran: DriverStep, lanes: dict[str, int], step: str) -> Iterator[str]:
+    place, bars = lanes.get(ran.actor, 5), list(lanes.values())
+    for text in (*(f"> {line}" for line in ran.lines), *(f"= {change}" for change in ran.changes)):
+        yield from _row(step, place, text, "  ", bars, most=_MOST_ROWS)
+        step = ""
 
 
 def _switch(world: World, before: str, choice: str) -> str:

@@ -11,13 +11,14 @@ from p2plab.core.world import World
 from p2plab.p2p.events import BeatIssued
 from p2plab.p2p.exporter_events import MoveEnded
 from p2plab.rules.base import Finding
+from p2plab.views.driver_lines import attributes_of
 from p2plab.views.stage.chain import Chain, bases_of, chain_of, changed_between, destroyed_in
 from p2plab.views.stage.diagram import calls_of
 from p2plab.views.stage.history import History, history_of
 from p2plab.views.stage.model import NONE, Button, Chip, Driver, Moment
 from p2plab.views.stage.now import now_of, roles_of
 from p2plab.views.stage.say import Scene, said_of
-from p2plab.views.stage.source import attributes_of, driver_at, drivers_of, sections_of
+from p2plab.views.stage.source import driver_at, drivers_of, sections_of
 
 #: In the natural course of a scene these come one after the other; any other action has no place in it.
 COURSE = ("mmap", "map", "dma", "defrag")

@@ -1,7 +1,4 @@
-"""A driver beside the stage: its source, the line at which its code waits, and its attributes.
-
-Where a coroutine waits is in its frames: ``cr_frame`` has the line, ``cr_await`` is the coroutine that it waits in.
-"""
+"""A driver beside the stage: its source, the line at which its code waits, and its attributes."""
 
 from __future__ import annotations
 
@@ -10,29 +7,20 @@ import linecache
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from p2plab.core.calls import Called
-from p2plab.core.tracked import Tracked, cells_of, name_of
+from p2plab.core.tracked import Tracked
 from p2plab.core.world import World
 from p2plab.p2p.things import things_of
+from p2plab.views.driver_lines import ROOMS, frames, short_path
 from p2plab.views.stage.model import Attribute, Driver
 
 #: For each actor, the places in code files where it waits, from its first function to the innermost: (file, line).
 Pending = dict[str, tuple[tuple[str, int], ...]]
 
-_PACKAGE = Path(__file__).resolve().parents[2]
-#: Classes of these rooms are what drivers are made from, and are not shown as a driver's own code.
-_ROOMS = ("core", "mm", "p2p", "pci")
-
-#: Attributes that say where a driver is, not how it is.
-_BORING = ("name", "peer", "bdf", "machine", "memory", "mm", "fabric", "map_again", "rules", "wiring")
 #: The sections of classes that were shown; a class that somebody wrote anew is another one.
 _known: weakref.WeakKeyDictionary[type, tuple[Section, ...]] = weakref.WeakKeyDictionary()
-
-#: So long may a value be in the table of attributes.
-LONGEST = 60
 
 
 @dataclass(frozen=True)
@@ -48,17 +36,7 @@ class Section:
 
 def pending(world: World) -> Pending:
     """Where the code of each actor waits now."""
-    found: Pending = {}
-    for name, actor in world.actors.items():
-        places = []
-        inner: Any = actor.coroutine
-        while inner is not None:
-            frame = getattr(inner, "cr_frame", None)
-            if frame is not None:
-                places.append((frame.f_code.co_filename, frame.f_lineno))
-            inner = getattr(inner, "cr_await", None)
-        found[name] = tuple(places)
-    return found
+    return {name: tuple((place.path, place.line) for place in places) for name, places in frames(world).items()}
 
 
 def drivers_of(world: World) -> dict[str, Any]:
@@ -79,12 +57,12 @@ def _sections(kind: type) -> Iterator[Section]:
     for made in kind.__mro__:
         if made is Tracked or not issubclass(made, Tracked):
             continue
-        if made.__module__.startswith("p2plab.") and made.__module__.split(".")[1] in _ROOMS:
+        if made.__module__.startswith("p2plab.") and made.__module__.split(".")[1] in ROOMS:
             continue
         found = _source_of(made)
         if found is not None:
             path, first, lines = found
-            yield Section(made.__name__, _short(path), path, first, tuple(lines))
+            yield Section(made.__name__, short_path(path), path, first, tuple(lines))
 
 
 def _source_of(made: type) -> tuple[str, int, list[str]] | None:
@@ -128,53 +106,6 @@ def driver_at(
     return Driver(driver.name, lit, waits, attributes)
 
 
-def attributes_of(driver: Any) -> dict[str, str]:
-    """What a driver keeps, as text a person can read: its own cells, with the engine's table and the lock's holder."""
-    cells = {name: value for name, value in cells_of(driver).items() if name not in _BORING}
-    found: dict[str, str] = {}
-    for name, value in cells.items():
-        if not name.startswith("_"):
-            found |= _words(name, value)
-    return found
-
-
-def _words(name: str, value: Any) -> dict[str, str]:
-    kind = type(value).__name__
-    if kind == "Mutex":
-        return {name: f"held by {value.owner}" if value.owner else "free"}
-    if kind == "DmaEngine":
-        inside = {"table": value.table, "in_flight": value.in_flight, "queue": value.queue, "stopped": value.stopped}
-        return {f"{name}.{part}": short(item) for part, item in inside.items()}
-    if kind == "Aperture":
-        return {f"{name}.shows": short(list(value.shows))}
-    return {name: short(value)}
-
-
-def short(value: Any) -> str:
-    """A value in one line; addresses in hex."""
-    text = _text(value, 0)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-
-
-def _text(value: Any, depth: int) -> str:
-    if value is None or isinstance(value, (bool, str, bytes)):
-        return repr(value)
-    if isinstance(value, int):
-        return hex(value) if value >= 4096 else str(value)
-    if isinstance(value, Tracked):
-        return str(getattr(value, "name", "") or name_of(value))
-    if depth > 2:
-        return "…"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_text(k, depth + 1)}: {_text(v, depth + 1)}" for k, v in value.items()) + "}"
-    if isinstance(value, (list, tuple, set, frozenset)) or hasattr(value, "__iter__"):
-        return "[" + ", ".join(_text(item, depth + 1) for item in value) + "]"
-    address = getattr(value, "address", None)
-    if isinstance(address, int):
-        return hex(address)
-    return getattr(value, "__qualname__", None) or type(value).__name__
-
-
 def _places(sections: tuple[Section, ...], places: tuple[tuple[str, int], ...]) -> Iterator[tuple[int, int]]:
     """Those places that are lines of a driver, innermost first."""
     for path, line in reversed(places):
@@ -189,11 +120,3 @@ def _definition(sections: tuple[Section, ...], function: str) -> list[tuple[int,
             if line.lstrip().startswith((f"def {function}(", f"async def {function}(")):
                 return [(number, section.first + at)]
     return []
-
-
-def _short(path: str) -> str:
-    """A file as people name it: from the package's folder on, or only its name."""
-    try:
-        return f"p2plab/{Path(path).resolve().relative_to(_PACKAGE).as_posix()}"
-    except ValueError:
-        return Path(path).name if not path.startswith("<") else path
