@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from p2plab.everything import SCENES
 from p2plab.search.checking import Checking
 from p2plab.search.search import Progress
 from p2plab.search.shrink import shrink_scene
-from p2plab.search.verdict import Effort, Pass, Verdict, Violation
+from p2plab.search.verdict import Effort, Incomplete, Pass, Verdict, Violation
 
 #: What a scene is also tried with: each of these alone, where the scene has the knob and the value.
 VARIANTS: tuple[Mapping[str, Value], ...] = (
@@ -34,8 +35,10 @@ VARIANTS: tuple[Mapping[str, Value], ...] = (
 VARIED = ("defrag-obedient", "disasters")
 #: In these scenes fewer pages say as much and take less time.
 SMALLER: Mapping[str, Mapping[str, Value]] = {"defrag-obedient": {"pages": 2}}
-#: A scene may take so many times its share of what is left of the budget.
-GENEROUS = 4
+#: So many rounds would use the budget up if no scene had an answer in the first; each later round gives twice as much.
+ROUNDS = 4
+#: Seconds of the first round where there is no budget.
+SHARE = 2.0
 #: Seconds for making the smallest story smaller.
 SHRINKING = 5.0
 
@@ -165,56 +168,81 @@ class CheckingAllScenes:
         self.driver = getattr(given, "__name__", repr(given)[:40])
         self.trials = trials(given)
         self.verdict: AllScenes | None = None
-        self.rows: list[tuple[Trial, Verdict]] = []
+        self._answers: dict[int, Verdict] = {}
         self._given, self._budget, self._shrink = given, budget, shrink
         self._options: dict[str, Any] = {"rules": rules, "states": states, "bound": bound}
         self._began = time.perf_counter()
-        self._now: Checking | None = None
-        self._begin()
+        self._begun: dict[int, Checking] = {}
+        self._queue = deque(range(len(self.trials)))  #: the scenes without an answer, the one at work first
+        self._share = SHARE if budget is None else max(0.05, budget / (ROUNDS * len(self.trials)))
+        self._used = 0.0  #: of its share, by the scene at work
+        self._now()
 
     def advance(self, seconds: float) -> AllScenes | None:
         """Go on for about that long; the verdict, once every scene has one or the budget is used up."""
         if self.verdict is not None:
             return self.verdict
-        assert self._now is not None
-        answer = self._now.advance(seconds)
+        number, began = self._queue[0], time.perf_counter()
+        answer = self._now().advance(min(seconds, max(0.01, self._share - self._used), max(0.01, self._left())))
+        self._used += time.perf_counter() - began
         if answer is not None:
-            self.rows.append((self.trials[len(self.rows)], answer))
-            if len(self.rows) == len(self.trials) or self._left() <= 0:
-                self.verdict = self._all()
-            else:
-                self._begin()
+            self._answers[number] = answer
+            self._queue.popleft()
+            self._used = 0.0
+        elif self._used >= self._share:  # later it gets more
+            self._queue.rotate(-1)
+            self._used = 0.0
+            if self._queue[0] <= number:
+                self._share *= 2
+        if not self._queue or self._left() <= 0:
+            self._end("its share of the budget is used up")
         return self.verdict
 
     def cancel(self) -> AllScenes:
         """Stop here; the scenes that were not begun, or not ended, are named."""
         if self.verdict is None:
-            if self._now is not None and len(self.rows) < len(self.trials):
-                self.rows.append((self.trials[len(self.rows)], self._now.cancel()))
-            self.verdict = self._all()
+            self._end("it was cancelled")
+        assert self.verdict is not None
         return self.verdict
 
     @property
     def progress(self) -> Progress:
         """How far the scene at work is."""
-        assert self._now is not None
-        return self._now.progress
+        return (self._now() if self._queue else self._begun[len(self.trials) - 1]).progress
 
     @property
     def doing(self) -> str:
-        """``12 of 31, disasters``."""
-        number = min(len(self.rows), len(self.trials) - 1)
-        return f"{number + 1} of {len(self.trials)}, {self.trials[number].name}"
+        """``12 of 31 answered, disasters``."""
+        now = f", {self.trials[self._queue[0]].name}" if self._queue else ""
+        return f"{len(self._answers)} of {len(self.trials)} answered{now}"
+
+    @property
+    def rows(self) -> list[tuple[Trial, Verdict]]:
+        """The scenes that have an answer, in the order of the list."""
+        return [(self.trials[number], self._answers[number]) for number in sorted(self._answers)]
+
+    def _end(self, why: str) -> None:
+        for number in self._queue:
+            if number in self._begun:
+                answer = self._begun[number].cancel()
+                self._answers[number] = (
+                    dataclasses.replace(answer, why=why) if isinstance(answer, Incomplete) else answer
+                )
+        self.verdict = self._all()
 
     def _left(self) -> float:
         return float("inf") if self._budget is None else self._budget - (time.perf_counter() - self._began)
 
-    def _begin(self) -> None:
-        trial = self.trials[len(self.rows)]
-        left, scenes = self._left(), len(self.trials) - len(self.rows)
-        share = None if self._budget is None else max(0.05, min(left, GENEROUS * left / scenes))
-        roles: dict[str, Any] = {trial.role: self._given}
-        self._now = Checking(trial.scene, shrink=False, knobs=trial.knobs, budget=share, **roles, **self._options)
+    def _now(self) -> Checking:
+        """The search of the scene at work."""
+        number = self._queue[0]
+        if number not in self._begun:
+            trial = self.trials[number]
+            roles: dict[str, Any] = {trial.role: self._given}
+            self._begun[number] = Checking(
+                trial.scene, shrink=False, knobs=trial.knobs, budget=None, **roles, **self._options
+            )
+        return self._begun[number]
 
     def _all(self) -> AllScenes:
         answers = [answer for _, answer in self.rows]
@@ -226,7 +254,7 @@ class CheckingAllScenes:
         return AllScenes(
             self.driver,
             tuple(self.rows),
-            tuple(trial.name for trial in self.trials[len(self.rows) :]),
+            tuple(trial.name for number, trial in enumerate(self.trials) if number not in self._answers),
             self._smallest(),
             Effort(int(states), int(steps), seconds, int(misses)),
             watched,
