@@ -169,7 +169,7 @@ def keep(png: bytes, name: str) -> None:
     """With 255 colours: the views' own, and enough for the edges of letters."""
     ASSETS.mkdir(exist_ok=True)
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    picture.quantize(255, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
+    picture.quantize(255, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
         ASSETS / f"{name}.png", optimize=True
     )
 

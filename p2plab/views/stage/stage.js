@@ -133,7 +133,7 @@ function drawChain(put, view) {
     const lines = subs.slice(0, height < 40 ? 1 : 2);
     const first = y + height / 2 - 6.5 * lines.length + 4;
     put("bands", "text", `${key}:name`, "name", { xy: [textX, first] }, name);
-    const room = textX === 9 ? g.gut - 10 : g.side - 6;
+    const room = textX === 9 ? g.gut - 10 : key === "ram" ? 92 : g.side - 6;
     lines.forEach((line, n) => put("bands", "text", `${key}:sub${n}`, "sub", { xy: [textX, first + 13.5 * (n + 1)] }, fit(line, room, "11px")));
   };
 
@@ -731,13 +731,12 @@ function makeStage(root, source) {
 
   function toggleDriver(name) {
     const names = Object.keys(state.scene.drivers);
-    const wanted = name ?? (driver ? "" : (names.find((one) => one === lastActor()) ?? names.at(-1)));
+    // The driver in which this step began, the innermost one; else an importer.
+    const lit = names.filter((one) => state.moment.drivers[one][0].length);
+    const wanted = name ?? (driver ? "" : (lit.at(-1) ?? names.at(-1)));
     driver = wanted === driver ? "" : wanted;
     render(true);
     if (driver) side.querySelector("select")?.focus({ preventScroll: true });
-  }
-  function lastActor() {
-    return state.moment.now.find(([, , condition]) => condition === "next")?.[0] ?? "";
   }
   function showDriver() {
     side.hidden = !driver;
@@ -908,7 +907,7 @@ function makeStage(root, source) {
     }
     const sample = (style) =>
       `<svg width="${/ring|hatch/.test(style) ? 14 : 26}" height="10" aria-hidden="true">${
-        /ring|hatch/.test(style) ? `<rect x="1.5" y="1" width="11" height="8" rx="2" class="${style}"${style === "hatch" ? ` style="fill:url(#hatch${id})"` : ""}/>` : `<path d="M0 5H26" class="${style}"/>`
+        /ring|hatch/.test(style) ? `${style === "hatch" ? '<rect x="1.5" y="1" width="11" height="8" rx="2" class="under"/>' : ""}<rect x="1.5" y="1" width="11" height="8" rx="2" class="${style}"${style === "hatch" ? ` style="fill:url(#hatch${id})"` : ""}/>` : `<path d="M0 5H26" class="${style}"/>`
       }</svg>`;
     const marks = KEY.map(([style, words]) => {
       const made = h("span", {});
@@ -976,7 +975,7 @@ function makeStage(root, source) {
       return h(
         "li",
         { class: condition, title: all },
-        h("div", {}, h("b", {}, name), h("span", { class: "role" }, inside || roles[name]), h("span", { class: "locks" }, locks.length ? "holds " : "", ...locks.map((lock) => h("i", {}, lock)))),
+        h("div", {}, h("b", {}, name), h("span", { class: "role" }, inside || roles[name]), h("span", { class: "locks" }, locks.length ? "holds " : "", ...[...locks].reverse().map((lock) => h("i", {}, lock)))),
         h("div", { class: "what" }, `${SIGN[condition]}${words}`),
       );
     });

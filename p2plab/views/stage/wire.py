@@ -357,7 +357,7 @@ class _Wire:
         if frame.lost:
             style = "hurt"
             lines = (
-                (f"✗ {frame.bytes}", f"✗ {short}", f"✗ {short[-1:]}", "✗"),
+                (f"✗ {frame.bytes}", f"✗ {short}", f"✗ {short.rpartition(' ')[2]}", "✗"),
                 (f"was “{frame.lost}”", f"was {frame.name}", frame.name, ""),
                 (f"{kind} {frame.number}: overwritten", "overwritten", "lost", ""),
             )
