@@ -42,6 +42,8 @@ _CPU = re.compile(r"CPU0: (.*?) \(family: (0x[0-9a-f]+)")
 _IOMMU_TYPE = re.compile(r"iommu: Default domain type: (\w+)")
 _IOMEM = re.compile(r"( *)([0-9a-f]{4,16})-([0-9a-f]{4,16}) : PCI Bus ([0-9a-f]{4,8}:[0-9a-f]{2})$")
 
+_IOMEM_FUNCTION = re.compile(r" *([0-9a-f]{4,16})-([0-9a-f]{4,16}) : ([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$")
+
 
 def pci_messages(lines: Iterable[str]) -> tuple[str, ...]:
     """The messages of PCI functions and buses, without time stamps, log levels and host names."""
@@ -172,6 +174,25 @@ def with_boot_log(machine: Machine, dmesg: Sequence[str], iomem: Sequence[str] =
     if iommu is None and groups:
         iommu = True
     return replace(machine, devices=devices, host_bridges=tuple(bridges), cpu=cpu, iommu=iommu, lacks=lacks, boot=boot)
+
+
+def iomem_drafts(lines: Sequence[str]) -> tuple[dict[str, Draft], dict[Bus, str]]:
+    """The functions that ``/proc/iomem`` alone names, their ranges counted from 0 on; no tree, and no address without root."""
+    drafts: dict[str, Draft] = {}
+    roots: dict[Bus, str] = {}
+    for line in lines:
+        if len(line) > MAX_LINE:
+            continue
+        if (bus := _IOMEM.fullmatch(line)) and not bus[1]:
+            domain, _, number = bus[4].partition(":")
+            roots.setdefault((int(domain, 16), int(number, 16)), "")
+        elif found := _IOMEM_FUNCTION.fullmatch(line):
+            bdf = canonical(found[3])
+            draft = drafts.setdefault(bdf, Draft(bdf, 0))
+            index, start, end = len(draft.resources), int(found[1], 16), int(found[2], 16)
+            if end and index < ROM:
+                draft.resources[index] = Resource(index, start, end, IORESOURCE_MEM)
+    return drafts, roots
 
 
 def _from_iomem(lines: Sequence[str]) -> dict[str, list[Resource]]:

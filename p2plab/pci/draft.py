@@ -99,7 +99,7 @@ class Draft:
         self.class_code, self.header_seen = header.class_code, True
         self.subsystem = self.subsystem or header.subsystem
         self.memory_decode = header.memory_decode
-        if header.bridge:
+        if header.secondary is not None:
             self.secondary, self.subordinate = header.secondary, header.subordinate
         if header.whole:
             conventional = Kind.CONVENTIONAL_BRIDGE if header.bridge else Kind.CONVENTIONAL

@@ -13,7 +13,7 @@ from p2plab.pci.windows import decode_io, decode_memory, decode_prefetchable
 
 # include/uapi/linux/pci_regs.h
 CAP_SUBSYSTEM, CAP_EXPRESS, EXT_CAP_ACS, EXT_CAP_REBAR = 0x0D, 0x10, 0x000D, 0x0015
-HEADER_BRIDGE = 1
+HEADER_BRIDGE, HEADER_CARDBUS = 1, 2
 ONES = b"\xff\xff\xff\xff"
 #: How many BARs a header of type 0 (function) and 1 (bridge) has; of other types nothing is decoded.
 BARS_OF = {0: 6, HEADER_BRIDGE: 2}
@@ -79,8 +79,8 @@ def decode_header(data: bytes) -> Header | None:
         memory_decode=bool(data[4] & 2),
         bridge=bridge,
         subsystem=ssid if ssid and any(ssid) else None,
-        secondary=data[0x19] if bridge else None,
-        subordinate=data[0x1A] if bridge else None,
+        secondary=data[0x19] if kind in (HEADER_BRIDGE, HEADER_CARDBUS) else None,
+        subordinate=data[0x1A] if kind in (HEADER_BRIDGE, HEADER_CARDBUS) else None,
         resources=(*sorted(bars.values()), *rom, *(_windows(data) if bridge else ())),
         pcie_type=None if express is None else flags >> 4 & 0xF,
         hotplug=_hotplug(data, express, flags),

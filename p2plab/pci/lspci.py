@@ -8,16 +8,18 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from p2plab.core.errors import BadInput
 from p2plab.pci import lspci_fields as fields
 from p2plab.pci import paste
-from p2plab.pci.beside import boot_drafts, with_boot_log
+from p2plab.pci.beside import boot_drafts, iomem_drafts, with_boot_log
 from p2plab.pci.device import Kind, canonical
 from p2plab.pci.draft import Draft, assemble
 from p2plab.pci.dump import decode_header
 from p2plab.pci.lspci_tree import Node, TreeReader
 from p2plab.pci.machine import MAX_DEVICES, Machine, Unread
+from p2plab.pci.topo import read_topo
 
 #: Bounds on what is read: a machine with 1,000 functions prints some 4 MB with -vvv -xxxx (inferred).
 MAX_CHARACTERS, MAX_LINE = 64 << 20, 4096
@@ -51,10 +53,6 @@ _IRRELEVANT = re.compile(
     r"!!! (?:Invalid class|Unknown (?:I/O|memory|prefetchable memory) range types))"
 )
 _ACS_WORDS = re.compile(r"(?:(?:SrcValid|TransBlk|ReqRedir|CmpltRedir|UpstreamFwd|EgressCtrl|DirectTrans)[+-] ?)+")
-#: The table of ``nvidia-smi topo -m`` and its legend.
-_TOPO = re.compile(
-    r"(?: +|\t)GPU0(?:\s|$)|(?:GPU|NIC)\d+ +(?:X|SYS|NODE|PHB|PXB|PIX|NV\d+) |Legend:| +(?:X|SYS|NODE|PHB|PXB|PIX|NV#) +="
-)
 
 
 def read_lspci(text: str, name: str = "lspci") -> Machine:
@@ -99,6 +97,7 @@ class _Reader:
         self.vfs: dict[str, list[int]] = {}
         self.boot: list[str] = []
         self.iomem: list[str] = []
+        self.topo: list[str] = []
         self.unread = Unread()
         self.slots = False
 
@@ -127,7 +126,7 @@ class _Reader:
             self.groups[canonical(found[2])] = int(found[1])
         elif (found := paste.GROUP.match(text)) and not (self.now is not None and _GROUP.fullmatch(text)):
             self._group(found, number)
-        elif self.now is not None and (text.startswith(" ") or paste.FIELD.match(text)):
+        elif self.now is not None and (text.startswith(" ") or paste.FIELD.match(text)) and not paste.TOPO.match(text):
             if not self._body(self.now, text, stripped):
                 self._not_understood(text, number)
         elif paste.CUT.fullmatch(stripped):
@@ -136,7 +135,9 @@ class _Reader:
             self.unread = self.unread.with_line(number, stripped)
         elif paste.FENCE.match(stripped):
             self._close()
-        elif not (paste.PROMPT.match(text) or paste.NOISE.match(text) or _TOPO.match(text)):
+        elif paste.TOPO.match(text):
+            self.topo.append(text)
+        elif not (paste.PROMPT.match(text) or paste.NOISE.match(text)):
             self._not_understood(text, number)
 
     def _close(self) -> None:
@@ -380,7 +381,7 @@ class _Reader:
             self._add_node(node)
         alone: tuple[dict[str, Draft], dict[tuple[int, int], str]] = ({}, {})
         if not self.drafts:
-            alone = boot_drafts(self.boot)
+            alone = boot_drafts(self.boot) if self.boot else iomem_drafts(self.iomem)
             self.drafts = alone[0]
         if not self.drafts:
             raise BadInput("line 1: no line starts with a PCI address, and none draws a tree: not lspci's output")
@@ -398,6 +399,7 @@ class _Reader:
             draft.conclude_kind()
         roots = {**alone[1], **self.roots, **self.tree.firsts}
         machine = assemble(name, self.drafts, roots, self._lacks(), unread=self.unread)
+        machine = replace(machine, topo=read_topo(self.topo)) if self.topo else machine
         return with_boot_log(machine, self.boot, self.iomem) if self.boot or self.iomem else machine
 
     def _add_node(self, node: Node) -> None:

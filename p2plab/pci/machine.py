@@ -82,8 +82,8 @@ class Machine:
     ``iommu``: it translates. ``acs_requested``: one was found, and asked for ACS at every port, also if it maps one to one.
 
     ``lacks`` says in words what the source does not show, ``unread`` which of its lines were not understood; ``boot`` are
-    the kernel's boot messages of PCI, as far as the source holds them. Raises BadInput for a function listed twice, a
-    parent that is not there, or a bridge below itself.
+    the kernel's boot messages of PCI, ``topo`` the pairs of ``nvidia-smi topo -m``, as far as the source holds them. Raises
+    BadInput for a function listed twice, a parent that is not there, or a bridge below itself.
     """
 
     name: str
@@ -95,6 +95,7 @@ class Machine:
     acs_requested: bool | None = None
     unread: Unread = Unread()
     boot: tuple[str, ...] = field(default=(), repr=False)
+    topo: tuple[tuple[str, str, str], ...] = ()
     _by_bdf: dict[str, Device] = field(init=False, repr=False, compare=False)
     _children: dict[str | None, tuple[Device, ...]] = field(init=False, repr=False, compare=False)
     _on_root: dict[str, tuple[Device, ...]] = field(init=False, repr=False, compare=False)

@@ -18,7 +18,7 @@ HEX = re.compile(r"([0-9a-f]{2,3}):((?: [0-9a-f]{2}){1,16})\s*")
 #: A line of the tree starts with its lines: ``-[0000:00]-``, `` +-``, `` |  \-``.
 TREE = re.compile(r"(?:-\[|-\+-|[ |]*[+\\]-)")
 DMESG = re.compile(
-    r"(?:<\d>)?\[ *\d+\.\d{3,6}\]|.*\bkernel: |"
+    r"(?:<\d+>)?\[ *\d+\.\d{3,6}\]|\[\w{3} \w{3} +\d+ [\d:]+ \d{4}\]|.*\bkernel: |"
     r"(?:pci|pcieport|pci_bus|pci-[a-z]+|[a-z0-9_-]{2,20}) [0-9a-f]{4,8}:[0-9a-f]{2}[:)]"
 )
 IOMEM = re.compile(r"[0-9a-f]{4,16}-[0-9a-f]{4,16} : \S")
@@ -44,6 +44,11 @@ FIELD = re.compile(
 )
 VMM = re.compile(
     r"(?:Slot|Class|Vendor|Device|SVendor|SDevice|Rev|ProgIf|PhySlot|NUMANode|IOMMUGroup|Driver|Module|DTNode):\t"
+)
+
+#: The table of ``nvidia-smi topo -m`` and its legend.
+TOPO = re.compile(
+    r"(?: +|\t)GPU0(?:\s|$)|(?:GPU|NIC)\d+ +(?:X|SYS|NODE|PHB|PXB|PIX|NV\d+) |Legend:| +(?:X|SYS|NODE|PHB|PXB|PIX|NV#) +="
 )
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9])")
@@ -210,5 +215,5 @@ def starts(line: str) -> bool:
     """The line begins something, and so is not the rest of the one before it."""
     if line[0] == " " or (line[0] == "-" and TREE.match(line)):
         return True
-    kinds = (HEADER, HEX, TREE, DMESG, IOMEM, GROUP, GROUP_PATH, FENCE, PROMPT, NOISE, FIELD, VMM)
+    kinds = (HEADER, HEX, TREE, DMESG, IOMEM, GROUP, GROUP_PATH, FENCE, PROMPT, NOISE, FIELD, VMM, TOPO)
     return any(kind.match(line) for kind in kinds) or CUT.fullmatch(line) is not None

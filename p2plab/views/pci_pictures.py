@@ -72,6 +72,7 @@ def tree_height(machine: Machine) -> int:
 
 def _line(row: TreeRow) -> str:
     acs = f" · ACS {row.acs}{' redirects' if row.redirects else ''}" if row.acs else ""
+    acs = " · ACS not shown" if row.looked_at and not row.acs_shown else acs
     text = row.text if row.text.startswith(row.bdf) else f"{row.bdf} {row.text}"
     return f"{text if len(text) <= LONGEST else text[: LONGEST - 1] + '…'}{acs}"
 

@@ -28,6 +28,7 @@ from p2plab.pci import (
 from p2plab.pci.directions import Directions, directions
 from p2plab.pci.dma import largest_memory_bar
 from p2plab.pci.rebar import MIB
+from p2plab.pci.topo import compared
 from p2plab.views.pci_map import human_size
 from p2plab.views.pci_tree import PROVIDER, TreeRow, tree_rows
 
@@ -43,6 +44,8 @@ def machine_text(machine: Machine) -> list[str]:
     for io, title in ((False, "memory"), (True, "I/O ports")):
         found = map_text(machine, io)
         lines += ["", title, *found] if found else []
+    other = compared(machine)
+    lines += ["", "nvidia-smi topo -m beside the tree", *(f"  {line}" for line in other)] if other else []
     resizable = [line for device in machine for line in _resizable(device)]
     lines += ["", "resizable BARs", *resizable] if resizable else []
     unplaced = [

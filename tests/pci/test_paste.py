@@ -280,3 +280,73 @@ def test_two_domains_and_a_vmd_are_kept_apart():
     machine = read_lspci(text)
     assert (machine["10000:e1:00.0"].parent, machine.host_bridges[0].name) == ("10000:e0:06.0", "pci10000:e0")
     assert machine.host_bridges[0].shown
+
+
+TOPO = """
+        GPU0    GPU1    GPU2    NIC0    CPU Affinity    NUMA Affinity
+GPU0     X      PIX     SYS     PIX     0-31    0
+GPU1    PIX      X      SYS     PIX     0-31    0
+GPU2    SYS     SYS      X      SYS     32-63   1
+NIC0    PIX     PIX     SYS      X
+
+Legend:
+
+  X    = Self
+  SYS  = Connection traversing PCIe as well as the SMP interconnect between NUMA nodes
+  PIX  = Connection traversing at most a single PCIe bridge
+"""
+GPUS = """\
+-+-[0000:80]---01.0-[81]----00.0  NVIDIA Corporation GPU [10de:2204]
+ \\-[0000:00]---01.0-[01-04]----00.0-[02-04]--+-08.0-[03]----00.0  NVIDIA Corporation GPU [10de:2204]
+                                             \\-10.0-[04]----00.0  NVIDIA Corporation GPU [10de:2204]
+
+03:00.0 3D controller [0302]: NVIDIA Corporation GPU [10de:2204]
+04:00.0 3D controller [0302]: NVIDIA Corporation GPU [10de:2204]
+81:00.0 3D controller [0302]: NVIDIA Corporation GPU [10de:2204]
+"""
+
+
+def test_another_tools_table_is_compared_with_the_tree():
+    """nvidia-smi topo -m: agreement in a line, each difference in one."""
+    machine = read_lspci(GPUS + TOPO)
+    assert machine.unread.count == 0
+    assert "  every pair of GPUs as the tree has it" in machine_text(machine)
+    text = "\n".join(machine_text(read_lspci(GPUS + TOPO.replace("X      PIX", "X      PHB"))))
+    assert "GPU0 0000:03:00.0 and GPU1 0000:04:00.0: nvidia-smi says PHB, the tree PIX" in text
+    alone = read_lspci(
+        GPUS.rpartition("81:00.0")[0].replace("-+-[0000:80]---01.0-[81]----00.0", "-+-[0000:80]---01.0") + TOPO
+    )
+    assert any("not compared" in line for line in machine_text(alone))
+
+
+def test_iomem_alone_shows_ranges_and_no_tree():
+    """Functions and root windows; the tree is missing."""
+    text = "c0000000-cfffffff : PCI Bus 0000:00\n  c0000000-c00fffff : PCI Bus 0000:01\n    c0000000-c000ffff : 0000:01:00.0\n"
+    machine = read_lspci(text)
+    assert [(d.bdf, d.resources[0].size) for d in machine] == [("0000:01:00.0", 0x10000)]
+    assert machine.host_bridges[0].windows[0].end == 0xCFFF_FFFF
+    assert not machine.tree_known
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["[    0.412350] ", "<6>[    0.412350] ", "[Sat Nov 28 10:00:00 2026] ", "Nov 28 10:00:00 host kernel: ", ""],
+)
+def test_boot_messages_are_known_by_whatever_stands_before_them(before):
+    """dmesg, dmesg -T, journalctl, a log without times."""
+    message = f"{before}pci_bus 0000:00: root bus resource [mem 0x90000000-0xfbffffff window]\n"
+    machine = read_lspci(SWITCH + message)
+    assert [w.start for w in machine.host_bridges[0].windows] == [0x9000_0000]
+    assert (machine.unread.count, "the address ranges of the host bridges" in machine.lacks) == (0, False)
+
+
+def test_a_cardbus_bridge_has_buses_below_it():
+    """With -v and from its registers."""
+    line = "\tBus: primary=02, secondary=03, subordinate=06, sec-latency=176\n"
+    line += "\tMemory window 0: d4000000-d7fff000 (prefetchable)\n"
+    text = read_lspci(f"02:01.0 CardBus bridge: x\n{line}\t16-bit legacy interface ports at 0001\n")
+    assert (text["02:01.0"].secondary, text.unread.count) == (3, 0)
+    config = bytearray(64)
+    config[0:4], config[9:12], config[14], config[0x18:0x1B] = b"\x4c\x10\x50\xac", b"\0\x07\x06", 2, bytes((2, 3, 6))
+    rows = "\n".join(f"{at:02x}: {config[at : at + 16].hex(' ')}" for at in range(0, 64, 16))
+    assert read_lspci(f"02:01.0 CardBus bridge: x\n{rows}\n")["02:01.0"].subordinate == 6
