@@ -12,6 +12,7 @@ import collections
 import dataclasses
 import enum
 import functools
+import struct
 import sys
 import types
 import weakref
@@ -193,7 +194,7 @@ _CODE = (
     staticmethod,
 )
 _ATOMS = frozenset({int, str, bytes, bool, float, type(None), range})
-_HEAP_TYPE = 1 << 9
+_HEAP_TYPE, _DICT_KEPT_ELSEWHERE = 1 << 9, 1 << 4  #: bits of a type's flags, the same from Python 3.11 to 3.14
 #: What a class of somebody's own may derive from.
 _MADE_OF = frozenset({
     object, int, float, str, bytes, tuple, frozenset, list, dict, set, collections.deque, collections.defaultdict,
@@ -267,6 +268,22 @@ def is_exact_number(kind: type) -> bool:
 
 
 @functools.lru_cache(maxsize=1_000)
+def is_made_in_python(kind: type) -> bool:
+    """Whether a ``class`` statement made it: then there is nothing in an object but slots, a ``__dict__`` and what bases have.
+
+    What C keeps besides takes room that no slot explains.
+    """
+    base = kind.__base__
+    if base is None or not kind.__flags__ & _HEAP_TYPE:
+        return False
+    word = struct.calcsize("P")
+    slots = sum(type(member) is types.MemberDescriptorType for member in vars(kind).values())
+    with_dict = kind.__dictoffset__ and not base.__dictoffset__ and not kind.__flags__ & _DICT_KEPT_ELSEWHERE
+    pointers = bool(with_dict) + (kind.__weakrefoffset__ > 0 >= base.__weakrefoffset__)
+    return kind.__basicsize__ - base.__basicsize__ == word * (slots + pointers)
+
+
+@functools.lru_cache(maxsize=1_000)
 def is_plain(kind: type) -> bool:
     """Whether an object is made of nothing but what its class's code gives it, so that one can look into all of it.
 
@@ -280,7 +297,7 @@ def is_plain(kind: type) -> bool:
         return any(base.__name__ == "generic" for base in kind.__mro__)
     if root in sys.stdlib_module_names and root != "__main__":
         return False
-    return all(base in _MADE_OF or base.__flags__ & _HEAP_TYPE for base in kind.__mro__)
+    return all(base in _MADE_OF or is_made_in_python(base) for base in kind.__mro__)
 
 
 def _check_items(items: tuple[Any, ...] | frozenset[Any], cell: Cell) -> None:

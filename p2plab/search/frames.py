@@ -2,7 +2,7 @@
 
 A local variable that is not read again before it is assigned decides nothing: two coroutines that differ in such a one
 only behave alike, and are one state. That is found in the bytecode, whose details belong to a version of Python; in a
-version that these rules were not tested with every local counts.
+version that these rules were not tested with (3.11 to 3.14) every local counts.
 """
 
 from __future__ import annotations
@@ -23,17 +23,22 @@ from p2plab.core.tracked import Tracked
 
 Suspended = types.CoroutineType | types.GeneratorType | types.AsyncGeneratorType  # type: ignore[type-arg]
 
-#: The version whose bytecode is understood well enough to tell which locals are read again.
-UNDERSTOOD = (3, 11)
+#: The versions whose bytecode is understood well enough to tell which locals are read again.
+UNDERSTOOD = frozenset({(3, 11), (3, 12), (3, 13), (3, 14)})
 #: Whether locals that are not read again are left out of a state.
-drop_dead = sys.version_info[:2] == UNDERSTOOD
+drop_dead = sys.version_info[:2] in UNDERSTOOD
 
 _EVERYTHING = -1
 #: Code that uses one of these may look at its locals without naming them.
 _REFLECTIVE = frozenset({"locals", "vars", "dir", "eval", "exec", "super", "_getframe", "currentframe", "globals"})
-_ENDS = frozenset({"RETURN_VALUE", "RAISE_VARARGS", "RERAISE"})
+_ENDS = frozenset({"RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS", "RERAISE"})
 _JUMPS = frozenset({"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"})
-_READS = frozenset({"LOAD_FAST", "DELETE_FAST"})
+_READS = frozenset({
+    "LOAD_FAST", "DELETE_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_AND_CLEAR", "LOAD_FAST_BORROW", "LOAD_FAST_LOAD_FAST",
+    "LOAD_FAST_BORROW_LOAD_FAST_BORROW",
+})  # fmt: skip
+#: Two in one, since Python 3.13.
+_STORES_TWO, _STORES_THEN_READS = "STORE_FAST_STORE_FAST", "STORE_FAST_LOAD_FAST"
 
 
 class Parts(NamedTuple):
@@ -199,13 +204,28 @@ def _liveness(code: types.CodeType) -> dict[int, int]:
             now = 0
             for follower in after[at][: handled[at]]:
                 now |= live[follower]
-            if one.opname == "STORE_FAST" and one.argval in slots:
-                now &= ~(1 << slots[one.argval])
-            elif one.opname in _READS and one.argval in slots:
-                now |= 1 << slots[one.argval]
+            reads, stores = _reads_and_stores(one)
+            for name in stores:
+                if name in slots:
+                    now &= ~(1 << slots[name])
+            for name in reads:
+                if name in slots:
+                    now |= 1 << slots[name]
             if now != live[at]:
                 live[at], changed = now, True
     return {one.offset: live[at] for at, one in enumerate(instructions)}
+
+
+def _reads_and_stores(one: dis.Instruction) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The locals that an instruction reads, and those that it stores: of ``x = …; y`` in one, ``y`` and ``x``."""
+    names: tuple[str, ...] = one.argval if isinstance(one.argval, tuple) else (one.argval,)
+    if one.opname in _READS:
+        return names, ()
+    if one.opname == "STORE_FAST" or one.opname == _STORES_TWO:
+        return (), names
+    if one.opname == _STORES_THEN_READS:  # stored first: a name in both is not read from before
+        return tuple(name for name in names[1:] if name != names[0]), names[:1]
+    return (), ()
 
 
 # -- inside ---------------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from p2plab.core.actors import Op
 from p2plab.core.containers import TRACKED_CONTAINERS, TrackedSet
 from p2plab.core.errors import P2PError
 from p2plab.core.iterators import TrackedIterator
-from p2plab.core.tracked import Tracked, cells_of, is_exact_number, name_of
+from p2plab.core.tracked import Tracked, cells_of, is_exact_number, is_made_in_python, name_of
 from p2plab.search.frames import number_of, parts_of
 
 #: A cell by name: an object's name, and an attribute of it.
@@ -236,7 +236,7 @@ class Freezer:
 
     def _plain_object(self, kind: type, value: Any) -> Any:
         if kind is not types.SimpleNamespace and not all(
-            base is object or base.__flags__ & _HEAP_TYPE for base in kind.__mro__
+            base is object or is_made_in_python(base) for base in kind.__mro__
         ):
             raise Unfreezable(f"a {kind.__module__}.{kind.__qualname__} cannot be part of a state")
         if self.cell is not None and id(value) not in self.homes:
@@ -445,7 +445,7 @@ def slots_of(kind: type) -> tuple[types.MemberDescriptorType, ...]:
     return tuple(
         member
         for base in kind.__mro__
-        if base.__flags__ & _HEAP_TYPE
+        if is_made_in_python(base)
         for member in vars(base).values()
         if type(member) is types.MemberDescriptorType
     )
@@ -456,7 +456,7 @@ def _fields_of_exception(kind: type) -> tuple[str, ...]:
     return tuple(
         name
         for base in kind.__mro__
-        if not base.__flags__ & _HEAP_TYPE
+        if not is_made_in_python(base)
         for name, member in vars(base).items()
         if isinstance(member, _LAYOUT) and name not in ("__traceback__", "__dict__")
     )
@@ -483,7 +483,6 @@ def _method(freezer: Freezer, value: types.MethodType) -> Any:
     return ("method", freezer.freeze(value.__func__), freezer.freeze(value.__self__))
 
 
-_HEAP_TYPE = 1 << 9
 _LAYOUT = (types.MemberDescriptorType, types.GetSetDescriptorType)
 #: What a class has because it is one, or because a decorator of the standard library made it from the rest.
 _OF_EVERY_CLASS = frozenset({

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from operator import is_not
 from typing import Any
 
+from p2plab.core.tracked import is_made_in_python
 from p2plab.search.freeze import pin, slots_of
 
 #: By kind of container, what it consists of.
@@ -33,7 +34,6 @@ _PARTS: dict[type, Callable[[Any], Any]] = {
         *function.__dict__.items(),
     ),
 }
-_HEAP_TYPE = 1 << 9
 LOGGING = "how logging is set up"
 
 
@@ -127,7 +127,7 @@ class Outside:
             return lambda thing: (repr(thing),)
         if kind.__module__ == "numpy" and hasattr(value, "tobytes"):
             return lambda thing: (thing.dtype.str, thing.tobytes())
-        if all(base is object or base.__flags__ & _HEAP_TYPE for base in kind.__mro__) and _looks_plain(kind):
+        if all(base is object or is_made_in_python(base) for base in kind.__mro__) and _looks_plain(kind):
             return _in_object
         return None
 

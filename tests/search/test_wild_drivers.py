@@ -74,6 +74,53 @@ def test_it_is_said_in_one_sentence(tmp_path, body, status, sentence):
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("raise KeyboardInterrupt", "nic crashed: KeyboardInterrupt (in Mine.map:"),
+        ("raise SystemExit(0)", "nic crashed: SystemExit: 0 (in Mine.map:"),
+        ("raise Silent()", "nic crashed: Silent: (its text cannot be made: ValueError in its"),
+        ("number = Silent2(4)\n        raise ValueError(number)", "nic crashed: ValueError: (its text cannot be made"),
+        ("time.sleep(300)", "a step of nic never comes to its next await: Mine.map, line "),
+        ("while not self.held: pass", "a step of nic never comes to its next await: Mine.map, line "),
+    ],
+    ids=["interrupts", "exits", "text", "repr", "sleeps", "spins"],
+)
+def test_whatever_a_driver_raises_is_its_own_crash(tmp_path, body, said):
+    """Exit 1 with the line: no traceback of ours, and no exit 0."""
+    silent = "    class Silent(Exception):\n        def __str__(self): raise ValueError('no')\n"
+    silent += "    class Silent2(int):\n        def __repr__(self): raise ValueError('no')\n"
+    body = body.replace("Silent", "self.Silent")
+    done = command(tmp_path, f"{silent}    async def map(self, start, end):\n        {body}\n")
+    assert done.returncode == 1, done
+    assert said in " ".join(done.stdout.split()), done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_file_that_interrupts_is_bad_input(tmp_path):
+    """It ended with exit 0 and without a word."""
+    (tmp_path / "mine.py").write_text("raise KeyboardInterrupt\n")
+    line = [sys.executable, "-m", "p2plab", "check", "defrag-obedient", "--importer", "mine.py:Mine"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    assert done.returncode == 2
+    assert "mine.py raised KeyboardInterrupt" in done.stderr
+
+
+def test_a_call_of_c_that_never_returns_is_named(tmp_path):
+    """Nothing inside the process can end it; from outside it is ended soon."""
+    done = command(tmp_path, "    async def map(self, start, end):\n        10 ** 10 ** 9 if start else 0\n")
+    assert done.returncode == 1
+    assert "cannot be interrupted (it was in map, line 7 of mine.py)" in done.stderr
+
+
+def test_writing_to_descriptor_1_does_not_spoil_the_json(tmp_path):
+    """What is written by number goes nowhere, as what is printed does."""
+    body = "    async def map(self, start, end):\n        os.write(1, b'raw')\n        await super().map(start, end)\n"
+    done = command(tmp_path, body, "--json", "--knob", "pages=1")
+    assert done.returncode == 0, done
+    assert json.loads(done.stdout)["verdict"] == "pass"
+
+
 def test_a_file_that_prints_without_end_is_stopped(tmp_path, monkeypatch, capsys):
     """Its top level must only define things; what it printed is nowhere to be seen."""
     monkeypatch.setattr("p2plab.cli.check.LOADING", 0.3)
