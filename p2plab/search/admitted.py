@@ -235,6 +235,9 @@ HINTS = {
     "time": "time is no part of a state: only the order of events decides. Say how long a step takes: step(…, duration=…)",
     "datetime": "time is no part of a state: only the order of events decides. Say how long a step takes: step(…, duration=…)",
     "world": "the world belongs to whoever runs it. A driver sees its own attributes and those of the objects it was given",
+    "module": "anything could be asked of it. Name what you need of it, or import that by itself",
+    "set": "it differs from process to process. Go through sorted(…), a list or a dict",
+    "__del__": "it runs whenever Python lets go of the object, which is no step. Do it in a method that is called",
     "reflection": "it leads past what a search sees. Keep what you need in an attribute or a local variable",
     "else": "a search cannot see what that remembers or depends on. Keep it in an attribute (self.…), a local variable, or "
     "a constant of the module",

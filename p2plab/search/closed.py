@@ -53,6 +53,9 @@ _LOADS_LOCAL = frozenset({
 _LOADS_ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 _WRITES_GLOBAL = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
 _STORES = frozenset({"STORE_FAST", "STORE_DEREF", "STORE_NAME"})
+_ASKS_A_MODULE = (
+    _LOADS_ATTRIBUTE | _STORES | {"IMPORT_FROM", "IMPORT_NAME", "POP_TOP", "COPY", "SWAP", "STORE_ATTR", "DELETE_ATTR"}
+)
 _BETWEEN = frozenset({"CACHE", "PUSH_NULL", "PRECALL", "NOT_TAKEN", "EXTENDED_ARG", "RESUME"})
 _MADE_BY_THE_LIBRARY = frozenset({"<string>", "<attrs generated>"})
 _UNKNOWN = object()
@@ -81,12 +84,32 @@ class Closed:
                 at = self._place_of(name) or Place(kind.__qualname__, 0, kind.__module__)
                 self._visit(value, at, f"{kind.__qualname__}.{name}")
         self.outside.begin()
+        self.ours = Outside()
+        self._looks = 0
+        if self.functions:
+            self._watch_ours()
+            self.ours.begin()
 
-    def look(self, doing: str) -> None:
-        """:exc:`Refused` if anything outside has changed since the beginning; ``doing`` says what just ran."""
+    def _watch_ours(self) -> None:
+        for name, module in list(sys.modules.items()):
+            if not _is_ours(name) or name.startswith(("p2plab.search.", "p2plab.core.running")):
+                continue
+            for kind in vars(module).values():
+                if isinstance(kind, type) and kind.__module__ == name and not isinstance(kind, enum.EnumMeta):
+                    self.ours.watch_class(kind)
+
+    def look(self, doing: str, everywhere: bool = False) -> None:
+        """:exc:`Refused` if anything outside has changed since the beginning; ``doing`` says what just ran.
+
+        ``everywhere``: in p2plab's own classes and modules, too, which is looked at now and then and at the end.
+        """
+        self._looks += 1
         changed = self.outside.changed()
+        if not changed and (everywhere or self._looks % _NOW_AND_THEN == 0):
+            changed = self.ours.changed()
         if changed:
             self.outside.begin()
+            self.ours.begin()
             place = self._place_of_change(changed)
             raise Refused(
                 f"{place or doing} changes {changed}, which is neither an attribute of a driver nor a local variable: a search "
@@ -199,6 +222,10 @@ class Closed:
                 self.outside.watch_member(f"{kind.__qualname__}.{member.name}", member)
         if type(kind) is not type and _is_yours_class(type(kind)):
             self._visit(type(kind), at)
+        if "__del__" in vars(kind):
+            code = getattr(vars(kind)["__del__"], "__code__", None)
+            line, file = (code.co_firstlineno, Path(code.co_filename).name) if code else (0, kind.__module__)
+            self._refuse(Place(f"{kind.__qualname__}.__del__", line, file), "a finaliser", "__del__")
         for name, member in vars(kind).items():
             if isinstance(member, (types.FunctionType, staticmethod, classmethod, property)):
                 self._visit(member, at)
@@ -254,12 +281,18 @@ class Closed:
         line = code.co_firstlineno
         value, dotted = _UNKNOWN, ""
         came: Any = _UNKNOWN
+        constant: Any = None
         for op in dis.get_instructions(code):
             line = _line_of(op) or line
             if op.opname in _BETWEEN:
                 continue
             place = Place(code.co_qualname, line, Path(code.co_filename).name)
             name = str(op.argval)
+            if isinstance(value, types.ModuleType) and op.opname not in _ASKS_A_MODULE:
+                self._module_as_value(value, dotted, place)
+            if op.opname == "GET_ITER" and isinstance(constant, frozenset) and not _in_fixed_order(constant):
+                self._refuse(place, "the order of a set of text", "set")
+            constant = op.argval if op.opname == "LOAD_CONST" else None
             if op.opname in _WRITES_GLOBAL:
                 raise Refused(
                     f"{place} assigns the global {name}: a search would not see it. What a driver remembers must be in an "
@@ -330,6 +363,11 @@ class Closed:
             return _UNKNOWN
         return _UNKNOWN
 
+    def _module_as_value(self, module: types.ModuleType, name: str, place: Place) -> None:
+        """Whoever has a module as a value can ask it for anything, by a name that nobody sees before it runs."""
+        if MODULES.get(module.__name__) != frozenset() and not _is_ours(module.__name__):
+            self._refuse(place, f"the module {name} as a value", "module")
+
     # -- refusing ---------------------------------------------------------------------------------------------------
 
     def _check_library(self, module: str, name: str, at: Place | None) -> None:
@@ -378,6 +416,8 @@ class Closed:
         return None
 
 
+#: After so many steps p2plab's own classes are looked at as well.
+_NOW_AND_THEN = 200
 DEFAULT = ", a default argument"
 
 
@@ -401,6 +441,10 @@ def _imported(name: str, namespace: dict[str, Any]) -> Any:
     except Exception:  # noqa: BLE001  it fails in the run as well, and there it is shown
         return _UNKNOWN
     return sys.modules.get(name, _UNKNOWN)
+
+
+def _in_fixed_order(items: frozenset[Any]) -> bool:
+    return all(item is None or type(item) in (int, bool, float) for item in items)
 
 
 def _content_of(cell: types.CellType) -> Any:

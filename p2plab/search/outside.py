@@ -37,6 +37,10 @@ _PARTS: dict[type, Callable[[Any], Any]] = {
 LOGGING = "how logging is set up"
 
 
+#: What Python's own library notes in a class when it is first asked.
+_REMEMBERED_BY_PYTHON = ("__slotnames__", "__annotations_cache__", "__annotations__", "__abstractmethods__", "__doc__")
+
+
 class Outside:
     """Things to be watched, by what a person calls them."""
 
@@ -162,7 +166,9 @@ def _in_cell(cell: types.CellType) -> tuple[Any, ...]:
 
 
 def _in_class(kind: type) -> Iterator[Any]:
-    members = vars(kind)
+    members = dict(vars(kind))
+    for name in _REMEMBERED_BY_PYTHON:
+        members.pop(name, None)
     return itertools.chain(members, members.values())
 
 
@@ -182,7 +188,9 @@ def _what_differs(value: Any, was: tuple[Any, ...]) -> str:
     if attributes is None:
         return ""
     before = {id(part) for part in was}
-    changed = [name for name, part in attributes.items() if id(part) not in before]
+    changed = [
+        name for name, part in attributes.items() if id(part) not in before and name not in _REMEMBERED_BY_PYTHON
+    ]
     return f".{changed[0]}" if changed else ""
 
 

@@ -221,6 +221,8 @@ class Search:
         return self._net.advance(seconds)
 
     def _nothing_broke(self, graph: StateGraph | WideGraph, complete: bool, switches: int) -> None:
+        if self.closed.functions:
+            self.closed.look("some step", everywhere=True)
         never = [goal for goal in self.goals if not _reached(graph, goal)]
         if never and not complete:
             self.verdict = self._incomplete(f"no order with at most {switches} switches reaches {never[0].name}")

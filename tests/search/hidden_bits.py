@@ -651,6 +651,41 @@ class InFrameOfCaller(FastPath):
             return error.__traceback__.tb_frame.f_back is None or self.error
 
 
+class InOthersClass(FastPath):
+    def put(self, bit):
+        type(self.lock).bit_of_mine = bit
+
+    def get(self):
+        return type(self.lock).bit_of_mine
+
+
+class InModuleByName(FastPath):
+    def put(self, bit):
+        setattr(os, "bit_of_mine", bit)  # noqa: B010
+
+    def get(self):
+        return os.bit_of_mine
+
+
+class InGarbage(FastPath):
+    class Loud:
+        def __init__(self, nic):
+            self.nic = nic
+
+        def __del__(self):
+            self.nic.bit = True
+
+    def put(self, bit):
+        self.bit = False
+        self.loud = self.Loud(self)
+
+
+class InOrderOfText(FastPath):
+    def put(self, bit):
+        for name in {"yes", "no"}:
+            self.bit = bit and name == "yes"
+
+
 def _those(first, last):
     kinds = [kind for kind in list(globals().values()) if isinstance(kind, type) and issubclass(kind, ObedientNic)]
     names = [kind.__name__ for kind in kinds]
@@ -658,4 +693,4 @@ def _those(first, last):
 
 
 SEEN = _those("InSlot", "LocalFunctionsAttribute")
-UNSEEN = [kind for kind in _those("InGlobal", "InFrameOfCaller") if kind is not InOwnClassFast]
+UNSEEN = [kind for kind in _those("InGlobal", "InOrderOfText") if kind is not InOwnClassFast]
