@@ -119,7 +119,7 @@ class Search:
             except Unfreezable as error:
                 self._fall_back(str(error))
             except NotDeterministic as error:
-                self.verdict = self._incomplete(named(error))
+                self._found_out(error)
             except StepTooLong as error:
                 self.verdict = self._incomplete(f"the scene cannot be built, a step never ends: {where(error)}")
         self._before, self._began = self._seconds, None
@@ -200,7 +200,7 @@ class Search:
         confirmed = confirm(self.scene, self.knobs, rule, schedule)
         if confirmed is None:
             error = NotDeterministic(f"a run that broke {rule} ({what}) did not break it when it was executed again")
-            self.verdict = self._incomplete(named(error))
+            self._found_out(error)
             return
         run, finding = confirmed
         then = schedule[len(run)] if len(run) < len(schedule) else ""
@@ -219,6 +219,12 @@ class Search:
             audit(graph)
             self._net = SecondNet(graph, self._seconds)
         return self._net.advance(seconds)
+
+    def _found_out(self, error: NotDeterministic) -> None:
+        """A driver does not always do the same: because of what it changed outside, or nobody knows why."""
+        if self.closed.functions:
+            self.closed.look("some step", everywhere=True)
+        self.verdict = self._incomplete(named(error))
 
     def _nothing_broke(self, graph: StateGraph | WideGraph, complete: bool, switches: int) -> None:
         if self.closed.functions:
