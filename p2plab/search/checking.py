@@ -61,7 +61,8 @@ class Checking:
             found = dataclasses.replace(found, also=self._first) if isinstance(found, Violation) else self._first
         if isinstance(found, Violation) and self._shrink and (left := self._left(found)) > 0:
             seconds = min(left, max(SHRINKING, found.effort.seconds))
-            self._shrinking = Shrinking(self.search.scene, found, seconds, self._options, exact=self.search.exact)
+            options = {**self._options, "closed": self.search.closed}
+            self._shrinking = Shrinking(self.search.scene, found, seconds, options, exact=self.search.exact)
             return None
         self.verdict = found
         return found

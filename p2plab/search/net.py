@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: The net computes for a quarter of the time that the search took, and this at least (seconds).
 SHARE, LEAST = 0.25, 0.05
+#: On a busy machine it may take so many times that by the clock on the wall.
+_WAITS = 2
 #: A walk that goes round in circles is ended after so many steps.
 LONGEST = 1_000
 
@@ -39,7 +41,7 @@ class SecondNet:
         self.small = graph if isinstance(graph, StateGraph) else graph.small
         self.table, self.columns, self.recorder = graph.table, graph.columns, graph.recorder
         self.seconds = max(LEAST, SHARE * seconds)
-        self.spent = 0.0
+        self.spent = self.waited = 0.0  #: in seconds of computing, and by the clock on the wall
         self.done = False
         self._again: set[tuple[Row, int]] = set()
         self._reached_once: dict[int, bool] = {0: True}  #: small searches: whether only one path leads to a state
@@ -54,7 +56,7 @@ class SecondNet:
 
     def advance(self, seconds: float) -> bool:
         """Go on for about that long; whether it is done. :exc:`Refused` if a step came out differently."""
-        began, until = time.process_time(), time.perf_counter() + seconds
+        began, until = time.process_time(), time.perf_counter() + min(seconds, _WAITS * self.seconds)
         while not self.done:
             known = len(self._again)
             self._walk(next(self._todo, ()))
@@ -64,7 +66,8 @@ class SecondNet:
             if spent >= self.seconds or time.perf_counter() >= until:
                 break
         self.spent += time.process_time() - began
-        self.done |= self.spent >= self.seconds
+        self.waited += time.perf_counter() - until + min(seconds, _WAITS * self.seconds)
+        self.done |= self.spent >= self.seconds or self.waited >= _WAITS * self.seconds
         return self.done
 
     # -- where to go ------------------------------------------------------------------------------------------------

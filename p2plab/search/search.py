@@ -78,12 +78,14 @@ class Search:
         step_seconds: float = STEP_SECONDS,
         symmetry: bool = True,
         second_net: bool = True,
+        closed: Closed | None = None,
     ) -> None:
         """:exc:`BadInput` for a class, knob, rule, kind of event or number that cannot be used.
 
         ``bound``: switches; ``budget``: seconds; ``states``: at most so many; ``must_reach``: kinds of event;
         ``symmetry``: whether actors that are interchangeable are searched once. ``second_net``: whether steps that were
-        looked up are run again along other paths, for a quarter of the search's time.
+        looked up are run again along other paths, for a quarter of the search's time. ``closed``: the code of the
+        classes, if it was looked through before.
         """
         self.scene = cast(scene, importer, exporter)
         self.knobs = self.scene.settings(knobs or {})
@@ -92,8 +94,7 @@ class Search:
         self.goals = self._goals()
         self.bound, self.budget, self.most_states = bound, budget, states
         self._check_arguments()
-        with Watchdog(_LOADING) as dog, silence(), dog.step():
-            self.closed = Closed([*self.scene.cast.values(), *world_of(self.scene.build)])
+        self.closed = closed if closed is not None else self._looked_through()
         self.verdict: Verdict | None = None
         self._dog = Watchdog(step_seconds)
         self._before = 0.0  #: seconds of earlier slices
@@ -103,6 +104,10 @@ class Search:
         self._stages: Stages | None = None
         self._plain: Plain | None = None
         self._why_plain = ""
+
+    def _looked_through(self) -> Closed:
+        with Watchdog(_LOADING) as dog, silence(), dog.step():
+            return Closed([*self.scene.cast.values(), *world_of(self.scene.build)])
 
     # -- from outside -----------------------------------------------------------------------------------------------
 

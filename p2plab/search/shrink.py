@@ -131,7 +131,13 @@ class Shrinking:
             return
         self._tried.add(tuple(settings.values()))
         self._tries += 1
-        changed = {"knobs": settings, "bound": self.answer.switches, "budget": None, "must_reach": ()}
+        changed = {
+            "knobs": settings,
+            "bound": self.answer.switches,
+            "budget": None,
+            "must_reach": (),
+            "second_net": False,
+        }
         try:
             search = Search(self._scene, **{**self._options, **changed})
             while (found := search.advance(min(_SLICE, max(0.001, self._until - time.perf_counter())))) is None:
