@@ -23,7 +23,7 @@ BELOW = {
     "rules": {"core", "mm", "p2p"},
     "catalog": {"core", "mm", "pci", "p2p", "drivers", "rules"},
     "designs": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog"},
-    "conform": {"core", "mm", "pci"},
+    "conform": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog"},
     "search": {"core", "mm", "p2p", "drivers", "rules", "catalog", "views"},
     "sweeps": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog"},
     "views": {"core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "conform", "search", "sweeps"},

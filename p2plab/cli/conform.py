@@ -19,6 +19,7 @@ KINDS = {
     "mm": "address spaces and mmu notifiers (mmu/*.jsonl)",
     "pci": "trees, BARs and bridge windows (pci/*.json)",
     "p2pdma": "who can reach whom (p2pdma/*.json)",
+    "scenes": "the scenes, played on a kernel with the two callbacks (scenes/*.json)",
 }
 
 
@@ -36,8 +37,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit 0 only when no operation differs."""
     against: dict[str, Any] = {}
     if arguments.kernel is not None:
-        if arguments.kind == "mm":
-            raise BadInput("--kernel is for pci and p2pdma; each file of mm is held against the kernel that it names")
+        if arguments.kind in ("mm", "scenes"):
+            raise BadInput(
+                "--kernel is for pci and p2pdma; each file of mm and scenes is held against the kernel it names"
+            )
         against["kernel"] = kernel_named(arguments.kernel)
     report: Report = importlib.import_module(f"p2plab.conform.{arguments.kind}").conform(arguments.files, **against)
     if arguments.json:

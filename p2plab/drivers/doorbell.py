@@ -25,7 +25,7 @@ class Doorbell(Exporter):
             slots = self.aperture.slots_of(self.object_behind(vma))
             first = vma.pgoff_of(start)
             wanted = slots[first : first + (end - start) // PAGE_SIZE]
-            self.lend(vma, peer, start, [(self.aperture.address(slot or 0), "bar") for slot in wanted], pa)
+            self.lend(vma, peer, start, [(self.aperture.address(slot or 0), "bar") for slot in wanted], pa, write)
         return 0
 
     async def p2p_unmap(self, vma: Vma, peer: Peer, start: int, end: int, pa: list[int]) -> int:

@@ -32,7 +32,7 @@ class Gpu(Placing):
                     places = self.place_of(thing, vma.pgoff_of(start), (end - start) // PAGE_SIZE)
                 except KernelError as error:
                     return -error.errno
-                self.lend(vma, peer, start, places, pa)
+                self.lend(vma, peer, start, places, pa, write)
                 return 0
 
     async def p2p_unmap(self, vma: Vma, peer: Peer, start: int, end: int, pa: list[int]) -> int:

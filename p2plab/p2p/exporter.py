@@ -84,11 +84,16 @@ class Exporter(VmOperations):
 
     # -- the books --------------------------------------------------------------------------------------------------
 
-    def lend(self, vma: Vma, peer: Peer, start: int, buses: list[tuple[int, str]], pa: list[int]) -> None:
-        """Write one address a page into ``pa`` and the books: an IOVA of that peer where an IOMMU is on."""
+    def lend(
+        self, vma: Vma, peer: Peer, start: int, buses: list[tuple[int, str]], pa: list[int], write: bool = True
+    ) -> None:
+        """Write one address a page into ``pa`` and the books: an IOVA of that peer where an IOMMU is on.
+
+        ``write`` is what the peer asked for: with an IOMMU, one that asked to read cannot write.
+        """
         iommu = self.fabric.iommu if self.fabric is not None else None
         for number, (bus, kind) in enumerate(buses):
-            pa[number] = bus if iommu is None or kind == "link" else iommu.map(peer.name, bus)
+            pa[number] = bus if iommu is None or kind == "link" else iommu.map(peer.name, bus, write)
             self.lent[peer.name, start + number * PAGE_SIZE] = pa[number]
         kinds = tuple(kind if iommu is None or kind == "link" else "iova" for _, kind in buses)
         emit(Lent(self.name, peer.name, self.object_behind(vma).name, start, tuple(pa), kinds))
@@ -105,7 +110,7 @@ class Exporter(VmOperations):
         iommu = self.fabric.iommu if self.fabric is not None else None
         for key in keys:
             address = self.lent.pop(key)
-            if iommu is not None and iommu.translate(peer.name, address) is not None:
+            if iommu is not None and (peer.name, address) in iommu.table:
                 iommu.unmap(peer.name, address)
         emit(LendingEnded(self.name, peer.name, start, end))
 

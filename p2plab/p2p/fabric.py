@@ -62,7 +62,7 @@ class Fabric(Tracked):
 
     def access(self, address: int, data: bytes | None, peer: Peer | None = None) -> Landing:
         """Write ``data`` (or read, if None) as ``peer``; what nobody decodes, or no bridge carries, is lost."""
-        bus = self.bus_address(address, peer)
+        bus = self.bus_address(address, peer, data is not None)
         if bus is None and peer is not None:
             emit(IommuFault(peer.name, address, data is not None))
         place = self._place(address, bus, peer)
@@ -84,11 +84,14 @@ class Fabric(Tracked):
         place = self._place(address, self.bus_address(address, peer), peer, carried=False)
         return place[0].who(place[1])[0] if place is not None else ""
 
-    def bus_address(self, address: int, peer: Peer | None = None) -> int | None:
-        """The bus address behind what ``peer`` sends: itself without an IOMMU; None where the IOMMU would fault."""
+    def bus_address(self, address: int, peer: Peer | None = None, write: bool = False) -> int | None:
+        """The bus address behind what ``peer`` sends: itself without an IOMMU; None where the IOMMU would fault.
+
+        ``write``: as for a write, which also faults where the mapping is for reading only.
+        """
         if self.iommu is None or peer is None or (peer.name, address) in self.links:
             return address
-        return self.iommu.translate(peer.name, address)
+        return self.iommu.translate(peer.name, address, write)
 
     def carries(self, peer: Peer, bdf: str) -> bool:
         """Whether what ``peer`` sends to a function arrives: by a bridge they share, or a host bridge that is trusted."""

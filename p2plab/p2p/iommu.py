@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from p2plab.core.errors import KernelError
 from p2plab.core.tracked import Tracked
 from p2plab.mm import PAGE_SIZE
@@ -10,32 +12,53 @@ from p2plab.mm import PAGE_SIZE
 IOVA_BASE = 0xFFC0_0000
 
 
+class Translation(NamedTuple):
+    """Where an IOVA leads: a bus address, None once that was taken out; and whether the device may write there."""
+
+    address: int | None
+    write: bool
+
+
 class Iommu(Tracked):
-    """One domain a device: (importer, IOVA) -> bus address. An IOVA is not used twice, so that a stale one faults."""
+    """One domain a device: (importer, IOVA) -> :class:`Translation`.
+
+    An IOVA that was given back is the first to be given out again, the last one first (drivers/iommu/iova.c,
+    ``iova_rcache_get``: a stack for each size). So a stale access may fault, or land in another page of the same
+    importer without a fault. Unmapping takes effect at once, as in strict mode; a lazy flush queue is not modelled.
+    """
 
     def __init__(self) -> None:
-        self.table: dict[tuple[str, int], int] = {}
-        self.given: dict[str, int] = {}  #: importer -> how many IOVAs it ever got
+        self.table: dict[tuple[str, int], Translation] = {}
+        self.given: dict[str, int] = {}  #: importer -> how many IOVAs it ever got anew
+        self.free: dict[str, tuple[int, ...]] = {}  #: importer -> the IOVAs it gave back, the last one last
 
-    def map(self, importer: str, address: int) -> int:
-        """A new IOVA for ``importer`` that leads to a bus address (``dma_map_resource``, ``dma_map_page``)."""
-        number = self.given.get(importer, 0)
-        self.given[importer] = number + 1
-        iova = IOVA_BASE - (number + 1) * PAGE_SIZE
-        self.table[importer, iova] = address
+    def map(self, importer: str, address: int, write: bool = True) -> int:
+        """An IOVA for ``importer`` that leads to a bus address (``dma_map_resource``, ``dma_map_page``).
+
+        Without ``write`` it is for reading (``DMA_TO_DEVICE``): the entry has no write bit, and a write faults.
+        """
+        if free := self.free.get(importer, ()):
+            iova, self.free[importer] = free[-1], free[:-1]
+        else:
+            self.given[importer] = self.given.get(importer, 0) + 1
+            iova = IOVA_BASE - self.given[importer] * PAGE_SIZE
+        self.table[importer, iova] = Translation(address, write)
         return iova
 
     def unmap(self, importer: str, iova: int) -> None:
-        """Take an IOVA out; -ENXIO if the device has no such IOVA."""
+        """Take an IOVA out, which may then be given out again; -ENXIO if the device has no such IOVA."""
         if (importer, iova) not in self.table:
             raise KernelError("ENXIO", f"{importer} has no IOVA {iova:#x}")
         del self.table[importer, iova]
+        self.free[importer] = (*self.free.get(importer, ()), iova)
 
     def revoke(self, addresses: tuple[int, ...]) -> None:
-        """Take out whatever still leads to these bus addresses, whoever has it."""
-        for key in [key for key, address in self.table.items() if address in addresses]:
-            del self.table[key]
+        """Take out whatever still leads to these bus addresses, whoever has it. The IOVA stays its importer's."""
+        for key, translation in self.table.items():
+            if translation.address in addresses:
+                self.table[key] = translation._replace(address=None)
 
-    def translate(self, importer: str, iova: int) -> int | None:
-        """The bus address behind an IOVA of this device; None is a fault."""
-        return self.table.get((importer, iova))
+    def translate(self, importer: str, iova: int, write: bool = False) -> int | None:
+        """The bus address behind an IOVA of this device; None is a fault. ``write``: as a write would find it."""
+        found = self.table.get((importer, iova))
+        return found.address if found is not None and (found.write or not write) else None

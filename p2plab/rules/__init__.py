@@ -54,6 +54,7 @@ _BOARD = (
     "needless-invalidation",
     "peer-to-peer",
     "everybody-served",
+    "no-overlapping-map",
     "told-first",
     "nothing-set-between",
     "references",

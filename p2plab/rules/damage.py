@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from p2plab.core.events import Entry
@@ -38,29 +38,41 @@ class Damage:
         return f'step {self.step}: {self.importer} meant {self.meant} and read {where}: "{old}"'
 
 
-def damage(log: Iterable[Entry]) -> tuple[Damage, ...]:
-    """All damage in a log, in order."""
+def landings(log: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
+    """Each :class:`BeatLanded` of a log with the frame that it meant.
+
+    That is what its importer was lent for the page; an importer that never asked means what the page showed to whoever did.
+    """
     meant: dict[tuple[str, int], str] = {}
-    found = []
+    shown: dict[int, str] = {}
     for entry in log:
         event = entry.event
         if isinstance(event, P2PMapped):
             for number, frame in enumerate(event.frames):
-                meant[event.importer, event.start + number * PAGE_SIZE] = frame
+                page = event.start + number * PAGE_SIZE
+                meant[event.importer, page] = shown[page] = frame
         elif isinstance(event, BeatLanded):
-            frame = meant.get((event.importer, event.page), "")
-            if frame != event.frame:
-                found.append(
-                    Damage(
-                        entry.step,
-                        event.importer,
-                        event.address,
-                        event.write,
-                        frame,
-                        event.frame,
-                        event.owner,
-                        event.before,
-                        event.after,
-                    )
+            yield entry, meant.get((event.importer, event.page), shown.get(event.page, ""))
+
+
+def damage(log: Iterable[Entry]) -> tuple[Damage, ...]:
+    """All damage in a log, in order. The right bytes at the right place are none, whoever asked for the address."""
+    found = []
+    for entry, frame in landings(log):
+        event = entry.event
+        assert isinstance(event, BeatLanded)
+        if frame != event.frame:
+            found.append(
+                Damage(
+                    entry.step,
+                    event.importer,
+                    event.address,
+                    event.write,
+                    frame,
+                    event.frame,
+                    event.owner,
+                    event.before,
+                    event.after,
                 )
+            )
     return tuple(found)

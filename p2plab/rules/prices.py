@@ -8,7 +8,7 @@ from p2plab.core.events import Entry
 from p2plab.mm.log import NotifierEnd
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import P2PMapFailed, P2PMapped
-from p2plab.p2p.exporter_events import Lent, MoveBegun
+from p2plab.p2p.exporter_events import LendingEnded, Lent, MoveBegun
 from p2plab.rules.base import Finding, Rule
 
 
@@ -84,4 +84,45 @@ class EverybodyServed(Rule):
             self.served |= {event.importer}
         elif isinstance(event, P2PMapFailed) and event.importer not in self.served:
             what = f"{event.importer} is refused at set-up (-{event.errno}), where its user can be told: honest, and no service"
+            yield self.broken(entry, event.exporter, what)
+
+
+class NoOverlappingMap(Rule):
+    """Per page, the mappings through which a device may write to it: ``dma_map_resource`` gave each."""
+
+    name = "no-overlapping-map"
+    promise = "no page is mapped for writing by two devices at once: CONFIG_DMA_API_DEBUG warns of it"
+    source = "kernel/dma/debug.c, add_dma_entry (EEXIST: overlapping mappings aren't supported)"
+    stated = True
+    years = "now"
+    kind = "price"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.holders: dict[tuple[str, str], frozenset[tuple[str, int]]] = {}  #: frame -> (importer, page)
+        self.linked: dict[tuple[str, int], bool] = {}  #: whether a page was lent over a link, which nobody maps
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event = entry.event
+        if isinstance(event, Lent):
+            for number, place in enumerate(event.places):
+                self.linked[event.importer, event.start + number * PAGE_SIZE] = place == "link"
+        elif isinstance(event, LendingEnded):
+            gone = {(event.importer, page) for page in range(event.start, event.end, PAGE_SIZE)}
+            self.holders = {frame: holders - gone for frame, holders in self.holders.items()}
+        elif isinstance(event, P2PMapped) and event.write:
+            yield from self._mapped(entry, event)
+
+    def _mapped(self, entry: Entry, event: P2PMapped) -> Iterator[Finding]:
+        twice: dict[str, None] = {}
+        for number, frame in enumerate(event.frames):
+            holder = (event.importer, event.start + number * PAGE_SIZE)
+            if self.linked.get(holder):
+                continue
+            self.exercised = True
+            others = self.holders.get((event.exporter, frame), frozenset()) - {holder}
+            twice.update({who: None for who, _ in sorted(others)})
+            self.holders[event.exporter, frame] = others | {holder}
+        if twice:
+            what = f"{event.frames[0]} is mapped for {' and '.join(twice)} already, and now for {event.importer}"
             yield self.broken(entry, event.exporter, what)

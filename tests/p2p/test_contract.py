@@ -12,6 +12,7 @@ from p2plab.drivers.peer_gpu import LinkedGpu
 from p2plab.mm import PROT_READ
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.contract import Peer, p2p_map, p2p_unmap
+from p2plab.p2p.iommu import Iommu
 from p2plab.p2p.memory import RAM_BASE
 from tests.p2p.conftest import Kit, kinds
 
@@ -78,6 +79,61 @@ def test_with_an_iommu_an_address_is_of_one_device_only(kit):
         "IOMMU fault: nic2 reads 0xffbfd000",
         "IOMMU fault: nic reads 0xffbfd000",
     ]
+
+
+def test_an_iova_that_came_back_is_given_out_again_the_last_one_first(kit):
+    """Linux 6.12 gave two IOVAs back in the other order, so that a late write lands in the neighbour without a fault."""
+
+    async def story(k: Kit) -> None:
+        await k.mmap()
+        before = await k.map()
+        await k.unmap(before)
+        after = await k.map()
+        assert [grant.address for grant in after] == [grant.address for grant in reversed(before)]
+        assert k.fabric.access(before[0].address, b"late...........", k.nic).frame == "A[3]"
+
+    assert kinds(kit(iommu=True).run(story), "IommuFault") == []
+
+
+def test_an_iova_is_only_ever_given_out_again_to_its_own_device(kit):
+    """The tables are apart, and so is what comes back."""
+
+    async def story(k: Kit) -> None:
+        nic2 = Peer("nic2", k.nic.bdf)
+        await k.mmap()
+        await k.unmap(await k.map())
+        theirs = await k.map(peer=nic2)
+        assert [grant.address for grant in theirs] == sorted((grant.address for grant in theirs), reverse=True)
+
+    kit(iommu=True).run(story)
+
+
+def test_what_the_iommu_maps_for_reading_faults_on_a_write(kit):
+    """DMA_TO_DEVICE gives an entry without the write bit: the write is lost, the bytes stay, a read arrives."""
+
+    async def story(k: Kit) -> None:
+        await k.mmap()
+        grants = await k.map(write=False)
+        assert k.fabric.access(grants[0].address, b"written........", k.nic).frame == ""
+        assert k.fabric.access(grants[0].address, None, k.nic).before == b"A[0] of app....."
+
+    world = kit(iommu=True).run(story)
+    assert [str(event) for event in kinds(world, "IommuFault")] == ["IOMMU fault: nic writes 0xffbff000"]
+
+
+def test_a_revoked_iova_stays_taken_until_its_importer_gives_it_back(kit):
+    """Else the next mapping would get it, and giving the old one back would take that one out."""
+
+    async def story(_: Kit) -> None:
+        iommu = Iommu()
+        first = iommu.map("nic", 0x1000)
+        iommu.revoke((0x1000,))
+        assert iommu.translate("nic", first) is None
+        assert iommu.map("nic", 0x2000) != first
+        iommu.unmap("nic", first)
+        assert iommu.map("nic", 0x3000) == first
+
+    kit(iommu=True).run(story)
 
 
 def test_without_an_iommu_a_stale_address_damages(kit):

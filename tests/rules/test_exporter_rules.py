@@ -1,5 +1,7 @@
 """The exporter's, the core's and the price rules: what breaks each, and the nearest thing that does not."""
 
+from dataclasses import replace
+
 import pytest
 
 from p2plab.core.calls import Called, Returned
@@ -207,6 +209,13 @@ BREAKS = {
         ((LENT, LENT), []),
     ],
     "peer-to-peer": [((LENT,), []), ((Lent("gpu", "nic", "A", BASE, (BAR,), ("ram",)),), [(1, "gpu")])],
+    "no-overlapping-map": [
+        ((LENT, MAPPED, replace(LENT, importer="nic2"), replace(MAPPED, importer="nic2")), [(4, "gpu")]),
+        ((LENT, MAPPED, replace(MAPPED, importer="nic2", write=False)), []),
+        ((LENT, MAPPED, LendingEnded("gpu", "nic", BASE, END), replace(MAPPED, importer="nic2")), []),
+        ((LENT, MAPPED, replace(LENT, importer="nic2", places=("link",)), replace(MAPPED, importer="nic2")), []),
+        ((LENT, MAPPED, LENT, MAPPED), []),
+    ],
     "everybody-served": [((REFUSED,), [(1, "gpu")]), ((MAPPED, REFUSED), [])],
     "obedience": [
         ((MAPPED, SET, START, STOP), [(4, "nic")]),

@@ -22,7 +22,7 @@ class AnswersAlways(Gpu):
                 places = self.place_of(self.object_behind(vma), vma.pgoff_of(start), (end - start) // PAGE_SIZE)
             except KernelError as error:
                 return -error.errno
-            self.lend(vma, peer, start, places, pa)
+            self.lend(vma, peer, start, places, pa, write)
         return 0
 
 

@@ -24,7 +24,7 @@ class UnwindsBadly(Gpu):
                 if place[1] == "nowhere":
                     return -errno.ENOSPC
                 one = [0]
-                self.lend(vma, peer, start + number * PAGE_SIZE, [place], one)
+                self.lend(vma, peer, start + number * PAGE_SIZE, [place], one, write)
                 pa[number] = one[0]
         return 0
 

@@ -21,7 +21,7 @@ class MyGpu(Gpu):
                     places = self.place_of(thing, vma.pgoff_of(start), (end - start) // PAGE_SIZE)
                 except KernelError as error:
                     return -error.errno  # -ENOSPC, to somebody who had it before: write something better
-                self.lend(vma, peer, start, places, pa)
+                self.lend(vma, peer, start, places, pa, write)
                 return 0
 """
 _UNPLUG = """

@@ -99,7 +99,7 @@ class FallsBack(Gpu):
                         places = self.place_of(thing, first, count)
                 except KernelError as error:
                     return -error.errno
-                self.lend(vma, peer, start, places, pa)
+                self.lend(vma, peer, start, places, pa, write)
                 return 0
 
 

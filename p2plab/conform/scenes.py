@@ -1,0 +1,276 @@
+"""``p2plab conform scenes``: scenes played on a real kernel, against the same scenes in the model, under that kernel.
+
+A scene is replayed in its story's order; a variant, or a scene whose story puts its steps in another order, in the
+record's own. Compared are, actor by actor, the calls, callbacks, results, slots and beats; where each beat landed; the
+bytes in each slot at the end; who is stuck; and what the kernel said by itself, against the rules that broke.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from p2plab.catalog import CASES
+from p2plab.catalog.case import Case
+from p2plab.catalog.rig import NICS, Plan, Setup
+from p2plab.conform.report import Difference, Report
+from p2plab.conform.scenes_order import NotModelled, in_its_order
+from p2plab.conform.scenes_read import Record, read_record
+from p2plab.conform.scenes_says import unexplained
+from p2plab.conform.scenes_story import Reader, Token, by_actor, of_record
+from p2plab.core.errors import BadInput
+from p2plab.core.run import Run
+from p2plab.core.schedule import Schedule, by_text
+from p2plab.core.worker import JobFailed
+from p2plab.drivers.odp import OdpNic
+from p2plab.mm.kernel import KERNELS
+from p2plab.p2p.events import BeatLanded, IommuFault
+from p2plab.p2p.things import things_of
+from p2plab.rules import PRICES, PROMISES, RULES, judge
+from p2plab.rules.damage import landings
+
+#: No replay takes as many steps; one that does is a live-lock.
+LONGEST_REPLAY = 5_000
+#: The aspects that are compared: one operation each for a record.
+ASPECTS = ("events", "beats", "bytes", "stuck", "kernel says")
+#: What cannot agree, because the recording is about something else: (scene, kind, or "" for both) -> aspects and reason.
+EXCEPTIONS: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
+    ("C2", ""): (("events", "beats"), "recorded with another harness: one bare p2p_map, without HMM's walk around it"),
+    ("E10", "broken"): (
+        ("beats", "bytes", "kernel says"),
+        "QEMU's bridges route everything to each other; the machine of the scene would not",
+    ),
+    ("E13", "broken"): (("events", "beats", "bytes"), "the play lets the importer map again between the invalidations"),
+}
+#: Options of the recording drivers that the scene, or its knobs, have in themselves.
+_KNOWN_OPTIONS = {"slots", "policy", "variant", "timed", "nonblocking", "quiescing", "faults", "revoke_iommu", "odp"}
+_NOT_MODELLED = {
+    "alloc_under_lock=1": "an allocation under a lock that a callback takes",
+    "trusting=1": "an exporter that gives back to the DMA API whatever it is handed",
+    "variant=F3r,good": "an importer that takes mmap_lock for reading in its callback",
+}
+
+
+@dataclass
+class ScenesReport(Report):
+    """Besides the counts: each exception with its reason, how the orders agree, and what only the drivers log."""
+
+    exceptions: list[tuple[str, str, str]] = field(default_factory=list)  #: (record, aspect, reason)
+    orders: Counter[str] = field(default_factory=Counter)
+    drivers_own: Counter[str] = field(default_factory=Counter)  #: events of the recording drivers, which have no twin
+    left_out: list[tuple[str, str]] = field(default_factory=list)  #: (record, why it is not modelled)
+    files: dict[str, str] = field(default_factory=dict)  #: source -> agrees, differs or not modelled
+
+    @property
+    def operations(self) -> int:
+        """How many aspects of records were looked at, exceptions among them."""
+        return super().operations + len(self.exceptions)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as one JSON object."""
+        return {
+            **super().as_json(),
+            "exceptions": [dict(zip(("record", "aspect", "reason"), row, strict=True)) for row in self.exceptions],
+            "orders": dict(sorted(self.orders.items())),
+            "drivers_own": dict(sorted(self.drivers_own.items())),
+            "left_out": [dict(zip(("record", "reason"), row, strict=True)) for row in self.left_out],
+            "files": self.files,
+        }
+
+    def lines(self) -> Iterator[str]:
+        """The report as text."""
+        yield from super().lines()
+        for record, reason in self.left_out:
+            yield f"      {record}: {reason}"
+        yield f"  exceptions   {len(self.exceptions)}"
+        for record, aspect, reason in self.exceptions:
+            yield f"    {record}, {aspect}: {reason}"
+        for order, count in sorted(self.orders.items()):
+            yield f"  events {order:<45} {count}"
+        if self.drivers_own:
+            words = ", ".join(f"{word} {count}" for word, count in self.drivers_own.most_common())
+            yield f"  only in the recording drivers, not compared: {words}"
+
+
+def conform(paths: Iterable[Path]) -> ScenesReport:
+    """Compare each record with the model. :exc:`BadInput` for a file that is no record, or of a scene that is unknown."""
+    report = ScenesReport("scenes")
+    for path in paths:
+        record = read_record(path)
+        where = f"{path.parent.name}/{record.source}"
+        report.cases += 1
+        try:
+            run, order = _replay(record)
+        except NotModelled as reason:
+            report.not_modelled[str(reason)] += len(ASPECTS)
+            report.left_out.append((where, str(reason)))
+            report.files[where] = "not modelled"
+            continue
+        _report(record, run, order, where, report)
+    return report
+
+
+def _report(record: Record, run: Run, order: str, where: str, report: ScenesReport) -> None:
+    aspects, reason = EXCEPTIONS.get((record.scene, record.kind), EXCEPTIONS.get((record.scene, ""), ((), "")))
+    found = differences(record, run)
+    report.drivers_own += of_record(record.events)[1]
+    differing = False
+    for aspect in ASPECTS:
+        if aspect in aspects and aspect in found:
+            report.exceptions.append((where, aspect, reason))
+        elif aspect in found:
+            differing = True
+            report.differs(Difference(where, record.name, aspect, aspect, *found[aspect]))
+        else:
+            report.agree += 1
+    if "events" not in found:
+        report.orders[order] += 1
+    report.files[where] = "differs" if differing else "agrees"
+
+
+# -- the replay ---------------------------------------------------------------------------------------------------------
+
+
+def _replay(record: Record) -> tuple[Run, str]:
+    """The run that is compared, and how its order agrees. :exc:`NotModelled` for what the model does not have."""
+    case = CASES.get(record.model_scene)
+    if case is None:
+        raise BadInput(f"{record.source}: there is no scene {record.model_scene[:20]!r}; there are {', '.join(CASES)}")
+    kernel = KERNELS.get(record.kernel)
+    if kernel is None:
+        raise NotModelled(f"Linux {record.kernel}; modelled are {', '.join(KERNELS)}")
+    for option in record.options:
+        if option in _NOT_MODELLED and record.kind == "broken":
+            raise NotModelled(_NOT_MODELLED[option])
+        name = option.partition("=")[0]
+        if option not in _NOT_MODELLED and name not in _KNOWN_OPTIONS:
+            raise NotModelled(f"the recording drivers' option {option[:40]!r}")
+    at: dict[str, Any] = {"kernel": kernel, **_interval(record, case)}
+    if record.varied and not any(step.startswith(("app", "app2")) and " bind nic2 " in step for step in record.play):
+        at |= {"more": (), "second_process": False}
+    if record.apart and len(_plan(case, record.kind).importers_at) > 1:
+        at["importers_at"] = (NICS["same-switch"], NICS["other-switch"])
+    told = _run(record, case, at, by_text(case.scenario.story, strict=False))
+    order = _agreement(record, told)
+    if order or (record.scene, "") in EXCEPTIONS:
+        return told, order
+    pages = _plan(case, record.kind).pages
+    own = _run(record, case, {**at, "app": (), "gpu": (), "maps": False}, in_its_order(record, pages))
+    failed = [e.event.error for e in own.log if isinstance(e.event, JobFailed) and e.actor == "gpu"]
+    if _gives_up(record) and not any("ENOSPC" in error for error in failed):
+        raise NotModelled("an exporter that does not evict again where an importer took the room it had made")
+    return own, "in the record's order"
+
+
+def _gives_up(record: Record) -> bool:
+    """Whether the recorded exporter's own object found no room."""
+    return any(who == "gpu" and text.startswith("< ") and text.endswith("-ENOSPC") for who, text in record.events)
+
+
+def _plan(case: Case, kind: str) -> Plan:
+    build = case.scenario.build
+    assert isinstance(build, Setup)
+    return build.choose({"driver": kind})[1]
+
+
+def _interval(record: Record, case: Case) -> dict[str, Any]:
+    """The importer with an interval notifier, where the record has one and the scene does not."""
+    if "odp=1" not in record.options or issubclass(_plan(case, record.kind).importer, OdpNic):
+        return {}
+    if any(option.startswith("variant=") and not option.startswith("variant=E") for option in record.options):
+        raise NotModelled("a broken importer of 2019 with an interval notifier")
+    return {"importer": OdpNic}
+
+
+def _run(record: Record, case: Case, at: Mapping[str, Any], order: Schedule) -> Run:
+    build = case.scenario.build
+    assert isinstance(build, Setup)
+    knobs = {"driver": record.kind}
+    if record.iommu:
+        if not any(knob.name == "iommu" for knob in case.scenario.knobs):
+            raise NotModelled(f"{case.code} with an IOMMU")
+        knobs["iommu"] = "on"
+    scene = replace(case.scenario, build=replace(build, at={**build.at, **at}))
+    return Run(scene, knobs).driven(order, LONGEST_REPLAY)
+
+
+def _agreement(record: Record, run: Run) -> str:
+    recorded, model = of_record(record.events)[0], _tokens(run)
+    if recorded == model:
+        return "in one total order, the story's"
+    return "actor by actor, in the story's order" if by_actor(recorded) == by_actor(model) else ""
+
+
+def _tokens(run: Run) -> list[Token]:
+    return Reader().read(run.log).tokens
+
+
+# -- the comparison -----------------------------------------------------------------------------------------------------
+
+
+def differences(record: Record, run: Run) -> dict[str, tuple[Any, Any]]:
+    """Aspect -> (recorded, model), for each that differs."""
+    recorded, model = by_actor(of_record(record.events)[0]), by_actor(_tokens(run))
+    pairs: dict[str, tuple[Any, Any]] = {
+        "events": _first_difference(recorded, model),
+        "beats": (_by_engine(record.beats), _by_engine(_beats(run))),
+        "bytes": _bytes(record, run),
+        "stuck": (sorted(record.stuck), sorted(run.world.blocked)),
+    }
+    found = {aspect: pair for aspect, pair in pairs.items() if pair[0] != pair[1]}
+    rules = _broken(run)
+    if complaints := unexplained(record.says, rules):
+        found["kernel says"] = (complaints, sorted(rules))
+    elif record.kind == "good" and (accused := rules & set(PROMISES)):
+        found["kernel says"] = ([said.text for said in record.says], sorted(accused))
+    return found
+
+
+def _first_difference(recorded: dict[str, list[str]], model: dict[str, list[str]]) -> tuple[Any, Any]:
+    """The first actor whose events differ, from one event before the first that does."""
+    for who in sorted({*recorded, *model}):
+        ours, theirs = model.get(who, []), recorded.get(who, [])
+        if ours != theirs:
+            at = next(n for n in range(max(len(ours), len(theirs))) if ours[n : n + 1] != theirs[n : n + 1])
+            return {who: theirs[max(0, at - 1) : at + 3]}, {who: ours[max(0, at - 1) : at + 3]}
+    return {}, {}
+
+
+def _by_engine(beats: Iterable[tuple[str, str, str]]) -> dict[str, list[str]]:
+    engines: dict[str, list[str]] = {}
+    for by, meant, hit in beats:
+        engines.setdefault(by, []).append(f"{meant} in {hit or 'nothing'}")
+    return dict(sorted(engines.items()))
+
+
+def _beats(run: Run) -> Iterator[tuple[str, str, str]]:
+    for entry, meant in landings(run.log):
+        assert isinstance(entry.event, BeatLanded)
+        yield entry.actor, meant, entry.event.frame
+
+
+def _bytes(record: Record, run: Run) -> tuple[dict[int, str], dict[int, str]]:
+    """The bytes of each slot that shows a page at the end, in both: what a free slot holds is nobody's."""
+    lender = things_of(run.world).exporters[0]
+    ours: dict[int, str] = {}
+    for slot, frame in enumerate(lender.aperture.shows):
+        if frame is not None and slot in record.bytes:
+            ours[slot] = _text(lender.memory.content[frame])
+    return {slot: record.bytes[slot] for slot in ours}, ours
+
+
+def _text(content: bytes) -> str:
+    return "".join(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in content)
+
+
+def _broken(run: Run) -> set[str]:
+    """The rules and prices that broke; ``<IommuFault>`` where one was logged."""
+    board = judge(run.log, [RULES[name] for name in (*PROMISES, *PRICES)])
+    faults = {"<IommuFault>" for entry in run.log if isinstance(entry.event, IommuFault)}
+    return {finding.rule for finding in board.findings} | faults
+
+
+__all__ = ["ASPECTS", "EXCEPTIONS", "ScenesReport", "conform", "differences"]

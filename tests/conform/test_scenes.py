@@ -1,0 +1,133 @@
+"""The scenes against plays of them on a real kernel, and what `conform scenes` says about what is none."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from p2plab.cli import main
+from p2plab.conform.scenes import ASPECTS, conform
+from p2plab.conform.scenes_read import Said
+from p2plab.conform.scenes_says import unexplained
+
+RECORDINGS = Path(__file__).parents[2] / "assets" / "recordings" / "scenes"
+FILES = sorted(RECORDINGS.glob("*.json"))
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """A record with one thing changed: ``changed("F1.broken", edit)`` is its path."""
+
+    def write(name, edit):
+        record = json.loads((RECORDINGS / f"{name}.json").read_text(encoding="utf-8"))
+        edit(record)
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(record), encoding="utf-8")
+        return path
+
+    return write
+
+
+def different(path):
+    return [difference.what for difference in conform([path]).first_differences]
+
+
+def test_nothing_that_was_played_differs():
+    """Orders, results, beats, bytes, deadlocks and complaints: each record agrees, or is said not to be modelled."""
+    report = conform(FILES)
+    assert not report.differ, "\n".join(report.lines())
+    assert report.operations == len(ASPECTS) * len(FILES)
+    assert [record for record, _ in report.left_out] == ["scenes/F3r.broken.json"]
+    assert {(record, aspect) for record, aspect, _ in report.exceptions} == {
+        ("scenes/C2.broken.json", "events"),
+        ("scenes/E10.broken.json", "beats"),
+        ("scenes/E10.broken.json", "bytes"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "what"),
+    [
+        ("F1.broken", lambda r: r["beats"][1].update(hit="A[1]"), ["beats"]),
+        ("F1.broken", lambda r: r["bar_file"].update({"3": "C[0] of app2...."}), ["bytes"]),
+        ("F1.broken", lambda r: r.update(stuck=["nic"]), ["stuck"]),
+        ("E7.broken", lambda r: r.update(stuck=[], kernel_says=[]), ["stuck"]),
+        (
+            "F1.good",
+            lambda r: r["kernel_says"].append({"kind": "sleep", "phase": "play", "text": "…"}),
+            ["kernel says"],
+        ),
+        ("F1.good", lambda r: r["kernel_says"].append({"kind": "rcu", "phase": "play", "text": "…"}), ["kernel says"]),
+    ],
+)
+def test_a_record_that_says_something_else_differs(changed, name, edit, what):
+    """One wrong value is found in the aspect that it belongs to, and nowhere else."""
+    assert different(changed(name, edit)) == what
+
+
+def test_another_return_code_is_found_and_shown_with_its_neighbour(changed, capsys):
+    """Both sides are printed, and the exit status is 1."""
+
+    def edit(record):
+        for event in record["events"]:
+            event["text"] = event["text"].replace("p2p_unmap = 0", "p2p_unmap = -22")
+
+    path = changed("F1.good", edit)
+    assert main(["conform", "scenes", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert "p2p_unmap 0..2 = -EINVAL" in out
+    assert "p2p_unmap 0..2 = 0" in out
+
+
+def test_a_silent_kernel_is_no_difference(changed):
+    """What the rules find and the kernel's checkers do not is why there are rules."""
+    assert different(changed("F1.broken", lambda record: record.update(kernel_says=[]))) == []
+
+
+def test_an_unknown_option_of_the_recording_drivers_is_not_passed_over(changed):
+    """It is counted as not modelled, with its name."""
+    report = conform([changed("F1.good", lambda record: record["variant"].update(rknic="turbo=1"))])
+    assert (report.agree, report.differ, dict(report.not_modelled)) == (
+        0,
+        0,
+        {"the recording drivers' option 'turbo=1'": len(ASPECTS)},
+    )
+
+
+def test_a_complaint_needs_a_broken_rule_of_its_own_kind():
+    """A sleep is not excused by a deadlock; the killer that the play called needs no excuse."""
+    sleep, killer = Said("sleep", "play", "sleeping function called"), Said("oom", "play", "Out of memory")
+    assert unexplained([sleep], ["never-sleeps"]) == []
+    assert len(unexplained([sleep], ["no-deadlock"])) == 1
+    assert unexplained([killer], []) == []
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda r: r.pop("beats"), "beats: list was expected"),
+        (lambda r: r.update(kind="ugly"), "kind: broken or good"),
+        (lambda r: r.update(model_scene="F99"), "no scene 'F99'"),
+        (lambda r: r["events"].append({"who": "nic"}), "text: str was expected"),
+        (lambda r: r.update(kernel="Windows"), "kernel: 'Linux HOST VERSION"),
+        (lambda r: r["bar_file"].update({"1": 5}), "bar_file: a text for each slot"),
+    ],
+)
+def test_what_is_no_record_is_refused(changed, capsys, edit, said):
+    """The file and the field are named, and the exit status is 2."""
+    assert main(["conform", "scenes", str(changed("F1.good", edit))]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_text_file_is_refused(tmp_path, capsys):
+    """Not JSON, said in one line."""
+    path = tmp_path / "notes.json"
+    path.write_text("nic: hello", encoding="utf-8")
+    assert main(["conform", "scenes", str(path)]) == 2
+    assert "not JSON" in capsys.readouterr().err
+
+
+def test_a_kernel_cannot_be_chosen(capsys):
+    """A record names the kernel that it was played on."""
+    assert main(["conform", "scenes", "--kernel", "7.3", str(FILES[0])]) == 2
+    assert "held against the kernel it names" in capsys.readouterr().err
