@@ -19,10 +19,10 @@ from p2plab.search.search import Progress
 from p2plab.search.shrink import shrink_scene
 from p2plab.search.verdict import Effort, Incomplete, Pass, Verdict, Violation
 
-#: What a scene is also tried with: each of these alone, where the scene has the knob and the value.
+#: What a scene is also tried with: each of these alone, where the scene has the knob and the value. A munmap in part is
+#: F13's; together with a move it has 300,000 states.
 VARIANTS: tuple[Mapping[str, Value], ...] = (
     {"process": "unmaps"},
-    {"process": "unmaps-part"},
     {"process": "forks"},
     {"process": "exits"},
     {"moves": 2},
