@@ -61,7 +61,7 @@ OUTSIDE = {
     "sweeps": {"numpy"},
     "course": {"ipywidgets"},
     "doctor": {"jupyter_core"},
-    "lab": {"ipywidgets", "anywidget", "traitlets", "bokeh", "IPython", "numpy"},
+    "lab": {"ipywidgets", "anywidget", "traitlets", "bokeh", "IPython", "numpy", "voila"},
 }
 #: The modules of views that draw; the others need nothing but Python.
 DRAWING = re.compile(r"views/figures\w*\.py$")

@@ -21,7 +21,7 @@ _LOGIN = re.compile(r"(?!p2p1)[\w-]{1,200}")
 
 def app(query: str | None = None) -> Lab:
     """The lab that a link's query asks for (Voila hands it to the kernel); a query that cannot be opened is said."""
-    words = parse_qs(os.environ.get("QUERY_STRING", "") if query is None else query)
+    words = parse_qs(_query() if query is None else query)
     runs = words.get("run") or [word for word in words.get("token", []) if not _LOGIN.fullmatch(word)]
     token, scene = (found[-1] if found else "" for found in (runs, words.get("scene")))
     try:
@@ -30,3 +30,12 @@ def app(query: str | None = None) -> Lab:
         lab = Lab(SCENE)
         lab.guard.show(error)
         return lab
+
+
+def _query() -> str:
+    """The query of whoever opened the page. A kernel that Voila started before (``--preheat_kernel``) waits for it here."""
+    if os.environ.get("VOILA_PREHEAT") == "True":
+        from voila.utils import wait_for_request  # type: ignore[import-untyped]
+
+        wait_for_request()
+    return os.environ.get("QUERY_STRING", "")

@@ -1,5 +1,7 @@
 """What a link's query opens."""
 
+import os
+
 from p2plab.core.token import token_of
 from p2plab.lab import Lab
 from p2plab.lab.app import app
@@ -46,3 +48,16 @@ def test_what_cannot_be_opened_is_said_above_an_empty_workbench():
         lab.buttons["map"].click()
         assert lab.guard.last is None
     assert app("").guard.last is None
+
+
+def test_a_kernel_that_was_there_before_waits_for_the_link(monkeypatch):
+    """Voila may start kernels before anybody comes; what the link says is then told later, and not lost."""
+    token = app("scene=defrag-obedient").session.token
+
+    def comes():
+        os.environ["QUERY_STRING"] = f"run={token}"
+
+    monkeypatch.setenv("VOILA_PREHEAT", "True")
+    monkeypatch.setenv("QUERY_STRING", "")
+    monkeypatch.setattr("voila.utils.wait_for_request", comes)
+    assert app().session.token == token

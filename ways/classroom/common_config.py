@@ -8,7 +8,7 @@ HERE = Path(__file__).parent
 c = get_config()  # noqa: F821  JupyterHub gives it
 
 # All servers run from the environment that runs the hub.
-c.Spawner.cmd = [str(Path(sys.executable).parent / "jupyterhub-singleuser")]
+c.Spawner.cmd = [sys.executable, "-P", str(HERE / "server.py")]
 c.Spawner.args = [f"--config={HERE / 'server_config.py'}"]
 c.Spawner.default_url = "/lab"
 
