@@ -19,7 +19,8 @@ class Obedience(Rule):
     """Per importer: pages held, pages translated, the page in flight; compared when its callback returns.
 
     What ``p2p_map`` gives while the callback runs is not asked back by it: the importer finds that out when it looks
-    again before programming its device. Who is not called back at all must have nothing when the notifier ends.
+    again before programming its device. Who is not called back at all, or refuses, must have nothing when the notifier
+    ends: a refusal promises nothing, and whether it was one's to make is another rule's matter.
     """
 
     name = "obedience"
@@ -38,6 +39,7 @@ class Obedience(Rule):
         #: actor -> (range, what was translated when it was announced and was not taken out since)
         self.announced: dict[str, tuple[tuple[int, int, Pages], ...]] = {}
         self.asked_back: dict[tuple[str, str], Pages] = {}
+        self.refused: frozenset[tuple[str, str]] = frozenset()  #: (actor, importer) until the notifier ends
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event
@@ -65,7 +67,11 @@ class Obedience(Rule):
         elif isinstance(event, Raised) and event.function in CALLBACKS:  # it broke off: that is told as a crash
             self.asked_back.pop((entry.actor, event.target), None)
         elif isinstance(event, Returned) and event.function in CALLBACKS:
-            yield from self._callback_returned(entry, event.target)
+            if event.result:  # an errno, or the false of an interval notifier
+                self.asked_back.pop((entry.actor, event.target), None)
+                self.refused |= {(entry.actor, event.target)}
+            else:
+                yield from self._callback_returned(entry, event.target)
         elif isinstance(event, NotifierEnd) and self.announced.get(entry.actor):
             yield from self._notifier_ended(entry, event)
 
@@ -102,8 +108,10 @@ class Obedience(Rule):
         for importer in sorted({who for who, _ in before if self.mms.get(who) == event.mm and event.mm}):
             pages = [page for who, page in before if who == importer]
             self.exercised = True
-            what = f"the {event.event} is over, {importer} heard nothing of it and still translates {len(pages)} pages"
+            heard = "refused it" if (entry.actor, importer) in self.refused else "heard nothing of it"
+            what = f"the {event.event} is over, {importer} {heard} and still translates {len(pages)} pages"
             yield self.broken(entry, importer, what)
+        self.refused = frozenset(key for key in self.refused if key[0] != entry.actor)
 
 
 def _pages(importer: str, start: int, end: int) -> Pages:

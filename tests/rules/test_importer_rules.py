@@ -1,5 +1,7 @@
 """Each rule of the promises: what breaks it, said with step, culprit and words; and what does not."""
 
+from dataclasses import replace
+
 import pytest
 
 from p2plab.core.calls import Called, Returned
@@ -68,6 +70,16 @@ def test_obedience_names_everything_that_was_left():
     ]
     assert found("obedience", MAPPED, PROGRAMMED, START, CALLBACK, GIVEN_BACK, CALLBACK_DONE) == [
         (6, "nic", "nic returned from its callback with 2 pages still translated")
+    ]
+
+
+def test_a_refusal_is_not_judged_as_obedience_until_the_invalidation_is_over():
+    """Who answers -EAGAIN promises nothing: refuses-rightly names it. Where the kernel goes on, what was left is told."""
+    refused = Returned("nic", "invalidate_range_start", "-11")
+    mapped = replace(MAPPED, mm="app")
+    assert found("obedience", mapped, PROGRAMMED, START, CALLBACK, refused) == []
+    assert found("obedience", mapped, PROGRAMMED, START, CALLBACK, refused, STOP) == [
+        (6, "nic", "the CLEAR is over, nic refused it and still translates 2 pages")
     ]
 
 
