@@ -133,11 +133,8 @@ def test_the_arrows_walk_from_cell_to_cell_and_light_the_way(saved: Any):
         page.keyboard.press(key)
         assert page.evaluate("document.activeElement.dataset.k") == cell
     assert page.locator(".chain .cell[tabindex='0']").count() == 1
-    assert page.locator(".cell.lit").evaluate_all("all => all.map(c => c.dataset.k)") == [
-        "app:page1",
-        "slot2",
-        "frame2",
-    ]
+    lit = page.locator(".cell.lit").evaluate_all("all => all.map(c => c.dataset.k)")
+    assert set(lit) == {"app:page2", "nic:entry0", "slot3", "frame3"}
     page.keyboard.press("s")
     assert page.locator(".stage.spotlight .cell.new").count() == 3
     page.keyboard.press("t")
@@ -145,8 +142,7 @@ def test_the_arrows_walk_from_cell_to_cell_and_light_the_way(saved: Any):
     page.keyboard.press("Escape")
     assert page.locator(".panel").is_hidden()
     page.keyboard.press("d")
-    assert page.locator(".side .line.lit, .side .line.waits").count() >= 0
-    assert "class IgnorantNic" in page.inner_text(".side .code") or "class Gpu" in page.inner_text(".side .code")
+    assert "class IgnorantNic" in page.inner_text(".side .code")
 
 
 def test_the_source_beside_the_stage_follows_the_step(saved: Any):

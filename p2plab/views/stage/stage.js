@@ -165,7 +165,7 @@ function drawChain(put, view) {
       let words = (step < 11 && n > 1) || (n && c.tile && pitch <= PLATES) ? "" : fit(variants, room, font);
       const last = variants.at(-1);
       // A cell never loses its name: its shortest form is set a little narrower where that is all it takes.
-      const squeezed = !words && n === 0 && wide(last, "11px") < room * 1.5;
+      const squeezed = !words && n === 0 && wide(last, "11px") < room * 1.8;
       if (squeezed) words = last;
       const narrow = font === "bold 11px" && n === 0 ? (squeezed ? " narrow thin" : " narrow") : "";
       const fitted = { textLength: squeezed ? room : undefined, lengthAdjust: squeezed ? "spacingAndGlyphs" : undefined };
@@ -562,6 +562,7 @@ function makeStage(root, source) {
     const wanted = JSON.stringify([scene.name, scene.actions, run.knobs, options]);
     if (wanted === built) return;
     built = wanted;
+    delete bar.dataset.width; // what has room in it is found out anew
     const walk = h(
       "span",
       { class: "walk" },
@@ -813,7 +814,7 @@ function makeStage(root, source) {
     for (const name in SIZES) root.classList.toggle(name, name === size);
     root.style.setProperty("--height", phone || options.bare ? "auto" : `${Math.max(H, 480)}px`);
     buildBar();
-    showBar(m, run, options, quiet);
+    showBar(m, run, options);
     said.className = `said ${m.said[2]}`;
     badge.textContent = BADGE[m.said[2]] ?? "";
     sentence.replaceChildren(`${m.said[0]} `, h("b", {}, m.said[1]));
@@ -866,7 +867,7 @@ function makeStage(root, source) {
     });
   }
 
-  function showBar(m, run, options, quiet) {
+  function showBar(m, run, options) {
     if (options.bare) return;
     const find = (q) => bar.querySelector(q);
     find("output").replaceChildren(h("b", {}, String(m.step)), ` of ${run.end}`);
@@ -885,7 +886,7 @@ function makeStage(root, source) {
     off(".back", !m.step);
     off(".play", !run.end);
     check.classList.toggle("best", !ahead && m.best === "check");
-    if (!quiet && bar.dataset.width === String(bar.clientWidth)) return;
+    if (bar.dataset.width === String(bar.clientWidth)) return;
     bar.dataset.width = bar.clientWidth;
     bar.className = "bar";
     for (const button of bar.querySelectorAll("[data-act]")) button.hidden = false;
@@ -932,6 +933,9 @@ function makeStage(root, source) {
   }
 
   function showChips(m, options) {
+    const wanted = JSON.stringify([m.chips, m.kept, m.idle, options.bare, chips.clientWidth, state.scene.name]);
+    if (chips.dataset.shown === wanted) return;
+    chips.dataset.shown = wanted;
     const made = m.chips.map(([rule, kind, step, why], n) =>
       h(
         "li",
@@ -967,6 +971,9 @@ function makeStage(root, source) {
   }
 
   function showNow(m, run, phone) {
+    const wanted = JSON.stringify([m.now, phone, run.lanes]);
+    if (now.dataset.shown === wanted) return;
+    now.dataset.shown = wanted;
     const roles = Object.fromEntries(run.lanes);
     const rest = m.now.filter(([, , condition]) => condition === "rests").map(([name]) => name);
     const rows = m.now.filter(([, , condition]) => !phone || condition !== "rests");
