@@ -169,16 +169,21 @@ class Closed:
     def _instance(self, kind: type, value: Any, at: Place | None, name: str) -> None:
         """An object in a global or a class attribute: watched if it can be looked into, else refused."""
         root = kind.__module__.partition(".")[0]
-        if isinstance(value, _DESCRIPTORS) or root in (
-            "typing",
-            "types",
-            "re",
-            "_abc",
-            "dataclasses",
-            "abc",
-            "__future__",
-            "annotationlib",
-            "_collections",
+        if (
+            isinstance(value, _DESCRIPTORS)
+            or kind.__name__ == "_tuplegetter"
+            or root
+            in (
+                "typing",
+                "types",
+                "re",
+                "_abc",
+                "dataclasses",
+                "abc",
+                "__future__",
+                "annotationlib",
+                "_collections",
+            )
         ):
             return
         if kind.__module__ == "p2plab.core.running" and at is not None:
