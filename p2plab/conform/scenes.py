@@ -23,7 +23,7 @@ from p2plab.conform.scenes_says import unexplained
 from p2plab.conform.scenes_story import Reader, Token, by_actor, of_record
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
-from p2plab.core.schedule import Schedule, by_text
+from p2plab.core.schedule import Schedule, by_text, straight
 from p2plab.core.worker import JobFailed
 from p2plab.drivers.odp import OdpNic
 from p2plab.mm.kernel import KERNELS
@@ -153,6 +153,8 @@ def _replay(record: Record) -> tuple[Run, str]:
         at |= {"more": (), "second_process": False}
     if record.apart and len(_plan(case, record.kind).importers_at) > 1:
         at["importers_at"] = (NICS["same-switch"], NICS["other-switch"])
+    plan = _plan(case, record.kind)
+    at["app"] = tuple(job for job in plan.app if job != "exit")  # the process exits after the play: see _broken
     told = _run(record, case, at, by_text(case.scenario.story, strict=False))
     order = _agreement(record, told)
     if order or (record.scene, "") in EXCEPTIONS:
@@ -267,7 +269,9 @@ def _text(content: bytes) -> str:
 
 
 def _broken(run: Run) -> set[str]:
-    """The rules and prices that broke; ``<IommuFault>`` where one was logged."""
+    """The rules and prices that broke, also when the process exits; ``<IommuFault>`` where one was logged."""
+    if "exit" in run.world.actions and not run.world.why_not("!exit"):
+        run = run.then("!exit").driven(straight, LONGEST_REPLAY)
     board = judge(run.log, [RULES[name] for name in (*PROMISES, *PRICES)])
     faults = {"<IommuFault>" for entry in run.log if isinstance(entry.event, IommuFault)}
     return {finding.rule for finding in board.findings} | faults

@@ -8,7 +8,7 @@ Who calls whom depends on the exporter's wiring (:mod:`p2plab.p2p.wiring`); ever
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
 from p2plab.core.calls import called
 from p2plab.core.errors import KernelError
@@ -40,11 +40,32 @@ class Peer:
 
 @dataclass(frozen=True)
 class Grant:
-    """What one successful ``p2p_map`` gave for one page: valid for that importer only."""
+    """What one successful ``p2p_map`` gave for one page: valid for ``importer`` only.
 
-    vma: Vma
+    ``pointer`` is the vma pointer that the importer kept, to be compared; ``vma`` follows it, and reading a field of a
+    vma that was freed meanwhile is a use after free.
+    """
+
+    pointer: Vma
     page: int
     address: int
+    importer: str = ""
+
+    @property
+    def vma(self) -> Vma:
+        """The vma; once it was freed, whatever is read of it is what is left there, and the log says so."""
+        return cast(Vma, _Freed(self)) if self.pointer.freed else self.pointer
+
+
+class _Freed:
+    """The memory that a vma had: its fields still have their last values, unless it is poisoned or somebody else's."""
+
+    def __init__(self, grant: Grant) -> None:
+        self._grant = grant
+
+    def __getattr__(self, name: str) -> object:
+        emit(UseAfterFree(self._grant.importer, f"the vma of {self._grant.page:#x}, and reads {name}"))
+        return getattr(self._grant.pointer, name)
 
 
 def check_range(start: int, end: int) -> None:
@@ -96,7 +117,7 @@ async def ask(vma: Vma, peer: Peer, start: int, end: int, write: bool) -> tuple[
     # What memory shows, and not what the exporter says of itself: its promises are judged by this.
     shows = tuple(peer.bus.behind(address, peer) for address in addresses) if peer.bus is not None else ()
     emit(P2PMapped(peer.name, name, start, end, write, tuple(addresses), frames, vma.vm_mm.name, shows))
-    return tuple(Grant(vma, start + n * PAGE_SIZE, address) for n, address in enumerate(addresses))
+    return tuple(Grant(vma, start + n * PAGE_SIZE, address, peer.name) for n, address in enumerate(addresses))
 
 
 async def p2p_unmap(peer: Peer, grants: tuple[Grant, ...]) -> None:
@@ -106,7 +127,7 @@ async def p2p_unmap(peer: Peer, grants: tuple[Grant, ...]) -> None:
     """
     if not grants:
         return
-    vma, start, end = grants[0].vma, grants[0].page, grants[-1].page + PAGE_SIZE
+    vma, start, end = grants[0].pointer, grants[0].page, grants[-1].page + PAGE_SIZE
     if vma.freed:
         emit(UseAfterFree(peer.name, f"the vma of {pages(start, end)}"))
         raise RuntimeError(f"general protection fault: vm_ops of a freed vma, {pages(start, end)}")

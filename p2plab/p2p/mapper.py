@@ -100,8 +100,8 @@ class Mapper(Tracked):
         """
         if range.event != "UNMAP":
             return range.start, range.end
-        vmas = [grant.vma for page, grant in self.held.items() if range.start <= page < range.end]
-        pages = [page for page, grant in self.held.items() if any(grant.vma is vma for vma in vmas)]
+        vmas = [grant.pointer for page, grant in self.held.items() if range.start <= page < range.end]
+        pages = [page for page, grant in self.held.items() if any(grant.pointer is vma for vma in vmas)]
         return min([range.start, *pages]), max([range.end, *(page + PAGE_SIZE for page in pages)])
 
     def wanted_again(self, range: MmuNotifierRange) -> bool:
@@ -138,7 +138,7 @@ def _adjacent(grants: Iterable[Grant]) -> list[tuple[Grant, ...]]:
     runs: list[tuple[Grant, ...]] = []
     for grant in grants:
         last = runs[-1][-1] if runs else None
-        if last is not None and last.vma is grant.vma and last.page + PAGE_SIZE == grant.page:
+        if last is not None and last.pointer is grant.pointer and last.page + PAGE_SIZE == grant.page:
             runs[-1] = (*runs[-1], grant)
         else:
             runs.append((grant,))

@@ -1,14 +1,20 @@
 """The scenes against plays of them on a real kernel, and what `conform scenes` says about what is none."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from p2plab.catalog import CASES
+from p2plab.catalog.verdict import board, story_run
 from p2plab.cli import main
 from p2plab.conform.scenes import ASPECTS, conform
 from p2plab.conform.scenes_read import Said
 from p2plab.conform.scenes_says import unexplained
+from p2plab.core.run import Run
+from p2plab.core.schedule import by_text
+from p2plab.mm import KERNELS
 
 RECORDINGS = Path(__file__).parents[2] / "assets" / "recordings" / "scenes"
 FILES = sorted(RECORDINGS.glob("*.json"))
@@ -131,3 +137,22 @@ def test_a_kernel_cannot_be_chosen(capsys):
     """A record names the kernel that it was played on."""
     assert main(["conform", "scenes", "--kernel", "7.3", str(FILES[0])]) == 2
     assert "held against the kernel it names" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kernel", ["rfc2019", "6.12"])
+def test_a_stale_vma_pointer_is_a_use_after_free_where_the_kernel_frees_that_part(kernel):
+    """On 6.12 a split leaves F13's old pointer at the part that was cut out: KASAN saw its next look at it."""
+    scene = CASES["F13"].scenario
+    placed = replace(scene, build=replace(scene.build, at={"kernel": KERNELS[kernel]}))
+    told = {
+        kind: Run(placed, {"driver": kind}).driven(by_text(scene.story, strict=False)) for kind in ("broken", "good")
+    }
+    assert (board(told["broken"]).first("vma-alive") is not None) == (kernel == "6.12")
+    assert board(told["good"]).first("vma-alive") is None
+
+
+def test_an_interval_too_small_ends_in_a_use_after_free_at_the_exit():
+    """F20's importer gives its last page back through a vma that was freed long ago; its twin does not."""
+    told = {kind: board(story_run(CASES["F20"], kind)).first("vma-alive") for kind in ("broken", "good")}
+    assert told["broken"] is not None
+    assert told["good"] is None

@@ -6,6 +6,7 @@ from typing import Any
 from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import USUAL, case
 from p2plab.catalog.rig import BASE
+from p2plab.core.actors import wait_event
 from p2plab.core.scenario import Knob
 from p2plab.drivers.odp import OdpNic
 from p2plab.mm import LINUX_6_12
@@ -39,6 +40,14 @@ class OffByOne(Bench):
         first = isinstance(nic, WrongInterval) and nic.wrong == "shifted"
         await self.mm.munmap(BASE if first else BASE + (self.plan.pages - 1) * PAGE_SIZE, PAGE_SIZE)
 
+    @job("app")
+    async def exit(self) -> None:
+        """The process exits; the NIC gives back what it still has."""
+        await wait_event(lambda: not any(station.users for station in self.stations), "mm_users is 0")
+        for station in self.stations:
+            station.exited = True
+        await self.mm.exit()
+
 
 WRONG = Knob("wrong", "small", "how the interval is wrong", choices=("small", "shifted"))
 CASE = case(
@@ -47,11 +56,13 @@ CASE = case(
     "the NIC tracks an interval one page too small",
     rule="obedience",
     about="""The NIC listens to one page less than it maps. The process unmaps just that page,
-    and the kernel sees no listener for it. The page stays in the device.""",
-    sees="F1, but on the rim only.",
-    broken=Plan(importer=WrongInterval, kernel=LINUX_6_12, app=("mmap", "munmap_rim"), gpu=()),
-    good=Plan(importer=OdpNic, kernel=LINUX_6_12, app=("mmap", "munmap_rim"), gpu=()),
+    and the kernel sees no listener for it. The page stays in the device. When the process exits,
+    the NIC gives it back through a vma that was freed long ago.""",
+    sees="F1, but on the rim only; and a use after free at the exit: KASAN reports it, poisoned memory is an oops.",
+    broken=Plan(importer=WrongInterval, kernel=LINUX_6_12, app=("mmap", "munmap_rim", "exit"), gpu=()),
+    good=Plan(importer=OdpNic, kernel=LINUX_6_12, app=("mmap", "munmap_rim", "exit"), gpu=()),
     story="app*7 nic nic_dma*3 app ...",
     bench=OffByOne,
     knobs=(WRONG, *USUAL),
+    version=3,
 )

@@ -100,7 +100,7 @@ def meant_and_reached(importer: Any, page: int, address: int) -> tuple[str, str]
     reached = importer.engine.fabric.look(address, importer.peer)
     if page not in importer.held:
         return "", reached
-    vma = importer.held[page].vma
+    vma = importer.held[page].pointer
     return vma.vm_ops.frame_behind(vma, page), reached
 
 
