@@ -38,7 +38,7 @@ class Side:
         """What tells it from the others: who imports and exports, or else its scene."""
         run = self.session.run
         knobs = [f"{name}={value}" for name, value in run.settings.items() if name in ("importer", "exporter")]
-        return f"{run.scenario.name}: {', '.join(knobs)}" if knobs else run.scenario.name
+        return " · ".join([*knobs, run.scenario.name])
 
     def heard(self, message: Mapping[str, Any]) -> None:
         """What a person did on this stage: a step is looked at on all; a block opens here. BadInput for anything else."""
