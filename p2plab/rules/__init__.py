@@ -79,8 +79,6 @@ PROMISES: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.k
 DESIGN_PROMISES: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.kind == "design")
 #: What a right driver may cost.
 PRICES: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.kind == "price")
-#: What holds of every driver under every scene: watched whenever a class of your own plays a part.
-EVERY_PROMISE: tuple[str, ...] = (*PROMISES, *DESIGN_PROMISES)
 
 
 def known_to(scene: Scenario) -> Mapping[str, type[Rule]]:
@@ -97,7 +95,6 @@ def watched_by(scene: Scenario) -> list[type[Rule]]:
 
 __all__ = [
     "DESIGN_PROMISES",
-    "EVERY_PROMISE",
     "GOALS",
     "PRICES",
     "PROMISES",

@@ -146,12 +146,12 @@ class ReadOnlyVma(GrantRule):
 
 
 class ComesToAnEnd(AskingRule):
-    """Per importer: its maps in a row that came to nothing without a reason.
+    """Per importer: its maps in a row that came to nothing while nothing moved.
 
-    A map that is given back before the device was told is a round. It has a reason where the vma or what it shows
-    changed meanwhile; such rounds are not counted. Whoever overtakes a map for nothing is the exporter; whoever goes round
-    although nothing was invalidated is the importer. Going round for ever is for the search: every map ends under fair
-    scheduling.
+    A map that is given back before the device was told is a round. Rounds are counted anew when memory, a vma or a
+    permission changes, for that is what an invalidation is for. Whoever overtakes a map for nothing is the exporter;
+    whoever goes round although nothing was invalidated is the importer. Going round for ever is for the search: every map
+    ends under fair scheduling.
     """
 
     name = "comes-to-an-end"
@@ -163,18 +163,14 @@ class ComesToAnEnd(AskingRule):
 
     def __init__(self) -> None:
         super().__init__()
-        self.reason = False  #: whether anything moved, went or changed since somebody asked
         self.pending: dict[str, tuple[str, bool]] = {}  #: importer -> exporter, and whether its answer was overtaken
-        self.rounds: dict[tuple[str, bool], int] = {}  #: (importer, overtaken) -> rounds in a row without a reason
+        self.rounds: dict[tuple[str, bool], int] = {}  #: (importer, overtaken) -> rounds in a row while nothing changed
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         call, event = self.answered(entry), entry.event
-        if isinstance(event, MapAsked):
-            self.reason = False
-        elif isinstance(event, SlotTaken | SlotFreed | VmaUnmapped | ProtectionChanged | PermissionChanged):
-            self.reason = True
+        if isinstance(event, SlotTaken | SlotFreed | VmaUnmapped | ProtectionChanged | PermissionChanged):
+            self.rounds = {}
         elif isinstance(event, NotifierStart):
-            self.reason |= event.event != "CLEAR"
             self.pending = {who: (exporter, True) for who, (exporter, _) in self.pending.items()}
         elif isinstance(event, P2PMapped) and call is not None:
             self.pending[event.importer] = (event.exporter, bool(call.invalidated))
@@ -187,8 +183,6 @@ class ComesToAnEnd(AskingRule):
 
     def _round(self, entry: Entry, importer: str) -> Iterator[Finding]:
         exporter, overtaken = self.pending.pop(importer)
-        if self.reason:
-            return
         times = self.rounds.get((importer, overtaken), 0) + 1
         self.rounds[importer, overtaken] = min(times, self.limit + 1)
         if times == self.limit and overtaken:

@@ -13,7 +13,7 @@ from p2plab.core.errors import BadInput
 from p2plab.core.events import Event
 from p2plab.core.scenario import Scenario, Value
 from p2plab.core.world import World
-from p2plab.rules import EVERY_PROMISE, RULES
+from p2plab.rules import DESIGN_PROMISES, PROMISES, RULES
 from p2plab.rules.base import Rule
 from p2plab.rules.goals import Goal
 from p2plab.rules.own import YOURS, LeadsTo, OwnRule, StateRule
@@ -21,6 +21,8 @@ from p2plab.rules.own import YOURS, LeadsTo, OwnRule, StateRule
 
 def with_own(scene: Scenario, classes: Mapping[str, type]) -> Scenario:
     """The scene as it is judged when these classes play in it: every promise watched, and the rules of their files too.
+
+    Where a scene is about a design of today, the promises of those designs are watched as well.
 
     :exc:`BadInput` for a rule that has the name of another, or lacks a promise.
     """
@@ -31,7 +33,8 @@ def with_own(scene: Scenario, classes: Mapping[str, type]) -> Scenario:
         own |= rules_beside(given)
     looks = [rule.watch for rule in own.values() if isinstance(rule, type) and issubclass(rule, StateRule)]
     kept = [name for name in scene.rules if RULES[name].kind != "price"]  # a price is asked for by its name
-    names = [*kept, *EVERY_PROMISE, *(name for name, rule in own.items() if isinstance(rule, type))]
+    today = DESIGN_PROMISES if any(RULES[name].kind == "design" for name in kept) else ()
+    names = [*kept, *PROMISES, *today, *(name for name, rule in own.items() if isinstance(rule, type))]
     return dataclasses.replace(
         scene,
         rules=tuple(dict.fromkeys(names)),
