@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from p2plab.catalog.case import BROKEN, GOOD, Case
+from p2plab.catalog.played import PLAYED
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_seed, by_text
 from p2plab.core.token import token_of
@@ -57,6 +58,7 @@ class Verdict:
             "seeds": self.seeds,
             "token": self.token,
             "unmodelled": self.case.unmodelled or None,
+            "linux": PLAYED[self.case.code].as_json() if self.case.code in PLAYED else None,
             "seconds": round(self.seconds, 3),
         }
 

@@ -1,0 +1,129 @@
+"""Which scenes were played on a real kernel, and what came out: Linux 6.12.117 with two callbacks added.
+
+The plays are those of :mod:`p2plab.conform.scenes`; ``docs/real-kernel.md`` says how they were made and how far to trust
+them. What the kernel said is what it said by itself; an empty tuple means that it said nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: The kernel of the plays.
+KERNEL = "6.12.117"
+
+
+@dataclass(frozen=True)
+class Play:
+    """One play of a scene. ``order``: how its events agree with the story's.
+
+    ``total``, ``per actor``, or ``the record's`` (the model does the same if its steps come in the record's order). A
+    play that cannot be compared in order says why: ``another harness``, ``another play``. ``damage``: whether the same
+    beats went astray, to the same pages. ``says``: the kernel's complaints.
+    """
+
+    order: str
+    damage: str
+    says: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        said = "; ".join(self.says) or "silent"
+        return f"order {self.order}, damage {self.damage}; the kernel: {said}"
+
+
+@dataclass(frozen=True)
+class Played:
+    """Both plays of a scene; None for one that was not played, and then ``why``."""
+
+    broken: Play | None
+    good: Play | None
+    why: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """``played``, ``order``, ``damage`` and ``complaints``, by ``broken`` and ``good``; ``why`` one was not played."""
+        plays = {name: play for name, play in (("broken", self.broken), ("good", self.good)) if play is not None}
+        return {
+            "kernel": KERNEL,
+            "played": list(plays),
+            "order": {name: play.order for name, play in plays.items()},
+            "damage": {name: play.damage for name, play in plays.items()},
+            "complaints": {name: list(play.says) for name, play in plays.items()},
+            "why_not": self.why or None,
+        }
+
+
+#: By the scene's code; every case of the catalogue has an entry.
+PLAYED: Mapping[str, Played] = {
+    "F1": Played(Play("total", "agrees", ("DMA-API leak (at the end)",)), Play("per actor", "agrees")),
+    "F2": Played(Play("per actor", "agrees"), Play("total", "agrees")),
+    "F3": Played(
+        Play("total", "agrees", ("lockdep recursive locking (mmap_lock under mmap_lock)", "hung task app")),
+        Play("total", "agrees"),
+    ),
+    "F4": Played(Play("total", "agrees", ("hung task nic", "hung task gpu")), Play("total", "agrees")),
+    "F5": Played(Play("per actor", "agrees", ("sleeps in invalid context",)), Play("per actor", "agrees")),
+    "F6": Played(
+        Play("total", "agrees", ("callback failed", "WARN mmu_notifier.c:487", "WARN mmu_notifier.c:495")),
+        Play("per actor", "agrees"),
+    ),
+    "F7": Played(Play("total", "agrees", ("callback failed", "WARN mmu_notifier.c:495")), Play("total", "agrees")),
+    "F8": Played(Play("total", "agrees", ("DMA-API leak (at the end)",)), Play("total", "agrees")),
+    "F9": Played(Play("total", "agrees"), Play("total", "agrees")),
+    "F10": Played(Play("total", "agrees"), Play("total", "agrees")),
+    "F11": Played(Play("total", "agrees"), Play("total", "agrees")),
+    "F12": Played(Play("per actor", "agrees"), Play("total", "agrees")),
+    "F13": Played(Play("total", "agrees", ("DMA-API leak (at the end)",)), Play("total", "agrees")),
+    "F14": Played(Play("the record's", "agrees", ("oops",)), Play("total", "agrees")),
+    "F15": Played(Play("total", "agrees", ("DMA-API leak (at the end)",)), Play("total", "agrees")),
+    "F16": Played(Play("per actor", "agrees"), Play("per actor", "agrees")),
+    "F17": Played(Play("total", "agrees"), Play("total", "agrees")),
+    "F18": Played(Play("total", "agrees"), Play("total", "agrees", ("DMA-API overlap (EEXIST)",))),
+    "F19": Played(Play("total", "agrees", ("hung task gpu",)), Play("per actor", "agrees")),
+    "F20": Played(Play("total", "agrees", ("oops (at the end)",)), Play("total", "agrees")),
+    "F21": Played(Play("total", "agrees"), Play("per actor", "agrees")),
+    "F22": Played(Play("total", "agrees"), Play("per actor", "agrees")),
+    "F23": Played(
+        Play(
+            "total",
+            "agrees",
+            (
+                "lockdep circular locking dependency (mmu_notifier_invalidate_range_start under n->lock)",
+                "hung task nic",
+                "hung task app",
+            ),
+        ),
+        Play("total", "agrees"),
+    ),
+    "E1": Played(Play("per actor", "agrees"), Play("per actor", "agrees")),
+    "E2": Played(
+        Play("per actor", "agrees", ("DMA-API overlap (EEXIST)",)),
+        Play("per actor", "agrees", ("DMA-API overlap (EEXIST)",)),
+    ),
+    "E3": Played(Play("per actor", "agrees"), Play("per actor", "agrees")),
+    "E4": Played(Play("total", "agrees"), Play("total", "agrees")),
+    "E5": Played(Play("total", "agrees"), Play("total", "agrees")),
+    "E6": Played(Play("total", "agrees"), Play("per actor", "agrees")),
+    "E7": Played(
+        Play("total", "agrees", ("lockdep recursive locking (gpu_bar under gpu_bar)", "hung task gpu")),
+        Play("per actor", "agrees"),
+    ),
+    "E8": Played(Play("total", "agrees", ("DMA-API leak (at the end)",)), Play("total", "agrees")),
+    "E9": Played(Play("total", "agrees"), Play("per actor", "agrees")),
+    "E10": Played(Play("total", "differs"), Play("total", "agrees")),
+    "E11": Played(Play("total", "agrees"), Play("total", "agrees")),
+    "E12": Played(Play("total", "agrees"), Play("total", "agrees")),
+    "E13": Played(Play("another play", "agrees"), Play("per actor", "agrees")),
+    "E14": Played(Play("total", "agrees"), Play("total", "agrees")),
+    "E15": Played(Play("total", "agrees"), Play("total", "agrees")),
+    "E16": Played(Play("total", "agrees"), Play("total", "agrees")),
+    "E17": Played(Play("total", "agrees"), Play("total", "agrees")),
+    "E18": Played(Play("total", "agrees"), Play("total", "agrees")),
+    "C2": Played(Play("another harness", "agrees"), Play("another harness", "agrees")),
+    "C3": Played(None, Play("per actor", "agrees"), "the broken one is artificial by its own word"),
+    "C6": Played(Play("total", "agrees"), Play("total", "agrees")),
+    "C7": Played(Play("total", "agrees"), Play("total", "agrees")),
+    "C1": Played(None, None, "no kernel has these loops"),
+    "C4": Played(None, None, "QEMU's switches have no ACS and would not reroute"),
+    "C5": Played(None, None, "QEMU 7.2 has no device with a Resizable BAR"),
+}
