@@ -621,6 +621,7 @@ function makeStage(root, source) {
   setTimeout(() => {
     const lab = root.closest(".p2plab-lab");
     if (!lab || lab.dataset.p2plabKeys) return;
+    if (state.options.bare) nameSliders(lab);
     lab.dataset.p2plabKeys = "kept";
     lab.addEventListener("keydown", (event) => {
       if (root.contains(event.target)) return;
@@ -1121,6 +1122,18 @@ function makeStage(root, source) {
       window.removeEventListener("resize", resized);
     },
   };
+}
+
+/** ipywidgets gives the handle of a slider no name that a screen reader could say: its label's words become one. */
+function nameSliders(box) {
+  const name = () => {
+    for (const slider of box.querySelectorAll(".widget-slider")) {
+      const words = slider.querySelector("label, .widget-label")?.textContent ?? "";
+      slider.querySelector("[role='slider']:not([aria-label])")?.setAttribute("aria-label", words);
+    }
+  };
+  name();
+  new MutationObserver(name).observe(box, { childList: true, subtree: true });
 }
 
 /** The text twin, from the same words that pointer and focus are told. */
