@@ -15,6 +15,7 @@ from typing import Any
 
 from p2plab.catalog import CASES
 from p2plab.catalog.case import Case
+from p2plab.catalog.importers.f03_takes_mmap_lock import TakesMmapLockForReading
 from p2plab.catalog.rig import NICS, Plan, Setup
 from p2plab.conform.report import Difference, Report
 from p2plab.conform.scenes_order import NotModelled, in_its_order
@@ -26,6 +27,7 @@ from p2plab.core.run import Run
 from p2plab.core.schedule import Schedule, by_text, straight
 from p2plab.core.worker import JobFailed
 from p2plab.drivers.odp import OdpNic
+from p2plab.drivers.trusting import TrustingGpu
 from p2plab.mm.kernel import KERNELS
 from p2plab.p2p.events import BeatLanded, IommuFault
 from p2plab.p2p.things import things_of
@@ -47,10 +49,11 @@ EXCEPTIONS: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
 }
 #: Options of the recording drivers that the scene, or its knobs, have in themselves.
 _KNOWN_OPTIONS = {"slots", "policy", "variant", "timed", "nonblocking", "quiescing", "faults", "revoke_iommu", "odp"}
-_NOT_MODELLED = {
-    "alloc_under_lock=1": "an allocation under a lock that a callback takes",
-    "trusting=1": "an exporter that gives back to the DMA API whatever it is handed",
-    "variant=F3r,good": "an importer that takes mmap_lock for reading in its callback",
+_NOT_MODELLED = {"alloc_under_lock=1": "an allocation under a lock that a callback takes"}
+#: Options that stand for another class in a role.
+_PLAYED_BY: Mapping[str, Mapping[str, Any]] = {
+    "trusting=1": {"exporter": TrustingGpu},
+    "variant=F3r,good": {"importer": TakesMmapLockForReading},
 }
 
 
@@ -146,9 +149,11 @@ def _replay(record: Record) -> tuple[Run, str]:
         if option in _NOT_MODELLED and record.kind == "broken":
             raise NotModelled(_NOT_MODELLED[option])
         name = option.partition("=")[0]
-        if option not in _NOT_MODELLED and name not in _KNOWN_OPTIONS:
+        if option not in (*_NOT_MODELLED, *_PLAYED_BY) and name not in _KNOWN_OPTIONS:
             raise NotModelled(f"the recording drivers' option {option[:40]!r}")
     at: dict[str, Any] = {"kernel": kernel, **_interval(record, case)}
+    for option in record.options:
+        at.update(_PLAYED_BY.get(option, {}))
     if record.varied and not any(step.startswith(("app", "app2")) and " bind nic2 " in step for step in record.play):
         at |= {"more": (), "second_process": False}
     if record.apart and len(_plan(case, record.kind).importers_at) > 1:

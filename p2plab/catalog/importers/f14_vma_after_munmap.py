@@ -27,7 +27,8 @@ CASE = case(
     rule="vma-alive",
     about="""The NIC stops its device in the callback, and leaves p2p_unmap to its worker. Meanwhile munmap ends and the
     vma is freed. The worker follows the pointer that it kept.""",
-    sees="A use after free: in a kernel with KASAN a report, without it an oops or worse.",
+    sees="A use after free: KASAN reports it, and poisoned memory makes it an oops. A plain kernel says nothing, "
+    "and the pages stay lent for good.",
     broken=Plan(importer=GivesBackLater, app=("mmap", "munmap"), gpu=(), then=("unmap",)),
     good=Plan(app=("mmap", "munmap"), gpu=(), then=("unmap",)),
     story="app*7 nic*11 app nic ...",
