@@ -32,7 +32,7 @@ STAGE = """async () => {
     });
 }"""
 PLAIN = """async () => {
-    const box = document.querySelector(".plain");
+    const box = document.querySelector(".redrawn");
     const deep = (root, found = []) => {
         if (root instanceof HTMLCanvasElement && root.width > 100) found.push(root);
         if (root.shadowRoot) deep(root.shadowRoot, found);
@@ -80,7 +80,7 @@ def draw(_button=None):
 
 button.on_click(draw)
 box = widgets.VBox([button, out])
-box.add_class("plain")
+box.add_class("redrawn")
 box
 """
 
@@ -90,11 +90,12 @@ def test_click_to_pixels(lab_server: Server, watched: Watched) -> None:
     page: Any = watched.page
     frames: list[int] = []
     page.on("websocket", lambda ws: ws.on("framereceived", lambda data: frames.append(len(data))))
+    page.set_viewport_size({"width": 1280, "height": 3200})  # JupyterLab draws no cell that is far out of sight
     write_notebook(lab_server, "bench.ipynb", "from p2plab.lab import Lab\nLab('defrag-obedient')", REDRAWN)
     open_notebook(page, lab_server, "bench.ipynb")
     run_all(page)
     wait_for_pictures(page)
-    page.locator(".plain button").wait_for()
+    page.locator(".redrawn button").wait_for()
     page.wait_for_timeout(1500)
     for name, measure in (("the stage", STAGE), ("an Output", PLAIN)):
         page.evaluate(measure)  # the first one is not counted: the Output shows nothing before it

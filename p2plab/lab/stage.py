@@ -12,7 +12,7 @@ import traitlets
 from p2plab import views
 from p2plab.core.run import Run
 from p2plab.views.stage import moment
-from p2plab.views.stage.wire import moment_json, objects_of, run_json, scene_json
+from p2plab.views.stage.wire import WINDOW, moment_json, objects_of, run_json, scene_json
 
 _STAGE = Path(views.__file__).parent / "stage"
 
@@ -38,6 +38,7 @@ class StagePane(anywidget.AnyWidget):
         super().__init__(options=options)
         self.opened: set[str] = set()
         self._shown: Any = None
+        self._read: Run | None = None
         if heard is not None:
             self.on_msg(lambda _widget, message, _buffers: heard(message))
 
@@ -54,9 +55,11 @@ class StagePane(anywidget.AnyWidget):
             self.opened.clear()
             self._scene = scene_json(run)
             self._shown = kind
+        if run is not self._read or len(run) > WINDOW:  # the diagram of a short run is the same at every step
+            self._read, self._diagram = run, run_json(run, step)
         with self.hold_sync():
             self.scene = self._scene
-            self.run = run_json(run, step)
+            self.run = self._diagram
             self.moment = self.json_of(run, step)
             self.check = dict(check or {})
             if differs is not None:
