@@ -6,7 +6,7 @@ them. What the kernel said is what it said by itself; an empty tuple means that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,11 @@ class Played:
     good: Play | None
     why: str = ""
 
+    def __str__(self) -> str:
+        plays = [f"{name}: {play}" for name, play in (("broken", self.broken), ("good", self.good)) if play is not None]
+        told = ". ".join(plays) or "not played"
+        return f"on Linux {KERNEL}: {told}{f' ({self.why})' if self.why else ''}"
+
     def as_json(self) -> dict[str, Any]:
         """``played``, ``order``, ``damage`` and ``complaints``, by ``broken`` and ``good``; ``why`` one was not played."""
         plays = {name: play for name, play in (("broken", self.broken), ("good", self.good)) if play is not None}
@@ -51,6 +56,14 @@ class Played:
             "complaints": {name: list(play.says) for name, play in plays.items()},
             "why_not": self.why or None,
         }
+
+
+def summary(codes: Iterable[str]) -> str:
+    """Of these scenes, how many broken ones were played, and about how many of those the kernel said nothing."""
+    plays = [PLAYED[code].broken for code in codes if code in PLAYED]
+    broken = [play for play in plays if play is not None]
+    silent = sum(not play.says for play in broken)
+    return f"Linux {KERNEL}: {len(broken)} broken ones were played, and it said nothing in {silent}"
 
 
 #: By the scene's code; every case of the catalogue has an entry.

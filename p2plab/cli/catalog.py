@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 from p2plab.catalog import CASES
+from p2plab.catalog.played import summary
 from p2plab.catalog.verdict import Verdict, verdicts
 from p2plab.cli.frame import number
 from p2plab.core.errors import BadInput
@@ -92,6 +93,7 @@ def table(found: list[Verdict], seeds: int, seconds: float) -> Iterator[str]:
     yield from _exceptions(found)
     caught, accused = sum(r.caught for r in found), sum(bool(r.accused) for r in found)
     yield f"{caught} of {len(found)} caught by the rule named for them; {accused} good twins accused"
+    yield summary(result.case.code for result in found)
     yield f"each twin in its story and {seeds} random orders; {seconds:.1f} s on this machine"
 
 

@@ -7,6 +7,7 @@ import json
 import textwrap
 
 from p2plab.catalog import CASES
+from p2plab.catalog.played import PLAYED
 from p2plab.catalog.verdict import verdict
 from p2plab.core.errors import BadInput
 from p2plab.everything import SCENES
@@ -63,6 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     for scene in scenes:
         print(f"{scene.name}: {scene.title} ({f'breaks {scene.breaks}' if scene.breaks else 'all rules hold'})")
         print(textwrap.fill(scene.about, 72, initial_indent="  ", subsequent_indent="  "))
+        if (code := _code_of(scene.name)) in PLAYED:
+            print(textwrap.fill(str(PLAYED[code]), 72, initial_indent="  ", subsequent_indent="  "))
         for k in scene.knobs:
             allowed = " | ".join(k.choices) or f"{k.low} to {k.high}"
             print(f"    {k.name}={k.default}  ({allowed}) {k.help}")
@@ -71,11 +74,23 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _code_of(name: str) -> str:
+    """The code of a case, empty for another scene."""
+    return next((code for code, case in CASES.items() if case.scenario.name == name), "")
+
+
 def _case_of(name: str) -> dict[str, object]:
     """What the catalogue says of a scene: its code, what the learner sees, and the verdict of its story."""
-    case = next((case for case in CASES.values() if case.scenario.name == name), None)
+    case = CASES.get(_code_of(name))
     if case is None:
-        return {"code": None, "sees": None, "unmodelled": None, "verdict": None}
+        return {"code": None, "sees": None, "unmodelled": None, "verdict": None, "linux": None}
     result = verdict(case, seeds=0)
     said = {"caught": result.caught, "by": case.rule if result.caught else None, "twin_accused": bool(result.accused)}
-    return {"code": case.code, "sees": case.sees, "unmodelled": case.unmodelled or None, "verdict": said}
+    linux = PLAYED[case.code].as_json() if case.code in PLAYED else None
+    return {
+        "code": case.code,
+        "sees": case.sees,
+        "unmodelled": case.unmodelled or None,
+        "verdict": said,
+        "linux": linux,
+    }

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from p2plab.catalog import CASES
-from p2plab.catalog.played import PLAYED
+from p2plab.catalog.played import PLAYED, summary
 from p2plab.cli import main
 from p2plab.conform.scenes_read import read_record
 
@@ -52,3 +52,16 @@ def test_the_page_has_the_same_table():
             for p in (played.broken, played.good)
         ]
         assert tuple(rows[code]) == plays[0] + plays[1], code
+
+
+def test_the_catalogue_says_how_often_the_kernel_is_silent():
+    """28 of the 44 broken scenes that were played: what p2plab is for."""
+    assert summary(CASES) == "Linux 6.12.117: 44 broken ones were played, and it said nothing in 28"
+
+
+def test_a_scene_says_it_in_words(capsys):
+    """One line more in `p2plab scenes`, also for a scene that was not played."""
+    assert main(["scenes"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "on Linux 6.12.117: broken: order per actor, damage agrees; the kernel: silent. good: order total" in said
+    assert "on Linux 6.12.117: not played (QEMU's switches have no ACS and would not reroute)" in said
