@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -34,6 +34,7 @@ class Rule:
     promise: ClassVar[str]
     source: ClassVar[str]
     stated: ClassVar[bool]
+    sources: ClassVar[Mapping[str, str]] = {}  #: kernel -> where it says so, if that is elsewhere than in today's
     inferred: ClassVar[str] = ""  #: the words of a stated promise that the source does not have
     years: ClassVar[str] = "2019 and now"
     kind: ClassVar[str] = "promise"
@@ -41,6 +42,11 @@ class Rule:
     def __init__(self) -> None:
         self.exercised = False  #: whether anything happened that could have broken it
         self.notes: tuple[str, ...] = ()  #: what was let pass although a literal reading forbids it, and why
+
+    @classmethod
+    def source_in(cls, kernel: str) -> str:
+        """Where the promise comes from, as that kernel (``rfc2019``, ``6.1``, …) has it."""
+        return cls.sources.get(kernel, cls.source)
 
     @classmethod
     def basis(cls) -> str:

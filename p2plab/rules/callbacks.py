@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from p2plab.core.calls import Called
 from p2plab.core.events import Entry
@@ -19,7 +20,8 @@ class StaysOutOfMm(CallbackRule):
     name = "stays-out-of-mm"
     number = 25
     promise = "a callback neither takes mmap_lock nor looks vmas up: on munmap the vma is out of the tree already"
-    source = "mm/vma.c (vms_complete_munmap_vmas); 5.0: __do_munmap"
+    source = "mm/vma.c (vms_complete_munmap_vmas)"
+    sources: ClassVar = {"6.1": "mm/mmap.c (do_mas_align_munmap)", "rfc2019": "mm/mmap.c (__do_munmap)"}
     stated = False
 
     def see(self, entry: Entry) -> Iterator[Finding]:
@@ -40,6 +42,7 @@ class NeverSleeps(CallbackRule):
     number = 27
     promise = "a callback that may not block does not sleep: it is done at once, or answers -EAGAIN"
     source = "mm/mmu_notifier.c (mn_hlist_invalidate_range_start, non_block_start)"
+    sources: ClassVar = {"rfc2019": "mm/mmu_notifier.c (__mmu_notifier_invalidate_range_start)"}
     stated = True
 
     def see(self, entry: Entry) -> Iterator[Finding]:
@@ -74,7 +77,10 @@ class GivesUpForCause(Rule):
     name = "gives-up-for-cause"
     number = 31
     promise = "an importer counts as many ends as starts: it waits only while an invalidation is under way"
-    source = "mm/mmu_notifier.c (mn_hlist_invalidate_range_start of 6.12); 20190129165428.3931-6-jglisse@redhat.com"
+    source = "mm/mmu_notifier.c (mn_hlist_invalidate_range_start); 20190129165428.3931-6-jglisse@redhat.com"
+    sources: ClassVar = {
+        "rfc2019": "mm/mmu_notifier.c (__mmu_notifier_invalidate_range_start); 20190129165428.3931-6-jglisse@redhat.com"
+    }
     stated = True
 
     def __init__(self) -> None:
@@ -104,7 +110,11 @@ class VmaAlive(Rule):
     name = "vma-alive"
     number = 26
     promise = "the vma pointer may be used in the callback, and not after it returned"
-    source = "mm/vma.c; 20190131190202.GC7548@mellanox.com asks"
+    source = "mm/vma.c (remove_vma); 20190131190202.GC7548@mellanox.com asks"
+    sources: ClassVar = {
+        "6.1": "mm/mmap.c (remove_mt); 20190131190202.GC7548@mellanox.com asks",
+        "rfc2019": "mm/mmap.c (remove_vma_list); 20190131190202.GC7548@mellanox.com asks",
+    }
     stated = False
 
     def see(self, entry: Entry) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from p2plab.core.calls import Returned
 from p2plab.core.events import Entry
@@ -122,7 +123,11 @@ class ReadOnlyVma(GrantRule):
     name = "read-only-vma"
     number = 32
     promise = "once a process made memory read-only, no device writes it through that vma"
-    source = "mm/mprotect.c (the event begins at the first populated entry: none, no event)"
+    source = "mm/mprotect.c (change_pud_range: the event begins at the first populated entry: none, no event)"
+    sources: ClassVar = {
+        "6.1": "mm/mprotect.c (change_pmd_range: the event begins at the first populated entry: none, no event)",
+        "rfc2019": "mm/mprotect.c (change_pmd_range: the event begins at the first populated entry: none, no event)",
+    }
     stated = False
 
     def __init__(self) -> None:

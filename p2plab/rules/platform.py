@@ -16,7 +16,7 @@ class ReaperSparesDevices(Rule):
     name = "reaper-spares-devices"
     number = 28
     promise = "a call that may not block never reaches a device vma: the OOM reaper passes over VM_PFNMAP"
-    source = "mm/oom_kill.c:531"
+    source = "mm/oom_kill.c (__oom_reap_task_mm)"
     stated = True
 
     def __init__(self) -> None:

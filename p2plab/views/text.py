@@ -10,6 +10,7 @@ from p2plab.core.events import Entry, Event
 from p2plab.core.run import Run
 from p2plab.core.token import token_of
 from p2plab.core.world import PERSON, Crashed, World
+from p2plab.p2p.things import Things
 from p2plab.rules import Board, judge, watched_by
 from p2plab.rules.damage import damage
 from p2plab.views.driver_lines import DriverStep, Watch
@@ -27,6 +28,12 @@ def board_of(run: Run, step: int | None = None) -> Board:
     """How the promises that this run's scenario watches stand at its end, or after ``step`` steps."""
     log = run.log if step is None else [entry for entry in run.log if entry.step <= step]
     return judge(log, watched_by(run.scenario))
+
+
+def kernel_of(run: Run) -> str:
+    """The kernel under which a run's first process lives, by name; empty for a world without processes."""
+    things = run.world.things
+    return things.spaces[0].kernel.name if isinstance(things, Things) else ""
 
 
 def story(run: Run, lines: bool | None = None) -> str:
@@ -70,6 +77,7 @@ def columns(run: Run, lines: bool | None = None) -> Iterator[str]:
 def verdict(run: Run) -> Iterator[str]:
     """Which promises broke, said by whom, and whose bytes were damaged; or that all held, and which were not tested."""
     board = board_of(run)
+    kernel = kernel_of(run)
     damaged = damage(run.log)
     if not board.findings and not damaged:
         idle = [rule.name for rule in board.rules if not rule.exercised]
@@ -84,7 +92,7 @@ def verdict(run: Run) -> Iterator[str]:
         yield from _wrap(f"BROKEN: {rule.name}{number}, at step {finding.step}, by {finding.culprit}")
         yield from _wrap(f"promised: {rule.promise}", "  ")
         yield from _wrap(f"happened: {finding.what}", "  ")
-        yield from _wrap(f"source:   {rule.source} ({rule.basis()})", "  ")
+        yield from _wrap(f"source:   {rule.source_in(kernel)} ({rule.basis()})", "  ")
     for note in board.notes:
         yield from _wrap(f"note: {note}")
     if damaged:

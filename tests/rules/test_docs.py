@@ -6,9 +6,14 @@ from pathlib import Path
 
 import p2plab.drivers
 from p2plab.catalog import CASES
+from p2plab.core.run import Run
+from p2plab.core.schedule import by_text
+from p2plab.everything import find
+from p2plab.mm.kernel import KERNELS
 from p2plab.p2p.placing import POLICIES
 from p2plab.p2p.wiring import WIRINGS
 from p2plab.rules import RULES
+from p2plab.views.text import verdict
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "contract.md").read_text(encoding="utf-8")
 
@@ -39,3 +44,20 @@ def test_every_driver_wiring_and_policy_is_named():
         assert f"`{module.name}.py`" in PAGE
     for word in (*WIRINGS, *POLICIES):
         assert f"`{word}`" in PAGE
+
+
+def test_a_source_is_that_of_the_run_s_kernel():
+    """mm/vma.c did not exist before 6.12: a run on an older kernel cites the file that it had."""
+    rule = RULES["stays-out-of-mm"]
+    assert rule.source_in("7.3") == rule.source_in("6.12") == rule.source
+    assert rule.source_in("6.1") == "mm/mmap.c (do_mas_align_munmap)"
+    told = "\n".join(verdict(Run(find("F3")).driven(by_text(find("F3").story, strict=False))))
+    assert "mm/mmap.c (__do_munmap)" in told
+    assert "mm/vma.c" not in told
+
+
+def test_every_kernel_that_a_source_names_is_one_that_is_known():
+    """And no source is given for a file by its line: lines move."""
+    for rule in RULES.values():
+        assert set(rule.sources) <= set(KERNELS)
+        assert not any(re.search(r"\.c:\d", source) for source in (rule.source, *rule.sources.values()))

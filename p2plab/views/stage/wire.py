@@ -8,6 +8,7 @@ destroyed in this step, ``h`` hatched, ``w`` how many columns it takes, ``tile``
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -50,6 +51,7 @@ PAGES = 16
 
 #: Where the mails of the linux-mm list can be read.
 ARCHIVE = "https://lore.kernel.org/linux-mm/"
+MESSAGE_ID = re.compile(r"[\w.+-]+@[\w.-]+\w")
 
 #: What an action's button says, where its name alone would not do.
 LABELS = {"dma": "start DMA"}
@@ -123,7 +125,8 @@ def _label(name: str, action: Any) -> str:
 
 
 def _rule(rule: type[Rule]) -> list[Any]:
-    url = f"{ARCHIVE}{rule.source}/" if "@" in rule.source else ""
+    mail = MESSAGE_ID.search(rule.source)
+    url = f"{ARCHIVE}{mail[0]}/" if mail else ""
     return [rule.promise, rule.source, url, rule.basis(), rule.number or 0, rule.kind]
 
 
