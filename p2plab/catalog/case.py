@@ -21,7 +21,12 @@ BROKEN, GOOD = "broken", "good"
 DRIVER = Knob("driver", BROKEN, "the broken one, or its good twin", choices=(BROKEN, GOOD))
 PAGES = Knob("pages", 2, "pages of object A", low=2, high=8)
 DMA = Knob("dma", "write", "what the transfer does", choices=("write", "read"))
-IOMMU = Knob("iommu", "off", "on: a stale access faults and is logged; off: it damages", choices=("off", "on"))
+IOMMU = Knob(
+    "iommu",
+    "off",
+    "on: a stale access faults, or lands in another page of the same importer; off: it damages anybody",
+    choices=("off", "on"),
+)
 USUAL = (PAGES, DMA, IOMMU)
 #: The kinds of bench and the plans of a case, by the knob ``driver``.
 Twins = Mapping[str, tuple[type[Bench], Plan]]

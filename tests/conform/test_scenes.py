@@ -185,3 +185,11 @@ def test_borrowed_addresses_do_no_damage_without_an_iommu_and_fault_with_one():
         run = Run(scene, {"driver": "broken", "iommu": iommu}).driven(by_text(scene.story, strict=False))
         assert [(hit.meant, hit.frame) for hit in damage(run.log)] == lost
         assert sum(entry.event.kind == "IommuFault" for entry in run.log) == len(lost)
+
+
+def test_a_late_beat_lands_in_the_neighbour_with_an_iommu_on_and_nothing_says_so():
+    """F2: the IOVA of A[0] is A[1]'s by then; no fault, no message, and yet damage."""
+    scene = CASES["F2"].scenario
+    run = Run(scene, {"driver": "broken", "iommu": "on"}).driven(by_text(scene.story, strict=False))
+    assert [(hit.meant, hit.frame) for hit in damage(run.log)] == [("A[0]", "A[1]")]
+    assert not any(entry.event.kind == "IommuFault" for entry in run.log)
