@@ -31,7 +31,7 @@ from p2plab.core.run import Run  # noqa: E402
 from p2plab.core.schedule import LONGEST, by_text  # noqa: E402
 from p2plab.core.token import LONGEST_TOKEN, StaleToken, open_token, parse  # noqa: E402
 from p2plab.course.keep import _progress  # noqa: E402
-from p2plab.course.marking.mark import _read  # noqa: E402
+from p2plab.course.marking.reading import read_hand_in  # noqa: E402
 from p2plab.everything import EVENTS, SCENES, find  # noqa: E402
 from p2plab.lab.journal import Journal  # noqa: E402
 from tests.core import fuzz  # noqa: E402
@@ -99,7 +99,8 @@ def journal(path: Path) -> None:
 
 def hand_in(path: Path) -> None:
     """Who, and which exercises."""
-    _read(path)
+    if skipped := read_hand_in(path, path.name).skipped:
+        raise BadInput(skipped)
 
 
 def progress(path: Path) -> None:

@@ -61,6 +61,7 @@ class Watchdog:
     def __enter__(self) -> Watchdog:
         self._thread_id = threading.get_ident()
         self._stop = threading.Event()
+        self._collects = gc.isenabled()
         self._before = running.watch, self._handle()
         running.watch = self._inner_step
         try:
@@ -72,6 +73,8 @@ class Watchdog:
     def __exit__(self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
         self._stop.set()
         self._inside.stop()
+        if self._collects:  # an exception may have come between a step's end and its own gc.enable()
+            gc.enable()
         if self._before is not None:
             running.watch, handler = self._before  # type: ignore[assignment]
             if handler is not None:

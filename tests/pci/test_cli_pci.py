@@ -87,7 +87,7 @@ def test_a_kernel_can_be_chosen(capsys):
     assert (found["kernel"], {"rfc2019", "6.1"} <= set(found)) == ("6.1", True)
     assert run(capsys, *pair, "--kernel", "6.2")[0] == 2
     assert run(capsys, "conform", "mm", "x.jsonl", "--kernel", "6.1")[2] == (
-        "p2plab: --kernel is for pci and p2pdma; each file of mm is held against the kernel that it names\n"
+        "p2plab: --kernel is for pci and p2pdma; each file of mm and scenes is held against the kernel it names\n"
     )
     machine = ("machine", "q35_bigbars_phys36", "--kernel", "7.3")
     assert "\nwhat Linux 7.3 would print\n" in run(capsys, *machine, "--assign")[1]

@@ -112,10 +112,10 @@ def test_a_scene_is_played_on_another_machine_by_bdf(name):
 @pytest.mark.parametrize(
     ("exporter", "importers", "bar", "said"),
     [
-        ("0000:99:00.0", (NICS["same-switch"],), 2, "there is no 0000:99:00.0 on this machine"),
-        (GPU, ("nic",), 2, "there is no nic on this machine"),
+        ("0000:99:00.0", (NICS["same-switch"],), 2, "has no function 0000:99:00.0"),
+        (GPU, ("nic",), 2, "'nic' is not a PCI address"),
         (GPU, (), 2, "an importer is needed"),
-        (GPU, (NICS["same-switch"],), 5, f"{GPU} has no BAR 5"),
+        (GPU, (NICS["same-switch"],), 5, f"{GPU} has no memory BAR 5"),
     ],
 )
 def test_a_place_that_is_not_there_is_bad_input(exporter, importers, bar, said):

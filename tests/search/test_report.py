@@ -18,11 +18,13 @@ from p2plab.core.schedule import by_seed, by_text
 from p2plab.core.token import open_token
 from p2plab.rules import RULES
 from p2plab.search import check
+from p2plab.search.drivers import load
 from p2plab.search.picture import picture_of
 from p2plab.search.report import as_json, exit_status, pytest_of, text
 from p2plab.search.search import Search
 from p2plab.search.shrink import Shrinking, shorten, shrink_scene, smaller
 from p2plab.search.verdict import Violation, switches_of
+from p2plab.search.watchdog import Watchdog
 from p2plab.views.text import board_of
 from tests.search.small import DRIVERS, SMALL, find_small
 
@@ -76,7 +78,8 @@ def test_the_pytest_fails_for_the_wrong_driver_and_passes_for_the_right_one(tmp_
     )
     (tmp_path / "mine.py").write_text(wrong)
     assert main(["check", "defrag-obedient", "--importer", f"{tmp_path}/mine.py:Mine"]) == 1
-    search = Search(find("defrag-obedient"), importer=sys.modules["mine"].Mine)
+    with Watchdog() as dog:
+        search = Search(find("defrag-obedient"), importer=load(f"{tmp_path}/mine.py:Mine", dog))
     while search.advance(1.0) is None:
         pass
     (tmp_path / "test_mine.py").write_text(pytest_of(search.verdict))

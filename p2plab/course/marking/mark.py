@@ -115,7 +115,8 @@ class _Marking:
         todo = [one for one in self.found if one.answers]
         for one in self.found:
             if not one.answers:
-                yield Marked(one.file, one.name, note=one.skipped or "it answers no exercise")
+                why = one.skipped or "it answers no exercise"
+                yield Marked(one.file, one.name, note=why, means=self.means.means)
         left = {id(one): one for one in todo}
         try:
             for name in dict.fromkeys(name for one in todo for name in one.answers):

@@ -71,7 +71,7 @@ def _below(folder: Path) -> Iterator[HandIn]:
             elif entry.is_dir(follow_symlinks=False):
                 below.append((entry.path, depth + 1))
             else:
-                yield _read(Path(entry.path), name)
+                yield read_hand_in(Path(entry.path), name)
         to_see += reversed(below)
 
 
@@ -100,7 +100,8 @@ def _skipped(entry: os.DirEntry[str], depth: int) -> str:
     return "" if entry.name.lower().endswith((".json", ".ipynb")) else "not a hand-in (*.json, *.ipynb)"
 
 
-def _read(path: Path, name: str) -> HandIn:
+def read_hand_in(path: Path, name: str) -> HandIn:
+    """One file as a hand-in of that name; what cannot be read says why in ``skipped``."""
     try:
         data = _json(path)
         if path.name.lower().endswith(".ipynb"):
