@@ -887,11 +887,11 @@ function makeStage(root, source) {
     off(".back", !m.step);
     off(".play", !run.end);
     check.classList.toggle("best", !ahead && m.best === "check");
-    // The count has room for its last step from the beginning, so that the bar fits at every step.
-    const digits = String(run.end).length;
+    // The count of a long run has room for its last step from the beginning, so that the bar fits at every step.
+    const digits = Math.max(2, String(run.end).length);
     if (bar.dataset.width === `${bar.clientWidth} ${digits}`) return;
     bar.dataset.width = `${bar.clientWidth} ${digits}`;
-    find("output").style.minWidth = `${2 * digits + 4}ch`;
+    find("output").style.minWidth = digits > 2 ? `${2 * digits + 4}ch` : "";
     bar.className = "bar";
     for (const button of bar.querySelectorAll("[data-act]")) button.hidden = false;
     for (const style of ["d1", "d2"]) if (bar.scrollWidth > bar.clientWidth) bar.classList.add(style);
