@@ -364,4 +364,4 @@ def test_a_number_of_workers_that_makes_no_sense_gets_a_sentence(workers):
 def test_a_small_search_starts_no_process(monkeypatch):
     """Below the size from which workers pay, one process does it."""
     monkeypatch.setattr(processes, "_Worker", None)
-    assert isinstance(check(find(SCENE), knobs={"driver": "good"}, workers=2), Pass)
+    assert isinstance(check(find(SCENE), knobs={"driver": "good"}, workers=2, budget=120), Pass)
