@@ -3,6 +3,8 @@
 // It is the same in the lab's pane (anywidget calls render), in a saved page and in the docs (they call savedPage), and twice in
 // a comparison. What it shows comes from wire.py as words and states; all geometry is here.
 
+/** The actions that the story of a move needs: they stay in the bar when there is little room. */
+const STORY = new Set(["mmap", "map", "dma", "defrag"]);
 const NS = "http://www.w3.org/2000/svg";
 const FONT = "Arial, 'Liberation Sans', Helvetica, sans-serif";
 const MOVE = 200; // milliseconds that what moved is seen to move
@@ -896,9 +898,10 @@ function makeStage(root, source) {
     for (const button of bar.querySelectorAll("[data-act]")) button.hidden = false;
     for (const style of ["d1", "d2"]) if (bar.scrollWidth > bar.clientWidth) bar.classList.add(style);
     const acts = [...bar.querySelectorAll("[data-act]")];
-    // What has no room is in the drawer; never the action that comes next.
+    // What has no room is in the drawer; what the story needs stays longest.
     while (bar.scrollWidth > bar.clientWidth && acts.length > 3) {
-      const last = acts.pop();
+      const other = acts.findLastIndex((button) => !STORY.has(button.dataset.act));
+      const [last] = acts.splice(other < 0 ? acts.length - 1 : other, 1);
       last.hidden = true;
     }
     if (bar.scrollWidth > bar.clientWidth) bar.classList.add("d3");
