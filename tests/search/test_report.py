@@ -17,7 +17,7 @@ from p2plab.core.scenario import Knob, Scenario
 from p2plab.core.schedule import by_seed, by_text
 from p2plab.core.token import open_token
 from p2plab.rules import RULES
-from p2plab.search import check
+from p2plab.search import check, checking
 from p2plab.search.drivers import load
 from p2plab.search.picture import picture_of
 from p2plab.search.report import as_json, exit_status, pytest_of, text
@@ -208,6 +208,7 @@ def handshake(**knobs) -> Scenario:
 
 def test_fewer_importers_maps_and_moves_are_left(monkeypatch):
     """All that the story does not need goes, each reduction searched again; the report says from what."""
+    monkeypatch.setattr(checking, "SHRINKING", 30.0)  # a busy machine must not cut it short
     monkeypatch.setitem(RULES, "no-stale", NoStale)
     scene = handshake(importers=3, maps=2, moves=3)
     whole = check(scene, shrink=False, budget=60)
@@ -222,6 +223,7 @@ def test_fewer_importers_maps_and_moves_are_left(monkeypatch):
 
 def test_a_scene_that_breaks_only_when_it_is_large_is_left_large(monkeypatch):
     """What is needed stays: with fewer moves the promise holds."""
+    monkeypatch.setattr(checking, "SHRINKING", 30.0)  # a busy machine must not cut it short
     monkeypatch.setitem(RULES, "no-stale", NoStale)
 
     def made(world, given):
