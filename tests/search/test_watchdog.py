@@ -21,6 +21,7 @@ def spin() -> None:
 
 def test_a_collection_waits_until_a_step_is_over():
     """In a large process it takes longer than a step may: the step was blamed, or the exception lost in a finaliser."""
+    gc.enable()  # whatever the tests before it left
     watchdog = Watchdog(0.2)
     with watchdog:
         with watchdog.step():
