@@ -10,8 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: The kernel of the plays.
+from p2plab.core.scenario import Scenario
+
+#: The kernel of the plays, and how it is called for short.
 KERNEL = "6.12.117"
+SHORT = "Linux 6.12"
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class Play:
     order: str
     damage: str
     says: tuple[str, ...] = ()
+
+    @property
+    def chip(self) -> str:
+        """What the kernel said, in two or three words: ``Linux 6.12: silent``."""
+        return f"{SHORT}: {'; '.join(dict.fromkeys(_in_short(said) for said in self.says)) or 'silent'}"
 
     def __str__(self) -> str:
         said = "; ".join(self.says) or "silent"
@@ -56,6 +64,40 @@ class Played:
             "complaints": {name: list(play.says) for name, play in plays.items()},
             "why_not": self.why or None,
         }
+
+
+def linux(scene: Scenario) -> Played | None:
+    """What came out of a scene's plays; None for one that is no case of the catalogue, or has other classes in its roles."""
+    from p2plab.catalog import CASES  # it collects this module too
+
+    code = next((code for code, case in CASES.items() if case.scenario.name == scene.name), None)
+    return PLAYED.get(code) if code is not None and not scene.cast else None
+
+
+def play_of(scene: Scenario, settings: Mapping[str, Any]) -> Play | None:
+    """The play of a scene with these settings; None if it was played with other ones, or not at all."""
+    played = linux(scene)
+    others = {knob.name: knob.default for knob in scene.knobs if knob.name != "driver"}
+    if played is None or any(settings.get(name, value) != value for name, value in others.items()):
+        return None
+    return played.good if settings.get("driver") == "good" else played.broken
+
+
+def chip(scene: Scenario, settings: Mapping[str, Any]) -> str:
+    """One short text for a scene with these settings, ``Linux 6.12: silent``; empty for a scene that is no case."""
+    if linux(scene) is None:
+        return ""
+    play = play_of(scene, settings)
+    return play.chip if play is not None else f"{SHORT}: not played"
+
+
+def _in_short(said: str) -> str:
+    """``lockdep`` of ``lockdep recursive locking (…)``."""
+    return next((word for word in _IN_SHORT if said.startswith(word)), said.partition(" (")[0])
+
+
+#: Complaints of which the first words are enough where there is little room.
+_IN_SHORT = ("lockdep", "hung task", "WARN", "sleeps", "DMA-API leak", "DMA-API overlap", "oops", "callback failed")
 
 
 def summary(codes: Iterable[str]) -> str:

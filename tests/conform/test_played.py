@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from p2plab.catalog import CASES
-from p2plab.catalog.played import PLAYED, summary
+from p2plab.catalog.played import PLAYED, chip, linux, summary
 from p2plab.cli import main
 from p2plab.conform.scenes_read import read_record
+from p2plab.drivers.nic import ObedientNic
+from p2plab.everything import SCENES
 
 ROOT = Path(__file__).parents[2]
 RECORDS = [read_record(path) for path in sorted((ROOT / "assets" / "recordings" / "scenes").glob("*.json"))]
@@ -65,3 +67,26 @@ def test_a_scene_says_it_in_words(capsys):
     said = " ".join(capsys.readouterr().out.split())
     assert "on Linux 6.12.117: broken: order per actor, damage agrees; the kernel: silent. good: order total" in said
     assert "on Linux 6.12.117: not played (QEMU's switches have no ACS and would not reroute)" in said
+
+
+@pytest.mark.parametrize(
+    ("code", "settings", "said"),
+    [
+        ("F2", {"driver": "broken"}, "Linux 6.12: silent"),
+        ("F3", {"driver": "broken"}, "Linux 6.12: lockdep; hung task"),
+        ("F3", {"driver": "good"}, "Linux 6.12: silent"),
+        ("F6", {}, "Linux 6.12: callback failed; WARN"),
+        ("F2", {"driver": "broken", "pages": 3}, "Linux 6.12: not played"),
+        ("C3", {"driver": "broken"}, "Linux 6.12: not played"),
+    ],
+)
+def test_a_chip_says_it_in_a_few_words(code, settings, said):
+    """Of the driver that plays; other pages, or a class of somebody's own, were not played."""
+    assert chip(CASES[code].scenario, settings) == said
+
+
+def test_what_is_no_case_has_no_chip():
+    """Nor has a case with another class in one of its roles."""
+    assert linux(SCENES["workbench"]) is None
+    assert chip(SCENES["workbench"], {}) == ""
+    assert chip(CASES["F2"].scenario.with_cast({"importer": ObedientNic}), {}) == ""
