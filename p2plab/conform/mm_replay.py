@@ -172,6 +172,11 @@ class Replay:
         return {"child_ret": status, "child_events": events}
 
 
+#: What an operation answers besides ``ret`` 0, and how one is done.
+Result = dict[str, Any] | None
+Operation = Callable[[Replay, dict[str, Any]], Awaitable[Result]]
+
+
 def _pages_from(base: int) -> ToPage:
     """The page number, as recordings count, of an address."""
     return lambda address: (address - base) >> PAGE_SHIFT

@@ -22,12 +22,13 @@ from p2plab.p2p.events import (
     BeatLanded,
     MapAsked,
     MapRetried,
+    MoveBegun,
     P2PMapFailed,
     P2PMapped,
     P2PUnmapped,
+    SlotTaken,
     TranslationSet,
 )
-from p2plab.p2p.exporter_events import MoveBegun, SlotTaken
 
 #: (actor, what it did)
 Token = tuple[str, str]

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from p2plab.core.errors import BadInput
 from p2plab.course import claim_runs as run
-from p2plab.course import claim_runs_more as more
 
 LORE = "https://lore.kernel.org/linux-mm/{}/"
 
@@ -90,31 +89,31 @@ _LIST = (
     Claim("pin-until-unmap", "31 Jan", _JG, "20190131193513.GC16593@redhat.com",
           "an importer that asks for a pin, which the exporter may refuse, acts on UNMAP only", run.pin_until_unmap),
     Claim("static-bar", "29 Jan", _JGG, "20190129193250.GK10108@mellanox.com",
-          "doorbell pages and whole VFIO BARs want such a map too, from a helper that sets the pointers", more.static_bar),
+          "doorbell pages and whole VFIO BARs want such a map too, from a helper that sets the pointers", run.static_bar),
     Claim("cap", "29 Jan", _JG, "20190129195055.GH3176@redhat.com",
-          "an exporter may lend up to a number of pages, and main memory beyond it", more.cap),
+          "an exporter may lend up to a number of pages, and main memory beyond it", run.cap),
     Claim("may-be-ram", "29 Jan", _JG, "20190129204359.GM3176@redhat.com",
-          "an address may be one of main memory; the importer cannot tell", more.may_be_ram),
+          "an address may be one of main memory; the importer cannot tell", run.may_be_ram),
     Claim("no-vma", "29 Jan", _LG, "2b704e96-9c7c-3024-b87f-364b9ba22208@deltatee.com",
-          "users inside the kernel have no vma", more.no_vma),
+          "users inside the kernel have no vma", run.no_vma),
     Claim("cpu-touch", "29 Jan", _JG, "20190129234752.GR3176@redhat.com",
-          "the CPU looks at an object, the next job takes it away again: its usual life", more.cpu_touch),
+          "the CPU looks at an object, the next job takes it away again: its usual life", run.cpu_touch),
     Claim("no-room-to-grow", "29 Jan", _JG, "20190129234752.GR3176@redhat.com",
-          "resizing a BAR may fail", more.no_room_to_grow),
+          "resizing a BAR may fail", run.no_room_to_grow),
     Claim("only-calls-tell", "30 Jan", _JG, "20190130000805.GS3176@redhat.com",
-          "left alone by its driver, a device mapping is taken back by calls on the vma only", more.only_calls_tell),
+          "left alone by its driver, a device mapping is taken back by calls on the vma only", run.only_calls_tell),
     Claim("predictable", "30 Jan", _JG, "20190130000805.GS3176@redhat.com",
-          "an importer that could map once should (must?) be able to map again while the vma is valid", more.predictable),
+          "an importer that could map once should (must?) be able to map again while the vma is valid", run.predictable),
     Claim("disasters", "30 Jan", _JG, "20190130154328.GA3177@redhat.com",
-          "a hang, a suspend or killed threads may excuse a refusal, or get dummy pages", more.disasters),
+          "a hang, a suspend or killed threads may excuse a refusal, or get dummy pages", run.disasters),
     Claim("block-layer", "30 Jan", _LG, "39edda88-acd8-c8ec-a6a5-64898006b69f@deltatee.com",
-          "direct I/O of an NVMe drive to a BAR is wanted, and a special vma does not help it", more.block_layer),
+          "direct I/O of an NVMe drive to a BAR is wanted, and a special vma does not help it", run.block_layer),
     Claim("edges-move", "30 Jan", _JGG, "20190130204954.GI17080@mellanox.com",
-          "edges of vmas move below a memory region that faults", more.edges_move),
+          "edges of vmas move below a memory region that faults", run.edges_move),
     Claim("when-it-fails", "30 Jan", _JG, "20190130224705.GI5061@redhat.com",
-          "failures must be told apart when a region is created; later they all look alike", more.when_it_fails),
+          "failures must be told apart when a region is created; later they all look alike", run.when_it_fails),
     Claim("three-uses", "31 Jan", _HCH, "20190131081355.GC26495@lst.de",
-          "struct page carries an address, holds a reference, marks dirty: replace these, generically first", more.three_uses),
+          "struct page carries an address, holds a reference, marks dirty: replace these, generically first", run.three_uses),
     Claim("loop-skips", "29 Jan", "read in patch 4/5", _POSTED.format(5),
           "the posted loop skips a page after each run of device pages", run.loop_skips, stated=False),
 )  # fmt: skip

@@ -8,8 +8,8 @@ from p2plab.core.events import emit
 from p2plab.designs.stage import END, START, Window
 from p2plab.mm import PAGE_SIZE
 from p2plab.p2p.contract import Grant
+from p2plab.p2p.events import DmaMapped, DmaUnmapped
 from p2plab.p2p.mapper import Mapper
-from p2plab.p2p.today_events import DmaMapped, DmaUnmapped
 
 
 class Device(Mapper):

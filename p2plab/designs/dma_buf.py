@@ -16,7 +16,7 @@ from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.locks import Mutex
 from p2plab.core.tracked import Tracked
-from p2plab.p2p.today_events import FenceAdded
+from p2plab.p2p.events import FenceAdded
 
 if TYPE_CHECKING:
     from p2plab.designs.importers import DmaBufImporter

@@ -18,8 +18,7 @@ from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, 
 from p2plab.designs.dma_buf import Attachment, DmaBuf
 from p2plab.designs.importers import DmaBufImporter, Fencing, Keeps, NoFence, NoPeer, NoZap, Pinning
 from p2plab.designs.stage import END, PAGES, START, Holder
-from p2plab.p2p.exporter_events import Disaster
-from p2plab.p2p.today_events import Pinned, TopologyChecked
+from p2plab.p2p.events import Disaster, Pinned, TopologyChecked
 from p2plab.pci import MapType
 
 

@@ -22,8 +22,7 @@ from p2plab.designs.hmm_interval import HmmInterval, KeepsMirror, Mirror, NoRetr
 from p2plab.designs.pages import PgmapFile
 from p2plab.designs.stage import END, PAGES, START, Holder
 from p2plab.mm import MAP_SHARED, unmap_mapping_range
-from p2plab.p2p.exporter_events import Disaster, MoveBegun
-from p2plab.p2p.today_events import TopologyChecked
+from p2plab.p2p.events import Disaster, MoveBegun, TopologyChecked
 from p2plab.pci import MapType
 
 

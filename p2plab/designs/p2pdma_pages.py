@@ -21,8 +21,7 @@ from p2plab.designs.stage import END, PAGES, START, Holder
 from p2plab.mm import MAP_SHARED, AddressSpace, get_user_pages, put_user_pages, unmap_mapping_range
 from p2plab.mm.folio import Folio
 from p2plab.p2p.engine import Transfer
-from p2plab.p2p.exporter_events import Disaster
-from p2plab.p2p.today_events import ReferencePut, ReferenceTaken, TopologyChecked
+from p2plab.p2p.events import Disaster, ReferencePut, ReferenceTaken, TopologyChecked
 from p2plab.pci import MapType
 
 #: Flags of get_user_pages.

@@ -11,9 +11,20 @@ from p2plab.core.world import Stepped
 from p2plab.designs.design import DMA, WANTS_BACK, WANTS_PART
 from p2plab.designs.events import StepBegun, StepEnded
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.events import P2PMapped, P2PUnmapped, TransferEnded
-from p2plab.p2p.exporter_events import DeviceGone, MoveEnded, SlotFreed
-from p2plab.p2p.today_events import TOLD, PageMoved, Pinned, ReferencePut, RevokedNow, TopologyChecked
+from p2plab.p2p.events import (
+    TOLD,
+    DeviceGone,
+    MoveEnded,
+    P2PMapped,
+    P2PUnmapped,
+    PageMoved,
+    Pinned,
+    ReferencePut,
+    RevokedNow,
+    SlotFreed,
+    TopologyChecked,
+    TransferEnded,
+)
 from p2plab.rules.damage import damage
 
 Log = Sequence[Entry]

@@ -18,9 +18,9 @@ from p2plab.mm import LINUX_6_12, PAGE_SIZE
 from p2plab.p2p.aperture import Aperture
 from p2plab.p2p.contract import Peer
 from p2plab.p2p.engine import Transfer
+from p2plab.p2p.events import PageMoved
 from p2plab.p2p.memory import RAM_BASE, BufferObject, MainMemory
 from p2plab.p2p.placing import Placing
-from p2plab.p2p.today_events import PageMoved
 from p2plab.pci import MapType, reach_verdict
 
 #: The plan of every design; a design has its kernel and its parties.

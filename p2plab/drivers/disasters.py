@@ -9,7 +9,7 @@ from __future__ import annotations
 from p2plab.core.actors import step, wait_event
 from p2plab.core.events import emit
 from p2plab.drivers.gpu import Gpu
-from p2plab.p2p.exporter_events import ContentLost
+from p2plab.p2p.events import ContentLost
 
 
 async def go_away(gpu: Gpu, why: str) -> None:

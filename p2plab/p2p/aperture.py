@@ -10,7 +10,7 @@ from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.tracked import Tracked
 from p2plab.mm import PAGE_SIZE
-from p2plab.p2p.exporter_events import ApertureMade, SlotFreed, SlotTaken
+from p2plab.p2p.events import ApertureMade, SlotFreed, SlotTaken
 from p2plab.p2p.memory import BufferObject, DeviceMemory
 
 __all__ = ["PAGE_SIZE", "Aperture"]

@@ -1,4 +1,5 @@
-"""What happens between exporters, importers and their devices, as events of the log.
+"""What happens between exporters, importers and their devices, as events of the log: first the contract and the DMA, then what
+an exporter does with its aperture and its objects, then what came after 2019.
 
 ``frame`` is a name for what stands behind an address: ``A[2]`` is page 2 of object A; empty means that nothing does.
 """
@@ -218,3 +219,258 @@ class HmmRangeUnmapped(Event):
     def __str__(self) -> str:
         left = f", and leaves {', '.join(map(str, self.left))}" if self.left else ""
         return f"hmm_range_dma_unmap: {self.pages} pages{left}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpsSet(Event):
+    """``by`` set the callbacks ``functions`` for the vmas of ``file``; ``nobody`` where nobody did."""
+
+    by: str
+    file: str
+    functions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ApertureMade(Event):
+    """An exporter's BAR shows its memory through bus addresses ``[base, end)``."""
+
+    exporter: str
+    base: Addr
+    end: Addr
+
+
+@dataclass(frozen=True, slots=True)
+class SlotTaken(Event):
+    """A slot of the exporter's BAR aperture, at bus address ``address``, now shows ``frame``."""
+
+    exporter: str
+    slot: int
+    frame: str
+    address: Addr = 0
+
+    def __str__(self) -> str:
+        return f"slot {self.slot} = {self.frame}"
+
+
+@dataclass(frozen=True, slots=True)
+class SlotFreed(Event):
+    """A slot of the exporter's BAR aperture shows nothing any more."""
+
+    exporter: str
+    slot: int
+    frame: str
+    address: Addr = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MoveBegun(Event):
+    """The exporter is about to move an object: until MoveEnded, ``p2p_map`` must not answer with the old place."""
+
+    exporter: str
+    object: str
+
+    def __str__(self) -> str:
+        return f"wants to move {self.object}"
+
+
+@dataclass(frozen=True, slots=True)
+class MoveEnded(Event):
+    """The object is at its new place."""
+
+    exporter: str
+    object: str
+
+    def __str__(self) -> str:
+        return f"moved {self.object}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lent(Event):
+    """The exporter decided on its answer: an address a page, each at a place: ``bar``, ``iova``, ``ram`` or ``link``."""
+
+    exporter: str
+    importer: str
+    object: str
+    start: Addr
+    addresses: tuple[Addr, ...]
+    places: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LendingEnded(Event):
+    """The exporter struck ``[start, end)`` of this importer out of its books."""
+
+    exporter: str
+    importer: str
+    start: Addr
+    end: Addr
+
+
+@dataclass(frozen=True, slots=True)
+class Disaster(Event):
+    """Something really bad begins: ``unplug``, ``PCI error``, ``GPU hang``, ``suspend`` or ``reset``."""
+
+    exporter: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.why} of {self.exporter}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceGone(Event):
+    """From now on nothing answers at the exporter's BAR."""
+
+    exporter: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.exporter} no longer answers ({self.why})"
+
+
+@dataclass(frozen=True, slots=True)
+class ContentLost(Event):
+    """An object is where it was; its bytes are not."""
+
+    exporter: str
+    object: str
+
+    def __str__(self) -> str:
+        return f"the bytes of {self.object} are lost"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectDestroyed(Event):
+    """An object's memory was freed, whatever vmas still show it."""
+
+    exporter: str
+    object: str
+
+    def __str__(self) -> str:
+        return f"{self.object} is destroyed"
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionChanged(Event):
+    """Whether the object may be mapped by other devices was changed after ``mmap``."""
+
+    exporter: str
+    object: str
+    allowed: bool
+
+    def __str__(self) -> str:
+        return f"{self.object} may {'' if self.allowed else 'no longer '}be lent"
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionChanged(Event):
+    """``mprotect`` of ``[start, end)`` returned."""
+
+    mm: str
+    start: Addr
+    end: Addr
+    write: bool
+
+    def __str__(self) -> str:
+        return f"{self.mm} made it {'writable' if self.write else 'read-only'}"
+
+
+@dataclass(frozen=True, slots=True)
+class DmaMapped(P2PMapped):
+    """The importer has DMA addresses, under a design of today (``dma_map_sgtable``, ``map_dma_buf``, ``hmm_dma_map_pfn``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DmaUnmapped(P2PUnmapped):
+    """The importer gave its DMA addresses back."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopologyChecked(Event):
+    """``by`` asked whether the importer reaches the exporter; ``answer`` is the map type, or what was made of it."""
+
+    by: str
+    importer: str
+    answer: str
+
+    def __str__(self) -> str:
+        return f"{self.by} on {self.importer}: {self.answer}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceTaken(Event):
+    """``who`` holds a reference on the page that names ``frame``."""
+
+    who: str
+    frame: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencePut(Event):
+    """``who`` gave its reference on the page back."""
+
+    who: str
+    frame: str
+
+
+@dataclass(frozen=True, slots=True)
+class FenceAdded(Event):
+    """``who`` added a fence for its DMA to the buffer's ``dma_resv``; it signals when the transfer has ended."""
+
+    who: str
+    buffer: str
+
+    def __str__(self) -> str:
+        return f"{self.who} adds a fence to {self.buffer}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned(Event):
+    """The buffer is pinned for ``who``, in device memory (``vram``) or in main memory (``system``)."""
+
+    who: str
+    buffer: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.buffer} is pinned for {self.who} in {self.place} memory"
+
+
+@dataclass(frozen=True, slots=True)
+class PageMoved(Event):
+    """``by`` gave a page in main memory another frame; ``address`` was its old place."""
+
+    by: str
+    frame: str
+    address: Addr
+
+    def __str__(self) -> str:
+        return f"{self.frame} leaves {self.address:#x}"
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedNow(Event):
+    """The exporter holds the buffer for revoked: from here on nobody may reach ``[base, end)`` of its BAR."""
+
+    exporter: str
+    buffer: str
+    base: Addr
+    end: Addr
+
+    def __str__(self) -> str:
+        return f"{self.buffer} is revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored(Event):
+    """The buffer may be mapped again."""
+
+    exporter: str
+    buffer: str
+
+    def __str__(self) -> str:
+        return f"{self.buffer} may be mapped again"
+
+
+#: The calls by which an importer learns that its mappings come to an end, in all designs.
+TOLD = ("invalidate_range_start", "invalidate", "move_notify", "invalidate_mappings", "release")

@@ -10,7 +10,7 @@ from p2plab.core.locks import Mutex
 from p2plab.mm import VM_DEVICE, VM_WRITE, File, Vma, VmOperations, unmap_mapping_range
 from p2plab.p2p.aperture import PAGE_SIZE, Aperture
 from p2plab.p2p.contract import Peer
-from p2plab.p2p.exporter_events import DeviceGone, Disaster, LendingEnded, Lent, ObjectDestroyed, PermissionChanged
+from p2plab.p2p.events import DeviceGone, Disaster, LendingEnded, Lent, ObjectDestroyed, PermissionChanged
 from p2plab.p2p.fabric import Fabric
 from p2plab.p2p.memory import BufferObject, DeviceMemory
 from p2plab.p2p.wiring import set_ops

@@ -5,8 +5,8 @@ from __future__ import annotations
 from p2plab.core.actors import step
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
+from p2plab.p2p.events import MoveBegun, MoveEnded
 from p2plab.p2p.exporter import Exporter
-from p2plab.p2p.exporter_events import MoveBegun, MoveEnded
 from p2plab.p2p.memory import BufferObject
 
 #: What to do where the aperture has no room: the predictability policies of the thread.

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from p2plab.core.calls import called
 from p2plab.core.events import emit
 from p2plab.mm import Vma, VmOperations
-from p2plab.p2p.exporter_events import OpsSet
+from p2plab.p2p.events import OpsSet
 
 #: What each choice of the knob means.
 WIRINGS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from p2plab.core.events import Entry
-from p2plab.p2p.exporter_events import SlotFreed, SlotTaken
+from p2plab.p2p.events import SlotFreed, SlotTaken
 from p2plab.rules.base import Finding, Rule
 
 

@@ -8,10 +8,20 @@ from p2plab.core.calls import Called, Returned
 from p2plab.core.events import Entry
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.events import BeatLanded, P2PMapped, P2PUnmapped, TranslationSet
-from p2plab.p2p.exporter_events import DeviceGone, Lent, SlotFreed
+from p2plab.p2p.events import (
+    TOLD,
+    BeatLanded,
+    DeviceGone,
+    Lent,
+    P2PMapped,
+    P2PUnmapped,
+    PageMoved,
+    ReferencePut,
+    ReferenceTaken,
+    SlotFreed,
+    TranslationSet,
+)
 from p2plab.p2p.memory import RAM_BASE
-from p2plab.p2p.today_events import TOLD, PageMoved, ReferencePut, ReferenceTaken
 from p2plab.rules.base import Finding, Rule
 
 

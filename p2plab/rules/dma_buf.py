@@ -7,10 +7,20 @@ from collections.abc import Iterator
 from p2plab.core.calls import Called
 from p2plab.core.events import Entry
 from p2plab.core.locks import LockAcquired, LockReleased
-from p2plab.p2p.events import BeatIssued, BeatLanded, P2PMapped, TransferEnded
-from p2plab.p2p.exporter_events import DeviceGone, SlotFreed
+from p2plab.p2p.events import (
+    TOLD,
+    BeatIssued,
+    BeatLanded,
+    DeviceGone,
+    FenceAdded,
+    P2PMapped,
+    PageMoved,
+    Restored,
+    RevokedNow,
+    SlotFreed,
+    TransferEnded,
+)
 from p2plab.p2p.memory import RAM_BASE
-from p2plab.p2p.today_events import TOLD, FenceAdded, PageMoved, Restored, RevokedNow
 from p2plab.rules.base import Finding, Rule
 
 #: The calls that are made with the buffer's reservation lock held.

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from p2plab.core.events import Entry
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.events import BeatLanded, P2PMapped
-from p2plab.p2p.exporter_events import (
+from p2plab.p2p.events import (
     ApertureMade,
+    BeatLanded,
     Lent,
     MoveBegun,
     MoveEnded,
     ObjectDestroyed,
+    P2PMapped,
     SlotFreed,
 )
 from p2plab.rules.base import Finding

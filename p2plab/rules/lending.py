@@ -6,8 +6,16 @@ from collections.abc import Iterator
 
 from p2plab.core.events import Entry
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.events import MapAsked, P2PMapFailed, P2PMapped
-from p2plab.p2p.exporter_events import ContentLost, DeviceGone, LendingEnded, Lent, PermissionChanged
+from p2plab.p2p.events import (
+    ContentLost,
+    DeviceGone,
+    LendingEnded,
+    Lent,
+    MapAsked,
+    P2PMapFailed,
+    P2PMapped,
+    PermissionChanged,
+)
 from p2plab.rules.base import Finding, Rule
 from p2plab.rules.watch import AskingRule, GrantRule, object_of
 

@@ -9,8 +9,18 @@ from p2plab.core.calls import Returned
 from p2plab.core.events import Entry
 from p2plab.mm.log import NotifierStart, VmaUnmapped
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.events import BeatLanded, MapAsked, P2PMapped, P2PUnmapped, TranslationSet
-from p2plab.p2p.exporter_events import Lent, PermissionChanged, ProtectionChanged, SlotFreed, SlotTaken
+from p2plab.p2p.events import (
+    BeatLanded,
+    Lent,
+    MapAsked,
+    P2PMapped,
+    P2PUnmapped,
+    PermissionChanged,
+    ProtectionChanged,
+    SlotFreed,
+    SlotTaken,
+    TranslationSet,
+)
 from p2plab.rules.base import Finding, Rule
 from p2plab.rules.watch import CALLBACKS, AskingRule, CallbackRule, GrantRule
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from p2plab.core.events import Entry
 from p2plab.mm.log import VmaUnmapped
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.events import P2PMapFailed, P2PMapped
-from p2plab.p2p.exporter_events import Disaster, ObjectDestroyed, PermissionChanged
+from p2plab.p2p.events import Disaster, ObjectDestroyed, P2PMapFailed, P2PMapped, PermissionChanged
 from p2plab.rules.base import Finding, Rule
 
 #: What each excuse has to do with the promise: literal readings that contradict are said, not hidden.

@@ -9,8 +9,7 @@ from p2plab.core.calls import Called, Returned
 from p2plab.core.events import Entry, Event
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.events import MapAsked, P2PMapFailed, P2PMapped, P2PUnmapped
-from p2plab.p2p.exporter_events import Lent
+from p2plab.p2p.events import Lent, MapAsked, P2PMapFailed, P2PMapped, P2PUnmapped
 from p2plab.rules.base import Rule
 
 #: The notifier's callbacks into an importer before which nothing, and after which everything must have been let go.

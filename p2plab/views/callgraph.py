@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from p2plab.core.calls import Called
 from p2plab.core.events import Entry
-from p2plab.p2p.exporter_events import OpsSet
+from p2plab.p2p.events import OpsSet
 from p2plab.p2p.wiring import CALLBACKS
 
 NOBODY = "nobody"

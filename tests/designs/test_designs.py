@@ -12,9 +12,17 @@ from p2plab.designs import DESIGNS, SCENES
 from p2plab.designs.events import StepEnded
 from p2plab.designs.lines import lines_of, outcomes
 from p2plab.designs.steps import TROUBLES
-from p2plab.p2p.events import P2PMapped
-from p2plab.p2p.exporter_events import DeviceGone, MoveEnded
-from p2plab.p2p.today_events import DmaMapped, DmaUnmapped, Pinned, ReferencePut, Restored, RevokedNow
+from p2plab.p2p.events import (
+    DeviceGone,
+    DmaMapped,
+    DmaUnmapped,
+    MoveEnded,
+    P2PMapped,
+    Pinned,
+    ReferencePut,
+    Restored,
+    RevokedNow,
+)
 from p2plab.rules.damage import damage
 from p2plab.views.barmap import bar_map
 from p2plab.views.damage import memory_picture

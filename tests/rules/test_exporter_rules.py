@@ -9,31 +9,29 @@ from p2plab.core.events import Entry
 from p2plab.core.world import Stepped
 from p2plab.mm.log import NotifierEnd, NotifierStart, NotifierWarned, VmaMapped
 from p2plab.p2p.events import (
-    BeatLanded,
-    HmmRangeMapped,
-    HmmRangeUnmapped,
-    MapAsked,
-    P2PMapFailed,
-    P2PMapped,
-    P2PUnmapped,
-    TranslationSet,
-    UseAfterFree,
-    WaitTimedOut,
-)
-from p2plab.p2p.exporter_events import (
     ApertureMade,
+    BeatLanded,
     ContentLost,
     DeviceGone,
     Disaster,
+    HmmRangeMapped,
+    HmmRangeUnmapped,
     LendingEnded,
     Lent,
+    MapAsked,
     MoveBegun,
     MoveEnded,
     ObjectDestroyed,
+    P2PMapFailed,
+    P2PMapped,
+    P2PUnmapped,
     PermissionChanged,
     ProtectionChanged,
     SlotFreed,
     SlotTaken,
+    TranslationSet,
+    UseAfterFree,
+    WaitTimedOut,
 )
 from p2plab.rules import DESIGN_PROMISES, GOALS, PRICES, PROMISES, RULES, judge, reached
 

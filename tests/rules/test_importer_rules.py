@@ -16,10 +16,11 @@ from p2plab.p2p.events import (
     P2PMapFailed,
     P2PMapped,
     P2PUnmapped,
+    SlotFreed,
+    SlotTaken,
     TranslationCleared,
     TranslationSet,
 )
-from p2plab.p2p.exporter_events import SlotFreed, SlotTaken
 from p2plab.rules import RULES, judge
 
 PAGE = 4096

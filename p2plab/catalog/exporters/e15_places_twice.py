@@ -4,7 +4,7 @@ from p2plab.catalog.bench import Plan
 from p2plab.catalog.case import DMA, PAGES, case
 from p2plab.core.events import emit
 from p2plab.p2p.aperture import Aperture
-from p2plab.p2p.exporter_events import SlotTaken
+from p2plab.p2p.events import SlotTaken
 
 
 class DoubleBooking(Aperture):

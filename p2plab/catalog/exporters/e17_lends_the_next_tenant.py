@@ -7,7 +7,7 @@ from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.drivers.gpu import Gpu
 from p2plab.mm import Vma
-from p2plab.p2p.exporter_events import MoveEnded
+from p2plab.p2p.events import MoveEnded
 from p2plab.p2p.memory import BufferObject
 
 

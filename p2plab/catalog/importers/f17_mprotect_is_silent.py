@@ -7,8 +7,8 @@ from p2plab.core.events import emit
 from p2plab.drivers.gpu import Gpu
 from p2plab.mm import PROT_READ, Vma, remap_pfn_range
 from p2plab.p2p.aperture import PAGE_SIZE
+from p2plab.p2p.events import ProtectionChanged
 from p2plab.p2p.exporter import BufferFile
-from p2plab.p2p.exporter_events import ProtectionChanged
 
 
 class EagerFile(BufferFile):

@@ -11,7 +11,7 @@ from p2plab.core.events import Entry
 from p2plab.core.world import World
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.exporter_events import MoveBegun, MoveEnded
+from p2plab.p2p.events import MoveBegun, MoveEnded
 from p2plab.p2p.things import things_of
 from p2plab.views.stage.chain import base_of, bases_of
 from p2plab.views.stage.model import CRASHED, NEXT, RESTS, WAITS, Call, Now
