@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from p2plab.core.lockdep import any_waiting_cycle
 from p2plab.rules.base import Rule
-from p2plab.search.folds import Broken
+from p2plab.search.folds import Broken, OpenCalls
 from p2plab.search.quiet import QuietWorld, entry
 from p2plab.search.watchdog import Watchdog
 
@@ -59,8 +59,10 @@ class Plain:
         self.runs += 1
         taken, broken, world, watchers = self._replay(prefix)
         while broken is None:
-            broken = _deadlock(world)
+            broken = deadlock(world)
             able = [name for name in world.actors if world.probe(name)[0]]
+            if broken is None and not able:
+                broken = left_open(watchers)
             if broken is not None or not able:
                 break
             if not taken:
@@ -76,7 +78,7 @@ class Plain:
             with self.dog.step():
                 world.go(same)
             taken = (*taken, same)
-            broken = _watch(world, watchers)
+            broken = watch(world, watchers)
         if broken is not None and (self.found is None or len(taken) < len(self.found[2])):
             self.found = (self.switches, broken, taken)
 
@@ -84,17 +86,18 @@ class Plain:
         watchers = [rule() for rule in self.rules]
         with self.dog.step():
             world = self.make()
-        broken = _watch(world, watchers)
+        broken = watch(world, watchers)
         for number, choice in enumerate(prefix):
             if broken is not None:
                 return prefix[:number], broken, world, watchers
             with self.dog.step():
                 world.go(choice)
-            broken = _watch(world, watchers)
+            broken = watch(world, watchers)
         return prefix, broken, world, watchers
 
 
-def _watch(world: QuietWorld, watchers: Sequence[Rule]) -> Broken | None:
+def watch(world: QuietWorld, watchers: Sequence[Rule]) -> Broken | None:
+    """What the step that was just taken breaks first, as the rules see it."""
     found = None
     for watcher in watchers:
         for actor, event in world.events:
@@ -103,7 +106,17 @@ def _watch(world: QuietWorld, watchers: Sequence[Rule]) -> Broken | None:
     return found
 
 
-def _deadlock(world: QuietWorld) -> Broken | None:
+def left_open(watchers: Sequence[Rule]) -> Broken | None:
+    """The callback that somebody rests in, where nobody can step any more."""
+    for watcher in watchers:
+        for actor, calls in watcher.open.items() if isinstance(watcher, OpenCalls) else ():
+            what = f"{actor} rests for ever inside {calls[-1]}"
+            return Broken(OpenCalls.name, calls[-1].partition(".")[0], what)
+    return None
+
+
+def deadlock(world: QuietWorld) -> Broken | None:
+    """A cycle of actors that wait for each other, or that all wait."""
     probes = {name: world.probe(name) for name in world.actors}
     waiting = {
         name: waits

@@ -15,7 +15,7 @@ from p2plab.core.token import token_of
 from p2plab.rules.own import LeadsTo
 from p2plab.search.allscenes import AllScenes
 from p2plab.search.confirm import ONLY_HERE
-from p2plab.search.verdict import Effort, Incomplete, Net, Orbits, Pass, Shrunk, Verdict, Violation
+from p2plab.search.verdict import Effort, Incomplete, Net, Orbits, Pass, RandomOrders, Shrunk, Verdict, Violation
 from p2plab.search.watchdog import Watchdog, where
 from p2plab.views.driver_lines import driver_steps, lines_as_json
 from p2plab.views.text import WIDTH, columns, verdict
@@ -77,14 +77,30 @@ def _all_scenes(answer: AllScenes, source_lines: bool | None) -> Iterator[str]:
 
 
 def _undecided(answer: Incomplete) -> list[str]:
-    """What grew, who made it grow, and what to try."""
-    lines = []
+    """What was tried by chance, what grew, who made it grow, and what to try."""
+    lines = [] if answer.chance is None else _wrap(f"{by_chance(answer.chance)}: none broke a promise")
     if answer.grows is not None and answer.busiest is not None and answer.grows[1]:
         lines += _wrap(f"most values: {answer.grows[0]} ({answer.grows[1]:,}); most places: {answer.busiest[0]} "
                        f"({answer.busiest[1]:,})")  # fmt: skip
     if answer.advice:
         lines += _wrap(f"to try: {'; '.join(answer.advice)}")
     return lines
+
+
+def by_chance(tried: RandomOrders) -> str:
+    """``tried besides: 1,204 random orders (PCT), of depth 2 to 5``."""
+    low, high = tried.depths
+    depth = f"{low} to {high}" if high > low else str(low)
+    return f"tried besides: {_count(tried.orders, 'random order', 'random orders')} (PCT), of depth {depth}"
+
+
+def _found_by_chance(tried: RandomOrders) -> str:
+    """How a story was found that no search found, and what is known of smaller ones."""
+    known = "" if tried.switches is None else f"; all orders with up to {tried.switches} switches hold"
+    return (
+        f"found by a random order (PCT, number {tried.orders:,}, depth {tried.broke}) and then shortened: there may be "
+        f"a smaller story{known}"
+    )
 
 
 def watch(answer: Verdict) -> list[str]:
@@ -156,6 +172,8 @@ def _violation(answer: Violation, source_lines: bool | None) -> Iterator[str]:
     knobs = changed_knobs(run)
     if knobs:
         yield from _wrap("knobs: " + ", ".join(f"{name}={value}" for name, value in knobs.items()))
+    if answer.chance is not None:
+        yield from _wrap(_found_by_chance(answer.chance))
     if answer.shrunk is not None:
         yield from _wrap(shrunk(answer, answer.shrunk))
     if answer.also is not None:
@@ -299,7 +317,8 @@ def as_json(answer: Verdict, source_lines: bool | None = None) -> dict[str, Any]
         return common | more
     if isinstance(answer, Incomplete):
         named = {"grows": answer.grows, "busiest": answer.busiest, "advice": list(answer.advice)}
-        return common | {"why": answer.why, "switches_tried": answer.switches, **named}
+        more = {"why": answer.why, "switches_tried": answer.switches, **named}
+        return common | more | {"random_orders": _chance_as_json(answer.chance)}
     assert isinstance(answer, Violation)
     run = answer.run
     return common | {
@@ -310,6 +329,7 @@ def as_json(answer: Verdict, source_lines: bool | None = None) -> dict[str, Any]
         "steps": answer.steps,
         "shrunk_from": None if answer.shrunk is None else _shrunk_as_json(answer.shrunk),
         "also": None if answer.also is None else _also_as_json(answer.also),
+        "random_orders": _chance_as_json(answer.chance),
         "settings": run.settings,
         "schedule": list(run.schedule),
         "then": answer.then or None,
@@ -344,6 +364,17 @@ def _also_as_json(other: Violation) -> dict[str, Any]:
         "switches": other.switches,
         "steps": other.steps,
         "schedule": list(other.run.schedule),
+    }
+
+
+def _chance_as_json(tried: RandomOrders | None) -> dict[str, Any] | None:
+    if tried is None:
+        return None
+    return {
+        "orders": tried.orders,
+        "depths": list(tried.depths),
+        "longest": tried.steps,
+        "broke_at_depth": tried.broke or None,
     }
 
 

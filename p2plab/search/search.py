@@ -30,13 +30,14 @@ from p2plab.search.graph import StateGraph
 from p2plab.search.liveness import count_orders, lap, restless
 from p2plab.search.net import SecondNet
 from p2plab.search.own import played
+from p2plab.search.pct import Chance, InWorlds, LookedUp, Runner
 from p2plab.search.plain import Plain
 from p2plab.search.quiet import QuietWorld, maker
 from p2plab.search.recorder import Recorder
 from p2plab.search.silence import silence
 from p2plab.search.stages import Stages
 from p2plab.search.steps import NotDeterministic
-from p2plab.search.verdict import Effort, Incomplete, Orbits, Pass, Verdict, Violation, switches_of
+from p2plab.search.verdict import Effort, Incomplete, Orbits, Pass, RandomOrders, Verdict, Violation, switches_of
 from p2plab.search.watchdog import STEP_SECONDS, StepTooLong, Watchdog, where
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
 
 #: States after which a search is one for arrays: numpy is imported only then.
 SMALL = 10_000
+#: A search that is not done leaves this share of its budget to random orders, and at most so many seconds.
+CHANCE, MOST_CHANCE = 0.2, 30.0
+#: Seconds for random orders where there is no budget, at least; else that share of the time which the search took.
+LEAST_CHANCE = 1.0
 #: Seconds for looking through somebody's code, which imports what it imports.
 _LOADING = 5.0
 
@@ -101,9 +106,14 @@ class Search:
         self._began: float | None = None  #: when the slice that runs began
         self._symmetry, self._second_net = symmetry, second_net
         self._net: SecondNet | None = None
+        self._net_is_over = False  #: the budget is used up, and what was run again until then counts
         self._stages: Stages | None = None
         self._plain: Plain | None = None
         self._why_plain = ""
+        self._chance: Chance | None = None
+        self._why_chance: tuple[str, float] | None = (
+            None  #: why the search ended, and the seconds for random orders then
+        )
 
     def _looked_through(self) -> Closed:
         with Watchdog(_LOADING) as dog, silence(), dog.step():
@@ -117,10 +127,13 @@ class Search:
             return self.verdict
         self._began = time.perf_counter()
         if self.budget is not None:
-            seconds = min(seconds, self.budget - self._before)
+            seconds = min(seconds, max(0.0, self._until() - self._before))
         with self._dog, silence():
             try:
-                self._slice(seconds)
+                if self._why_chance is not None:
+                    self._chance_slice(*self._why_chance, seconds)
+                else:
+                    self._slice(seconds)
             except Unfreezable as error:
                 self._fall_back(str(error))
             except NotDeterministic as error:
@@ -128,9 +141,37 @@ class Search:
             except StepTooLong as error:
                 self.verdict = self._incomplete(f"the scene cannot be built, a step never ends: {where(error)}")
         self._before, self._began = self._seconds, None
-        if self.verdict is None and self.budget is not None and self._seconds >= self.budget:
-            self.verdict = self._incomplete(f"the budget of {self.budget:g} s is used up")
+        if self.verdict is None and self.budget is not None and self._before >= self._until():
+            self._time_is_up(f"the budget of {self.budget:g} s is used up")
         return self.verdict
+
+    def _until(self) -> float:
+        """Seconds after which this part of the search is over: random orders get what is left of the budget then."""
+        assert self.budget is not None
+        if self._is_searched or self._why_chance is not None:
+            return self.budget
+        return self.budget - min(CHANCE * self.budget, MOST_CHANCE)
+
+    @property
+    def _is_searched(self) -> bool:
+        """Whether every state is known, and only the second net is missing."""
+        return self._plain is None and self._stages is not None and self._stages.current.done
+
+    def _time_is_up(self, why: str) -> None:
+        if self._why_chance is not None:
+            self.verdict = self._incomplete(self._why_chance[0])
+        elif self._is_searched:
+            self._net_is_over = True
+        else:
+            self.try_at_random(why)
+
+    def try_at_random(self, why: str, seconds: float | None = None) -> None:
+        """Random orders from here on, for so long (else for what the budget leaves); then it is not decided, and ``why``."""
+        if seconds is None and self.budget is not None:
+            seconds = self.budget - self._seconds
+        elif seconds is None:
+            seconds = max(LEAST_CHANCE, CHANCE * self._seconds)
+        self._why_chance = why, seconds
 
     def cancel(self) -> Verdict:
         """Stop here; the verdict says how far the search came."""
@@ -160,7 +201,7 @@ class Search:
     @property
     def exact(self) -> bool:
         """Whether a story found is known to be the shortest; plain replay gives a short one."""
-        return self._plain is None
+        return self._plain is None and self._chance is None
 
     # -- a slice ----------------------------------------------------------------------------------------------------
 
@@ -168,12 +209,7 @@ class Search:
         if self._plain is not None:
             self._plain_slice(self._plain, seconds)
             return
-        if self._stages is None:
-            self._folds = Folds(self._watched)
-            graph = StateGraph(self._recorder(), self._folds)
-            symmetry = self._symmetry and not any(issubclass(rule, LeadsTo) for rule in self._watched)
-            self._stages = Stages(graph, self.bound, self.most_states, SMALL, symmetry)
-        stages = self._stages
+        stages = self._begun()
         stages.advance(seconds)
         if stages.found is not None:
             switches, goal, schedule = stages.found
@@ -182,7 +218,31 @@ class Search:
         elif stages.current.done and self._netted(stages.graph, seconds):
             self._nothing_broke(stages.graph, stages.current.complete, stages.current.switches)
         if self.verdict is None and len(stages.graph) > self.most_states:
-            self.verdict = self._incomplete(f"there are more than {self.most_states} states")
+            self.try_at_random(f"there are more than {self.most_states} states")
+
+    def _begun(self) -> Stages:
+        if self._stages is None:
+            self._folds = Folds(self._watched)
+            graph = StateGraph(self._recorder(), self._folds)
+            symmetry = self._symmetry and not any(issubclass(rule, LeadsTo) for rule in self._watched)
+            self._stages = Stages(graph, self.bound, self.most_states, SMALL, symmetry)
+        return self._stages
+
+    def _chance_slice(self, why: str, whole: float, seconds: float) -> None:
+        chance = self._chance
+        if chance is None:
+            switches = (self._plain or self._begun().current).switches - 1
+            if self._plain is not None:
+                runner: Runner = InWorlds(self._maker(), watched(self._watched), self._dog)
+            else:
+                runner = LookedUp(self._begun().layers.graph)
+            chance = self._chance = Chance(runner, switches, whole)
+        chance.advance(seconds)
+        if chance.found is not None:
+            broken, schedule = chance.found
+            self._show(broken.rule, broken.what, switches_of(schedule), schedule)
+        elif chance.done:
+            self.verdict = self._incomplete(why)
 
     def _recorder(self) -> Recorder:
         try:
@@ -212,7 +272,7 @@ class Search:
         said = what if rule == "endless-step" else finding.what
         self.verdict = Violation(
             self.scene.name, rule, finding.culprit, said, run, switches, then, self._effort(),
-            watched=self.rules, not_tested=self._not_tested,
+            watched=self.rules, not_tested=self._not_tested, chance=self._tried,
         )  # fmt: skip
 
     def _netted(self, graph: StateGraph | WideGraph, seconds: float) -> bool:
@@ -221,9 +281,10 @@ class Search:
             audit(graph)
             return True
         if self._net is None or self._net.graph is not graph:
-            audit(graph)
+            if not self._net_is_over:
+                audit(graph)
             self._net = SecondNet(graph, self._seconds)
-        return self._net.advance(seconds)
+        return self._net_is_over or self._net.advance(seconds)
 
     def _found_out(self, error: NotDeterministic) -> None:
         """A driver does not always do the same: because of what it changed outside, or nobody knows why."""
@@ -236,7 +297,7 @@ class Search:
             self.closed.look("some step", everywhere=True)
         never = [goal for goal in self.goals if not _reached(graph, goal)]
         if never and not complete:
-            self.verdict = self._incomplete(f"no order with at most {switches} switches reaches {never[0].name}")
+            self.try_at_random(f"no order with at most {switches} switches reaches {never[0].name}")
         elif never:
             run = Run(self.scene, self.knobs).driven(straight)
             self._violation("must-reach", never[0].name, f"no order of events ever reaches {never[0].what}", run)
@@ -297,6 +358,7 @@ class Search:
     # -- the plain search -------------------------------------------------------------------------------------------
 
     def _fall_back(self, why: str) -> None:
+        self._chance = None
         self._why_plain = why
         self._plain = Plain(self._maker(), watched(self._watched), self._dog, self.bound)
 
@@ -314,7 +376,7 @@ class Search:
                 "nothing broke in any order, and nothing was looked up: no proof by the search"
             )
         elif plain.done:
-            self.verdict = self._incomplete("the bound is reached, or some run is too long")
+            self.try_at_random("the bound is reached, or some run is too long")
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -340,8 +402,13 @@ class Search:
         grows, busiest = self._largest()
         return Incomplete(
             self.scene.name, why, tried if tried >= 0 else None, self._effort(), self.rules, self._not_tested,
-            grows, busiest, self._advice(tried) if self._stages is not None else (),
+            grows, busiest, self._advice(tried) if self._stages is not None else (), self._tried,
         )  # fmt: skip
+
+    @property
+    def _tried(self) -> RandomOrders | None:
+        """What was tried by chance."""
+        return self._chance.tried if self._chance is not None and self._chance.orders else None
 
     def _largest(self) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
         """The cell with the most values, and the actor with the most places to be in, as far as the search came."""

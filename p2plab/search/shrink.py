@@ -76,7 +76,10 @@ class Shrinking:
         if self.done and self._tries:
             before = self._before
             story = Shrunk(before.run.settings, before.switches, before.steps, self._tries, finished)
-            self.answer = dataclasses.replace(self.answer, effort=before.effort, shrunk=story, also=before.also)
+            self.answer = dataclasses.replace(
+                self.answer, effort=before.effort, shrunk=story, also=before.also, watched=before.watched,
+                not_tested=before.not_tested, chance=before.chance,
+            )  # fmt: skip
         return self.done
 
     # -- inside: each yield is a moment at which the work may be left -------------------------------------------------

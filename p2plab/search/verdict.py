@@ -44,6 +44,21 @@ class Net:
     seconds: float = field(default=0.0, compare=False)
 
 
+@dataclass(frozen=True)
+class RandomOrders:
+    """What was tried by chance once a search had to end: so many ``orders`` by PCT, of depths from the first to the last.
+
+    ``steps``: of the longest. ``switches``: all orders with up to so many hold, which the search had found before (None:
+    nothing). ``broke``: the depth of the order that broke a promise, 0 if none did.
+    """
+
+    orders: int
+    depths: tuple[int, int]
+    steps: int
+    switches: int | None = None
+    broke: int = 0
+
+
 class Verdict:
     """The answer of a search: a :class:`Pass`, a :class:`Violation` or an :class:`Incomplete`. Its repr is the report.
 
@@ -126,7 +141,8 @@ class Violation(Verdict):
 
     It has the fewest switches possible and, of those, the fewest steps. ``then`` names the actor whose next step, after
     the run, never ends. ``shrunk`` says what the story was before it was made smaller; None if nobody tried. ``also``
-    has a shorter story that breaks another promise, where a scene is about this one.
+    has a shorter story that breaks another promise, where a scene is about this one. ``chance``: it was found by a random
+    order, after a search that had to end; then only shortening made it small.
     """
 
     scene: str
@@ -141,6 +157,7 @@ class Violation(Verdict):
     also: Violation | None = field(default=None, compare=False)
     watched: tuple[str, ...] = field(default=(), compare=False)
     not_tested: tuple[str, ...] = field(default=(), compare=False)
+    chance: RandomOrders | None = field(default=None, compare=False)
 
     @property
     def word(self) -> str:
@@ -158,7 +175,8 @@ class Incomplete(Verdict):
     """Nothing broke as far as the search came: ``why`` it ended, and up to how many switches all orders were tried.
 
     ``grows``: the cell or the actor with the most different values met, and how many; ``busiest``: the actor with the most
-    different places to be in; ``advice``: what to try next.
+    different places to be in; ``advice``: what to try next. ``chance``: the random orders that were tried besides, none of
+    which broke a promise.
     """
 
     scene: str
@@ -170,6 +188,7 @@ class Incomplete(Verdict):
     grows: tuple[str, int] | None = field(default=None, compare=False)
     busiest: tuple[str, int] | None = field(default=None, compare=False)
     advice: tuple[str, ...] = field(default=(), compare=False)
+    chance: RandomOrders | None = field(default=None, compare=False)
     run: None = field(default=None, init=False, compare=False)
 
     @property
