@@ -19,7 +19,7 @@ LITE := .p2plab/lite
 LITE_READY := $(LITE)/venv/.ready
 USB ?= p2plab-usb
 
-.PHONY: help setup lab app proxy class binder links lite lite-test usb usb-test docs test quick bench pictures clean
+.PHONY: help setup lab app proxy class binder links dist lite lite-test usb usb-test docs test quick bench pictures clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ binder: $(READY) ## check what Binder would build, as far as this machine can
 links: $(READY) ## all links to a published copy: make links REPO=gh/OWNER/REPO [TAG=v1.0] [HUB=https://…]
 	@$(BIN)/python -m ways.publish.links $(REPO) $(if $(TAG),--tag $(TAG)) $(if $(HUB),--hub $(HUB))
 
+dist: $(READY) ## source and wheel for a package index, in dist/: make dist [REPO=gh/OWNER/REPO]
+	P2PLAB_REPOSITORY=$(REPO) $(BIN)/hatchling build
+
 test: $(READY) ## all checks and all tests; browser tests where there is a Chromium
 	@command -v npm >/dev/null && $(MAKE) --no-print-directory proxy || echo "no proxy from npm: the tests of a class are left out"
 	$(BIN)/ruff check .
@@ -85,7 +88,8 @@ $(PROXY): | $(READY)
 
 $(LITE_READY): ways/lite/requirements.txt
 	$(PYTHON) -m venv $(LITE)/venv
-	$(LITE)/venv/bin/python -m pip install --quiet --disable-pip-version-check -r ways/lite/requirements.txt
+	@grep -oE '^[^ ]+==[^ ]+' requirements.lock > $(LITE)/constraints.txt
+	$(LITE)/venv/bin/python -m pip install --quiet --disable-pip-version-check -c $(LITE)/constraints.txt -r ways/lite/requirements.txt
 	@touch $(LITE_READY)
 
 $(READY): requirements.lock pyproject.toml
@@ -93,7 +97,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "p2plab needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Say make PYTHON=/path/to/a/newer/python3"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "This Python has no venv module. On Debian or Ubuntu: apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/jupyter labextension disable "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1
 	@touch $(READY)

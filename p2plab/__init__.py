@@ -12,7 +12,7 @@ quick and needs nothing but Python.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from p2plab.core import known
 
@@ -200,37 +200,45 @@ def machine(source: str) -> Machine:
 
 def Lab(scene: str | Scenario = "workbench", token: str = "", **knobs: int | str) -> _Lab:
     """The explorer of one scene, or of a token's run, in a notebook: buttons, pictures, rules."""
-    from p2plab.lab import Lab as Explorer
-
-    return Explorer(scene, token, **knobs)
+    explorer: type[_Lab] = _explorer("Lab")
+    return explorer(scene, token, **knobs)
 
 
 def CompareLab(*scenes: str | tuple[str, Mapping[str, object]]) -> _CompareLab:
     """Up to four scenes side by side in a notebook; a scene with other knobs is a pair of name and knobs."""
-    from p2plab.lab import CompareLab as Explorer
-
-    return Explorer(*scenes)
+    explorer: type[_CompareLab] = _explorer("CompareLab")
+    return explorer(*scenes)
 
 
 def DesignsLab(question: str = "learns of a move by", design: str = "rfc-vma") -> _DesignsLab:
     """What the kernel did instead, in a notebook: designs by questions, each answer with its run."""
-    from p2plab.lab import DesignsLab as Explorer
-
-    return Explorer(question, design)
+    explorer: type[_DesignsLab] = _explorer("DesignsLab")
+    return explorer(question, design)
 
 
 def MachineLab(source: str = "q35_switch2") -> _MachineLab:
     """A machine in a notebook: its tree, its address map, who reaches whom."""
-    from p2plab.lab import MachineLab as Explorer
-
-    return Explorer(source)
+    explorer: type[_MachineLab] = _explorer("MachineLab")
+    return explorer(source)
 
 
 def MemoryLab(operation: str = "munmap", kind: str = "device", kernel: str = "6.12") -> _MemoryLab:
     """Which notifiers a memory operation calls, in a notebook."""
-    from p2plab.lab import MemoryLab as Explorer
+    explorer: type[_MemoryLab] = _explorer("MemoryLab")
+    return explorer(operation, kind, kernel)
 
-    return Explorer(operation, kind, kernel)
+
+def _explorer(name: str) -> Any:
+    """An explorer of that name. :exc:`~p2plab.core.errors.NotInstalled` where p2plab came without them."""
+    try:
+        from p2plab import lab
+    except ModuleNotFoundError as missing:
+        if (missing.name or "p2plab").partition(".")[0] == "p2plab":
+            raise
+        from p2plab.core.errors import NotInstalled
+
+        raise NotInstalled("the explorers", str(missing.name)) from None
+    return getattr(lab, name)
 
 
 def _roles(importer: type | str | None, exporter: type | str | None) -> tuple[dict[str, type], dict[str, str]]:

@@ -214,37 +214,47 @@ def test_the_model_pulls_in_no_drawing_library(what):
     assert heavy == "[]"
 
 
+#: A pin of requirements.lock: name, version, and the digests of its files.
+PIN = re.compile(r"^([\w.\[\]-]+)==([\w.!+]+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n", re.M)
+
+
 def test_binder_gets_what_pip_gets():
-    """environment.yml and pyproject.toml (with the app's extra) name the same packages with the same ranges."""
+    """environment.yml and p2plab[lab,app] name the same packages with the same ranges; p2plab alone needs none."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = (ROOT / "environment.yml").read_text().splitlines()
     conda = {line.removeprefix("  - ") for line in lines if line.startswith("  - ")}
+    extras = project["optional-dependencies"]
+    assert project["dependencies"] == []
     assert {item for item in conda if not item.startswith(("python=", "pip", "conda-forge"))} == {
-        *project["dependencies"],
-        *project["optional-dependencies"]["app"],
+        item for item in (*extras["lab"], *extras["app"]) if not item.startswith("p2plab[")
     }
     lowest = tuple(map(int, project["requires-python"].removeprefix(">=").split(".")))
     (python,) = (item.removeprefix("python=") for item in conda if item.startswith("python="))
     assert tuple(map(int, python.split("."))) >= lowest
 
 
-def test_the_lock_file_pins_every_requirement_and_names_no_registry():
-    """Exact versions, inside the ranges of pyproject.toml, and no address."""
+def test_the_lock_file_pins_every_requirement_with_digests_and_names_no_registry():
+    """Exact versions, inside the ranges of pyproject.toml, a digest for each file, and no address."""
     text = (ROOT / "requirements.lock").read_text()
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    assert all(re.fullmatch(r"[\w.\[\]-]+==[\w.!+]+", line) for line in lines)
-    pinned = {re.split("==", line)[0].lower().replace("_", "-") for line in lines}
+    assert PIN.sub("", text) == ""
+    pinned = {name.lower().replace("_", "-") for name, _, _ in PIN.findall(text)}
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = config["project"]["optional-dependencies"]
-    wanted = [
-        *config["project"]["dependencies"],
-        *config["dependency-groups"]["dev"],
-        *extras["app"],
-        *extras["class"],
-        *extras["docs"],
-    ]
+    wanted = [*config["dependency-groups"]["dev"], *(item for extra in extras.values() for item in extra)]
     names = {re.split(r"[<>=\[]", item)[0].lower().replace("_", "-") for item in wanted}
-    assert names <= pinned
+    assert names - {"p2plab"} <= pinned
+
+
+def test_a_citation_names_this_version():
+    """CITATION.cff, the version and the licence; the authors as in pyproject.toml."""
+    import p2plab
+
+    text = (ROOT / "CITATION.cff").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"\nversion: {p2plab.__version__}\n" in text
+    assert f"\nlicense: {project['license']}\n" in text
+    assert [f"  - name: {author['name']}" in text for author in project["authors"]] == [True]
+    assert all(f"  - {word}\n" in text for word in project["keywords"])
 
 
 @pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.name)
@@ -272,12 +282,11 @@ def test_every_pinned_package_is_for_the_oldest_python_that_is_promised():
 
     from packaging.specifiers import SpecifierSet
 
-    here = {d.metadata["Name"].lower(): d for d in distributions()}
-    for line in (ROOT / "requirements.lock").read_text().splitlines():
-        name, _, version = line.partition("==")
+    here = {re.sub(r"[-_.]+", "-", d.metadata["Name"]).lower(): d for d in distributions()}
+    for name, version, _ in PIN.findall((ROOT / "requirements.lock").read_text()):
         found = here.get(name.lower())
         if found is not None and found.version == version:  # what is not here in this version cannot be asked
-            assert SpecifierSet(found.metadata.get("Requires-Python") or "").contains("3.11.2"), line
+            assert SpecifierSet(found.metadata.get("Requires-Python") or "").contains("3.11.2"), name
 
 
 def test_makefile_documents_itself():

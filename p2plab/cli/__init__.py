@@ -32,6 +32,7 @@ COMMANDS = {
     "whatif": "whatif",
     "conform": "conform",
     "events": "events",
+    "lab": "lab",
     "mark": "mark",
     "doctor": "doctor",
 }

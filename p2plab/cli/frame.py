@@ -61,15 +61,20 @@ class NotWritten(P2PError):
 
 
 def write(path: Path, text: str) -> None:
+    """Write a text file, as :func:`write_bytes`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
     """Write a file, all of it or nothing. :exc:`BadInput` says why it cannot be; :exc:`NotWritten` that there is no room."""
     try:
         if path.exists() and not path.is_file():  # a device, a pipe
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(data)
             return
         target = path.resolve()
         beside = target.with_name(f".{target.name[:200]}.{os.getpid()}")
         try:
-            beside.write_text(text, encoding="utf-8")
+            beside.write_bytes(data)
             beside.replace(target)
         except BaseException:
             beside.unlink(missing_ok=True)
@@ -140,7 +145,7 @@ def _done(work: Callable[[], int]) -> int:
     except ModuleNotFoundError as missing:
         if (missing.name or "p2plab").partition(".")[0] == "p2plab":
             return _mistake()
-        say(f"this needs {missing.name}, which is not here; `p2plab doctor` says what to do")
+        say(f"this needs {missing.name}, which is not installed here: pip install 'p2plab[lab]'")
         return BAD_INPUT
     except OSError as error:  # a file of our own: the room for temporary ones, say
         if error.errno not in _NO_ROOM:

@@ -45,6 +45,13 @@ class BadInput(P2PError):
     """Something from outside (a token, a scene's name, a file) that cannot be used; the text says what is allowed."""
 
 
+class NotInstalled(P2PError, ImportError):
+    """What was asked for needs packages that p2plab was installed without; the text says what to type."""
+
+    def __init__(self, what: str, package: str, extra: str = "lab") -> None:
+        super().__init__(f"{what} need {package}, which is not installed here: pip install 'p2plab[{extra}]'")
+
+
 class NotEnabled(P2PError):
     """A choice that cannot be taken now: the actor has nothing to do, or waits for something. Nothing was changed."""
 

@@ -18,10 +18,37 @@ DRIVE = Path("/drive")
 
 def assets() -> Path:
     """The folder of pictures and recordings. BadInput if this installation came without them."""
-    for folder in (_PACKAGE.parent / "assets", _PACKAGE / "assets"):
+    for folder in (_PACKAGE / "assets", _PACKAGE.parent / "assets"):
         if (folder / "recordings").is_dir():
             return folder
     raise BadInput(f"no assets beside {_PACKAGE.name}: this installation is incomplete; install it from the repository")
+
+
+def course() -> dict[str, Path]:
+    """The course's files by their place in its folder: notebooks, and what they lead to. BadInput as :func:`assets`."""
+    within = assets() / "course"
+    if within.is_dir():
+        return {file.relative_to(within).as_posix(): file for file in sorted(within.rglob("*")) if file.is_file()}
+    return course_in(_PACKAGE.parent)
+
+
+def course_in(checkout: Path) -> dict[str, Path]:
+    """The same in a checkout, from which the wheel is built."""
+    wanted = (
+        "notebooks/[0-9]*.ipynb",
+        "docs/*.md",
+        "docs/*/*.md",
+        "examples/*",
+        "examples/machines/*",
+        "DESIGN.md",
+        "CHANGES.md",
+    )
+    found = (file for pattern in wanted for file in sorted(checkout.glob(pattern)))
+    return {
+        file.relative_to(checkout).as_posix(): file
+        for file in found
+        if file.is_file() and not file.is_relative_to(checkout / "docs" / "site")
+    }
 
 
 def recorded_machines() -> dict[str, Path]:

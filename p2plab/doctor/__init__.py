@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from p2plab.doctor import front_end, machine, software, trial
 from p2plab.doctor.check import BAD, Check, Report
+from p2plab.doctor.software import terminal_only
 
 #: In the order of the screen.
 LOOKS: tuple[Callable[[], Check | Iterable[Check]], ...] = (
@@ -17,7 +18,7 @@ LOOKS: tuple[Callable[[], Check | Iterable[Check]], ...] = (
     machine.place,
     software.packages,
     front_end.front_ends,
-    front_end.kernel,
+    front_end.kernels,
     software.bokehjs,
     software.recordings,
     trial.trial,
@@ -38,7 +39,7 @@ def doctor(looks: Iterable[Callable[[], Check | Iterable[Check]]] = LOOKS) -> Re
         except Exception as error:  # noqa: BLE001  a look that fails is a finding, and the others still count
             said = f"could not be judged: {type(error).__name__}: {str(error)[:120]}"
             checks.append(Check(look.__name__.replace("_", " "), BAD, said, "send this line to the project"))
-    return Report(tuple(checks))
+    return Report(tuple(checks), terminal_only())
 
 
 __all__ = ["Check", "Report", "doctor"]

@@ -27,9 +27,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """All checks of one installation, in the order of the screen."""
+    """All checks of one installation, in the order of the screen; ``terminal``: it has no explorers, on purpose."""
 
     checks: Sequence[Check]
+    terminal: bool = False
 
     @property
     def bad(self) -> list[Check]:
@@ -58,7 +59,7 @@ class Report:
 
     def _verdict(self) -> list[str]:
         if not self.bad:
-            return ["verdict: ready, the lab will draw here"]
+            return [f"verdict: ready, {'for the terminal' if self.terminal else 'the lab will draw here'}"]
         names = ", ".join(check.name for check in self.bad)
         return textwrap.wrap(f"verdict: not ready, see {names}", COLUMNS, subsequent_indent="  ")
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from p2plab.doctor.check import BAD, NOTE, OK, Check, short
-from p2plab.doctor.software import inside
+from p2plab.doctor.software import inside, terminal_only
 
 #: Package with the browser's half, its folder below share/jupyter/labextensions.
 HALVES = {"jupyterlab_widgets": "@jupyter-widgets/jupyterlab-manager", "anywidget": "anywidget"}
@@ -25,6 +25,8 @@ def front_ends() -> Iterator[Check]:
     """The browser's halves, where the JupyterLab that serves this kernel (or that is started from here) looks."""
     if sys.platform == "emscripten":
         yield Check("widgets", OK, "part of this site")
+        return
+    if terminal_only():
         return
     server = server_prefix()
     prefix = server or Path(sys.prefix)
@@ -43,6 +45,12 @@ def front_ends() -> Iterator[Check]:
         yield Check("widgets", BAD, f"front end of {package} is of {there[package]}, wanted {wanted[package]}", cure)
     if not wrong:
         yield Check("widgets", OK, ", ".join(f"{name} {version or '(there)'}" for name, version in there.items()))
+
+
+def kernels() -> Iterator[Check]:
+    """As :func:`kernel`, where there is a JupyterLab."""
+    if not terminal_only():
+        yield kernel()
 
 
 def kernel() -> Check:

@@ -20,6 +20,8 @@ from p2plab.doctor.check import BAD, NOTE, OK, Check, short
 OLDEST = (3, 11)
 #: What an installation without its metadata needs at least.
 NEEDED = ("anywidget", "bokeh", "ipywidgets", "jupyterlab", "numpy")
+#: How to get the explorers and the course.
+LAB = "for the explorers and the course: pip install 'p2plab[lab]'"
 #: What Python in a browser does without: the site is its own JupyterLab, and no wheel brings numpy there.
 NOT_IN_A_BROWSER = ("jupyterlab", "numpy")
 
@@ -57,8 +59,11 @@ def itself() -> Check:
 
 
 def packages() -> Iterator[Check]:
-    """One line if all are in their ranges; else a line for each that is not."""
+    """One line if all are in their ranges; else a line for each that is not. None of them at all is the terminal alone."""
     fine, wrong = [], []
+    if terminal_only():
+        yield Check("packages", NOTE, "none: the terminal needs nothing but Python", LAB)
+        return
     for name, wanted in _requirements():
         cure = f"pip install '{name}{wanted}' in {short(sys.prefix, str(Path.home()))}"
         try:
@@ -78,13 +83,29 @@ def packages() -> Iterator[Check]:
     yield from wrong
 
 
-def bokehjs() -> Check:
+def terminal_only() -> bool:
+    """Whether p2plab was installed without its explorers."""
+    return not any(_is_there(name) for name, _ in _requirements())
+
+
+def _is_there(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def bokehjs() -> Iterator[Check]:
     """The browser's half of Bokeh comes with the Python half: no other machine is asked for it."""
+    if terminal_only():
+        return
     spec = importlib.util.find_spec("bokeh")
     script = Path(spec.origin).parent / "server/static/js/bokeh.min.js" if spec and spec.origin else None
     if script is None or not script.is_file():
-        return Check("BokehJS", BAD, "missing", "pip install --force-reinstall bokeh: its browser half is not there")
-    return Check("BokehJS", OK, f"on this machine, {script.stat().st_size / 1e6:.1f} MB")
+        yield Check("BokehJS", BAD, "missing", "pip install --force-reinstall bokeh: its browser half is not there")
+        return
+    yield Check("BokehJS", OK, f"on this machine, {script.stat().st_size / 1e6:.1f} MB")
 
 
 def recordings() -> Check:
@@ -100,13 +121,14 @@ def recordings() -> Check:
 
 
 def _requirements() -> list[tuple[str, str]]:
-    """(name, range) of each package that p2plab itself requires."""
+    """(name, range) of each package of the extra ``lab``."""
     try:
         lines = importlib.metadata.requires("p2plab") or []
     except importlib.metadata.PackageNotFoundError:
         return [(name, "") for name in NEEDED]
+    wanted = [re.sub(r"\s*;\s*extra == ['\"]lab['\"]$", "", line) for line in lines]
     # Metadata gives the bounds in any order; people read the lower one first.
-    matches = (re.fullmatch(r"([\w.-]+)\s*\(?([<>=!~,.\d\s]*)\)?", line) for line in lines if "extra ==" not in line)
+    matches = (re.fullmatch(r"([\w.-]+)\s*\(?([<>=!~,.\d\s]*)\)?", line) for line in wanted)
     return [(m[1], ",".join(sorted(m[2].replace(" ", "").split(","), reverse=True))) for m in matches if m]
 
 

@@ -154,7 +154,10 @@ def test_a_package_that_is_not_there_is_named():
     code = (
         "import sys; sys.modules[{!r}] = None; from p2plab.cli import main; sys.exit(main(['sweep', 'fragmentation']))"
     )
-    for missing, said in {"numpy": "this needs numpy, which is not here", "p2plab.sweeps": "Traceback"}.items():
+    for missing, said in {
+        "numpy": "this needs numpy, which is not installed here: pip install",
+        "p2plab.sweeps": "Traceback",
+    }.items():
         done = subprocess.run([sys.executable, "-c", code.format(missing)], capture_output=True, text=True, check=False)
         assert done.returncode == (2 if missing == "numpy" else 70)
         assert said in done.stderr

@@ -30,7 +30,7 @@ def test_the_browser_gets_the_versions_of_the_lock():
     assert {*parts().PACKAGES} <= pins.keys()
     lock = (ROOT / "requirements.lock").read_text().lower().replace("_", "-")
     for name in parts().PACKAGES:
-        assert f"{name}=={pins[name]}" in lock.splitlines()
+        assert f"{name}=={pins[name]} \\" in lock.splitlines()
 
 
 def test_what_the_widgets_need_is_in_the_list():

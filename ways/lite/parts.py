@@ -64,15 +64,14 @@ PLAIN_HALF = ("markupsafe",)
 NOT_ASKED_FOR = {
     "bokeh": re.compile(r"server/static/(?!js/bokeh\.min\.js$)|/sampledata/"),
     "jedi": re.compile(r"third_party/django-stubs/"),
-    "p2plab": re.compile(r"assets/recordings/(?!pci/)"),
+    "p2plab": re.compile(r"assets/(course/|recordings/(?!pci/))"),
 }
 
 
 def pins() -> dict[str, str]:
     """Package and version, of all that the browser gets besides p2plab itself and the kernel."""
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    locked = dict(line.split("==") for line in lock.splitlines() if "==" in line and not line.startswith("#"))
-    known = {normal(name): version for name, version in locked.items()}
+    known = {normal(name): version for name, version in re.findall(r"^([\w.-]+)==([^\s\\]+)", lock, re.M)}
     return {name: known[name] for name in PACKAGES} | BROWSER_ONLY
 
 

@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from closure import ROOT, closure, locked
+from closure import ROOT, closure, digests, locked
 
 HERE = Path(__file__).resolve().parent
 #: Brought along, so that a machine whose Python came without pip can be set up too.
@@ -79,10 +79,16 @@ def other(text: str) -> tuple[str, str, Mapping[str, str]]:
 
 
 def download(wheels: Path, packages: Mapping[str, str], options: list[str]) -> None:
-    """Every one of them as a wheel, in exactly the version that is locked."""
-    named = [f"{name}=={version}" if version else name for name, version in {**packages, PIP: ""}.items()]
+    """Every one of them as a wheel: in exactly the version that is locked, its digest compared, where it is."""
+    known = digests()
+    pinned = {name: version for name, version in packages.items() if version}
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    subprocess.run([*pip, "--only-binary=:all:", f"--dest={wheels}", *options, *named], check=True)
+    pip += ["--only-binary=:all:", f"--dest={wheels}", *options]
+    lines = [
+        " ".join([f"{name}=={version}", *(f"--hash={one}" for one in known[name])]) for name, version in pinned.items()
+    ]
+    subprocess.run([*pip, "--require-hashes", "-r", "/dev/stdin"], input="\n".join(lines), text=True, check=True)
+    subprocess.run([*pip, *(packages.keys() - pinned.keys()), PIP], check=True)
 
 
 def copy_rest(folder: Path) -> None:

@@ -12,14 +12,22 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parents[2]
 
 #: What is installed: p2plab's own requirements come first; Notebook 7 and Voila are other ways to see the same lab.
-WANTED = ("p2plab", "notebook", "voila")
+WANTED = ("p2plab[lab]", "notebook", "voila")
+_PIN = re.compile(r"^([\w.-]+)==([^\s\\]+)((?:\s*\\\n\s*--hash=\S+)*)", re.M)
 
 
 def locked() -> dict[str, str]:
     """Package and version, as requirements.lock has them."""
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    pairs = (line.split("==") for line in lines if "==" in line and not line.startswith("#"))
-    return {normal(name): version for name, version in pairs}
+    return {normal(name): version for name, version, _ in _pins()}
+
+
+def digests() -> dict[str, list[str]]:
+    """Package, and the digests of its files, each as ``sha256:…``."""
+    return {normal(name): re.findall(r"--hash=(\S+)", hashes) for name, _, hashes in _pins()}
+
+
+def _pins() -> list[tuple[str, str, str]]:
+    return _PIN.findall((ROOT / "requirements.lock").read_text(encoding="utf-8"))
 
 
 def closure(wanted: Iterable[str] = WANTED, target: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -27,7 +35,8 @@ def closure(wanted: Iterable[str] = WANTED, target: Mapping[str, str] | None = N
 
     ``target`` are the markers of the machine to install on (``sys_platform``, ``python_version``, …), by default of this one.
     """
-    pins, found, todo = locked(), dict[str, str](), [(name, "") for name in wanted]
+    asked = [Requirement(text) for text in wanted]
+    pins, found, todo = locked(), dict[str, str](), [(normal(a.name), one) for a in asked for one in ("", *a.extras)]
     seen = set()
     while todo:
         name, extra = todo.pop()

@@ -77,7 +77,7 @@ def environment(folder):
         "--constraint",
         str(HERE / "constraints.txt"),
         "pip",
-        "p2plab",
+        "p2plab[lab]",
         "notebook",
         "voila",
     ]

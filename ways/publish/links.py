@@ -76,6 +76,17 @@ class Place:
         query = "&".join(f"{key}={quote(value, safe='')}" for key, value in wanted.items())
         return f"{self.hub.rstrip('/')}/hub/user-redirect/git-pull?{query}"
 
+    def file(self, path: str, raw: bool = False) -> str:
+        """A file of the release; ``raw``: its bytes, for a picture. Elsewhere than on GitHub and GitLab only its repository."""
+        kind, _, rest = self.repository.partition("/")
+        tag = quote(self.tag, safe="")
+        if kind == "gh":
+            host = "https://raw.githubusercontent.com" if raw else "https://github.com"
+            return f"{host}/{rest}/{tag}/{path}" if raw else f"{host}/{rest}/blob/{tag}/{path}"
+        if kind == "gl":
+            return f"https://gitlab.com/{rest}/-/{'raw' if raw else 'blob'}/{tag}/{path}"
+        return self.git_address()
+
     def git_address(self) -> str:
         """The address to clone."""
         kind, _, rest = self.repository.partition("/")
@@ -97,6 +108,7 @@ def markdown(place: Place) -> Iterator[str]:
     yield ""
     yield f"- [The lab alone, without a notebook]({place.app()}) (with a run: {place.app('TOKEN')})"
     yield from (f"- [{title}]({place.notebook(name)})" for name, title in titles().items())
+    yield f"\nA package that names this repository: `make dist REPO={place.repository}`."
     if place.hub:
         yield f"\nFor the class at {place.hub}, from the branch {place.branch!r}:\n"
         yield from (f"- [{title}]({place.on_hub(name)})" for name, title in titles().items())
