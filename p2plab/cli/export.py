@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 
 from p2plab.cli.frame import typed, write
-from p2plab.cli.run import order_options, run_of
+from p2plab.cli.run import PASTED, order_options, run_of
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
-from p2plab.core.token import MARK, open_token
+from p2plab.core.token import MARK, open_token, token_in
 from p2plab.everything import find
 from p2plab.views.formats import FORMATS
 
@@ -17,7 +17,9 @@ from p2plab.views.formats import FORMATS
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     command = commands.add_parser("export", help="write a run to files, to show it or to keep it")
-    command.add_argument("scene", metavar="SCENE|TOKEN", help="a scene's name, a token, or '-' for a token from stdin")
+    command.add_argument(
+        "scene", metavar="SCENE|TOKEN", help="a scene's name, a token, or '-' for the token in the text on stdin"
+    )
     order_options(command)
     for name, form in FORMATS.items():
         command.add_argument(f"--{name}", type=Path, metavar="FILE", help=form.help)
@@ -38,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> Run:
-    text = typed() if arguments.scene == "-" else arguments.scene
+    text = token_in(typed(PASTED)) if arguments.scene == "-" else arguments.scene
     if not text.lstrip().startswith(f"{MARK}."):
         return run_of(arguments)
     if arguments.knob or arguments.timed or (arguments.seed, arguments.schedule) != (None, None):

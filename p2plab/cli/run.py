@@ -16,7 +16,7 @@ from p2plab.core.logfile import dump
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import Schedule, by_clock, by_seed, by_text
-from p2plab.core.token import StaleToken, open_token, token_of
+from p2plab.core.token import StaleToken, open_token, token_in, token_of
 from p2plab.core.world import World
 from p2plab.everything import find
 from p2plab.pci import read_machine
@@ -25,6 +25,8 @@ from p2plab.views.driver_lines import lines_as_json
 from p2plab.views.text import board_of, story
 from p2plab.views.trace import chrome_trace
 
+#: Characters of a mail or a story that are searched for a token.
+PASTED = 10_000_000
 #: Seconds that a file of yours may take to define its scenes.
 LOADING = 5.0
 
@@ -37,7 +39,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _output(command)
     command.set_defaults(handler=run)
     replay = commands.add_parser("replay", help="run a token again")
-    replay.add_argument("token", help="p2p1.…; '-' reads it from standard input")
+    replay.add_argument("token", help="p2p1.…; '-' finds it in the text on standard input: a mail, what run printed")
     place_options(replay)
     _output(replay)
     replay.set_defaults(handler=run_token)
@@ -160,7 +162,7 @@ class Interrupted(KeyboardInterrupt):
 
 def run_token(arguments: argparse.Namespace) -> int:
     """As ``run``; a token of another version prints what can still be replayed, and exits 2."""
-    text = typed() if arguments.token == "-" else arguments.token
+    text = token_in(typed(PASTED)) if arguments.token == "-" else arguments.token
     try:
         replayed = open_token(text, lambda name: _found(name, arguments))
     except StaleToken as stale:

@@ -53,7 +53,13 @@ def course_in(checkout: Path) -> dict[str, Path]:
 
 def recorded_machines() -> dict[str, Path]:
     """The recorded PCI machines by name, such as ``q35_switch2``."""
-    return {path.stem: path for path in sorted((assets() / "recordings" / "pci").glob("*.json"))}
+    return recordings("pci")
+
+
+def recordings(kind: str) -> dict[str, Path]:
+    """The recordings of a kind (``mmu``, ``pci``, ``p2pdma``, ``scenes``) by name, such as ``two_race.linux-6.12``."""
+    files = sorted((assets() / "recordings" / kind).iterdir())
+    return {path.stem: path for path in files if path.suffix in (".json", ".jsonl")}
 
 
 def journal_file() -> Path | None:

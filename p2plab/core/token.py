@@ -28,6 +28,7 @@ MARK = "p2p1"
 LONGEST_TOKEN = 2 * LONGEST + 1_000
 #: Where the trail looks at the log, as quarters of the number of steps.
 QUARTERS = (1, 2, 3, 4)
+_DAMAGED = "the token is damaged: its check does not fit. Was it copied whole, from p2p1 to the last letter?"
 _SHAPE = re.compile(
     r"p2p1\.(?P<name>[a-z0-9-]{1,60})~(?P<version>[0-9]{1,6})\.(?P<knobs>[\w=,-]*)\.(?P<schedule>[A-Za-z0-9]*|-)"
     r"\.(?P<trail>[\w-]{8})\.(?P<check>[a-z2-7]{6})",
@@ -78,12 +79,47 @@ def parse(text: str) -> Token:
     body, _, check = text.rpartition(".")
     match = _SHAPE.fullmatch(text)
     if match is None or _check(body) != check:
-        raise BadInput(
-            "the token is damaged: its check does not fit. Was it copied whole, from p2p1 to the last letter?"
-        )
+        raise BadInput(_DAMAGED)
     pairs = [pair.partition("=") for pair in match["knobs"].split(",")] if match["knobs"] != "-" else []
     knobs = {name: value for name, _, value in pairs}
     return Token(match["name"], int(match["version"]), knobs, match["schedule"].replace("-", ""), match["trail"])
+
+
+def token_in(text: str) -> str:
+    """The token in pasted text: a mail with its quote marks, a story, JSON. :exc:`BadInput` for none, or for several.
+
+    >>> token_in("> no such thing here")
+    Traceback (most recent call last):
+    ...
+    p2plab.core.errors.BadInput: there is no token in the text: none of it begins with p2p1.
+    """
+    lines = [re.sub(r"^[\s>|]+", "", line).rstrip() for line in text.splitlines()]
+    found, begun = dict[str, None](), False
+    for number, line in enumerate(lines):
+        for start in (match.start() for match in re.finditer(rf"{MARK}\.", line)):
+            begun = True
+            if (token := _whole(line[start:], lines[number + 1 :])) is not None:
+                found[token] = None
+    if len(found) > 1:
+        raise BadInput(f"there are {len(found)} tokens in the text: give one of them")
+    if not found:
+        raise BadInput(_DAMAGED if begun else f"there is no token in the text: none of it begins with {MARK}.")
+    return next(iter(found))
+
+
+def _whole(begun: str, following: Sequence[str]) -> str | None:
+    """A token that begins here and may go on over further lines; None if it has no end with a check that fits."""
+    collected = ""
+    for line in itertools.chain((begun,), following):
+        word = line.split(maxsplit=1)[0] if line.strip() else ""
+        collected += word
+        token = re.sub(r"[^a-z2-7]+$", "", collected)
+        body, _, check = token.rpartition(".")
+        if len(check) == 6 and _SHAPE.fullmatch(token) and _check(body) == check:
+            return token
+        if word != line or not word or len(collected) > LONGEST_TOKEN:
+            return None
+    return None
 
 
 def open_token(text: str, find: Callable[[str], Scenario]) -> Run:
