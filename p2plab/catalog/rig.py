@@ -343,6 +343,14 @@ class Setup:
         rig(world, replace(plan, **self.at), settings)
 
 
+def importers_of(scene: Scenario) -> int:
+    """How many importers the scene can have, as its knobs are set; 0 where it brings its own machine."""
+    if not isinstance(scene.build, Setup):
+        return 0
+    most = {knob.name: knob.default if knob.choices else knob.high for knob in scene.knobs}
+    return 1 + len(scene.build.choose(most)[1].more)
+
+
 def elsewhere(
     scene: Scenario, machine: Machine, exporter: str, importers: tuple[str, ...], bar: int | None = None
 ) -> Scenario:
@@ -354,8 +362,8 @@ def elsewhere(
     """
     if not isinstance(scene.build, Setup):
         raise BadInput(f"{scene.name} brings its own machine")
-    if not importers:
-        raise BadInput("an importer is needed")
+    if not 0 < len(importers) <= (most := importers_of(scene)):
+        raise BadInput(f"{scene.name} has {most} importer{'s' * (most > 1)}, not {len(importers)}")
     exporter, importers = machine[exporter].bdf, tuple(machine[bdf].bdf for bdf in importers)
     if exporter in importers:
         raise BadInput(f"{exporter} cannot be both the exporter and an importer")

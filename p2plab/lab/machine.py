@@ -1,4 +1,4 @@
-"""A machine to look at: its tree, its address map, and whether two of its functions can talk, in 2019 and since."""
+"""A machine to look at: its tree, its address map, whether two of its functions can talk, and any scene between them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from p2plab.catalog.rig import elsewhere, importers_of
 from p2plab.core.errors import BadInput
+from p2plab.everything import SCENES
 from p2plab.lab.frame import SNUG, Frame, row
+from p2plab.lab.lab import Lab
 from p2plab.lab.pane import BokehPane
 from p2plab.pci import KERNELS, RFC2019, TODAY, Machine, kernel_named, read_machine, with_cpu
 from p2plab.pci.source import read_text
@@ -24,6 +27,9 @@ from p2plab.views.whatif_text import what_if_text
 WHOLE = "the whole machine"
 MEMORY, PORTS = "memory", "I/O ports"
 NOT_SHOWN, AS_IT_IS = "not shown", "as it is"
+#: What is played unless another scene is chosen.
+SCENE = "defrag-ignorant"
+NOBODY, LARGEST = "nobody", "the largest"
 #: Masks that drivers set (``dma_set_mask``), in bits.
 MASKS = (64, 52, 48, 46, 44, 40, 39, 36, 32)
 
@@ -61,6 +67,19 @@ class MachineLab(Frame):
         ]
         self.bar = self.choice("resize", sizes, AS_IT_IS, self._resize, "290px")
         self.back = self.button("as it is", "take all changes back", self._reset, "undo")
+        played = [name for name, scene in SCENES.items() if importers_of(scene)]
+        self.scene = self.choice("scene", played, SCENE, lambda _name: None, "290px")
+        self.second = widgets.Dropdown(
+            options=[NOBODY, *names], description="second importer", layout={"width": "250px"}, **SNUG
+        )
+        self.memory_bar = widgets.Dropdown(
+            options=[LARGEST], description="memory in BAR", layout={"width": "220px"}, **SNUG
+        )
+        self.player = self.button(
+            "play it here", "the provider is the exporter, the client maps its memory", self.play, "play"
+        )
+        self.stage = widgets.VBox()
+        self.lab: Lab | None = None
         self.zoomed = self.choice("zoom to", [WHOLE, *names], WHOLE, self._zoom, "250px")
         self.space = self.choice("of", [MEMORY, PORTS], MEMORY, self._set_space, "150px")
         self.tree = BokehPane("pci-tree", tree_figure(self.machine), self._tree())
@@ -69,7 +88,9 @@ class MachineLab(Frame):
             self.title,
             row(self.provider, self.client, self.cpu_choice, self.kernel_choice, self.mask_choice),
             row(self.port, self.acs_word, self.iommu_word, self.slot, self.bar, self.back),
+            row(self.scene, self.second, self.memory_bar, self.player),
             self.guard.strip,
+            self.stage,
             self.tree,
             self.words,
             self.changes,
@@ -79,8 +100,23 @@ class MachineLab(Frame):
         self.refresh()
 
     def as_text(self) -> str:
-        """The machine and the verdict, as text."""
-        return "\n".join([*machine_text(self.machine), "", *self._reach(), *self._changed()]) + "\n"
+        """The machine and the verdict, as text; and the run that was played on it."""
+        text = "\n".join([*machine_text(self.machine), "", *self._reach(), *self._changed()]) + "\n"
+        return text if self.lab is None else f"{text}\n{self.lab.as_text()}"
+
+    def play(self) -> None:
+        """As *play it here*: the scene on the machine as it is shown, the provider lends and the client maps.
+
+        BadInput where a function cannot play its role, NotKnown where the machine does not show who reaches whom.
+        """
+        provider, client = self.pair
+        importers = (client,) if self.second.value == NOBODY else (client, self.second.value)
+        bar = None if self.memory_bar.value == LARGEST else int(self.memory_bar.value)
+        scene = SCENES[self.scene.value]
+        counted = len(importers) > 1 and any(knob.name == "importers" for knob in scene.knobs)
+        knobs: dict[str, Any] = {"importers": len(importers)} if counted else {}
+        self.lab = Lab(elsewhere(scene, self._asked(), provider, importers, bar), **knobs)
+        self.stage.children = (self.lab.box,)
 
     def refresh_all(self) -> None:
         """Show machine, pair and range as they are."""
@@ -95,10 +131,25 @@ class MachineLab(Frame):
             if list(control.options) != names:
                 control.options = names
         self.provider.value, self.client.value = self.pair
+        self._refresh_roles(names)
         changed = escape("\n".join(self._changed()))
         self.changes.value = f'<pre class="p2plab-text" data-view="what-if">{changed}</pre>' if changed else ""
         text = escape("\n".join(self._reach()))
         self.words.value = f'<pre class="p2plab-text" data-view="reach">{text}</pre>'
+
+    def _refresh_roles(self, names: list[str]) -> None:
+        """A card that moved, or another provider, leaves what was chosen where it still is; one importer needs no second."""
+        bars = [str(bar.index) for bar in self.machine[self.pair[0]].bars if bar.mem and bar.sized and not bar.unset]
+        for control, options in ((self.second, [NOBODY, *names]), (self.memory_bar, [LARGEST, *bars])):
+            if list(control.options) != options:
+                chosen = control.value
+                control.options = options
+                control.value = chosen if chosen in options else options[0]
+        if importers_of(SCENES[self.scene.value]) < 2:
+            self.second.value = NOBODY
+            self.second.layout.display = "none"
+        else:
+            self.second.layout.display = ""
 
     def _asked(self) -> Machine:
         return with_cpu(self.machine, self.cpu)

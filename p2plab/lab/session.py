@@ -15,7 +15,7 @@ from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import Schedule, by_text, straight
 from p2plab.core.token import open_token, token_of
 from p2plab.core.world import World
-from p2plab.everything import find
+from p2plab.everything import SCENES, find
 from p2plab.p2p.things import things_of
 from p2plab.rules import Board
 from p2plab.views.follow import follow_page
@@ -119,8 +119,12 @@ class Session:
         self.run, self.step, self.touched = run, len(run), True
 
     def open(self, token: str) -> None:
-        """Show the run of a token. BadInput, and nothing changed, if it cannot be replayed."""
-        self.show(open_token(token, find))
+        """Show the run of a token. BadInput, and nothing changed, if it cannot be replayed.
+
+        A scene on another machine than its own is found only here: no catalogue knows that machine.
+        """
+        here = self.run.scenario
+        self.show(open_token(token, lambda name: here if name == here.name and name not in SCENES else find(name)))
 
     def show(self, run: Run) -> None:
         """Show another run, at its end; the one that was there is kept as a token."""

@@ -2,9 +2,12 @@
 
 import pytest
 
+from p2plab.catalog.rig import importers_of
 from p2plab.core.errors import BadInput
 from p2plab.core.places import recorded_machines
+from p2plab.everything import SCENES
 from p2plab.lab import CompareLab, DesignsLab, MachineLab, MemoryLab
+from p2plab.p2p.things import things_of
 
 
 def test_a_pair_is_chosen_and_its_verdict_follows():
@@ -157,3 +160,56 @@ def test_a_change_that_cannot_be_made_is_a_sentence_and_changes_nothing():
     lab.acs_word.value = "on"
     assert "has no ACS capability to switch on" in lab.guard.strip.value
     assert (lab.machine, lab.acs_word.value) == (lab.given, "as it is")
+
+
+def test_a_scene_is_played_on_the_machine_that_is_shown():
+    """The provider is the exporter, the client the importer; the run is resumed from its token there."""
+    lab = MachineLab("q35_switch1")
+    lab.provider.value, lab.client.value = "0000:03:00.0", "0000:04:00.0"
+    assert lab.lab is None
+    lab.scene.value = "defrag-ignorant"
+    lab.player.click()
+    assert lab.guard.last is None, lab.guard.strip.value
+    assert lab.stage.children == (lab.lab.box,)
+    things = things_of(lab.lab.session.run.world)
+    assert (things.exporters[0].bdf, things.importers[0].peer.bdf) == ("0000:03:00.0", "0000:04:00.0")
+    assert "defrag-ignorant-elsewhere" in lab.as_text()
+    token = lab.lab.session.token
+    lab.lab.reset.click()
+    lab.lab.share.paste.value = token
+    lab.lab.share.opener.click()
+    assert lab.lab.guard.last is None, lab.lab.guard.strip.value
+    assert lab.lab.session.token == token
+
+
+def test_the_machine_is_played_on_as_it_was_changed():
+    """The CPU that was said, the slot that the card moved to, the second importer, and a BAR that has room for it."""
+    lab = MachineLab("q35_switch1")
+    lab.provider.value, lab.client.value = "0000:03:00.0", "0000:04:00.0"
+    lab.slot.value = "0000:06:00.0"
+    lab.cpu_choice.value = "zen"
+    lab.scene.value = next(name for name in lab.scene.options if importers_of(SCENES[name]) == 1)
+    assert lab.second.layout.display == "none"
+    lab.scene.value = "defrag-ignorant"
+    assert lab.second.layout.display == ""
+    lab.second.value = "0000:05:00.0"
+    lab.memory_bar.value = lab.memory_bar.options[1]
+    lab.player.click()
+    assert "is not inside BAR 0 of 0000:03:00.0" in lab.guard.strip.value
+    lab.memory_bar.value = lab.memory_bar.options[-1]
+    lab.player.click()
+    assert lab.guard.last is None, lab.guard.strip.value
+    importers = things_of(lab.lab.session.run.world).importers
+    assert [importer.peer.bdf for importer in importers[:2]] == ["0000:06:00.0", "0000:05:00.0"]
+
+
+def test_a_role_that_cannot_be_played_is_refused_in_a_sentence():
+    """One function twice; a bridge that has no memory; who reaches whom not shown."""
+    lab = MachineLab("q35_switch1")
+    lab.provider.value = lab.client.value = "0000:03:00.0"
+    lab.player.click()
+    assert "cannot be both the exporter and an importer" in lab.guard.strip.value
+    lab.provider.value, lab.client.value = "0000:02:00.0", "0000:03:00.0"
+    lab.player.click()
+    assert "has no memory BAR" in lab.guard.strip.value
+    assert lab.stage.children == ()

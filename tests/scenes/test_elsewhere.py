@@ -5,6 +5,7 @@ import json
 import pytest
 
 import p2plab
+from p2plab.catalog.rig import importers_of
 from p2plab.core.errors import BadInput, NotKnown
 from p2plab.everything import SCENES
 from p2plab.p2p.things import things_of
@@ -12,7 +13,7 @@ from p2plab.pci import read_lspci
 from tests.pci.build import RECORDED
 from tests.pci.test_cli_pci import run
 
-PLACES = {"exporter_at": "03:00.0", "importer_at": ("04:00.0", "05:00.0")}
+IMPORTERS = ("04:00.0", "05:00.0")
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +23,11 @@ def mine():
     return read_lspci("\n".join(lines) + "\n\n", "mine")
 
 
-@pytest.mark.parametrize("name", list(SCENES)[::6])
+@pytest.mark.parametrize("name", [name for name, scene in SCENES.items() if importers_of(scene)][::6])
 def test_scenes_are_played_on_a_machine_from_lspci(name, mine):
     """The exporter's memory is where its BAR is there."""
-    played = p2plab.run(name, machine=mine, **PLACES)
+    importers = IMPORTERS[: importers_of(SCENES[name])]
+    played = p2plab.run(name, machine=mine, exporter_at="03:00.0", importer_at=importers)
     things = things_of(played.world)
     assert things.machine.name != "q35_switch2"
     assert things.importers[0].peer.bdf == "0000:04:00.0"
@@ -53,6 +55,12 @@ def test_impossible_casts_are_refused(exporter, importer, sentence, mine):
     """In a sentence."""
     with pytest.raises(BadInput, match=sentence):
         p2plab.elsewhere("defrag-obedient", mine, exporter, importer)
+
+
+def test_a_place_that_nobody_takes_is_refused(mine):
+    """Two for the one importer of F1."""
+    with pytest.raises(BadInput, match="has 1 importer, not 2"):
+        p2plab.elsewhere("F1", mine, "03:00.0", IMPORTERS)
 
 
 def test_a_machine_that_does_not_show_who_reaches_whom_plays_no_scene(mine):

@@ -35,7 +35,7 @@ class Report:
 
 
 async def rehearse(hub: Hub, count: int, over: float = 0.0, pause: float = PAUSE) -> Report:
-    """``count`` students arrive within ``over`` seconds, do the lesson as they come, and once more when all are there."""
+    """``count`` students arrive within ``over`` seconds, do the lesson as they come, once more when all are there, and read on."""
     lessons = {f"student{number:02}": lesson(number) for number in range(count)}
     async with AsyncExitStack() as doors:
         students = [await doors.enter_async_context(arriving(hub, name)) for name in lessons]
@@ -52,6 +52,8 @@ async def rehearse(hub: Hub, count: int, over: float = 0.0, pause: float = PAUSE
         there = _those_who_got_on(there, ended, report)
         report.answers_settled = [seconds for student in there for seconds in student.answers]
         report.used = await asyncio.to_thread(usage, hub.pid)
+        ended = await asyncio.gather(*(each.read_on() for each in there), return_exceptions=True)
+        there = _those_who_got_on(there, ended, report)
         report.mixed = [sentence for each in there for sentence in await mix_ups(each, there, lessons[each.name])]
     return report
 

@@ -41,6 +41,7 @@ class Student:
     page: FrontEnd = field(default_factory=FrontEnd)
     kernel_id: str = ""
     first_token: str = ""
+    unread: list[str] = field(default_factory=list)
     looking: asyncio.Task[None] | None = None
     arrived: float = field(default_factory=time.monotonic)
 
@@ -119,16 +120,20 @@ class Student:
         self.page.kernel = await Kernel.join(url, headers, self.page.hear)
 
     async def see_first_picture(self, cells: list[str]) -> None:
-        """Run the cells; the picture is there once the stage has its first moment."""
-        self.first_token = ""
-        for cell in cells:
+        """Run cells until the stage has its first moment, as somebody does who then presses; :meth:`read_on` runs the rest."""
+        for number, cell in enumerate(cells, 1):
             await self.page.run(cell)
-            if not self.first_token and self.page.stage():
+            if self.page.stage():
                 self.mark("first picture")
                 self.first_token = self.token
-        if not self.first_token:
-            raise Lost("the cells showed no picture")
-        self.mark("all cells")
+                self.unread = cells[number:]
+                return
+        raise Lost("the cells showed no picture")
+
+    async def read_on(self) -> None:
+        """Run the rest of the notebook."""
+        while self.unread:
+            await self.page.run(self.unread.pop(0))
 
     async def do(self, clicks: list[Click], pause: float = 0) -> None:
         """Press, and hold against the model what the page then shows."""
