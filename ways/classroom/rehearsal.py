@@ -35,7 +35,7 @@ class Report:
 
 
 async def rehearse(hub: Hub, count: int, over: float = 0.0, pause: float = PAUSE) -> Report:
-    """``count`` students arrive within ``over`` seconds, do the lesson as they come, once more when all are there, and read on."""
+    """``count`` students arrive within ``over`` seconds, do the lesson as they come, again when all are there, and read on."""
     lessons = {f"student{number:02}": lesson(number) for number in range(count)}
     async with AsyncExitStack() as doors:
         students = [await doors.enter_async_context(arriving(hub, name)) for name in lessons]
