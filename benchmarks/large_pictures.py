@@ -19,7 +19,7 @@ from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.things import Things
 from p2plab.pci import Machine
 from p2plab.views import figures
-from p2plab.views.picture import GREY, OBJECTS, PALE, Picture, Table
+from p2plab.views.picture import GREY, OBJECTS, PALE, ColumnBuilder, Picture
 from p2plab.views.timeline import EDGED
 
 ACTORS = ("app", "gpu", "nic", "nic_dma")
@@ -35,7 +35,7 @@ class Large:
 
     def bar_map(self, at: int) -> Picture:
         """Every block belongs to somebody; at each step some have moved on."""
-        slots = Table("x", "y", "label", "colour", "hatch", "edge", "hover")
+        slots = ColumnBuilder("x", "y", "label", "colour", "hatch", "edge", "hover")
         for slot in range(self.blocks):
             owner = (slot // 3 + (at if slot % 7 == 0 else 0)) % len(OBJECTS)
             name = f"{'ABCDEF'[owner]}[{slot % 3}]"
@@ -47,7 +47,7 @@ class Large:
 
     def timeline(self, at: int) -> Picture:
         """A bar for every event, a twentieth of them, moving on, in another colour."""
-        bars = Table("left", "right", "bottom", "top", "kind", "colour", "edge", "hover")
+        bars = ColumnBuilder("left", "right", "bottom", "top", "kind", "colour", "edge", "hover")
         for number in range(self.events):
             lane, now = number % len(ACTORS), number * 20 // self.events == at % 20
             bars.row(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from p2plab.lab import MemoryLab as _MemoryLab
     from p2plab.pci import Machine as _PciMachine
     from p2plab.search.verdict import Verdict
-    from p2plab.views.shown import Machine, Run
+    from p2plab.views.shown import ShownMachine, ShownRun
 
 __version__ = "0.1.0"
 __all__ = [
@@ -61,7 +61,7 @@ def run(
     exporter_at: str = "",
     importer_at: str | Sequence[str] = (),
     **knobs: int | str,
-) -> Run:
+) -> ShownRun:
     """Run a scene once: its own story, or another order of events.
 
     ``seed``: a random order; ``schedule``: ``"gpu nic*3 !defrag ..."``, as :mod:`p2plab.core.schedule` reads it;
@@ -72,7 +72,7 @@ def run(
     from p2plab.core.errors import BadInput
     from p2plab.core.schedule import by_clock, by_seed, by_text
     from p2plab.search.drivers import cast
-    from p2plab.views.shown import Run
+    from p2plab.views.shown import ShownRun
 
     if (seed is not None) + (schedule is not None) + timed > 1:
         raise BadInput("seed, schedule and timed each say who goes next: give one of them")
@@ -86,19 +86,19 @@ def run(
         order = by_text(schedule)
     elif timed:
         order = by_clock
-    return Run(found, {**knobs, **more}).driven(order)
+    return ShownRun(found, {**knobs, **more}).driven(order)
 
 
-def replay(token: str) -> Run:
+def replay(token: str) -> ShownRun:
     """The run of a token (``p2p1.…``), step by step as it was.
 
     :exc:`~p2plab.core.token.StaleToken` for one of another version; its ``run`` has what can still be replayed.
     """
     from p2plab.core.token import open_token
-    from p2plab.views.shown import Run
+    from p2plab.views.shown import ShownRun
 
     found = open_token(token, find)
-    return Run(found.scenario, found.settings, found.schedule)
+    return ShownRun(found.scenario, found.settings, found.schedule)
 
 
 def check(
@@ -186,7 +186,7 @@ def scenes() -> Mapping[str, Scenario]:
     return SCENES
 
 
-def machine(source: str) -> Machine:
+def machine(source: str) -> ShownMachine:
     """A machine: a file that ``lspci -vvv`` printed, a sysfs directory, a recording, or a recorded machine's name.
 
     ``p2plab.machine("lspci.txt").reach("03:00.0", "04:00.0")`` answers who reaches whom.

@@ -10,15 +10,15 @@ from typing import Any
 import ipywidgets as widgets
 
 from p2plab.core.errors import P2PError
-from p2plab.lab.frame import Frame
+from p2plab.lab.explorer import Explorer
 
 #: Of a long list of choices so many are tried: the first, the last, and some between.
 CHOICES = 4
 
 
-def explorers() -> list[Frame]:
+def explorers() -> list[Explorer]:
     """All that there are, oldest first."""
-    return [thing for thing in gc.get_objects() if isinstance(thing, Frame)]
+    return [thing for thing in gc.get_objects() if isinstance(thing, Explorer)]
 
 
 async def press_everything() -> dict[str, int]:
@@ -40,7 +40,7 @@ async def press_everything() -> dict[str, int]:
     return used
 
 
-def _calm(frame: Frame, after: str) -> None:
+def _calm(frame: Explorer, after: str) -> None:
     if frame.guard.last is not None and not isinstance(frame.guard.last, P2PError):
         raise AssertionError(f"{type(frame).__name__}, after {after}: {frame.guard.last!r}") from frame.guard.last
 

@@ -20,8 +20,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from p2plab.catalog.rig import BASE, Plan, Rig, Setup, always, job, roles_of
-from p2plab.catalog.rig import Station as RigStation
+from p2plab.catalog.rig import BASE, Plan, Rig, Setup, Station, always, job, roles_of
 from p2plab.core.errors import KernelError
 from p2plab.core.scenario import Knob, Scenario, Value
 from p2plab.mm import MAP_SHARED
@@ -36,12 +35,12 @@ def mapped_already(owner: Any) -> str:
     return "A is mapped already" if owner.mm.vmas else ""
 
 
-def nothing_mapped(station: Station) -> str:
+def nothing_mapped(station: BenchStation) -> str:
     """For what needs the importer's mapping."""
     return "" if station.importer.engine.table else "the NIC has mapped nothing"
 
 
-class Station(RigStation):
+class BenchStation(Station):
     """What an importer's user asks of it."""
 
     @job("nic")
@@ -74,7 +73,7 @@ class Station(RigStation):
 class Bench(Rig):
     """The usual jobs of the process and of the exporter."""
 
-    station = Station
+    station = BenchStation
 
     @job("app", why_not=mapped_already)
     async def mmap(self) -> None:
@@ -161,4 +160,4 @@ def scene(
     )
 
 
-__all__ = ["Bench", "Plan", "Station", "job", "scene"]
+__all__ = ["Bench", "BenchStation", "Plan", "job", "scene"]

@@ -22,7 +22,7 @@ def _not_suspended(fate: Any) -> str:
     return "" if fate.gpu.gone == "suspend" else "the GPU is not suspended"
 
 
-class Fate(Bench):
+class DisasterBench(Bench):
     """An actor ``fate`` strikes the GPU, once, whenever the schedule lets it."""
 
     def prepare(self, settings: Mapping[str, Any]) -> None:
@@ -53,7 +53,7 @@ SCENES = (
         "disasters",
         "unplug, PCI error, GPU hang, suspend or reset, at any moment",
         Plan(fate=("strike",)),
-        bench=Fate,
+        bench=DisasterBench,
         knobs=(Knob("what", "unplug", "what befalls the GPU", choices=DISASTERS),),
         story="app nic nic_dma*3 fate ...",
         version=2,

@@ -20,7 +20,7 @@ PROLOGUE = "app*7 nic"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CaseVerdict:
     """``fired``: rules that the story broke; ``accused``: rule -> first seed at which the good twin broke it.
 
     ``unmet``: goals that the good twin reached under no seed. ``seconds`` is this machine's.
@@ -82,7 +82,7 @@ def board(run: Run) -> Board:
     return judge(run.log, watched_by(run.scenario))
 
 
-def verdict(case: Case, seeds: int = 20) -> Verdict:
+def verdict(case: Case, seeds: int = 20) -> CaseVerdict:
     """Tell the story with the broken driver, and run the twin through its story and ``seeds`` random orders."""
     begun = time.perf_counter()
     told = story_run(case)
@@ -95,12 +95,12 @@ def verdict(case: Case, seeds: int = 20) -> Verdict:
             accused.setdefault(finding.rule, seed)
         if unmet:
             unmet -= {goal for goal, step in reached(run.log, unmet).items() if step is not None}
-    return Verdict(
+    return CaseVerdict(
         case, tuple(fired), accused, tuple(sorted(unmet)), seeds, token_of(told), time.perf_counter() - begun
     )
 
 
-def verdicts(cases: Iterable[Case], seeds: int = 20) -> Iterator[Verdict]:
+def verdicts(cases: Iterable[Case], seeds: int = 20) -> Iterator[CaseVerdict]:
     """One verdict after the other, so that a caller can show progress."""
     for case in cases:
         yield verdict(case, seeds)

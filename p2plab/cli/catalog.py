@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from p2plab.catalog import CASES
 from p2plab.catalog.played import summary
-from p2plab.catalog.verdict import Verdict, verdicts
+from p2plab.catalog.verdict import CaseVerdict, verdicts
 from p2plab.cli.frame import number
 from p2plab.core.errors import BadInput
 from p2plab.rules import PRICES, PROMISES, RULES
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if all(result.sound for result in found) else 1
 
 
-def as_json(found: list[Verdict], seeds: int, seconds: float) -> dict[str, object]:
+def as_json(found: list[CaseVerdict], seeds: int, seconds: float) -> dict[str, object]:
     """The whole table as plain values."""
     return {
         "scenes": [result.as_json() for result in found],
@@ -76,7 +76,7 @@ def as_json(found: list[Verdict], seeds: int, seconds: float) -> dict[str, objec
     }
 
 
-def table(found: list[Verdict], seeds: int, seconds: float) -> Iterator[str]:
+def table(found: list[CaseVerdict], seeds: int, seconds: float) -> Iterator[str]:
     """The mutation table in at most 72 columns: one letter a rule, then what the letters mean."""
     letters = {name: _letter(number) for number, name in enumerate(_RULES)}
     head = "".join(letters.values())
@@ -97,7 +97,7 @@ def table(found: list[Verdict], seeds: int, seconds: float) -> Iterator[str]:
     yield f"each twin in its story and {seeds} random orders; {seconds:.1f} s on this machine"
 
 
-def _exceptions(found: list[Verdict]) -> Iterator[str]:
+def _exceptions(found: list[CaseVerdict]) -> Iterator[str]:
     for result in found:
         if result.case.unmodelled:
             yield f"{result.case.code} is not modelled: {result.case.unmodelled}"
@@ -114,7 +114,7 @@ def _letter(number: int) -> str:
     return chr(ord("a") + number) if number < 26 else chr(ord("A") + number - 26)
 
 
-def _mark(result: Verdict, rule: str) -> str:
+def _mark(result: CaseVerdict, rule: str) -> str:
     if rule in result.fired:
         return "#" if rule == result.case.rule else "+"
     return "?" if rule == result.case.rule else "."

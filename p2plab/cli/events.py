@@ -11,7 +11,7 @@ from p2plab.core.errors import BadInput
 from p2plab.mm.ask import ask
 from p2plab.mm.ask_changes import RECORDED, change
 from p2plab.mm.ask_operations import OPERATIONS
-from p2plab.mm.ask_stage import KINDS
+from p2plab.mm.ask_specimen import KINDS
 from p2plab.mm.kernel import KERNELS, TODAY, kernel_named
 from p2plab.views.mm_text import before_and_after, changes_text, table
 

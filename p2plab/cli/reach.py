@@ -13,10 +13,10 @@ from p2plab.cli.machine import SOURCE
 from p2plab.core.errors import BadInput
 from p2plab.pci import (
     RFC2019,
-    Cell,
-    Kernel,
     Machine,
     MapType,
+    PciKernel,
+    Reachability,
     kernel_named,
     reach_matrix,
     reach_verdict,
@@ -80,11 +80,11 @@ def run(arguments: argparse.Namespace) -> int:
     return NOT_DECIDED if any(_not_known(cell) for matrix in (old, new) for row in matrix.rows for cell in row) else 0
 
 
-def _not_known(cell: Cell) -> bool:
+def _not_known(cell: Reachability) -> bool:
     return cell.distance is None or cell.map_type is MapType.NOT_KNOWN
 
 
-def _changed(machine: Machine, arguments: argparse.Namespace, kernel: Kernel) -> Machine:
+def _changed(machine: Machine, arguments: argparse.Namespace, kernel: PciKernel) -> Machine:
     """The machine with what the options say, boot options first."""
     if arguments.boot is not None:
         machine = with_boot_options(machine, arguments.boot, kernel)

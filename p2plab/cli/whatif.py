@@ -12,7 +12,7 @@ from p2plab.cli.machine import beside_options, read_beside, size_of
 from p2plab.core.errors import BadInput
 from p2plab.pci import Machine, kernel_named, with_boot_options, with_cpu
 from p2plab.pci.device import canonical
-from p2plab.pci.kernel import Kernel
+from p2plab.pci.kernel import PciKernel
 from p2plab.pci.whatif import IOMMU_BOOT, moved, what_if, with_acs_words, with_iommu, with_rebar
 from p2plab.pci.whitelist import CPUS
 from p2plab.views.whatif_text import what_if_json, what_if_text
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     return NOT_DECIDED if unknown or any(member.group is None for member in found.after.groups) else 0
 
 
-def _changed(machine: Machine, arguments: argparse.Namespace, kernel: Kernel) -> tuple[Machine, dict[str, str]]:
+def _changed(machine: Machine, arguments: argparse.Namespace, kernel: PciKernel) -> tuple[Machine, dict[str, str]]:
     """The machine with what the options say: boot first, then registers, cards, BARs. Functions are named as before."""
     if arguments.boot is not None:
         machine = with_boot_options(machine, arguments.boot, kernel)

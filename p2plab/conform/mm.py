@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from p2plab.conform.mm_ops import perform
-from p2plab.conform.mm_read import Case, Pair, read_cases
-from p2plab.conform.mm_replay import COMPARED, NotModelled, Replay
+from p2plab.conform.mm_read import Pair, Recording, read_cases
+from p2plab.conform.mm_replay import COMPARED, Replay
 from p2plab.conform.mm_two import differences, outcomes, recorded_outcome
-from p2plab.conform.report import Difference, Report
+from p2plab.conform.report import Difference, NotModelled, Report
 from p2plab.core.actors import run_alone
 from p2plab.core.errors import BadInput
 from p2plab.core.world import World
@@ -57,7 +57,7 @@ def _two_threads(pairs: list[Pair], source: str, report: Report) -> None:
         report.never_recorded += len(possible - {recorded_outcome(pair) for pair in pairs})
 
 
-def _replay(case: Case, source: str, report: Report) -> None:
+def _replay(case: Recording, source: str, report: Report) -> None:
     report.cases += 1
 
     async def story() -> None:
@@ -66,7 +66,7 @@ def _replay(case: Case, source: str, report: Report) -> None:
     World(lambda _world: run_alone(story))
 
 
-async def _run(replay: Replay, case: Case, source: str, report: Report) -> None:
+async def _run(replay: Replay, case: Recording, source: str, report: Report) -> None:
     for number, op in enumerate(case.ops):
         try:
             if not number:

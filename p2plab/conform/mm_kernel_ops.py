@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from p2plab.conform.mm_read import page_of
-from p2plab.conform.mm_replay import COMPARED, NotModelled, Operation, Replay, Result
+from p2plab.conform.mm_replay import COMPARED, Operation, Replay, Result
+from p2plab.conform.report import NotModelled
 from p2plab.core.errors import BadInput, KernelError
 from p2plab.mm.flags import VM_PFNMAP
 from p2plab.mm.khugepaged import khugepaged_scan

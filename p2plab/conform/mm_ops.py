@@ -6,7 +6,8 @@ from typing import Any
 
 from p2plab.conform.mm_kernel_ops import KERNEL_OPERATIONS
 from p2plab.conform.mm_read import page_of
-from p2plab.conform.mm_replay import SIGNALS, NotModelled, Operation, Replay, Result
+from p2plab.conform.mm_replay import SIGNALS, Operation, Replay, Result
+from p2plab.conform.report import NotModelled
 from p2plab.core.errors import BadInput, KernelError
 from p2plab.mm import userfaultfd
 from p2plab.mm.flags import (

@@ -29,7 +29,7 @@ PAGE_FIELDS = ("start", "end", "new_start", "new_end", "pages", "at", "node", "v
 
 
 @dataclass(frozen=True)
-class Case:
+class Recording:
     """One recorded sequence: where it stands, the kernel, what was mapped, and the operations with what they did."""
 
     where: str
@@ -73,7 +73,7 @@ class Pair:
         return (self.kernel.name, self.kind, self.pages, self.window, self.late, self.prep, self.a["op"], self.b["op"])
 
 
-def read_cases(path: Path) -> Iterator[Case | Pair]:
+def read_cases(path: Path) -> Iterator[Recording | Pair]:
     """The cases of one file, one by one."""
     kernel: Kernel | None = None
     window: bool | None = None
@@ -159,7 +159,7 @@ def _pair(record: dict[str, Any], kernel: Kernel, window: bool | None, where: st
     return Pair(where, name, kernel, kind, pages, window, prep, a, b, tuple(events), memory)
 
 
-def _case(record: dict[str, Any], kernel: Kernel, swap: bool, where: str) -> Case:
+def _case(record: dict[str, Any], kernel: Kernel, swap: bool, where: str) -> Recording:
     name = record.get("name", record.get("seed"))
     if not isinstance(name, (str, int)):
         raise BadInput(f"{where}: a case needs a name or a seed")
@@ -171,7 +171,7 @@ def _case(record: dict[str, Any], kernel: Kernel, swap: bool, where: str) -> Cas
         raise BadInput(f"{where}: case {str(name)[:60]} needs its number of pages, 1 to {FARTHEST}")
     for number, op in enumerate(ops, 1):
         _check_op(op, f"{where}: case {str(name)[:60]}, operation {number}")
-    return Case(where, str(name), kernel, kind, pages, bool(record.get("refuse", False)), swap, tuple(ops))
+    return Recording(where, str(name), kernel, kind, pages, bool(record.get("refuse", False)), swap, tuple(ops))
 
 
 def _check_op(op: Any, where: str) -> None:

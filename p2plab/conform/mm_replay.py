@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from p2plab.conform.mm_read import Case, page_of
+from p2plab.conform.mm_read import Recording, page_of
+from p2plab.conform.report import NotModelled
 from p2plab.core.errors import KernelError
 from p2plab.mm.file import File, HugetlbFile, PfnFile
 from p2plab.mm.flags import (
@@ -42,14 +43,10 @@ KINDS = ("anon", "thp", "anon_shared", "file_shared", "file_private", "hugetlb",
 COMPARED = ("start", "end", "interval", "release")
 
 
-class NotModelled(Exception):
-    """The model does not have this operation."""
-
-
 class Replay:
     """A process of the recordings: its memory, its file, its children, and what its listeners heard."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Recording) -> None:
         self.case = case
         self.kind = case.kind.removesuffix("_straddle")
         self.base = BASE - 8 * PAGE_SIZE if case.kind.endswith("_straddle") else BASE

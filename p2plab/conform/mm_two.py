@@ -16,8 +16,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from p2plab.conform.mm_read import Case, Pair
-from p2plab.conform.mm_replay import COMPARED, KINDS, NotModelled, Replay
+from p2plab.conform.mm_read import Pair, Recording
+from p2plab.conform.mm_replay import COMPARED, KINDS, Replay
+from p2plab.conform.report import NotModelled
 from p2plab.core.actors import idle, run_alone, step
 from p2plab.core.errors import BadInput, KernelError
 from p2plab.core.running import running
@@ -39,7 +40,7 @@ B_BEGINS, B_DONE = 1, 2
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PairOutcome:
     """What can be told apart from outside: both answers, the events and marks in order, and the memory at the end."""
 
     a: str
@@ -77,7 +78,7 @@ class _Stage:
 
     def _build(self, world: World) -> None:
         pair = self.pair
-        case = Case(pair.where, pair.name, pair.kernel, pair.kind, pair.pages, False, False, ({"op": "mmap"},))
+        case = Recording(pair.where, pair.name, pair.kernel, pair.kind, pair.pages, False, False, ({"op": "mmap"},))
 
         async def sleep(range: MmuNotifierRange) -> None:
             if running.actor == "A" and self.window and self._sees(range):
@@ -143,7 +144,7 @@ class _Stage:
         cells = frozenset((k, repr(v)) for k, v in state.items())
         return (cells, heard, json.dumps(self.answers), self.asleep, self.woken)
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> PairOutcome:
         """What happened, once nobody can go on; a thread that hangs or crashed has no answer."""
         crashed = [repr(actor.crash) for actor in self.world.actors.values() if actor.crash]
         look = self.replay.look()
@@ -154,7 +155,7 @@ class _Stage:
 
 def _outcome(
     pair: Pair, a: dict[str, Any], b: dict[str, Any], events: list[dict[str, Any]], look: dict[str, Any]
-) -> Outcome:
+) -> PairOutcome:
     told = []
     for call in events:
         if call.get("cb") == "mark":
@@ -166,19 +167,19 @@ def _outcome(
                 lock = ["none"]
             told.append(" ".join(map(str, [call["cb"], call.get("event"), call["start"], call["end"], *lock])))
     memory = {name: look.get(name, []) for name in ("pop", "dev_writable", "swapped", "vmas")}
-    return Outcome(_answer(a), _answer(b), tuple(told), json.dumps(memory))
+    return PairOutcome(_answer(a), _answer(b), tuple(told), json.dumps(memory))
 
 
 def _answer(answer: dict[str, Any]) -> str:
     return json.dumps({key: answer[key] for key in ("ret", "errno", "signal", "at", "hangs") if key in answer})
 
 
-def recorded_outcome(pair: Pair) -> Outcome:
+def recorded_outcome(pair: Pair) -> PairOutcome:
     """The outcome that a case recorded."""
     return _outcome(pair, pair.a, pair.b, list(pair.events), pair.memory)
 
 
-def outcomes(pair: Pair) -> set[Outcome] | None:
+def outcomes(pair: Pair) -> set[PairOutcome] | None:
     """Every outcome of a pair that some order of the steps gives; None if there are too many states to look at."""
     for text in (*pair.prep.split(";"), pair.a["op"], pair.b["op"]):
         understand(text, pair.kind)
@@ -189,8 +190,8 @@ def outcomes(pair: Pair) -> set[Outcome] | None:
     return found
 
 
-def _outcomes(pair: Pair, *, stack: bool) -> set[Outcome] | None:
-    found: set[Outcome] = set()
+def _outcomes(pair: Pair, *, stack: bool) -> set[PairOutcome] | None:
+    found: set[PairOutcome] = set()
     seen: set[object] = set()
     todo: list[tuple[str, ...]] = [()]
     while todo:
@@ -294,7 +295,7 @@ def _number(word: str) -> int:
     return int(word)
 
 
-def differences(pair: Pair, possible: set[Outcome]) -> Iterator[tuple[str, Any, Any]]:
+def differences(pair: Pair, possible: set[PairOutcome]) -> Iterator[tuple[str, Any, Any]]:
     """What differs from the nearest of the possible outcomes; nothing if the recorded one is among them."""
     recorded = recorded_outcome(pair)
     if recorded in possible:

@@ -16,9 +16,9 @@ from p2plab.conform.report import Difference, Report
 from p2plab.core.errors import BadInput, KernelError, NotKnown
 from p2plab.pci.acs_boot import UnreadOption, acs_at_boot
 from p2plab.pci.dma import DmaAddress, dma_map, pci_p2pdma_add_resource
-from p2plab.pci.kernel import INTEL, Kernel
+from p2plab.pci.kernel import INTEL, PciKernel
 from p2plab.pci.machine import Machine
-from p2plab.pci.reach import Verdict, reach_verdict, with_ids
+from p2plab.pci.reach import ReachVerdict, reach_verdict, with_ids
 from p2plab.pci.recording import load_json, read_recording, recorded_kernel, with_ports
 from p2plab.pci.resource import Resource
 
@@ -31,7 +31,7 @@ _LISTED = re.compile(r"(?:^|_)wl([0-9a-f]{4})(?:_|$)")
 _ADDED = re.compile(r"nvme ([0-9a-f:.]+): added peer-to-peer DMA memory 0x([0-9a-f]+)-0x([0-9a-f]+)")
 
 
-def conform(paths: Iterable[Path], kernel: Kernel | None = None) -> Report:
+def conform(paths: Iterable[Path], kernel: PciKernel | None = None) -> Report:
     """Compare every file with the kernel that it says, or with ``kernel``. Raises BadInput naming the file."""
     report = Report("p2pdma")
     for path in paths:
@@ -48,7 +48,7 @@ def conform(paths: Iterable[Path], kernel: Kernel | None = None) -> Report:
     return report
 
 
-def _topology(report: Report, source: str, data: Mapping[str, Any], kernel: Kernel) -> None:
+def _topology(report: Report, source: str, data: Mapping[str, Any], kernel: PciKernel) -> None:
     machine = read_recording(data)
     offered: dict[str, int] = {}
     for row in _list(data, "register"):
@@ -69,7 +69,7 @@ def _topology(report: Report, source: str, data: Mapping[str, Any], kernel: Kern
         _pairs(report, f"{source}: {state}", here, run, fields, offered, kernel)
 
 
-def _boot(report: Report, source: str, machine: Machine, data: Mapping[str, Any], kernel: Kernel) -> None:
+def _boot(report: Report, source: str, machine: Machine, data: Mapping[str, Any], kernel: PciKernel) -> None:
     """What boot made of each ACS register, before the first state's stimuli."""
     header = data.get("header")
     cmdline = str(header.get("cmdline", "")) if isinstance(header, Mapping) else ""
@@ -111,7 +111,7 @@ def _pairs(
     run: Any,
     fields: list[str],
     offered: Mapping[str, int],
-    kernel: Kernel,
+    kernel: PciKernel,
 ) -> None:
     told = run.get("messages", {})
     if not isinstance(told, Mapping):
@@ -132,7 +132,9 @@ def _pairs(
         report.differs(Difference(source, state, pair, "messages", texts, "no such pair was asked"))
 
 
-def _pair(machine: Machine, provider: str, client: str, offered: Mapping[str, int], kernel: Kernel) -> dict[str, Any]:
+def _pair(
+    machine: Machine, provider: str, client: str, offered: Mapping[str, int], kernel: PciKernel
+) -> dict[str, Any]:
     """One row as the kernel module would have written it."""
     verdict = reach_verdict(machine, provider, client, kernel)
     row: dict[str, Any] = dict.fromkeys(FIELDS)
@@ -152,7 +154,9 @@ def _pair(machine: Machine, provider: str, client: str, offered: Mapping[str, in
     return row
 
 
-def _map(machine: Machine, verdict: Verdict, bar: int, mask_bits: int, kernel: Kernel) -> DmaAddress | KernelError:
+def _map(
+    machine: Machine, verdict: ReachVerdict, bar: int, mask_bits: int, kernel: PciKernel
+) -> DmaAddress | KernelError:
     pair = verdict.provider, verdict.client
     try:
         return dma_map(machine, *pair, bar=bar, mask_bits=mask_bits, kernel=kernel, verdict=verdict)

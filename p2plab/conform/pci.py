@@ -21,7 +21,7 @@ from p2plab.pci.allocate import assign_resources, without_addresses
 from p2plab.pci.bootlog import before_assignment, old_style, told
 from p2plab.pci.device import Device
 from p2plab.pci.invariants import broken, unjust
-from p2plab.pci.kernel import Kernel
+from p2plab.pci.kernel import PciKernel
 from p2plab.pci.lspci import read_lspci
 from p2plab.pci.machine import Machine
 from p2plab.pci.recording import load_json, read_recording, recorded_kernel
@@ -49,7 +49,7 @@ _REALLOC = "pci_try_num: "
 _IOMEM = re.compile(r"( *)([0-9a-f]+)-([0-9a-f]+) : (PCI Bus [0-9a-f:]+|[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$")
 
 
-def conform(paths: Iterable[Path], kernel: Kernel | None = None) -> Report:
+def conform(paths: Iterable[Path], kernel: PciKernel | None = None) -> Report:
     """Compare every file with the kernel that it says, or with ``kernel``. Raises BadInput naming the file."""
     report = Report("pci")
     for path in paths:
@@ -134,7 +134,7 @@ def _layout(report: Report, source: str, case: str, machine: Machine) -> None:
         _compare(report, source, case, device.bdf, {"broken": []}, {"broken": wrong.get(device.bdf, [])})
 
 
-def _iomem(report: Report, source: str, machine: Machine, lines: list[str], kernel: Kernel) -> None:
+def _iomem(report: Report, source: str, machine: Machine, lines: list[str], kernel: PciKernel) -> None:
     """One operation per PCI line of /proc/iomem: the same range, under the same range above it."""
     recorded: list[str] = []
     above: list[tuple[int, str]] = []
@@ -160,7 +160,9 @@ def _iomem(report: Report, source: str, machine: Machine, lines: list[str], kern
         _compare(report, source, "iomem", one, {"there": one in recorded}, {"there": one in model})
 
 
-def _allocator(report: Report, source: str, machine: Machine, dmesg: list[str], cmdline: str, kernel: Kernel) -> None:
+def _allocator(
+    report: Report, source: str, machine: Machine, dmesg: list[str], cmdline: str, kernel: PciKernel
+) -> None:
     """The kernel's messages one by one, then each function's addresses, then the same from a blank machine."""
     if not dmesg:
         report.not_modelled["no boot messages recorded"] += len(machine)
@@ -183,7 +185,7 @@ def _allocator(report: Report, source: str, machine: Machine, dmesg: list[str], 
     _blank(report, source, machine, found, auto, kernel)
 
 
-def _blank(report: Report, source: str, machine: Machine, found: Machine, auto: bool, kernel: Kernel) -> None:
+def _blank(report: Report, source: str, machine: Machine, found: Machine, auto: bool, kernel: PciKernel) -> None:
     """From blank devices: a sound layout, no refusal without reason, and room for what the kernel had room for."""
     blank = assign_resources(without_addresses(found), auto, kernel)
     wrong = unjust(blank, kernel)

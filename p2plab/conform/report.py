@@ -12,6 +12,10 @@ from typing import Any
 KEEP = 10
 
 
+class NotModelled(Exception):
+    """The model has no such thing; the text says what."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """One operation on which the model and the recording disagree."""

@@ -17,8 +17,8 @@ from p2plab.catalog import CASES
 from p2plab.catalog.case import Case
 from p2plab.catalog.importers.f03_takes_mmap_lock import TakesMmapLockForReading
 from p2plab.catalog.rig import NICS, Plan, Setup
-from p2plab.conform.report import Difference, Report
-from p2plab.conform.scenes_order import NotModelled, in_its_order
+from p2plab.conform.report import Difference, NotModelled, Report
+from p2plab.conform.scenes_order import in_its_order
 from p2plab.conform.scenes_read import Record, read_record
 from p2plab.conform.scenes_says import unexplained
 from p2plab.conform.scenes_story import Reader, Token, by_actor, of_record

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from p2plab.conform.report import NotModelled
 from p2plab.conform.scenes_read import Record
 from p2plab.conform.scenes_story import TASKS, Reader, Token, of_record
 from p2plab.core.schedule import Schedule, straight
@@ -15,10 +16,6 @@ from p2plab.core.world import World
 #: Steps of a play that set things up for later steps, or look: nothing to press.
 SETS_UP = {"bind", "again", "again2", "then", "clean", "object", "show", "anon", "victim", "stuck"}
 _ASKED = re.compile(r"> (?:(?:gpu|nic2?) )?([a-z]\w*)(.*)")
-
-
-class NotModelled(Exception):
-    """The model has no such thing; the text says what."""
 
 
 def pressed(text: str, pages: int) -> str:

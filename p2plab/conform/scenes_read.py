@@ -40,7 +40,7 @@ _ROWS: dict[str, dict[str, type]] = {
 
 
 @dataclass(frozen=True)
-class Said:
+class Complaint:
     """One complaint of the kernel: its ``kind``, the ``phase`` (``play`` or ``end``) and its first line."""
 
     kind: str
@@ -65,7 +65,7 @@ class Record:
     beats: tuple[tuple[str, str, str], ...]  #: (whose engine, the page meant, the page that it landed in or "")
     shows: dict[int, str]  #: slot -> the page that it shows in the end; "" for none
     bytes: dict[int, str]  #: slot -> its bytes in the end
-    says: tuple[Said, ...]
+    says: tuple[Complaint, ...]
     stuck: frozenset[str]  #: actors that never came back, and those that the kernel reported as hung
 
     @property
@@ -97,7 +97,7 @@ def read_record(path: Path) -> Record:
     version = re.match(r"Linux \S+ (\d+\.\d+)", raw["kernel"])
     if version is None:
         raise BadInput(f"{path}: kernel: 'Linux HOST VERSION …' was expected, not {raw['kernel'][:40]!r}")
-    says = tuple(Said(s["kind"], s["phase"], s["text"]) for s in raw["kernel_says"])
+    says = tuple(Complaint(s["kind"], s["phase"], s["text"]) for s in raw["kernel_says"])
     hung = {match[1] for said in says if said.phase == "play" and (match := re.match(r"task (\w+)[: ]", _task(said)))}
     return Record(
         path.name,
@@ -141,7 +141,7 @@ def _ends(path: Path, raw: dict[str, Any]) -> dict[str, Any]:
     return {str(slot.get("slot")): slot.get("bytes") for slot in _rows(path, raw["after"], "slots")}
 
 
-def _task(said: Said) -> str:
+def _task(said: Complaint) -> str:
     """The text of a hung task from its word ``task`` on."""
     return said.text.removeprefix("INFO: ") if said.kind == "hung" else ""
 

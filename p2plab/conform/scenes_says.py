@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from p2plab.conform.scenes_read import Said
+from p2plab.conform.scenes_read import Complaint
 
 #: What a test of the kernel's own stands for: kind, a pattern for its text, and the rules of which one must be broken.
 #: A name in angle brackets is an event of the log instead.
@@ -31,12 +31,12 @@ TABLE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )
 
 
-def rules_for(said: Said) -> tuple[str, ...] | None:
+def rules_for(said: Complaint) -> tuple[str, ...] | None:
     """The rules of which one explains a complaint; empty if it needs no explanation; None if the table has no such kind."""
     return next((rules for kind, text, rules in TABLE if kind == said.kind and re.search(text, said.text)), None)
 
 
-def unexplained(says: Iterable[Said], broken: Iterable[str]) -> list[str]:
+def unexplained(says: Iterable[Complaint], broken: Iterable[str]) -> list[str]:
     """The complaints that none of the broken rules explains, each with what would."""
     known = set(broken)
     found = []

@@ -20,7 +20,7 @@ WIDTH = 72
 
 
 @dataclass(frozen=True)
-class Question:
+class QuizQuestion:
     """``prompt`` and ``choices`` are what is shown first; ``answer`` and ``why`` only after a try.
 
     ``multiple``: any number of choices may be right, also none. ``token`` opens the run behind it, where there is one.
@@ -76,7 +76,7 @@ class Chance:
         return tuple(order)
 
 
-def question(kind: str, seed: int) -> Question:
+def question(kind: str, seed: int) -> QuizQuestion:
     """The question of a kind (``stale``, ``events``, ``reach``, ``rule``) for a seed: always the same one."""
     from p2plab.course.questions import KINDS
 
@@ -84,7 +84,7 @@ def question(kind: str, seed: int) -> Question:
         raise BadInput(f"there is no kind of question {kind[:40]!r}; there are {', '.join(KINDS)}")
     if not 0 <= seed < 10**9:
         raise BadInput(f"seed {str(seed)[:20]}: allowed are 0 to 999999999")
-    make: Callable[[Chance, int], Question] = KINDS[kind]
+    make: Callable[[Chance, int], QuizQuestion] = KINDS[kind]
     return make(Chance(f"{kind} {seed}"), seed)
 
 

@@ -11,11 +11,11 @@ from p2plab.core.places import recorded_machines
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_seed, by_text
 from p2plab.core.token import token_of
-from p2plab.course.predict import WIDTH, Chance, Question
+from p2plab.course.predict import WIDTH, Chance, QuizQuestion
 from p2plab.everything import find
-from p2plab.mm.ask import Answer, ask
+from p2plab.mm.ask import Effect, ask
 from p2plab.mm.ask_operations import OPERATIONS
-from p2plab.mm.ask_stage import KINDS as MEMORY
+from p2plab.mm.ask_specimen import KINDS as MEMORY
 from p2plab.mm.log import held_text
 from p2plab.p2p.things import things_of
 from p2plab.pci import RFC2019, TODAY, reach_verdict, read_machine, with_cpu
@@ -31,7 +31,7 @@ SCENES = ("defrag-ignorant", "f12-partial-range")
 TRIES = 40
 
 
-def stale(chance: Chance, seed: int) -> Question:
+def stale(chance: Chance, seed: int) -> QuizQuestion:
     """After step n, which pages does the NIC's device look up at an address that no longer shows them?"""
     wanted = chance.below(3) > 0  # most people learn more from a question that has something to find
     for _ in range(TRIES):
@@ -51,7 +51,7 @@ def stale(chance: Chance, seed: int) -> Question:
         [*(str(way) for way in ways), "", "Stale: the address was taken back, or shows something else by now."]
     )
     choices = tuple(f"page {way.page}" for way in ways)
-    return Question("stale", seed, _with_run(prompt, shown), choices, right, why, True, token_of(shown))
+    return QuizQuestion("stale", seed, _with_run(prompt, shown), choices, right, why, True, token_of(shown))
 
 
 def _stale(way: Way) -> bool:
@@ -62,7 +62,7 @@ def _ways(run: Run, step: int) -> list[Way]:
     return [follow_page(run, step, page) for page in range(things_of(run.at(step)).width)]
 
 
-def events(chance: Chance, seed: int) -> Question:
+def events(chance: Chance, seed: int) -> QuizQuestion:
     """Which event does this operation raise, over which pages, under which lock?"""
     kind = chance.pick(("device", "device_eager", "anon", "file_shared"))
     asked = ask(chance.pick(OPERATIONS), kind)
@@ -75,10 +75,10 @@ def events(chance: Chance, seed: int) -> Question:
         f"What does an importer hear that listens to all of it ({asked.kernel})?"
     )
     why = f"The call answers {asked.returned}. Written in {asked.source}.\nTry it: p2plab events {asked.operation}"
-    return Question("events", seed, prompt, choices, frozenset({right}), why)
+    return QuizQuestion("events", seed, prompt, choices, frozenset({right}), why)
 
 
-def _heard(answer: Answer) -> str:
+def _heard(answer: Effect) -> str:
     rows = []
     for row in answer.rows:
         pages = "the whole address space" if row.start is None else f"pages {row.start} to {row.end}"
@@ -86,7 +86,7 @@ def _heard(answer: Answer) -> str:
     return ", then ".join(rows) or NOTHING
 
 
-def reach(chance: Chance, seed: int) -> Question:
+def reach(chance: Chance, seed: int) -> QuizQuestion:
     """Can these two devices talk, in 2019 and today?"""
     wanted = chance.pick(((True, True), (False, True), (False, False), (True, True)))
     for _ in range(TRIES):
@@ -104,10 +104,10 @@ def reach(chance: Chance, seed: int) -> Question:
         "by the rules of January 2019 and by those of today, Linux {TODAY}?"
     )
     why = "\n".join(["2019 (drivers/pci/p2pdma.c, v5.0):", *_list(old.reasons), f"{TODAY.title}:", *_list(new.reasons)])
-    return Question("reach", seed, prompt, choices, frozenset({right}), why)
+    return QuizQuestion("reach", seed, prompt, choices, frozenset({right}), why)
 
 
-def rule(chance: Chance, seed: int) -> Question:
+def rule(chance: Chance, seed: int) -> QuizQuestion:
     """Which rule breaks first in this run, and by whose step?"""
     while True:
         case = CASES[chance.pick(CASES)]
@@ -133,7 +133,7 @@ def rule(chance: Chance, seed: int) -> Question:
     )
     choices = chance.shuffled(dict.fromkeys([right, *wrong]))
     prompt = _with_run("Which rule breaks first in this run, and in whose step?", run)
-    return Question("rule", seed, prompt, choices, frozenset({right}), why, token=token_of(run))
+    return QuizQuestion("rule", seed, prompt, choices, frozenset({right}), why, token=token_of(run))
 
 
 def _with_run(prompt: str, run: Run) -> str:
@@ -152,4 +152,9 @@ def _word(yes: bool) -> str:
     return "yes" if yes else "no"
 
 
-KINDS: dict[str, Callable[[Chance, int], Question]] = {"stale": stale, "events": events, "reach": reach, "rule": rule}
+KINDS: dict[str, Callable[[Chance, int], QuizQuestion]] = {
+    "stale": stale,
+    "events": events,
+    "reach": reach,
+    "rule": rule,
+}

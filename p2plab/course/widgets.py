@@ -12,13 +12,13 @@ from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
 from p2plab.course.predict import question
 from p2plab.lab import Lab, MachineLab
-from p2plab.lab.frame import Frame, row
+from p2plab.lab.explorer import Explorer, row
 
 #: Shown where the computer shows no PCI devices of its own.
 STANDS_IN = "q35_rootports"
 
 
-class Predict(Frame):
+class Predict(Explorer):
     """``Predict("stale", seed=3)`` as the last line of a cell. Kinds: ``stale``, ``events``, ``reach``, ``rule``."""
 
     def __init__(self, kind: str, seed: int = 1) -> None:

@@ -16,7 +16,7 @@ from p2plab.designs import (
     rfc_vma,
     vfio_dma_buf,
 )
-from p2plab.designs.design import COMMON, Design, Play
+from p2plab.designs.design import COMMON, Design, DesignRig
 from p2plab.designs.steps import scene_of
 
 _LIST = (rfc_vma, p2pdma_pages, dma_buf_dynamic, dma_buf_pinned, hmm_interval, hmm_dma_map, vfio_dma_buf)
@@ -26,4 +26,4 @@ DESIGNS: dict[str, Design] = {module.DESIGN.name: module.DESIGN for module in _L
 #: The step list under each design, by the scenario's name.
 SCENES: dict[str, Scenario] = {design.scene: scene_of(design) for design in DESIGNS.values()}
 
-__all__ = ["COMMON", "DESIGNS", "SCENES", "Design", "Play", "scene_of"]
+__all__ = ["COMMON", "DESIGNS", "SCENES", "Design", "DesignRig", "scene_of"]

@@ -12,7 +12,7 @@ from p2plab.core.events import emit
 from p2plab.core.scenario import Role
 from p2plab.core.worker import Worker
 from p2plab.designs.events import StepBegun, StepEnded
-from p2plab.designs.stage import ALL, PAGES
+from p2plab.designs.memory import ALL, PAGES
 from p2plab.mm import LINUX_6_12, Kernel
 
 #: What is watched under every design.
@@ -70,7 +70,7 @@ class Alone(Station):
     again = AGAIN
 
 
-class Play(Rig):
+class DesignRig(Rig):
     """One design on a rig: a subclass does each line of the list; what it does not override it does not have.
 
     ``importers`` and ``exporters`` are the choices of the knobs of these names; ``roles`` what a class of yours can be.
@@ -200,7 +200,7 @@ class Design:
     title: str
     years: str
     kernel: str
-    play: type[Play]
+    play: type[DesignRig]
     source: str
     simplified: str
     rules: tuple[str, ...]

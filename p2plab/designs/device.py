@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from p2plab.core.events import emit
-from p2plab.designs.stage import END, START, Window
+from p2plab.designs.memory import END, START, VmaStandIn
 from p2plab.mm import PAGE_SIZE
 from p2plab.p2p.contract import Grant
 from p2plab.p2p.events import DmaMapped, DmaUnmapped
 from p2plab.p2p.mapper import Mapper
 
 
-class Device(Mapper):
+class ImportingDevice(Mapper):
     """A device that writes to the process's range. ``map_again`` is what its page fault does, where it has one."""
 
     drains = True  #: whether it waits for a beat that is under way before it says that it is done
@@ -22,7 +22,7 @@ class Device(Mapper):
     def has(self, addresses: tuple[int, ...], start: int = START) -> None:
         """Within the running step: these are its DMA addresses now."""
         thing = self.exporter.buffer
-        window: Any = Window(self.exporter, thing)  # in the place of a vma, which these designs do not need
+        window: Any = VmaStandIn(self.exporter, thing)  # in the place of a vma, which these designs do not need
         pages = [start + number * PAGE_SIZE for number in range(len(addresses))]
         for page, address in zip(pages, addresses, strict=True):
             self.held[page] = Grant(window, page, address)

@@ -14,10 +14,10 @@ from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.scenario import Role
 from p2plab.designs import sources
-from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, Fate, Play
+from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, DesignRig, Fate
 from p2plab.designs.dma_buf import Attachment, DmaBuf
 from p2plab.designs.importers import DmaBufImporter, Fencing, Keeps, NoFence, NoPeer, NoZap, Pinning
-from p2plab.designs.stage import END, PAGES, START, Holder
+from p2plab.designs.memory import END, PAGES, START, Holder
 from p2plab.p2p.events import Disaster, Pinned, TopologyChecked
 from p2plab.pci import MapType
 
@@ -102,7 +102,7 @@ DMA_BUF_ROLES = {
 }
 
 
-class DmaBufPlay(Play):
+class DmaBufPlay(DesignRig):
     """The step list under dma-buf, whoever exports."""
 
     callback = "move_notify"  #: what the importer's callback is called in the kernel of the design

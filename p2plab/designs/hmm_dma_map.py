@@ -19,8 +19,8 @@ from p2plab.core.scenario import Role
 from p2plab.designs import sources
 from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, Fate
 from p2plab.designs.hmm_interval import HmmInterval, KeepsMirror, Mirror, NoRetry, NoZapMirror
+from p2plab.designs.memory import END, PAGES, START, Holder
 from p2plab.designs.pages import PgmapFile
-from p2plab.designs.stage import END, PAGES, START, Holder
 from p2plab.mm import MAP_SHARED, unmap_mapping_range
 from p2plab.p2p.events import Disaster, MoveBegun, TopologyChecked
 from p2plab.pci import MapType

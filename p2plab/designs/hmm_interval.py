@@ -14,9 +14,9 @@ from p2plab.core.calls import called
 from p2plab.core.errors import KernelError
 from p2plab.core.scenario import Role
 from p2plab.designs import sources
-from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, Fate, Play
-from p2plab.designs.device import Device
-from p2plab.designs.stage import END, PAGES, START, OrdinaryMemory
+from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, DesignRig, Fate
+from p2plab.designs.device import ImportingDevice
+from p2plab.designs.memory import END, PAGES, START, OrdinaryMemory
 from p2plab.mm import (
     MAP_SHARED,
     PAGE_SIZE,
@@ -43,7 +43,7 @@ async def hmm_range_fault(mm: AddressSpace) -> None:
         await faultin(vma, page, True)
 
 
-class Mirror(Device, MmuIntervalNotifier):  # type: ignore[misc]  # `mm` is None until it is inserted
+class Mirror(ImportingDevice, MmuIntervalNotifier):  # type: ignore[misc]  # `mm` is None until it is inserted
     """A device that faults: the loop of ``read_begin`` and ``read_retry``, and a callback that lets go (lib/test_hmm.c)."""
 
     space = "app"
@@ -161,7 +161,7 @@ class DeviceFile(File):
         vma.vm_flags |= VM_DEVICE
 
 
-class HmmInterval(Play):
+class HmmInterval(DesignRig):
     """The step list on a process's ordinary memory."""
 
     roles: ClassVar[Mapping[str, Role]] = {"importer": Role({"HMM mirror": Mirror}, knob="importer")}

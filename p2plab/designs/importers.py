@@ -7,12 +7,12 @@ Documentation/driver-api/dma-buf.rst (fences).
 from __future__ import annotations
 
 from p2plab.core.errors import KernelError
-from p2plab.designs.device import Device
+from p2plab.designs.device import ImportingDevice
 from p2plab.designs.dma_buf import Attachment, DmaBuf
 from p2plab.p2p.engine import Transfer
 
 
-class DmaBufImporter(Device):
+class DmaBufImporter(ImportingDevice):
     """What all of them have: attach, map under the reservation lock, detach. This one faults and maps again (mlx5)."""
 
     dynamic = True  #: whether it has a move callback

@@ -14,10 +14,10 @@ from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.scenario import Role
 from p2plab.designs import sources
-from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, Fate, Play
-from p2plab.designs.device import Device
+from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, DesignRig, Fate
+from p2plab.designs.device import ImportingDevice
+from p2plab.designs.memory import END, PAGES, START, Holder
 from p2plab.designs.pages import PgmapFile
-from p2plab.designs.stage import END, PAGES, START, Holder
 from p2plab.mm import MAP_SHARED, AddressSpace, get_user_pages, put_user_pages, unmap_mapping_range
 from p2plab.mm.folio import Folio
 from p2plab.p2p.engine import Transfer
@@ -41,7 +41,7 @@ async def pin_user_pages(mm: AddressSpace, who: str, flags: tuple[str, ...]) -> 
     return folios
 
 
-class DirectIo(Device):
+class DirectIo(ImportingDevice):
     """An NVMe driver doing O_DIRECT: it pins for the time of one transfer, and knows nothing of moves."""
 
     flags: tuple[str, ...] = (FOLL_PCI_P2PDMA,)
@@ -91,7 +91,7 @@ class DirectIo(Device):
         self.pages = ()
 
 
-class KernelUser(DirectIo):
+class NvmeTarget(DirectIo):
     """The NVMe target: it takes pages from the pool itself (``pci_alloc_p2pmem``), without a process."""
 
     needs_vma = False
@@ -172,11 +172,11 @@ class DoesNotWait(PciP2pdma):
     waits = False
 
 
-class P2pdmaPages(Play):
+class P2pdmaPages(DesignRig):
     """The step list with pages of a BAR."""
 
     roles: ClassVar[Mapping[str, Role]] = {
-        "importer": Role({"p2pdma user": DirectIo, "kernel user": KernelUser}, knob="importer"),
+        "importer": Role({"p2pdma user": DirectIo, "kernel user": NvmeTarget}, knob="importer"),
         "exporter": Role({"p2pdma exporter": PciP2pdma}, knob="exporter"),
     }
 
@@ -187,7 +187,7 @@ class P2pdmaPages(Play):
         "long-term": LongTerm,
         "unaware": Unaware,
         "broken": PutsEarly,
-        "kernel-user": KernelUser,
+        "kernel-user": NvmeTarget,
         "no-address": NoAddress,
         "no-reference": NoReference,
         "no-dirty": NoDirty,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from p2plab.core.actors import wait_event
 from p2plab.core.errors import KernelError
-from p2plab.designs.stage import PAGES, Holder
+from p2plab.designs.memory import PAGES, Holder
 from p2plab.mm import VM_DEVICE, VM_SHARED, VM_WRITE, File, Vma, VmaFault, VmFaultInfo, VmOperations, vmf_insert_pfn
 from p2plab.mm.folio import Folio, Pte
 from p2plab.p2p.memory import BufferObject

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from p2plab.catalog.ignorant import IgnorantNic
+from p2plab.catalog.importers.f02_no_drain import NoDrain
 from p2plab.core.actors import step
 from p2plab.core.locks import Mutex
 from p2plab.core.scenario import Role
 from p2plab.designs import sources
-from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, Fate, Play
-from p2plab.designs.stage import END, PAGES, START, give_away, move_down
+from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, DesignRig, Fate
+from p2plab.designs.memory import END, PAGES, START, give_away, move_down
 from p2plab.drivers.disasters import go_away
 from p2plab.drivers.gpu import Gpu
 from p2plab.drivers.kernel_user import KernelUser
@@ -28,7 +29,7 @@ from p2plab.p2p.importer import IMPORTERS
 from p2plab.p2p.memory import BufferObject
 
 
-class MovesFirst(Gpu):
+class MovesThenTells(Gpu):
     """Moves, and tells afterwards."""
 
     async def move(self, thing: BufferObject, how: Callable[[], None], verb: str = "moves") -> None:
@@ -38,16 +39,7 @@ class MovesFirst(Gpu):
         await self.invalidate(thing)
 
 
-class NoDrain(ObedientNic):
-    """Takes its translations out and gives the pages back, but a beat may be under way."""
-
-    async def let_go(self, start: int, end: int) -> None:
-        """Two of the three things."""
-        await self.engine.clear(start, end)
-        await self.p2p_unmap(start, end)
-
-
-class RfcVma(Play):
+class RfcVma(DesignRig):
     """The step list under the proposal."""
 
     kernel = RFC2019
@@ -63,7 +55,7 @@ class RfcVma(Play):
         "broken": NoDrain,
         "no-vma": KernelUser,
     }
-    exporters: ClassVar[dict[str, type[Any]]] = {"good": Gpu, "broken": MovesFirst}
+    exporters: ClassVar[dict[str, type[Any]]] = {"good": Gpu, "broken": MovesThenTells}
 
     def prepare(self, settings: Mapping[str, Any]) -> None:
         """One map at a time."""

@@ -15,7 +15,7 @@ from typing import Any
 from p2plab.catalog.rig import NICS, Plan, Rig, Setup
 from p2plab.core.scenario import Knob, Scenario
 from p2plab.designs.design import LISTS, Design
-from p2plab.designs.stage import PLAN
+from p2plab.designs.memory import PLAN
 
 #: What may go wrong for reasons of the exporter or of the machine.
 TROUBLES = {

@@ -18,7 +18,7 @@ from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, 
 from p2plab.designs.dma_buf import Attachment, DmaBuf
 from p2plab.designs.dma_buf_dynamic import DMA_BUF_ROLES, DmaBufPlay
 from p2plab.designs.importers import DmaBufImporter, Keeps, NoPeer, NoZap, Pinning, Revocable
-from p2plab.designs.stage import Holder
+from p2plab.designs.memory import Holder
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import Disaster, Pinned, Restored, RevokedNow, TopologyChecked
 from p2plab.pci import MapType

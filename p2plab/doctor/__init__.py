@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from p2plab.doctor import front_end, machine, software, trial
-from p2plab.doctor.check import BAD, Check, Report
+from p2plab.doctor.check import BAD, Check, InstallationReport
 from p2plab.doctor.software import terminal_only
 
 #: In the order of the screen.
@@ -29,7 +29,7 @@ LOOKS: tuple[Callable[[], Check | Iterable[Check]], ...] = (
 )
 
 
-def doctor(looks: Iterable[Callable[[], Check | Iterable[Check]]] = LOOKS) -> Report:
+def doctor(looks: Iterable[Callable[[], Check | Iterable[Check]]] = LOOKS) -> InstallationReport:
     """All looks; a notebook's cell that ends with this shows the screen."""
     checks: list[Check] = []
     for look in looks:
@@ -39,7 +39,7 @@ def doctor(looks: Iterable[Callable[[], Check | Iterable[Check]]] = LOOKS) -> Re
         except Exception as error:  # noqa: BLE001  a look that fails is a finding, and the others still count
             said = f"could not be judged: {type(error).__name__}: {str(error)[:120]}"
             checks.append(Check(look.__name__.replace("_", " "), BAD, said, "send this line to the project"))
-    return Report(tuple(checks), terminal_only())
+    return InstallationReport(tuple(checks), terminal_only())
 
 
-__all__ = ["Check", "Report", "doctor"]
+__all__ = ["Check", "InstallationReport", "doctor"]

@@ -26,7 +26,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Report:
+class InstallationReport:
     """All checks of one installation, in the order of the screen; ``terminal``: it has no explorers, on purpose."""
 
     checks: Sequence[Check]

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from p2plab.lab.frame import Frame
+from p2plab.lab.explorer import Explorer
 from p2plab.lab.pane import BokehPane
 from p2plab.lab.session import Session
 from p2plab.search import Checking, Pass, Violation
@@ -30,7 +30,7 @@ class Checker:
     ``said`` is what the stage shows of it: ``words``, ``tone`` and whether it is ``running``; empty before the first search.
     """
 
-    def __init__(self, frame: Frame, session: Session) -> None:
+    def __init__(self, frame: Explorer, session: Session) -> None:
         self.frame, self.session = frame, session
         self.search: Checking | None = None
         self.task: asyncio.Task[None] | None = None

@@ -12,7 +12,7 @@ import ipywidgets as widgets
 
 from p2plab.core.errors import BadInput, NotEnabled
 from p2plab.designs.lines import lines_of
-from p2plab.lab.frame import SNUG, Frame, row
+from p2plab.lab.explorer import SNUG, Explorer, row
 from p2plab.lab.session import DRIVER, Session
 from p2plab.lab.stage import StagePane
 from p2plab.views.text import story
@@ -65,7 +65,7 @@ class Side:
         self.stage.show(run, step, differs=differs)
 
 
-class CompareLab(Frame):
+class CompareLab(Explorer):
     """``CompareLab("workbench")``: obedient beside ignorant. ``CompareLab("design-rfc-vma", "design-vfio-dma-buf")``: scenes.
 
     Every press goes to all; where one cannot do it, it says why and the others go on. A scene with other knobs is a pair

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 from p2plab.core.errors import BadInput
 from p2plab.designs import DESIGNS
 from p2plab.designs.matrix import QUESTIONS, Cell, matrix
-from p2plab.lab.frame import Frame, row
+from p2plab.lab.explorer import Explorer, row
 from p2plab.lab.lab import Lab
 from p2plab.views.designs_text import matrix_text
 
@@ -18,7 +18,7 @@ from p2plab.views.designs_text import matrix_text
 CHOSEN = ' class="chosen" aria-current="true"'
 
 
-class DesignsLab(Frame):
+class DesignsLab(Explorer):
     """``DesignsLab()``: design × question. Choose a cell and open its run; a cell that only a source answers says so."""
 
     def __init__(self, question: str = "learns of a move by", design: str = "rfc-vma") -> None:

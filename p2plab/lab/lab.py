@@ -14,7 +14,7 @@ from p2plab.core.scenario import Knob, Scenario
 from p2plab.core.schedule import Schedule, by_clock, by_seed, straight
 from p2plab.everything import SCENES
 from p2plab.lab.checker import Checker
-from p2plab.lab.frame import SNUG, Frame, row
+from p2plab.lab.explorer import SNUG, Explorer, row
 from p2plab.lab.more import More
 from p2plab.lab.session import RUN_ON, Session
 from p2plab.lab.share import Share
@@ -32,7 +32,7 @@ ORDERS = (FEWEST, RANDOM, CLOCK)
 PARTS = ("actions, knobs", "token, files", "pictures", "text")
 
 
-class Lab(Frame):
+class Lab(Explorer):
     """``Lab("workbench")`` as the last line of a cell shows the explorer. Knobs are keywords: ``importer="ignorant"``."""
 
     def __init__(self, scene: str | Scenario = "workbench", token: str = "", **knobs: int | str) -> None:

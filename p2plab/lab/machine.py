@@ -11,7 +11,7 @@ import ipywidgets as widgets
 from p2plab.catalog.rig import elsewhere, importers_of
 from p2plab.core.errors import BadInput
 from p2plab.everything import SCENES
-from p2plab.lab.frame import SNUG, Frame, row
+from p2plab.lab.explorer import SNUG, Explorer, row
 from p2plab.lab.lab import Lab
 from p2plab.lab.pane import BokehPane
 from p2plab.pci import KERNELS, RFC2019, TODAY, Machine, kernel_named, read_machine, with_cpu
@@ -34,7 +34,7 @@ NOBODY, LARGEST = "nobody", "the largest"
 MASKS = (64, 52, 48, 46, 44, 40, 39, 36, 32)
 
 
-class MachineLab(Frame):
+class MachineLab(Explorer):
     """``MachineLab("q35_switch2")``, a file, a sysfs folder, or the text that ``lspci -vvv`` printed."""
 
     def __init__(self, source: str | Machine = "q35_switch2") -> None:

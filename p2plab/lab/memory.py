@@ -6,11 +6,11 @@ from html import escape
 
 import ipywidgets as widgets
 
-from p2plab.lab.frame import Frame, row
+from p2plab.lab.explorer import Explorer, row
 from p2plab.lab.pane import BokehPane
 from p2plab.mm.ask import ask
 from p2plab.mm.ask_operations import OPERATIONS
-from p2plab.mm.ask_stage import KINDS
+from p2plab.mm.ask_specimen import KINDS
 from p2plab.mm.kernel import KERNELS, TODAY
 from p2plab.views.figures_more import before_and_after_figure
 from p2plab.views.mm_picture import before_and_after
@@ -18,7 +18,7 @@ from p2plab.views.mm_text import before_and_after as before_and_after_text
 from p2plab.views.mm_text import locks_text, pages_text, table
 
 
-class MemoryLab(Frame):
+class MemoryLab(Explorer):
     """``MemoryLab("munmap", "device")``; each answer is a run of the model, not a line of a table."""
 
     def __init__(self, operation: str = "munmap", kind: str = "device", kernel: str = TODAY.name) -> None:

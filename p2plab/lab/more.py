@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from p2plab.lab.checker import Checker
-from p2plab.lab.frame import Frame
+from p2plab.lab.explorer import Explorer
 from p2plab.lab.pane import BokehPane
 from p2plab.lab.session import Session
 from p2plab.p2p.things import things_of
@@ -36,7 +36,7 @@ PICTURES = {
 class More:
     """An accordion. A picture is made when its part is opened for the first time, and follows the run while it is open."""
 
-    def __init__(self, frame: Frame, session: Session, checker: Checker) -> None:
+    def __init__(self, frame: Explorer, session: Session, checker: Checker) -> None:
         self.session, self.checker = session, checker
         self.panes: dict[str, BokehPane] = {}
         self._drawn_for: dict[str, Any] = {}

@@ -8,7 +8,7 @@ import ipywidgets as widgets
 
 from p2plab.core.errors import BadInput
 from p2plab.core.token import token_of
-from p2plab.lab.frame import SNUG, Frame, row
+from p2plab.lab.explorer import SNUG, Explorer, row
 from p2plab.lab.journal import Journal
 from p2plab.lab.saver import Saver
 from p2plab.lab.session import Session
@@ -18,7 +18,7 @@ from p2plab.views.formats import FORMATS
 class Share:
     """The part of a lab below its pictures. ``frame`` guards its buttons."""
 
-    def __init__(self, frame: Frame, session: Session) -> None:
+    def __init__(self, frame: Explorer, session: Session) -> None:
         self.session = session
         self.journal = Journal(session.run.scenario.name)
         self.token = widgets.HTML()

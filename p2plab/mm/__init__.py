@@ -37,7 +37,7 @@ from p2plab.mm.interval import (
     mmu_interval_notifier_remove,
     mmu_interval_read_begin,
 )
-from p2plab.mm.kernel import KERNELS, LINUX_6_1, LINUX_6_12, LINUX_7_3, RFC2019, TODAY, Kernel, Rule, kernel_named
+from p2plab.mm.kernel import KERNELS, LINUX_6_1, LINUX_6_12, LINUX_7_3, RFC2019, TODAY, Kernel, KernelRule, kernel_named
 from p2plab.mm.log import (
     NotifierEnd,
     NotifierRelease,
@@ -95,6 +95,7 @@ __all__ = [
     "AddressSpace",
     "File",
     "Kernel",
+    "KernelRule",
     "Mapping",
     "Memory",
     "MmuIntervalNotifier",
@@ -108,7 +109,6 @@ __all__ = [
     "PfnFile",
     "PfnOperations",
     "PtesZapped",
-    "Rule",
     "Signal",
     "VmFaultInfo",
     "VmOperations",

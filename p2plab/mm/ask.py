@@ -13,7 +13,7 @@ from p2plab.core.actors import run_alone
 from p2plab.core.errors import BadInput, KernelError
 from p2plab.core.world import World
 from p2plab.mm.ask_operations import OPERATIONS, Operation
-from p2plab.mm.ask_stage import KINDS, PAGES, START, Stage
+from p2plab.mm.ask_specimen import KINDS, PAGES, START, Specimen
 from p2plab.mm.flags import PAGE_SIZE, PMD_SIZE
 from p2plab.mm.interval import mmu_interval_notifier_insert
 from p2plab.mm.kernel import TODAY, Kernel
@@ -43,7 +43,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Effect:
     """What one operation does to one kind of memory. No rows means that no listener hears anything."""
 
     operation: str
@@ -57,7 +57,7 @@ class Answer:
     after: SpaceShot
 
 
-def ask(operation: str, kind: str, kernel: Kernel = TODAY) -> Answer:
+def ask(operation: str, kind: str, kernel: Kernel = TODAY) -> Effect:
     """Run ``operation`` on memory of ``kind``. BadInput lists what there is.
 
     >>> [(row.event, row.start, row.end, row.mmap_lock) for row in ask("munmap", "device").rows]
@@ -69,7 +69,7 @@ def ask(operation: str, kind: str, kernel: Kernel = TODAY) -> Answer:
         raise BadInput(f"no operation {operation[:40]!r}; there are {', '.join(OPERATIONS)}")
     if kind not in KINDS:
         raise BadInput(f"no kind of memory {kind[:40]!r}; there are {', '.join(KINDS)}")
-    answers: list[Answer] = []
+    answers: list[Effect] = []
 
     async def story() -> None:
         answers.append(await _run(OPERATIONS[operation], kind, kernel))
@@ -78,40 +78,40 @@ def ask(operation: str, kind: str, kernel: Kernel = TODAY) -> Answer:
     return answers[0]
 
 
-def ask_all(kernel: Kernel = TODAY) -> tuple[Answer, ...]:
+def ask_all(kernel: Kernel = TODAY) -> tuple[Effect, ...]:
     """Every operation on every kind of memory that it can be asked about."""
     return tuple(ask(operation, kind, kernel) for operation in OPERATIONS for kind in KINDS)
 
 
-async def _run(operation: Operation, kind: str, kernel: Kernel) -> Answer:
-    stage = Stage(kind, kernel)
-    await stage.set_up()
+async def _run(operation: Operation, kind: str, kernel: Kernel) -> Effect:
+    specimen = Specimen(kind, kernel)
+    await specimen.set_up()
     with contextlib.suppress(KernelError):  # memory that refuses the preparation is asked as it is
-        await operation.prepare(stage)
+        await operation.prepare(specimen)
     heard: list[dict[str, Any]] = []
-    await _listen(stage, heard)
-    before = snapshot(stage.mm, *AROUND)
+    await _listen(specimen, heard)
+    before = snapshot(specimen.mm, *AROUND)
     returned = "0"
     try:
         unknown = kind in operation.not_modelled
-        returned = "unknown: the model does not have it" if unknown else await operation.do(stage) or "0"
+        returned = "unknown: the model does not have it" if unknown else await operation.do(specimen) or "0"
     except KernelError as error:
         returned = str(error)
     except Signal as signal:
         returned = f"{signal.name} at page {(signal.address - START) // PAGE_SIZE}"
-    after = snapshot(stage.mm, *AROUND)
+    after = snapshot(specimen.mm, *AROUND)
     what = (operation.name, kind, kernel.name, operation.what)
-    return Answer(*what, returned, _rows(heard), operation.source, before, after)
+    return Effect(*what, returned, _rows(heard), operation.source, before, after)
 
 
-async def _listen(stage: Stage, heard: list[dict[str, Any]]) -> None:
+async def _listen(specimen: Specimen, heard: list[dict[str, Any]]) -> None:
     def page(address: int) -> int:
         return (address - START) // PAGE_SIZE
 
-    await stage.mm.mmu_notifier_register(Recorder(heard.append, page))
-    if stage.mm.kernel.interval_notifiers:
+    await specimen.mm.mmu_notifier_register(Recorder(heard.append, page))
+    if specimen.mm.kernel.interval_notifiers:
         interval = IntervalRecorder(heard.append, page, refuse=False)
-        await mmu_interval_notifier_insert(interval, stage.mm, START, PAGES[stage.kind] * PAGE_SIZE)
+        await mmu_interval_notifier_insert(interval, specimen.mm, START, PAGES[specimen.kind] * PAGE_SIZE)
     heard.clear()
 
 

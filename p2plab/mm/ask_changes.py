@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from p2plab.mm.ask import Answer, Row, ask
-from p2plab.mm.kernel import LINUX_6_1, LINUX_6_12, LINUX_7_3, Kernel, Rule
+from p2plab.mm.ask import Effect, Row, ask
+from p2plab.mm.kernel import LINUX_6_1, LINUX_6_12, LINUX_7_3, Kernel, KernelRule
 
 #: the kernels that are held against recordings, oldest first
 RECORDED = (LINUX_6_1, LINUX_6_12, LINUX_7_3)
@@ -24,8 +24,8 @@ class Change:
 
     operation: str
     kind: str
-    answers: tuple[Answer, ...]
-    rules: tuple[tuple[Rule, ...], ...]
+    answers: tuple[Effect, ...]
+    rules: tuple[tuple[KernelRule, ...], ...]
 
 
 def change(operation: str, kind: str, kernels: Sequence[Kernel] = RECORDED) -> Change | None:
@@ -47,12 +47,12 @@ def change(operation: str, kind: str, kernels: Sequence[Kernel] = RECORDED) -> C
     return Change(operation, kind, answers, tuple(rules))
 
 
-def seen(answer: Answer) -> tuple[tuple[Row, ...], str]:
+def seen(answer: Effect) -> tuple[tuple[Row, ...], str]:
     """What can be told apart: the calls, and what the operation returned without the sentence."""
     return answer.rows, answer.returned.split(":")[0]
 
 
-def _responsible(operation: str, kind: str, old: Kernel, new: Kernel) -> tuple[Rule, ...]:
+def _responsible(operation: str, kind: str, old: Kernel, new: Kernel) -> tuple[KernelRule, ...]:
     """Rules of which one alone, taken over or taken back, changes the answer."""
     rules = old.changes_to(new)
     for kernel, other in ((old, new), (new, old)):

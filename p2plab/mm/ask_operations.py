@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from p2plab.mm import userfaultfd
-from p2plab.mm.ask_stage import (
+from p2plab.mm.ask_specimen import (
     START,
     Do,
-    Stage,
+    Specimen,
     do_clear_refs,
     do_fork,
     do_ftruncate,
@@ -65,7 +65,7 @@ class Operation:
     what: str
     source: str
     do: Do
-    prepare: Callable[[Stage], Awaitable[None]]
+    prepare: Callable[[Specimen], Awaitable[None]]
     not_modelled: tuple[str, ...] = ()  #: kinds of memory for which the model does not know
 
 
@@ -73,103 +73,105 @@ PART = (START + 4 * PAGE_SIZE, 4 * PAGE_SIZE)
 
 
 def _protect(advice: str) -> Do:
-    async def do(stage: Stage) -> None:
-        await stage.mm.madvise(*PART, advice)
+    async def do(specimen: Specimen) -> None:
+        await specimen.mm.madvise(*PART, advice)
 
     return do
 
 
-async def _process_madvise(stage: Stage) -> None:
-    await process_madvise(stage.mm, *PART, "DONTNEED")
+async def _process_madvise(specimen: Specimen) -> None:
+    await process_madvise(specimen.mm, *PART, "DONTNEED")
 
 
-async def _sealed(stage: Stage) -> None:
-    await stage.write_all()
-    await mseal(stage.mm, *PART)
+async def _sealed(specimen: Specimen) -> None:
+    await specimen.write_all()
+    await mseal(specimen.mm, *PART)
 
 
-async def _mseal(stage: Stage) -> None:
-    await mseal(stage.mm, *PART)
+async def _mseal(specimen: Specimen) -> None:
+    await mseal(specimen.mm, *PART)
 
 
-async def _munmap(stage: Stage) -> None:
-    await stage.mm.munmap(START, stage.length)
+async def _munmap(specimen: Specimen) -> None:
+    await specimen.mm.munmap(START, specimen.length)
 
 
-async def _registered(stage: Stage) -> None:
-    await stage.write_all()
-    await userfaultfd.register(stage.mm, START, stage.length, userfaultfd.MODE_WP)
+async def _registered(specimen: Specimen) -> None:
+    await specimen.write_all()
+    await userfaultfd.register(specimen.mm, START, specimen.length, userfaultfd.MODE_WP)
 
 
-async def _register(stage: Stage) -> None:
-    await userfaultfd.register(stage.mm, START, stage.length, userfaultfd.MODE_MISSING)
+async def _register(specimen: Specimen) -> None:
+    await userfaultfd.register(specimen.mm, START, specimen.length, userfaultfd.MODE_MISSING)
 
 
-async def _writeprotect(stage: Stage) -> None:
-    await userfaultfd.writeprotect(stage.mm, START, stage.length, True)
+async def _writeprotect(specimen: Specimen) -> None:
+    await userfaultfd.writeprotect(specimen.mm, START, specimen.length, True)
 
 
-async def _move_prepared(stage: Stage) -> None:
-    await stage.mm.touch(START, START + 4 * PAGE_SIZE, True)
-    await userfaultfd.register(stage.mm, START + 8 * PAGE_SIZE, stage.length - 8 * PAGE_SIZE, userfaultfd.MODE_MISSING)
+async def _move_prepared(specimen: Specimen) -> None:
+    await specimen.mm.touch(START, START + 4 * PAGE_SIZE, True)
+    await userfaultfd.register(
+        specimen.mm, START + 8 * PAGE_SIZE, specimen.length - 8 * PAGE_SIZE, userfaultfd.MODE_MISSING
+    )
 
 
-async def _move(stage: Stage) -> None:
-    await userfaultfd.move(stage.mm, START + 8 * PAGE_SIZE, START, 4 * PAGE_SIZE)
+async def _move(specimen: Specimen) -> None:
+    await userfaultfd.move(specimen.mm, START + 8 * PAGE_SIZE, START, 4 * PAGE_SIZE)
 
 
-async def _copy_prepared(stage: Stage) -> None:
-    await userfaultfd.register(stage.mm, START, stage.length, userfaultfd.MODE_MISSING)
+async def _copy_prepared(specimen: Specimen) -> None:
+    await userfaultfd.register(specimen.mm, START, specimen.length, userfaultfd.MODE_MISSING)
 
 
-async def _copy(stage: Stage) -> None:
-    await userfaultfd.copy(stage.mm, *PART)
+async def _copy(specimen: Specimen) -> None:
+    await userfaultfd.copy(specimen.mm, *PART)
 
 
-async def _pkey_mprotect(stage: Stage) -> None:
-    await mprotect(stage.mm, *PART, PROT_READ | PROT_WRITE, pkey_alloc(stage.mm))
+async def _pkey_mprotect(specimen: Specimen) -> None:
+    await mprotect(specimen.mm, *PART, PROT_READ | PROT_WRITE, pkey_alloc(specimen.mm))
 
 
-async def _execute_only(stage: Stage) -> None:
-    await mprotect(stage.mm, *PART, PROT_EXEC)
+async def _execute_only(specimen: Specimen) -> None:
+    await mprotect(specimen.mm, *PART, PROT_EXEC)
 
 
-async def _mlock2(stage: Stage) -> None:
-    await mlock(stage.mm, START, stage.length, onfault=True)
+async def _mlock2(specimen: Specimen) -> None:
+    await mlock(specimen.mm, START, specimen.length, onfault=True)
 
 
-async def _mlockall(stage: Stage) -> None:
-    await mlockall(stage.mm, 1)
+async def _mlockall(specimen: Specimen) -> None:
+    await mlockall(specimen.mm, 1)
 
 
-async def _remap_file_pages(stage: Stage) -> None:
-    await remap_file_pages(stage.mm, *PART, 8)
+async def _remap_file_pages(specimen: Specimen) -> None:
+    await remap_file_pages(specimen.mm, *PART, 8)
 
 
-async def _vfork(stage: Stage) -> None:
+async def _vfork(specimen: Specimen) -> None:
     """The child of vfork, or of clone(CLONE_VM), writes: in the parent's own memory."""
-    await stage.mm.touch(START, stage.end, True)
+    await specimen.mm.touch(START, specimen.end, True)
 
 
-async def _proc_mem(stage: Stage) -> str:
-    return f"{await proc_mem_write(stage.mm, *PART) // PAGE_SIZE} pages"
+async def _proc_mem(specimen: Specimen) -> str:
+    return f"{await proc_mem_write(specimen.mm, *PART) // PAGE_SIZE} pages"
 
 
-async def _read_only(stage: Stage) -> None:
-    await only_read(stage)
-    await stage.mm.mprotect(START, stage.length, PROT_READ)
+async def _read_only(specimen: Specimen) -> None:
+    await only_read(specimen)
+    await specimen.mm.mprotect(START, specimen.length, PROT_READ)
 
 
-async def _writev(stage: Stage) -> str:
-    return f"{await process_vm_writev(stage.mm, *PART) // PAGE_SIZE} pages"
+async def _writev(specimen: Specimen) -> str:
+    return f"{await process_vm_writev(specimen.mm, *PART) // PAGE_SIZE} pages"
 
 
-async def _msync(stage: Stage) -> None:
-    await msync(stage.mm, START, stage.length, MS_SYNC)
+async def _msync(specimen: Specimen) -> None:
+    await msync(specimen.mm, START, specimen.length, MS_SYNC)
 
 
-async def _name(stage: Stage) -> None:
-    await set_anon_name(stage.mm, *PART, "heap")
+async def _name(specimen: Specimen) -> None:
+    await set_anon_name(specimen.mm, *PART, "heap")
 
 
 _MADVISE = "mm/madvise.c madvise_dontneed_free"

@@ -9,7 +9,7 @@ from p2plab.core.actors import idle
 from p2plab.core.errors import BadInput, KernelError
 from p2plab.core.world import World
 from p2plab.mm.ask_operations import OPERATIONS
-from p2plab.mm.ask_stage import KINDS, PAGES, START, Stage
+from p2plab.mm.ask_specimen import KINDS, PAGES, START, Specimen
 from p2plab.mm.flags import PAGE_SIZE
 from p2plab.mm.kernel import TODAY, Kernel
 from p2plab.mm.notifier import MmuNotifier, MmuNotifierRange
@@ -21,7 +21,7 @@ WORKS, NO_CALL = "works", "there is no window: no listener is told"
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class CallbackWindow:
     """One operation, and a thread that touches a page: ``during`` the first callback, and ``after`` the operation."""
 
     operation: str
@@ -40,7 +40,7 @@ class Window:
         return said + (told if self.event else NO_CALL)
 
 
-def window(operation: str, kind: str, page: int = 6, *, write: bool = True, kernel: Kernel = TODAY) -> Window:
+def window(operation: str, kind: str, page: int = 6, *, write: bool = True, kernel: Kernel = TODAY) -> CallbackWindow:
     """Let one thread do the operation and sleep in its first callback, while another touches a page. BadInput lists names.
 
     >>> print(window("munmap_part", "device"))
@@ -53,7 +53,7 @@ def window(operation: str, kind: str, page: int = 6, *, write: bool = True, kern
     if not 0 <= page < NEAR * PAGES[kind]:
         raise BadInput(f"page {page} is not one of the first {NEAR * PAGES[kind]} pages from the start of the mapping")
     scene = _Scene(operation, kind, page, write, kernel)
-    return Window(operation, kind, kernel.name, page, write, scene.event, scene.during, scene.after)
+    return CallbackWindow(operation, kind, kernel.name, page, write, scene.event, scene.during, scene.after)
 
 
 class _Scene:
@@ -78,22 +78,22 @@ class _Scene:
                 return 0
 
         def build(world: World) -> None:
-            stage = Stage(kind, kernel)
+            specimen = Specimen(kind, kernel)
 
             async def a() -> None:
-                await stage.set_up()
+                await specimen.set_up()
                 with contextlib.suppress(KernelError):
-                    await OPERATIONS[operation].prepare(stage)
-                await stage.mm.mmu_notifier_register(Sleeper())
+                    await OPERATIONS[operation].prepare(specimen)
+                await specimen.mm.mmu_notifier_register(Sleeper())
                 with contextlib.suppress(KernelError, Signal):
-                    await OPERATIONS[operation].do(stage)
+                    await OPERATIONS[operation].do(specimen)
                 self.done = True
 
             async def b() -> None:
                 for _ in range(2):
                     await idle(lambda: self.asleep or self.done, "waits for the window")
                     try:
-                        await stage.mm.touch(self.where, self.where + PAGE_SIZE, write)
+                        await specimen.mm.touch(self.where, self.where + PAGE_SIZE, write)
                         self.said.append(WORKS)
                     except Signal as signal:
                         self.said.append(f"gets {signal.name}")

@@ -165,13 +165,13 @@ class Kernel:
     def __str__(self) -> str:
         return self.name
 
-    def changes_to(self, other: Kernel) -> tuple[Rule, ...]:
+    def changes_to(self, other: Kernel) -> tuple[KernelRule, ...]:
         """The rules in which the two differ, in the order of the fields."""
         return tuple(rule for rule in RULES if getattr(self, rule.name) != getattr(other, rule.name))
 
 
 @dataclass(frozen=True)
-class Rule:
+class KernelRule:
     """One difference between versions: the field of :class:`Kernel`, since when, the kernel's function, what it is."""
 
     name: str
@@ -180,7 +180,7 @@ class Rule:
     what: str
 
 
-RULES = tuple(Rule(f.name, **f.metadata) for f in fields(Kernel) if f.metadata)
+RULES = tuple(KernelRule(f.name, **f.metadata) for f in fields(Kernel) if f.metadata)
 
 LINUX_7_3 = Kernel("7.3")
 _UNTIL_6_12: dict[str, Any] = {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Wish:
+class VmaMergeStruct:
     """``struct vma_merge_struct``: the range that wants to merge, what it would be, and its neighbours."""
 
     mm: AddressSpace
@@ -37,14 +37,14 @@ class Wish:
     anon_name: str = ""
 
 
-def wish_like(vma: Vma, start: int, end: int, prev: Vma | None, following: Vma | None) -> Wish:
+def wish_like(vma: Vma, start: int, end: int, prev: Vma | None, following: Vma | None) -> VmaMergeStruct:
     """A range of ``vma``'s kind at [start, end)."""
     pgoff = vma.vm_pgoff + ((start - vma.vm_start) >> PAGE_SHIFT)
     kind = (vma.vm_file, vma.vm_policy, vma.anon_vma)
-    return Wish(vma.vm_mm, start, end, vma.vm_flags, pgoff, *kind, prev, following, vma.anon_name)
+    return VmaMergeStruct(vma.vm_mm, start, end, vma.vm_flags, pgoff, *kind, prev, following, vma.anon_name)
 
 
-def _same_kind(wish: Wish, vma: Vma) -> bool:
+def _same_kind(wish: VmaMergeStruct, vma: Vma) -> bool:
     """``is_mergeable_vma``."""
     return (
         vma.vm_policy == wish.policy
@@ -61,7 +61,7 @@ def _anon_compatible(first: AnonVma | None, second: AnonVma | None, vma: Vma | N
     return first is second
 
 
-def _can_merge_left(wish: Wish) -> bool:
+def _can_merge_left(wish: VmaMergeStruct) -> bool:
     prev = wish.prev
     return (
         prev is not None
@@ -72,7 +72,7 @@ def _can_merge_left(wish: Wish) -> bool:
     )
 
 
-def _can_merge_right(wish: Wish, left: bool) -> bool:
+def _can_merge_right(wish: VmaMergeStruct, left: bool) -> bool:
     following = wish.next
     if following is None or following.vm_start != wish.end:
         return False
@@ -98,7 +98,7 @@ def _dup_anon_vma(dst: Vma, src: Vma) -> None:
         anon_vma_clone(dst, src)
 
 
-async def vma_merge_new_range(wish: Wish) -> Vma | None:
+async def vma_merge_new_range(wish: VmaMergeStruct) -> Vma | None:
     """A new range joins its neighbours if it can: the VMA that grew, or None."""
     if wish.vm_flags & VM_SPECIAL:
         return None
@@ -120,7 +120,7 @@ async def vma_merge_new_range(wish: Wish) -> Vma | None:
     return None
 
 
-async def _merge_existing(wish: Wish, vma: Vma) -> Vma | None:
+async def _merge_existing(wish: VmaMergeStruct, vma: Vma) -> Vma | None:
     """``vma_merge_existing_range``: a range of ``vma`` is about to become what ``wish`` says."""
     left_side, right_side = wish.start == vma.vm_start, wish.end == vma.vm_end
     if wish.vm_flags & VM_SPECIAL or not (left_side or right_side):
@@ -148,7 +148,7 @@ async def _merge_existing(wish: Wish, vma: Vma) -> Vma | None:
     return following
 
 
-async def _merge_into_prev(wish: Wish, vma: Vma, prev: Vma, following: Vma | None, whole: bool) -> None:
+async def _merge_into_prev(wish: VmaMergeStruct, vma: Vma, prev: Vma, following: Vma | None, whole: bool) -> None:
     if following is not None:
         _dup_anon_vma(prev, following if following.anon_vma is not None else vma)
         await _commit(prev, prev.vm_start, following.vm_end, prev.vm_pgoff, remove=(vma, following))

@@ -35,7 +35,7 @@ from p2plab.mm.flags import (
 )
 from p2plab.mm.locks import rmap_locks_pass
 from p2plab.mm.log import VmaMapped, VmaUnmapped, span
-from p2plab.mm.merge import Wish, vma_merge_new_range
+from p2plab.mm.merge import VmaMergeStruct, vma_merge_new_range
 from p2plab.mm.pkeys import execute_only_pkey
 from p2plab.mm.rmap import unlink_anon_vmas
 from p2plab.mm.split import split_vma
@@ -127,7 +127,7 @@ async def mmap_region(mm: AddressSpace, start: int, length: int, vm_flags: int, 
         _free(old)
     following = mm.find_vma(start)
     prev = mm.prev_of(following) if following is not None else (mm.vmas[-1] if mm.vmas else None)
-    wish = Wish(mm, start, end, vm_flags, pgoff, file, None, None, prev, following)
+    wish = VmaMergeStruct(mm, start, end, vm_flags, pgoff, file, None, None, prev, following)
     vma_or_none = await vma_merge_new_range(wish)
     if vma_or_none is None:
         vma_or_none = await _new_vma(mm, start, end, vm_flags, file, pgoff)

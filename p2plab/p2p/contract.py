@@ -19,7 +19,7 @@ from p2plab.p2p.events import MapAsked, P2PMapFailed, P2PMapped, P2PUnmapped, Us
 from p2plab.p2p.wiring import call_chain
 
 
-class Bus(Protocol):
+class Interconnect(Protocol):
     """What a device sends its accesses into."""
 
     def behind(self, address: int, peer: Peer) -> str:
@@ -33,7 +33,7 @@ class Peer:
 
     name: str
     bdf: str
-    bus: Bus | None = field(
+    bus: Interconnect | None = field(
         default=None, compare=False, repr=False
     )  #: what its accesses go through, where it is modelled
 

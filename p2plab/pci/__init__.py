@@ -15,13 +15,13 @@ from p2plab.pci.bars import ConfigSpace, probe_bars
 from p2plab.pci.device import Device, Kind
 from p2plab.pci.dma import DmaAddress, dma_map, pci_p2pdma_add_resource
 from p2plab.pci.invariants import broken
-from p2plab.pci.kernel import KERNELS, LINUX_6_1, LINUX_6_12, LINUX_7_3, RFC2019, TODAY, Kernel, kernel_named
+from p2plab.pci.kernel import KERNELS, LINUX_6_1, LINUX_6_12, LINUX_7_3, RFC2019, TODAY, PciKernel, kernel_named
 from p2plab.pci.lspci import read_lspci
 from p2plab.pci.machine import Decode, HostBridge, Machine
-from p2plab.pci.matrix import Cell, Matrix, reach_matrix
+from p2plab.pci.matrix import Matrix, Reachability, reach_matrix
 from p2plab.pci.reach import (
     MapType,
-    Verdict,
+    ReachVerdict,
     distance_many,
     nearest,
     pci_test_p2p,
@@ -48,22 +48,22 @@ __all__ = [
     "Acs",
     "Allocation",
     "Bar",
-    "Cell",
     "ConfigSpace",
     "Decode",
     "Device",
     "DmaAddress",
     "HostBridge",
-    "Kernel",
     "Kind",
     "Machine",
     "MapType",
     "Matrix",
+    "PciKernel",
+    "ReachVerdict",
+    "Reachability",
     "Refusal",
     "ResizableBar",
     "Resource",
     "Span",
-    "Verdict",
     "address_map",
     "assign_resources",
     "broken",

@@ -11,7 +11,7 @@ from p2plab.core.errors import BadInput
 from p2plab.pci.acs import PCI_ACS_CR, PCI_ACS_RR, PCI_ACS_SV, PCI_ACS_TB, PCI_ACS_UF, REDIRECT, Acs
 from p2plab.pci.device import Device, canonical
 from p2plab.pci.iommu import IommuState, after_options
-from p2plab.pci.kernel import TODAY, Kernel
+from p2plab.pci.kernel import TODAY, PciKernel
 from p2plab.pci.machine import Machine
 
 #: What the kernel switches on at every port when an IOMMU is there (``pci_std_enable_acs``).
@@ -23,7 +23,7 @@ class UnreadOption(BadInput):
     """A form of a boot option that is not read: a path of device numbers, say."""
 
 
-def acs_at_boot(device: Device, cmdline: str, iommu: bool, firmware: int = 0, kernel: Kernel = TODAY) -> int:
+def acs_at_boot(device: Device, cmdline: str, iommu: bool, firmware: int = 0, kernel: PciKernel = TODAY) -> int:
     """The control register of one port after boot, ``firmware`` being what it held before. Raises UnreadOption.
 
     Since 6.11 an option for a port starts again from the firmware's value: ``disable_acs_redir`` also drops what the
@@ -48,7 +48,7 @@ def acs_at_boot(device: Device, cmdline: str, iommu: bool, firmware: int = 0, ke
     return ctrl
 
 
-def with_boot_options(machine: Machine, cmdline: str, kernel: Kernel = TODAY) -> Machine:
+def with_boot_options(machine: Machine, cmdline: str, kernel: PciKernel = TODAY) -> Machine:
     """The machine booted with these options: every port's ACS register from the firmware's 0 on. Raises BadInput."""
     iommu = after_options(IommuState(machine.acs_requested, machine.iommu), cmdline, machine.cpu)
     devices = tuple(

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from p2plab.core.errors import BadInput
-from p2plab.pci.bustree import Bus, Node, alignment, bus_tree, with_ranges
+from p2plab.pci.bustree import Bus, BusNode, alignment, bus_tree, with_ranges
 from p2plab.pci.claim import claim_all, holder_of
 from p2plab.pci.device import Device
-from p2plab.pci.kernel import LINUX_6_12, RFC2019, Kernel
+from p2plab.pci.kernel import LINUX_6_12, RFC2019, PciKernel
 from p2plab.pci.machine import Machine
 from p2plab.pci.realloc import Failure, prepare_next_try, tries_for
 from p2plab.pci.resource import (
@@ -33,13 +33,13 @@ from p2plab.pci.resource import (
 )
 from p2plab.pci.sizing import MIB, align_up
 from p2plab.pci.space import Range, fits_kind, kinds_to_try
-from p2plab.pci.window_sizing import Wish, optional, size_windows
+from p2plab.pci.window_sizing import PciDevResource, optional, size_windows
 
 FOUR_GIB, TOP = 1 << 32, (1 << 64) - 1
 PCIBIOS_MIN_IO, PCIBIOS_MIN_MEM, BIOS_END = 0x1000, 0x1000_0000, 0x10_0000
 #: Classes that ``__dev_sort_resources`` leaves alone: not defined, host bridge.
 SKIPPED_CLASSES = (0x0000, 0x0600)
-Entry = tuple[Node, Range]
+Entry = tuple[BusNode, Range]
 Saved = dict[int, tuple[int, int, int]]
 
 
@@ -67,7 +67,7 @@ class Allocation:
     messages: tuple[str, ...]
 
 
-def assign_resources(machine: Machine, realloc_auto: bool = True, kernel: Kernel = LINUX_6_12) -> Allocation:
+def assign_resources(machine: Machine, realloc_auto: bool = True, kernel: PciKernel = LINUX_6_12) -> Allocation:
     """Claim what has an address and place what has none (``IORESOURCE_UNSET``, or a window that is closed).
 
     ``realloc_auto``: the kernel was built with CONFIG_PCI_REALLOC_ENABLE_AUTO, as Debian's are; without VF BARs it changes
@@ -97,7 +97,7 @@ def _blank(device: Device) -> Iterator[Resource]:
 class _Assignment:
     """One run of ``pci_assign_unassigned_root_bus_resources`` for every root bus, with its messages."""
 
-    def __init__(self, machine: Machine, realloc_auto: bool, kernel: Kernel) -> None:
+    def __init__(self, machine: Machine, realloc_auto: bool, kernel: PciKernel) -> None:
         self.machine, self.realloc_auto, self.kernel = machine, realloc_auto, kernel
         self.failed: list[Failure] | None = None  #: what a later try will take up again; None in the last try
         self.messages: list[str] = []
@@ -109,7 +109,7 @@ class _Assignment:
         for root in self.roots:
             tries = tries_for(root) if self.realloc_auto else 1
             for number in range(1, tries + 1):
-                wishes: list[Wish] | None = [] if number == tries else None
+                wishes: list[PciDevResource] | None = [] if number == tries else None
                 self.failed = None if number == tries else []
                 size_windows(root, wishes, self.messages, self.kernel)
                 self._place(root, wishes)
@@ -119,7 +119,7 @@ class _Assignment:
         result = with_ranges(self.machine, self.roots)
         return Allocation(result, tuple(self.refused.values()), tuple(self.messages))
 
-    def _place(self, bus: Bus, wishes: list[Wish] | None) -> None:
+    def _place(self, bus: Bus, wishes: list[PciDevResource] | None) -> None:
         """``__pci_bus_assign_resources``: this bus, then those below."""
         head = _unplaced(bus)
         if self.kernel.optional_resources:
@@ -132,7 +132,7 @@ class _Assignment:
         for below in bus.buses_below():
             self._place(below, wishes)
 
-    def _place_with_wishes(self, head: list[Entry], wishes: list[Wish]) -> bool:
+    def _place_with_wishes(self, head: list[Entry], wishes: list[PciDevResource]) -> bool:
         """Try everything with its wish; True if all fits. Else what is not in the way stays, the rest is as before."""
         saved = _with_wishes(head, wishes)
         failed = 0
@@ -146,7 +146,7 @@ class _Assignment:
         _keep_what_is_not_in_the_way(head, wishes, failed, saved)
         return False
 
-    def _place_what_must_be(self, head: list[Entry], wishes: list[Wish]) -> None:
+    def _place_what_must_be(self, head: list[Entry], wishes: list[PciDevResource]) -> None:
         """``__assign_resources_sorted`` of 7.3: everything; if that fails what must be, then the optional again."""
         saved = _with_wishes(head, wishes)
         failed = [e for e in sorted(head, key=_by_alignment) if e[1].size and not self._assign(*e)]
@@ -163,7 +163,7 @@ class _Assignment:
             if wanted.parent is None:
                 self._give_up(node, wanted)
 
-    def _add_optional(self, head: list[Entry], wishes: list[Wish]) -> None:
+    def _add_optional(self, head: list[Entry], wishes: list[PciDevResource]) -> None:
         """``reassign_resources_sorted`` of 7.3."""
         here = {id(r) for _, r in head}
         for wish in list(wishes):
@@ -178,7 +178,7 @@ class _Assignment:
                 wanted.start, wanted.end = wish.align, wish.align + wanted.size + wish.extra - 1
                 self._assign(wish.node, wanted)
 
-    def _add_wishes(self, head: list[Entry], wishes: list[Wish]) -> None:
+    def _add_wishes(self, head: list[Entry], wishes: list[PciDevResource]) -> None:
         """``reassign_resources_sorted``: the wishes of the ranges that are still in the race on this bus."""
         here = {id(r) for _, r in head}
         for wish in list(wishes):
@@ -192,11 +192,11 @@ class _Assignment:
             elif wanted.flags:
                 _grow(wish, self.kernel)
 
-    def _assign_or_refuse(self, node: Node, wanted: Range) -> None:
+    def _assign_or_refuse(self, node: BusNode, wanted: Range) -> None:
         if not self._assign(node, wanted):
             self._give_up(node, wanted)
 
-    def _give_up(self, node: Node, wanted: Range) -> None:
+    def _give_up(self, node: BusNode, wanted: Range) -> None:
         """Take it up again in a later try, if there is one; else it is refused, if it was wanted at all."""
         size, align, place = wanted.size, alignment(wanted), (wanted.start, wanted.end)
         if self.failed is not None and (wanted.index != ROM or wanted.flags & IORESOURCE_ROM_ENABLE):
@@ -206,7 +206,7 @@ class _Assignment:
             self.refused[wanted.owner, wanted.index] = refusal
         wanted.start = wanted.end = wanted.flags = 0
 
-    def _assign(self, node: Node, wanted: Range) -> bool:
+    def _assign(self, node: BusNode, wanted: Range) -> bool:
         """``pci_assign_resource``: the first place that fits, or the firmware's address if that is still free."""
         align, size = alignment(wanted), wanted.size
         wanted.flags |= IORESOURCE_UNSET
@@ -221,7 +221,7 @@ class _Assignment:
         self.messages.append(f"{wanted}: assigned")
         return True
 
-    def _revert(self, node: Node, wanted: Range, size: int) -> bool:
+    def _revert(self, node: BusNode, wanted: Range, size: int) -> bool:
         """``pci_revert_fw_address``: only a function on a root bus can live outside every window."""
         start = self.firmware.get((wanted.owner, wanted.index), 0)
         if not start:
@@ -235,7 +235,9 @@ class _Assignment:
         return (holder or Range("iomem", 0, 0, TOP, wanted.flags)).request(wanted) is None
 
 
-def find_room(bus: Bus, wanted: Range, size: int, align: int, kernel: Kernel = LINUX_6_12) -> tuple[Range, int] | None:
+def find_room(
+    bus: Bus, wanted: Range, size: int, align: int, kernel: PciKernel = LINUX_6_12
+) -> tuple[Range, int] | None:
     """``__pci_assign_resource``: an offer of the bus and a start in it; 64-bit ranges look above 4 GiB first."""
     spans = [(FOUR_GIB, TOP), (0, TOP)] if wanted.flags & IORESOURCE_MEM_64 else [(0, FOUR_GIB - 1)]
     io = bool(wanted.flags & IORESOURCE_IO)
@@ -284,7 +286,7 @@ def _put(wanted: Range, offer: Range, start: int) -> None:
     offer.request(wanted)
 
 
-def _with_wishes(head: list[Entry], wishes: list[Wish]) -> Saved:
+def _with_wishes(head: list[Entry], wishes: list[PciDevResource]) -> Saved:
     """Add to what is placed on this bus what is wished for it; returns how it was before."""
     saved = {id(r): (r.start, r.end, r.flags) for _, r in head}
     for wish in wishes:
@@ -297,7 +299,7 @@ def _with_wishes(head: list[Entry], wishes: list[Wish]) -> Saved:
     return saved
 
 
-def _keep_what_is_not_in_the_way(head: list[Entry], wishes: list[Wish], failed: int, saved: Saved) -> None:
+def _keep_what_is_not_in_the_way(head: list[Entry], wishes: list[PciDevResource], failed: int, saved: Saved) -> None:
     """After a try that failed: release what took room that ``failed`` kinds could have had, as it was before."""
     kept = {id(r) for _, r in head if r.parent is not None and not must_release(failed, r)}
     wishes[:] = [w for w in wishes if id(w.wanted) not in kept]
@@ -307,7 +309,7 @@ def _keep_what_is_not_in_the_way(head: list[Entry], wishes: list[Wish], failed: 
         wanted.start, wanted.end, wanted.flags = saved[id(wanted)]
 
 
-def _grow(wish: Wish, kernel: Kernel) -> None:
+def _grow(wish: PciDevResource, kernel: PciKernel) -> None:
     """``pci_reassign_resource``: move to where the wish fits too, or stay."""
     wanted, holder = wish.wanted, wish.wanted.parent
     if holder is None:

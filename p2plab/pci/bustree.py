@@ -23,7 +23,7 @@ WINDOWS = (IO_WINDOW, MEM_WINDOW, PREF_WINDOW)
 
 
 @dataclass(eq=False)
-class Node:
+class BusNode:
     """One function; ``bus`` offers room for its BARs, ``below`` is the bus behind a bridge."""
 
     device: Device
@@ -39,9 +39,9 @@ class Bus:
     A bridge's io, mem and pref window come first; behind one that passes everything on, what the bus above offers too.
     """
 
-    bridge: Node | None
+    bridge: BusNode | None
     offers: list[Range]
-    nodes: list[Node] = field(default_factory=list)
+    nodes: list[BusNode] = field(default_factory=list)
 
     def buses_below(self) -> list[Bus]:
         """The bus behind each bridge on this one, in order."""
@@ -58,7 +58,7 @@ def bus_tree(machine: Machine) -> list[Bus]:
         while todo:
             bus, devices = todo.pop()
             for device in devices:
-                node = Node(device, bus, list(_ranges(device)))
+                node = BusNode(device, bus, list(_ranges(device)))
                 bus.nodes.append(node)
                 if device.is_bridge:
                     node.below = _below(node)
@@ -98,7 +98,7 @@ def _ranges(device: Device) -> Iterator[Range]:
             yield wanted
 
 
-def _below(node: Node) -> Bus:
+def _below(node: BusNode) -> Bus:
     have = {r.index: r for r in node.ranges}
     for index in WINDOWS:
         if index not in have:

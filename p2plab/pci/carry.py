@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from p2plab.pci.device import Kind
-from p2plab.pci.kernel import Kernel
+from p2plab.pci.kernel import PciKernel
 from p2plab.pci.machine import Machine
 from p2plab.pci.whitelist import cpu_allows, host_bridge_device, listed
 
@@ -25,7 +25,7 @@ class Carried:
     missing: tuple[str, ...] = ()
 
 
-def carried(machine: Machine, a: str, b: str, kernel: Kernel) -> Carried:
+def carried(machine: Machine, a: str, b: str, kernel: PciKernel) -> Carried:
     """Whether a request from below one host bridge to below another (or the same) is trusted to arrive."""
     if cpu_allows(machine.cpu):
         return Carried(True, ("the CPU is an AMD Zen or later: trusted to carry it",))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from p2plab.pci.hostids import intel_client
 from p2plab.pci.machine import Machine
-from p2plab.pci.reach import MapType, Verdict
+from p2plab.pci.reach import MapType, ReachVerdict
 from p2plab.pci.whitelist import host_bridge_device
 
 SOURCE = "https://github.com/NVIDIA/open-gpu-kernel-modules/issues/1253"
@@ -29,7 +29,7 @@ class Directions:
     source: str
 
 
-def directions(machine: Machine, verdict: Verdict) -> Directions:
+def directions(machine: Machine, verdict: ReachVerdict) -> Directions:
     """For one pair. Where a kernel refuses the pair, it is about what would happen if a driver sent all the same."""
     if verdict.map_type is MapType.BUS_ADDR or (verdict.map_type is None and (verdict.distance or -1) >= 0):
         why = "the bridge turns both around: below a common bridge PCI forwards peer requests"
@@ -43,7 +43,7 @@ def directions(machine: Machine, verdict: Verdict) -> Directions:
     return Directions(None, None, "not known for this platform", "")
 
 
-def _intel_client(machine: Machine, verdict: Verdict) -> bool:
+def _intel_client(machine: Machine, verdict: ReachVerdict) -> bool:
     """Both are below the host bridge of a client CPU of Intel."""
     bridges = {machine[verdict.provider].host_bridge, machine[verdict.client].host_bridge}
     device = host_bridge_device(machine, next(iter(bridges)))

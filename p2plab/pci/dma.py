@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from p2plab.core.errors import BadInput, KernelError, NotKnown
 from p2plab.pci.device import Device
-from p2plab.pci.kernel import TODAY, Kernel
+from p2plab.pci.kernel import TODAY, PciKernel
 from p2plab.pci.machine import Machine
-from p2plab.pci.reach import MapType, Verdict, reach_verdict
+from p2plab.pci.reach import MapType, ReachVerdict, reach_verdict
 from p2plab.pci.resource import Resource
 from p2plab.pci.translation import bus_offset as offset_of
 
@@ -70,8 +70,8 @@ def dma_map(
     mask_bits: int = 64,
     bus_offset: int | None = None,
     iommu: bool | None = None,
-    kernel: Kernel = TODAY,
-    verdict: Verdict | None = None,
+    kernel: PciKernel = TODAY,
+    verdict: ReachVerdict | None = None,
 ) -> DmaAddress:
     """The address that ``client`` gets for ``length`` bytes at ``offset`` in a BAR of ``provider`` (default: largest).
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from p2plab.pci.allocate import Allocation, find_room
 from p2plab.pci.bustree import Bus, bus_tree
 from p2plab.pci.claim import claim_all
-from p2plab.pci.kernel import LINUX_6_12, Kernel
+from p2plab.pci.kernel import LINUX_6_12, PciKernel
 from p2plab.pci.machine import Machine
 from p2plab.pci.resource import IOV_FIRST, PREF_WINDOW, Resource
 from p2plab.pci.space import Range
@@ -27,7 +27,7 @@ def broken(machine: Machine) -> tuple[str, ...]:
     return (*_aligned(machine), *_inside_windows(machine), *_apart(machine), *_inside_vf_bars(machine))
 
 
-def unjust(allocation: Allocation, kernel: Kernel = LINUX_6_12) -> tuple[str, ...]:
+def unjust(allocation: Allocation, kernel: PciKernel = LINUX_6_12) -> tuple[str, ...]:
     """Refusals for which the finished layout has room after all; empty, as room only shrinks while addresses are given."""
     roots = bus_tree(allocation.machine)
     claim_all(roots, [])

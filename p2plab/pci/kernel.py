@@ -39,7 +39,7 @@ _SINCE: dict[tuple[int, int], bool] = {
 
 
 @dataclass(frozen=True)
-class Kernel:
+class PciKernel:
     """A kernel version, for :mod:`p2plab.pci`."""
 
     name: str
@@ -74,8 +74,8 @@ class Kernel:
         return f"today ({self.name})" if self.today else f"Linux {self.name}"
 
 
-LINUX_7_3 = Kernel("7.3")
-LINUX_6_12 = Kernel("6.12", host_bridges=MappingProxyType(_UNTIL_6_12), iomem_levels=5, optional_resources=False)
+LINUX_7_3 = PciKernel("7.3")
+LINUX_6_12 = PciKernel("6.12", host_bridges=MappingProxyType(_UNTIL_6_12), iomem_levels=5, optional_resources=False)
 LINUX_6_1 = replace(LINUX_6_12, name="6.1", config_acs=False)
 RFC2019 = replace(LINUX_6_1, name="rfc2019", host_bridges=None)
 
@@ -83,6 +83,6 @@ KERNELS = {kernel.name: kernel for kernel in (RFC2019, LINUX_6_1, LINUX_6_12, LI
 TODAY = KERNELS[kernels.TODAY]
 
 
-def kernel_named(name: str) -> Kernel:
+def kernel_named(name: str) -> PciKernel:
     """The kernel of that name; :exc:`BadInput` lists the names."""
     return kernels.named(KERNELS, name)

@@ -17,7 +17,7 @@ from p2plab.pci.beside import boot_drafts, iomem_drafts, with_boot_log
 from p2plab.pci.device import Kind, canonical
 from p2plab.pci.draft import Draft, assemble
 from p2plab.pci.dump import decode_header
-from p2plab.pci.lspci_tree import Node, TreeReader
+from p2plab.pci.lspci_tree import TreeFunction, TreeReader
 from p2plab.pci.machine import MAX_DEVICES, Machine, Unread
 from p2plab.pci.topo import read_topo
 
@@ -402,7 +402,7 @@ class _Reader:
         machine = replace(machine, topo=read_topo(self.topo)) if self.topo else machine
         return with_boot_log(machine, self.boot, self.iomem) if self.boot or self.iomem else machine
 
-    def _add_node(self, node: Node) -> None:
+    def _add_node(self, node: TreeFunction) -> None:
         draft = self._draft(node.bdf, node.line)
         if draft.secondary is not None and node.secondary not in (None, draft.secondary):
             raise BadInput(

@@ -17,7 +17,7 @@ Bus = tuple[int, int]
 
 
 @dataclass
-class Node:
+class TreeFunction:
     """One function of the tree: where it is, the bus it is on, the buses below it, and its text."""
 
     bus: Bus
@@ -44,7 +44,7 @@ class TreeReader:
     first function on it, if the same line shows one.
     """
 
-    nodes: list[Node] = field(default_factory=list)
+    nodes: list[TreeFunction] = field(default_factory=list)
     firsts: dict[Bus, str] = field(default_factory=dict)
     lost: list[int] = field(default_factory=list)  #: lines before which some of the drawing is missing
     _columns: dict[int, Bus | None] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class TreeReader:
         if text.startswith("-"):
             self._end(number)
         here: Bus | None = None
-        last: Node | None = None
+        last: TreeFunction | None = None
         at = 0
         drawn = False
         while at < len(text):
@@ -107,7 +107,7 @@ class TreeReader:
             self.lost.append(number)
         self._columns = {}
 
-    def _branch(self, column: int, here: Bus | None, last: Node | None, number: int, ends: bool) -> Bus | None:
+    def _branch(self, column: int, here: Bus | None, last: TreeFunction | None, number: int, ends: bool) -> Bus | None:
         if last is not None and last.secondary is None:
             raise BadInput(f"line {number}: {last.bdf} branches at column {column + 1}, but shows no bus below it")
         if here is None and column not in self._columns and self.nodes:
@@ -120,7 +120,7 @@ class TreeReader:
             self._columns[column] = bus
         return bus
 
-    def _bracket(self, text: str, at: int, here: Bus | None, last: Node | None, number: int) -> tuple[Bus, int]:
+    def _bracket(self, text: str, at: int, here: Bus | None, last: TreeFunction | None, number: int) -> tuple[Bus, int]:
         if last is not None and (found := _BUSES.match(text, at)):
             last.secondary = int(found[1], 16)
             last.subordinate = int(found[2] or found[1], 16)
@@ -134,17 +134,17 @@ class TreeReader:
             return bus, found.end()
         raise BadInput(f"line {number}: expected a bus in brackets at column {at + 1}: {text[at:][:40]!r}")
 
-    def _function(self, found: re.Match[str], here: Bus | None, number: int) -> Node:
+    def _function(self, found: re.Match[str], here: Bus | None, number: int) -> TreeFunction:
         if here is None:
             raise BadInput(f"line {number}: function {found[0]} hangs from nothing")
-        node = Node(here, int(found[1], 16), int(found[2]), number)
+        node = TreeFunction(here, int(found[1], 16), int(found[2]), number)
         if self.firsts.get(here) == "" and not any(n.bus == here for n in self.nodes):
             self.firsts[here] = node.bdf
         self.nodes.append(node)
         return node
 
 
-def _name(node: Node, text: str) -> None:
+def _name(node: TreeFunction, text: str) -> None:
     node.name = text
     if found := _IDS.search(text):
         vendor, device = found[1] or found[3], found[2] or found[4]

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from p2plab.pci.carry import carried
-from p2plab.pci.kernel import TODAY, Kernel
+from p2plab.pci.kernel import TODAY, PciKernel
 from p2plab.pci.machine import Machine
 from p2plab.pci.reach import MapType, reach_verdict
 
 
-class Cell(NamedTuple):
+class Reachability(NamedTuple):
     """One pair: the map type (``None`` in 2019, ``NOT_KNOWN`` in both) and the distance the caller gets, if known."""
 
     map_type: MapType | None
@@ -23,14 +23,14 @@ class Matrix(NamedTuple):
 
     kernel: str
     bdfs: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[Reachability, ...], ...]
 
-    def cell(self, provider: str, client: str) -> Cell:
+    def cell(self, provider: str, client: str) -> Reachability:
         """One pair. Raises ValueError for a function that is not in ``bdfs``."""
         return self.rows[self.bdfs.index(provider)][self.bdfs.index(client)]
 
 
-def reach_matrix(machine: Machine, bdfs: Sequence[str] | None = None, kernel: Kernel = TODAY) -> Matrix:
+def reach_matrix(machine: Machine, bdfs: Sequence[str] | None = None, kernel: PciKernel = TODAY) -> Matrix:
     """Every pair of ``bdfs`` (default: all endpoints) by the rules of a kernel; agrees with the single verdicts.
 
     One sweep over the tree per provider finds where each client's way up meets the provider's. Raises BadInput.
@@ -40,7 +40,7 @@ def reach_matrix(machine: Machine, bdfs: Sequence[str] | None = None, kernel: Ke
     tree = _Tree(machine)
     at = [tree.number[bdf] for bdf in wanted]
     host = _HostBridges(machine, kernel)
-    cells: dict[Cell, Cell] = {}
+    cells: dict[Reachability, Reachability] = {}
     rows = []
     for provider in at:
         meets = tree.meets(provider)
@@ -96,7 +96,7 @@ class _Tree:
 class _HostBridges:
     """What a pair gets that must cross a host bridge, looked up once for each two of them."""
 
-    def __init__(self, machine: Machine, kernel: Kernel) -> None:
+    def __init__(self, machine: Machine, kernel: PciKernel) -> None:
         self.machine, self.kernel = machine, kernel
         self.map_types = kernel.host_bridges is not None
         self.known: dict[tuple[str, str], bool | None] = {}
@@ -107,12 +107,12 @@ class _HostBridges:
         return self.known[a, b]
 
 
-def _one(machine: Machine, kernel: Kernel, provider: str, client: str) -> Cell:
+def _one(machine: Machine, kernel: PciKernel, provider: str, client: str) -> Reachability:
     verdict = reach_verdict(machine, provider, client, kernel)
-    return Cell(verdict.map_type, verdict.distance)
+    return Reachability(verdict.map_type, verdict.distance)
 
 
-def _cell(tree: _Tree, host: _HostBridges, provider: int, client: int, common: int) -> Cell | None:
+def _cell(tree: _Tree, host: _HostBridges, provider: int, client: int, common: int) -> Reachability | None:
     """One pair, or ``None`` where something on the way is not shown."""
     depth, redirects = tree.depth, tree.redirects
     steps, redirected = depth[provider] + depth[client], False
@@ -127,12 +127,12 @@ def _cell(tree: _Tree, host: _HostBridges, provider: int, client: int, common: i
         if unknown[provider] - (unknown[above] if above >= 0 else 0) + unknown[client] - unknown[common]:
             return None
         if not redirected:
-            return Cell(MapType.BUS_ADDR if host.map_types else None, steps)
+            return Reachability(MapType.BUS_ADDR if host.map_types else None, steps)
     elif tree.gaps[provider] or tree.gaps[client] or not (tree.rooted[provider] and tree.rooted[client]):
         return None
     if not host.map_types:
-        return Cell(None, -2 if redirected else -1)
+        return Reachability(None, -2 if redirected else -1)
     allowed = host.allow(tree.host[provider], tree.host[client])
     if allowed is None:
-        return Cell(MapType.NOT_KNOWN, None)
-    return Cell(MapType.THRU_HOST_BRIDGE, steps) if allowed else Cell(MapType.NOT_SUPPORTED, -1)
+        return Reachability(MapType.NOT_KNOWN, None)
+    return Reachability(MapType.THRU_HOST_BRIDGE, steps) if allowed else Reachability(MapType.NOT_SUPPORTED, -1)

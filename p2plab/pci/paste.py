@@ -78,7 +78,7 @@ _LABEL = re.compile(r"[A-Z!<][\w/#.() -]{0,28}(?::|>)|[0-9a-f]{2,3}: |[+-]")
 _WRAP_LEAST = 58
 
 
-class Line(NamedTuple):
+class PastedLine(NamedTuple):
     """One line as it was meant, and where it begins in the text as it was given."""
 
     number: int
@@ -95,7 +95,7 @@ def decode(data: bytes) -> str:
     return data.decode("utf-8-sig", "replace")
 
 
-def lines_of(text: str) -> list[Line]:
+def lines_of(text: str) -> list[PastedLine]:
     """The lines of a pasted text, tabs expanded, blanks at the end gone."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     numbers: list[int] = []
@@ -172,12 +172,12 @@ def _dedent(line: str, base: int) -> str:
     return line[min(base, blank) :]
 
 
-def _joined(lines: list[tuple[int, str, bool]]) -> list[Line]:
+def _joined(lines: list[tuple[int, str, bool]]) -> list[PastedLine]:
     """Put the pieces of wrapped lines together: what starts nothing, after a line that was long enough to be wrapped.
 
     A terminal wraps at its width and within words: lines of exactly one length, all followed by such pieces, show it.
     """
-    found: list[Line] = []
+    found: list[PastedLine] = []
     width = _terminal(lines)
     before, flowed_before, indent_before = 0, False, 0
     for number, line, flowed in lines:
@@ -186,9 +186,9 @@ def _joined(lines: list[tuple[int, str, bool]]) -> list[Line]:
         wrapped = flowed_before or before + 1 + len(stripped.split(" ", 1)[0]) > _WRAP_LEAST
         if line and found and found[-1].text and before and wrapped and _piece(stripped, indent, indent_before):
             gap = "" if before + flowed_before == width and not indent and not flowed_before else " "
-            found[-1] = Line(found[-1].number, f"{found[-1].text}{gap}{stripped}")
+            found[-1] = PastedLine(found[-1].number, f"{found[-1].text}{gap}{stripped}")
         else:
-            found.append(Line(number, line))
+            found.append(PastedLine(number, line))
             indent_before = indent
         before, flowed_before = len(line), flowed and len(line) > _WRAP_LEAST // 2
     return found

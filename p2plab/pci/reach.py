@@ -16,7 +16,7 @@ from p2plab.core.errors import BadInput, NotKnown
 from p2plab.pci.acs import Acs, names
 from p2plab.pci.carry import Carried, carried
 from p2plab.pci.device import Device
-from p2plab.pci.kernel import RFC2019, TODAY, Kernel
+from p2plab.pci.kernel import RFC2019, TODAY, PciKernel
 from p2plab.pci.machine import Machine
 from p2plab.pci.walk import Walk, walk
 from p2plab.pci.whitelist import CPUS
@@ -40,7 +40,7 @@ GAP_MISSING = "lspci -t, or -vv of the whole machine"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ReachVerdict:
     """One pair's answer by the rules of ``kernel``, a name.
 
     ``distance`` is what the caller gets: hops, −1 not reachable, in 2019 also −2 for ACS; ``None`` if it is not known.
@@ -87,7 +87,7 @@ class Verdict:
 REACHABLE, REDIRECTED, NOT_JOINED = "reachable", "ACS redirect (-2)", "no common bridge (-1)"
 
 
-def reach_verdict(machine: Machine, provider: str, client: str, kernel: Kernel = TODAY) -> Verdict:
+def reach_verdict(machine: Machine, provider: str, client: str, kernel: PciKernel = TODAY) -> ReachVerdict:
     """A kernel's verdict for memory of ``provider`` used by ``client``. Raises BadInput for an unknown function.
 
     What the source does not show counts neither way: if it decides, the verdict is ``NOT_KNOWN``.
@@ -97,7 +97,7 @@ def reach_verdict(machine: Machine, provider: str, client: str, kernel: Kernel =
     return _calc_map_type_and_dist(machine, provider, client, kernel)
 
 
-def _calc_map_type_and_dist(machine: Machine, provider: str, client: str, kernel: Kernel) -> Verdict:
+def _calc_map_type_and_dist(machine: Machine, provider: str, client: str, kernel: PciKernel) -> ReachVerdict:
     """The verdict of a kernel that knows map types."""
     seen = walk(machine, provider, client)
     reasons = [*_path_reasons(seen), *_acs_reasons(seen)]
@@ -132,7 +132,7 @@ def _calc_map_type_and_dist(machine: Machine, provider: str, client: str, kernel
     return _verdict(kernel, seen, kind, -1, messages if _told(seen) else (), reasons, (), left)
 
 
-def _upstream_bridge_distance(machine: Machine, provider: str, client: str, kernel: Kernel) -> Verdict:
+def _upstream_bridge_distance(machine: Machine, provider: str, client: str, kernel: PciKernel) -> ReachVerdict:
     """The verdict of January 2019 (v5.0): hops below a common bridge, −1 without one, −2 with an ACS redirect."""
     seen = walk(machine, provider, client)
     reasons = [*_path_reasons(seen), *_acs_reasons(seen)]
@@ -201,7 +201,7 @@ def pci_test_p2p(machine: Machine, a: str, b: str, mode: str = "as intended") ->
     return mode == "as intended" and verdict.reachable
 
 
-def distance_many(machine: Machine, provider: str, clients: Sequence[str], kernel: Kernel = TODAY) -> int:
+def distance_many(machine: Machine, provider: str, clients: Sequence[str], kernel: PciKernel = TODAY) -> int:
     """``pci_p2pdma_distance_many``: the sum over all clients; −1 for no client or as soon as one is not supported.
 
     Raises NotKnown where what is not shown decides.
@@ -216,7 +216,7 @@ def distance_many(machine: Machine, provider: str, clients: Sequence[str], kerne
 
 
 def nearest(
-    machine: Machine, providers: Iterable[str], clients: Sequence[str], kernel: Kernel = TODAY
+    machine: Machine, providers: Iterable[str], clients: Sequence[str], kernel: PciKernel = TODAY
 ) -> tuple[str, ...]:
     """``pci_p2pmem_find_many``: the nearest providers. Of several as near the kernel takes a random one; here: all."""
     found = {p: d for p in providers if (d := distance_many(machine, p, clients, kernel)) >= 0}
@@ -254,7 +254,7 @@ def _cap(device: Device) -> int:
 
 
 def _verdict(
-    kernel: Kernel,
+    kernel: PciKernel,
     seen: Walk,
     kind: MapType | None,
     distance: int | None,
@@ -262,9 +262,9 @@ def _verdict(
     reasons: Iterable[str],
     missing: Iterable[str],
     possible: Iterable[str],
-) -> Verdict:
+) -> ReachVerdict:
     down = tuple(d.bdf for d in reversed(seen.client_side))
-    return Verdict(
+    return ReachVerdict(
         kernel=kernel.name,
         provider=seen.provider.bdf,
         client=seen.client.bdf,

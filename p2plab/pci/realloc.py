@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from p2plab.pci.bustree import Bus, Node
+from p2plab.pci.bustree import Bus, BusNode
 from p2plab.pci.resource import (
     IO_WINDOW,
     IORESOURCE_IO,
@@ -28,7 +28,7 @@ _KEPT = TYPES | 0xF
 class Failure:
     """A range that found no room in one try, as it was before (an entry of ``fail_head``)."""
 
-    node: Node
+    node: BusNode
     wanted: Range
     start: int
     end: int

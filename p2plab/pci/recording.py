@@ -15,7 +15,7 @@ from p2plab.pci.bootlog import KINDS, MAX_LINE, given_up, root_windows, virtual_
 from p2plab.pci.chipset import cpu_kind
 from p2plab.pci.device import CLASS_PCI_BRIDGE, PCIE_TYPES, Device, Kind, canonical
 from p2plab.pci.iommu import iommu_state
-from p2plab.pci.kernel import KERNELS, TODAY, Kernel
+from p2plab.pci.kernel import KERNELS, TODAY, PciKernel
 from p2plab.pci.lspci import read_lspci
 from p2plab.pci.machine import HostBridge, Machine
 from p2plab.pci.resource import Resource
@@ -59,7 +59,7 @@ def read_recording(source: str | Path | Mapping[str, Any]) -> Machine:
         raise error if str(path) in str(error) else BadInput(f"{path}: {error}") from error
 
 
-def recorded_kernel(data: Mapping[str, Any]) -> Kernel:
+def recorded_kernel(data: Mapping[str, Any]) -> PciKernel:
     """The kernel that was recorded, by what its header says (``uname``); today's if it says nothing.
 
     Raises BadInput for one that is not known.

@@ -67,7 +67,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Diagnosis:
     """One request: the levels from the bus it is on upwards, and what would help (``None``: could not be tried)."""
 
     request: Request
@@ -111,7 +111,7 @@ def _resource(index: int, space: str, size: str | None, start: str | None, end: 
     return Resource(index, 0, max(length, 1) - 1, flags | IORESOURCE_UNSET)
 
 
-def explain(machine: Machine) -> tuple[Answer, ...]:
+def explain(machine: Machine) -> tuple[Diagnosis, ...]:
     """Each request with the windows above it and what would help."""
     known = ranges_shown(machine)
     tried = machine if known else with_guessed_ranges(machine)
@@ -120,7 +120,7 @@ def explain(machine: Machine) -> tuple[Answer, ...]:
         levels = tuple(_levels(machine, request)) if request.bdf in machine else ()
         helps = tuple(_helps(tried, request)) if request.bdf in machine else None
         largest = _largest(tried, request) if request.bdf in machine else None
-        answers.append(Answer(request, levels, helps, largest, "shown" if known else "guessed"))
+        answers.append(Diagnosis(request, levels, helps, largest, "shown" if known else "guessed"))
     return tuple(answers)
 
 

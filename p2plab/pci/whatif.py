@@ -14,7 +14,7 @@ from p2plab.pci.acs_boot import WITH_IOMMU, with_boot_options
 from p2plab.pci.allocate import Allocation, assign_resources, without_addresses
 from p2plab.pci.device import Device, canonical, split_bdf
 from p2plab.pci.groups import Membership, iommu_groups
-from p2plab.pci.kernel import LINUX_6_12, RFC2019, TODAY, Kernel
+from p2plab.pci.kernel import LINUX_6_12, RFC2019, TODAY, PciKernel
 from p2plab.pci.machine import Machine
 from p2plab.pci.matrix import Matrix, reach_matrix
 from p2plab.pci.rebar import size_code
@@ -44,13 +44,13 @@ class WhatIf:
     places: Mapping[str, str]
 
 
-def what_if(before: Machine, after: Machine, places: Mapping[str, str], kernel: Kernel = TODAY) -> WhatIf:
+def what_if(before: Machine, after: Machine, places: Mapping[str, str], kernel: PciKernel = TODAY) -> WhatIf:
     """The two machines, seen by a kernel's rules. Pairs are those of the endpoints."""
     ends = [device.bdf for device in before.endpoints]
     return WhatIf(_seen(before, ends, kernel), _seen(after, [places.get(bdf, bdf) for bdf in ends], kernel), places)
 
 
-def _seen(machine: Machine, ends: Sequence[str], kernel: Kernel) -> Seen:
+def _seen(machine: Machine, ends: Sequence[str], kernel: PciKernel) -> Seen:
     placing = LINUX_6_12 if kernel is RFC2019 else kernel  # how Linux 5.0 gave addresses is not modelled
     windows = assign_resources(without_addresses(machine), kernel=placing) if ranges_shown(machine) else None
     return Seen(machine, reach_matrix(machine, ends, kernel), iommu_groups(machine), windows)
@@ -142,7 +142,7 @@ def with_rebar(machine: Machine, bdf: str, index: int, size: int) -> Machine:
     return _with(machine, replace(device, resources=resources, rebar=rebar))
 
 
-def with_iommu(machine: Machine, word: str, kernel: Kernel = TODAY) -> Machine:
+def with_iommu(machine: Machine, word: str, kernel: PciKernel = TODAY) -> Machine:
     """The machine booted with an IOMMU ``on``, ``pt`` (one to one) or ``off``: registers of ACS, and who translates."""
     if word not in IOMMU_BOOT:
         raise BadInput(f"IOMMU {word!r}; allowed: {', '.join(IOMMU_BOOT)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p2plab.pci.device import Device, Kind
-from p2plab.pci.kernel import ANY, Kernel
+from p2plab.pci.kernel import ANY, PciKernel
 from p2plab.pci.machine import Machine
 
 CPUS = ("intel", "zen", "other")
@@ -22,7 +22,7 @@ def host_bridge_device(machine: Machine, host_bridge: str) -> Device | None:
     return None
 
 
-def listed(machine: Machine, host_bridge: str, same: bool, kernel: Kernel) -> tuple[bool, str, str | None]:
+def listed(machine: Machine, host_bridge: str, same: bool, kernel: PciKernel) -> tuple[bool, str, str | None]:
     """Whether one host bridge is on the kernel's list, why, and the ``bdf`` that the kernel warns about when it is missing.
 
     ``same``: provider and client are below the same host bridge.

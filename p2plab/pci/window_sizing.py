@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from p2plab.pci.bustree import Bus, Node, alignment
+from p2plab.pci.bustree import Bus, BusNode, alignment
 from p2plab.pci.device import Device
-from p2plab.pci.kernel import Kernel
+from p2plab.pci.kernel import PciKernel
 from p2plab.pci.resource import (
     IO_WINDOW,
     IORESOURCE_IO,
@@ -36,16 +36,16 @@ PREF64 = PREF | IORESOURCE_MEM_64
 
 
 @dataclass(eq=False)
-class Wish:
+class PciDevResource:
     """Bytes and alignment that a window would like beyond what it must have (an entry of ``realloc_head``)."""
 
     wanted: Range
-    node: Node
+    node: BusNode
     extra: int
     align: int
 
 
-def size_windows(bus: Bus, wishes: list[Wish] | None, messages: list[str], kernel: Kernel) -> None:
+def size_windows(bus: Bus, wishes: list[PciDevResource] | None, messages: list[str], kernel: PciKernel) -> None:
     """``__pci_bus_size_bridges``: note size and alignment in every window without a place; newest wish first.
 
     Without ``wishes`` (the first tries of ``pci=realloc``) what would be good to have is a must, VF BARs included.
@@ -59,9 +59,9 @@ def size_windows(bus: Bus, wishes: list[Wish] | None, messages: list[str], kerne
 class _Sizer:
     """One run over all windows below a root bus."""
 
-    wishes: list[Wish] | None
+    wishes: list[PciDevResource] | None
     messages: list[str]
-    kernel: Kernel
+    kernel: PciKernel
 
     def size(self, bus: Bus) -> None:
         """The windows of a bus, those below it first."""
@@ -112,9 +112,9 @@ class _Sizer:
         if self.kernel.optional_resources:
             self._memory_and_optional(bus, window, found, add)
             return
-        vf_bars: list[Wish] = []
+        vf_bars: list[PciDevResource] = []
         if self.wishes is not None:
-            vf_bars = [Wish(r, node, r.size, 0) for node, r in found if r.iov]
+            vf_bars = [PciDevResource(r, node, r.size, 0) for node, r in found if r.iov]
             self.wishes[:0] = reversed(vf_bars)
         for wish in vf_bars:
             wish.wanted.end = wish.wanted.start - 1
@@ -129,7 +129,7 @@ class _Sizer:
             wished = calculate_memsize(total, 0, add, children, window.size, wished_align)
         self._note(bus, window, size, wished, align, wished_align)
 
-    def _memory_and_optional(self, bus: Bus, window: Range, found: list[tuple[Node, Range]], add: int) -> None:
+    def _memory_and_optional(self, bus: Bus, window: Range, found: list[tuple[BusNode, Range]], add: int) -> None:
         """``pbus_size_mem`` of 7.3: VF BARs and disabled ROMs are only wished for, and an old size is forgotten."""
         must, children, wished_align = found, 0, 0
         if self.wishes is not None:
@@ -140,7 +140,7 @@ class _Sizer:
             for node, r in found:
                 if optional(r):
                     if r.index < IO_WINDOW:
-                        self.wishes.insert(0, Wish(r, node, 0, alignment(r)))
+                        self.wishes.insert(0, PciDevResource(r, node, 0, alignment(r)))
                     children += r.size
                     wished_align = max(wished_align, alignment(r))
         total, align = memory_sum(((r.size, alignment(r)) for _, r in must), calculate_head_align)
@@ -151,7 +151,7 @@ class _Sizer:
             wished = align_up(max(total + children, add), MIB)
         self._note(bus, window, size, wished, align, wished_align)
 
-    def _of(self, inside: list[Range]) -> list[Wish]:
+    def _of(self, inside: list[Range]) -> list[PciDevResource]:
         here = {id(found) for found in inside}
         return [wish for wish in self.wishes or () if id(wish.wanted) in here]
 
@@ -166,7 +166,7 @@ class _Sizer:
             return
         more = max(wished - size, 0)
         if more or (self.kernel.optional_resources and not window.flags & IORESOURCE_IO and wished_align > align):
-            self.wishes.insert(0, Wish(window, bus.bridge, more, wished_align))
+            self.wishes.insert(0, PciDevResource(window, bus.bridge, more, wished_align))
             also = "" if window.flags & IORESOURCE_IO else f" add_align {wished_align:x}"
             self.messages.append(f"{window} to {_buses(bus.bridge.device)} add_size {more:x}{also}")
 

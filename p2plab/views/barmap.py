@@ -9,7 +9,7 @@ from p2plab.p2p.aperture import PAGE_SIZE, Aperture
 from p2plab.p2p.mapper import Mapper
 from p2plab.p2p.things import Lender, things_of
 from p2plab.views.follow import Way, follow_page
-from p2plab.views.picture import AMBER, CROSSES, LINES, PALE, PAPER, PLAIN, Picture, Table, object_colour
+from p2plab.views.picture import AMBER, CROSSES, LINES, PALE, PAPER, PLAIN, ColumnBuilder, Picture, object_colour
 
 #: Rows of the map, from bottom to top.
 MEMORY, SHOWS, LENT, DMA = 0, 1, 2, 3
@@ -26,7 +26,7 @@ def bar_map(run: Run, step: int, page: int | None = None) -> Picture:
     aperture, memory = gpu.aperture, gpu.memory
     way = follow_page(run, step, page) if page is not None else None
     chosen = {slot for address in _addresses(way) if (slot := aperture.slot_at(address)) is not None}
-    slots = Table("x", "y", "label", "colour", "hatch", "edge", "hover")
+    slots = ColumnBuilder("x", "y", "label", "colour", "hatch", "edge", "hover")
     objects = list(memory.objects)
 
     def box(slot: int, row: int, label: str, colour: str, hatch: str, hover: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from p2plab.core.run import Run
 from p2plab.views.callgraph import NOBODY, CallGraph, call_graph, call_graph_text
-from p2plab.views.picture import AMBER, MINT, PALE, Picture, Table
+from p2plab.views.picture import AMBER, MINT, PALE, ColumnBuilder, Picture
 
 #: The columns stand from 0 to this.
 WIDTH = 3.0
@@ -19,11 +19,11 @@ def call_graph_picture(run: Run, step: int) -> Picture:
     graph = call_graph(entry for entry in run.log if entry.step <= step)
     links = _links(graph)
     places = _places([(caller, target) for caller, target, _ in links])
-    parties = Table("x", "y", "label", "colour")
+    parties = ColumnBuilder("x", "y", "label", "colour")
     for name, (x, y) in places.items():
         colour = AMBER if name == NOBODY else MINT if name == VM_OPS else PALE
         parties.row(x=x, y=y, label=name, colour=colour)
-    calls = Table("x0", "y0", "x1", "y1", "x", "y", "label")
+    calls = ColumnBuilder("x0", "y0", "x1", "y1", "x", "y", "label")
     for (caller, target), words in _joined(links).items():
         (x0, y0), (x1, y1) = places[caller], places[target]
         x, y = (x0 + x1) / 2, (y0 + y1) / 2

@@ -38,7 +38,7 @@ _SPELLED = 2
 
 
 @dataclass(frozen=True)
-class Line:
+class SourceLine:
     """One line of source; ``file`` as people name it, ``text`` without its indent."""
 
     file: str
@@ -50,7 +50,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Change:
+class AttributeChange:
     """An attribute of a driver with its value before and after; None where there was, or is, no such attribute."""
 
     driver: str
@@ -69,8 +69,8 @@ class DriverStep:
 
     step: int
     actor: str
-    lines: tuple[Line, ...]
-    changes: tuple[Change, ...]
+    lines: tuple[SourceLine, ...]
+    changes: tuple[AttributeChange, ...]
 
 
 def driver_steps(run: Run, shipped: bool = True) -> Iterator[DriverStep]:
@@ -126,7 +126,7 @@ class Watch:
             found |= {(name, key): kept for key, kept in _kept(driver, private=_yours(type(driver)))}
         return found
 
-    def _lines(self, before: tuple[Place, ...], now: tuple[Place, ...]) -> Iterator[Line]:
+    def _lines(self, before: tuple[CodePosition, ...], now: tuple[CodePosition, ...]) -> Iterator[SourceLine]:
         drivers = list(self._drivers())
         paths = {path for driver in drivers for path in _files(type(driver))}
         mine = [place for place in before if place.path in paths]
@@ -153,7 +153,7 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Place:
+class CodePosition:
     """Where one function of an actor waits. It keeps its frame, so that no later one is taken for it."""
 
     path: str
@@ -161,22 +161,22 @@ class Place:
     frame: FrameType
 
 
-def frames(world: World) -> dict[str, tuple[Place, ...]]:
+def frames(world: World) -> dict[str, tuple[CodePosition, ...]]:
     """Where the code of each actor waits now, from its first function to the innermost."""
     return {name: tuple(_frames(actor.coroutine)) for name, actor in world.actors.items()}
 
 
-def _frames(inner: Any) -> Iterator[Place]:
+def _frames(inner: Any) -> Iterator[CodePosition]:
     while inner is not None:
         frame = getattr(inner, "cr_frame", None)
         if frame is not None:
-            yield Place(frame.f_code.co_filename, frame.f_lineno, frame)
+            yield CodePosition(frame.f_code.co_filename, frame.f_lineno, frame)
         inner = getattr(inner, "cr_await", None)
 
 
-def line_of(path: str, number: int) -> Line:
+def line_of(path: str, number: int) -> SourceLine:
     """A line of a file, or of a notebook's cell; its text is empty where Python has no source."""
-    return Line(short_path(path), number, linecache.getline(path, number).strip())
+    return SourceLine(short_path(path), number, linecache.getline(path, number).strip())
 
 
 def short_path(path: str) -> str:
@@ -254,14 +254,14 @@ def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def _change(key: tuple[str, str], old: _Kept | None, new: _Kept | None) -> Change:
+def _change(key: tuple[str, str], old: _Kept | None, new: _Kept | None) -> AttributeChange:
     driver, name = key
     before, after = (None if kept is None else kept.text for kept in (old, new))
     if old is not None and new is not None and old.parts is not None and new.parts is not None:
         said = _entries(dict(old.parts), dict(new.parts)) or "in another order"
     else:
         said = f"{'nothing' if before is None else before} -> {'nothing' if after is None else after}"
-    return Change(driver, name, before, after, said)
+    return AttributeChange(driver, name, before, after, said)
 
 
 def _entries(old: dict[str, str], new: dict[str, str]) -> str:

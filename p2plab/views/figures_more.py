@@ -6,7 +6,7 @@ from typing import Any
 
 from bokeh.models import HoverTool, Range1d
 
-from p2plab.mm.ask import Answer
+from p2plab.mm.ask import Effect
 from p2plab.pci import Machine
 from p2plab.views import mm_picture
 from p2plab.views.figures import LABEL, hatch, legend_above, new_figure, new_source
@@ -56,7 +56,7 @@ def tree_figure(machine: Machine) -> Any:
     return plot
 
 
-def before_and_after_figure(answer: Answer) -> Any:
+def before_and_after_figure(answer: Effect) -> Any:
     """Feeds on ``bars`` of :func:`~p2plab.views.mm_picture.before_and_after`; made anew for each answer."""
     lanes = mm_picture.rows(answer)
     low, high = mm_picture.extent(answer)

@@ -13,7 +13,7 @@ from p2plab.p2p.things import things_of
 
 
 @dataclass(frozen=True)
-class Use:
+class AddressUse:
     """One importer's device uses ``address`` for the page; ``bus`` is where an IOMMU, if any, sends it (None: a fault)."""
 
     importer: str
@@ -38,7 +38,7 @@ class Way:
     place: int | None  #: number of the frame in device memory
     slot: int | None
     bus: int | None  #: the bus address of that slot
-    uses: tuple[Use, ...]
+    uses: tuple[AddressUse, ...]
 
     def __str__(self) -> str:
         parts = [f"page {self.page} ({self.address:#x})", self.vma or "no vma", self.entry]
@@ -65,10 +65,10 @@ def follow_page(run: Run, step: int, page: int) -> Way:
     return Way(page, address, name, said, frame, place, slot, bus, uses)
 
 
-def _use(importer: Mapper, page: int, frame: str) -> Use:
+def _use(importer: Mapper, page: int, frame: str) -> AddressUse:
     address, fabric = importer.engine.table[page], importer.engine.fabric
     fresh = page in importer.held and fabric.look(address, importer.peer) == frame
-    return Use(importer.name, address, fabric.bus_address(address, importer.peer), fresh)
+    return AddressUse(importer.name, address, fabric.bus_address(address, importer.peer), fresh)
 
 
 def _behind(vma: Any, address: int) -> tuple[int | None, str, int | None, int | None]:

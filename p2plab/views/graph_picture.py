@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p2plab.search.picture import GraphPicture
-from p2plab.views.picture import AMBER, BLUE, GREEN, INK, MINT, ORANGE, PALE, PINK, SKY, Picture, Table
+from p2plab.views.picture import AMBER, BLUE, GREEN, INK, MINT, ORANGE, PALE, PINK, SKY, ColumnBuilder, Picture
 
 #: Colours of the actors' steps, in the order in which they appear; a legend names them.
 ACTORS = (BLUE, ORANGE, GREEN, PINK, SKY, INK)
@@ -19,7 +19,7 @@ def state_graph(graph: GraphPicture) -> Picture:
         for depth, column in columns.items()
         for row, number in enumerate(column)
     }
-    nodes = Table("x", "y", "label", "colour", "size", "hover")
+    nodes = ColumnBuilder("x", "y", "label", "colour", "size", "hover")
     for node in graph.nodes:
         x, y = places[node.number]
         broken = node.kind not in ("", "rest")
@@ -29,7 +29,7 @@ def state_graph(graph: GraphPicture) -> Picture:
         nodes.row(
             x=x, y=y, label=label, colour=colour, size=size, hover=f"state {node.number}, step {node.depth}: {said}"
         )
-    steps = Table("x0", "y0", "x1", "y1", "actor", "colour")
+    steps = ColumnBuilder("x0", "y0", "x1", "y1", "actor", "colour")
     actors = list(dict.fromkeys(edge.actor for edge in graph.edges))
     for edge in graph.edges:
         (x0, y0), (x1, y1) = places[edge.source], places[edge.target]

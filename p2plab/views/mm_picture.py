@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from p2plab.mm.ask import Answer
+from p2plab.mm.ask import Effect
 from p2plab.mm.snapshot import SpaceShot
 from p2plab.views.mm_text import locks_text, page_of, pages_text
-from p2plab.views.picture import LINES, MINT, ORANGE, PALE, PLAIN, SKY, YELLOW, Picture, Table
+from p2plab.views.picture import LINES, MINT, ORANGE, PALE, PLAIN, SKY, YELLOW, ColumnBuilder, Picture
 
 #: What a stretch of pages is drawn as: colour and word.
 WRITABLE, READ_ONLY, SWAPPED, NOTHING = (MINT, "writable"), (SKY, "read only"), (YELLOW, "swapped"), (PALE, "no page")
@@ -14,10 +14,10 @@ CALL = (ORANGE, "notifier call")
 MOST = 12
 
 
-def before_and_after(answer: Answer) -> Picture:
+def before_and_after(answer: Effect) -> Picture:
     """Rows from top to bottom: before, each call's range, after; x counts pages from the start of the mapping."""
-    bars = Table("left", "right", "row", "kind", "colour", "hatch", "hover")
-    labels = Table("x", "row", "label")
+    bars = ColumnBuilder("left", "right", "row", "kind", "colour", "hatch", "hover")
+    labels = ColumnBuilder("x", "row", "label")
     _shot(bars, labels, "before", answer.before)
     for number, row in enumerate(answer.rows[:MOST], 1):
         low, high = extent(answer)
@@ -29,12 +29,12 @@ def before_and_after(answer: Answer) -> Picture:
     return Picture(_words(answer), {"bars": bars.columns, "labels": labels.columns})
 
 
-def rows(answer: Answer) -> list[str]:
+def rows(answer: Effect) -> list[str]:
     """The rows from bottom to top."""
     return ["after", *(_call(number) for number in range(min(len(answer.rows), MOST), 0, -1)), "before"]
 
 
-def extent(answer: Answer) -> tuple[int, int]:
+def extent(answer: Effect) -> tuple[int, int]:
     """First and last page to show."""
     edges = [0, 16]
     for vma in (*answer.before.vmas, *answer.after.vmas):
@@ -46,7 +46,7 @@ def _call(number: int) -> str:
     return f"call {number}"
 
 
-def _shot(bars: Table, labels: Table, row: str, shot: SpaceShot) -> None:
+def _shot(bars: ColumnBuilder, labels: ColumnBuilder, row: str, shot: SpaceShot) -> None:
     for vma in shot.vmas:
         where = f"VMA [{page_of(vma.start)}, {page_of(vma.end)}) {vma.perms} {vma.name}"
         _bar(bars, row, _pages((vma.start, vma.end)), NOTHING, where)
@@ -60,11 +60,13 @@ def _pages(part: tuple[int, int]) -> tuple[int, int]:
     return page_of(part[0]), page_of(part[1])
 
 
-def _bar(bars: Table, row: str, part: tuple[int, int], look: tuple[str, str], hover: str, hatch: str = PLAIN) -> None:
+def _bar(
+    bars: ColumnBuilder, row: str, part: tuple[int, int], look: tuple[str, str], hover: str, hatch: str = PLAIN
+) -> None:
     bars.row(left=part[0], right=part[1], row=row, kind=look[1], colour=look[0], hatch=hatch, hover=hover)
 
 
-def _words(answer: Answer) -> str:
+def _words(answer: Effect) -> str:
     calls = [f"{row.event} {pages_text(row)} (locks: {locks_text(row)})" for row in answer.rows[:4]]
     more = f" and {len(answer.rows) - 4} more" if len(answer.rows) > 4 else ""
     told = "; ".join(calls) + more if calls else "no listener is told"

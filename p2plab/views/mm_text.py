@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from p2plab.mm.ask import Answer, Row
+from p2plab.mm.ask import Effect, Row
 from p2plab.mm.ask_changes import Change, seen
-from p2plab.mm.ask_stage import START
+from p2plab.mm.ask_specimen import START
 from p2plab.mm.flags import PAGE_SIZE
 from p2plab.mm.snapshot import SpaceShot, VmaShot
 
@@ -18,7 +18,7 @@ FOLD = 3
 _LOCKS = "locks: mmap_lock, the VMA's own, i_mmap_rwsem, anon_vma's; for writing, reading"
 
 
-def table(answers: Sequence[Answer]) -> str:
+def table(answers: Sequence[Effect]) -> str:
     """Answers as tables, one for each operation; what raises nothing says so."""
     lines: list[str] = []
     for operation in dict.fromkeys(answer.operation for answer in answers):
@@ -36,7 +36,7 @@ def changes_text(changes: Sequence[Change]) -> str:
     lines: list[str] = []
     for found in changes:
         lines += ["", f"{found.operation} of {found.kind} memory: {found.answers[0].what}"]
-        before: Answer | None = None
+        before: Effect | None = None
         for number, answer in enumerate(found.answers):
             if before is not None and seen(before) == seen(answer):
                 lines.append(f"  {answer.kernel:<6} the same")
@@ -54,7 +54,7 @@ def changes_text(changes: Sequence[Change]) -> str:
     return "\n".join([*lines[1:], _LOCKS]) + "\n" if lines else "all these kernels do it alike\n"
 
 
-def _answer(answer: Answer) -> Iterator[str]:
+def _answer(answer: Effect) -> Iterator[str]:
     cells = list(_cells(answer.rows)) or [("none", "-", "-")]
     returned = answer.returned.split(":")[0]
     returned = "ok" if returned.startswith("0") else returned
@@ -110,7 +110,7 @@ def pages_text(row: Row) -> str:
     return "everything" if row.start is None else f"[{row.start}, {row.end})"
 
 
-def before_and_after(answer: Answer) -> str:
+def before_and_after(answer: Effect) -> str:
     """The address space before and after the operation, with the range of each notifier call under it.
 
     One character a page: ``#`` present and writable, ``r`` present, ``s`` in the swap area, ``.`` mapped, blank no VMA.
@@ -128,7 +128,7 @@ def before_and_after(answer: Answer) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _extent(answer: Answer) -> tuple[int, int, int]:
+def _extent(answer: Effect) -> tuple[int, int, int]:
     """First and last page of the picture, and pages a character, so that it fits 64 characters."""
     edges = [0, 16]
     for vma in (*answer.before.vmas, *answer.after.vmas):

@@ -10,11 +10,11 @@ from p2plab.pci import (
     RFC2019,
     TODAY,
     Device,
-    Kernel,
     Machine,
     Matrix,
+    PciKernel,
+    ReachVerdict,
     Resource,
-    Verdict,
     dma_map,
     pci_test_p2p,
     reach_verdict,
@@ -78,7 +78,7 @@ def resource_json(found: Resource) -> dict[str, Any]:
     }
 
 
-def verdict_json(verdict: Verdict) -> dict[str, Any]:
+def verdict_json(verdict: ReachVerdict) -> dict[str, Any]:
     """One verdict with its reasons."""
     return {
         "kernel": verdict.kernel,
@@ -99,7 +99,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
 
 
 def reach_json(
-    machine: Machine, provider: str, client: str, mask_bits: int = 64, kernel: Kernel = TODAY
+    machine: Machine, provider: str, client: str, mask_bits: int = 64, kernel: PciKernel = TODAY
 ) -> dict[str, Any]:
     """One pair by the rules of 2019 and of a later kernel, with the DMA address or the error."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from p2plab.pci import Machine
 from p2plab.views.pci_map import MapView, map_view
 from p2plab.views.pci_tree import BETWEEN, BOTH, CLIENT, COMMON, PROVIDER, TreeRow, tree_rows
-from p2plab.views.picture import AMBER, MINT, PALE, SKY, YELLOW, Picture, Table
+from p2plab.views.picture import AMBER, MINT, PALE, SKY, YELLOW, ColumnBuilder, Picture
 
 #: The map is drawn this wide, whatever it shows; a label is left out where its box is too narrow for it.
 WIDTH = 100.0
@@ -21,7 +21,7 @@ def address_map_picture(machine: Machine, low: int = 0, high: int = (1 << 64) - 
     """Windows around BARs, from the outside in; widths grow with the logarithm of the size. BadInput: empty range."""
     view = map_view(machine, low, high, io)
     across = WIDTH / max([box.right for box in view.boxes], default=1.0)
-    boxes = Table("left", "right", "bottom", "top", "label", "colour", "hover")
+    boxes = ColumnBuilder("left", "right", "bottom", "top", "label", "colour", "hover")
     for box in view.boxes:
         left, right = box.left * across, box.right * across
         where = f"{box.owner} {box.name}: {box.start} to {box.end}, {box.size}"
@@ -30,7 +30,7 @@ def address_map_picture(machine: Machine, low: int = 0, high: int = (1 << 64) - 
         boxes.row(
             left=left, right=right, bottom=box.depth, top=box.depth + 0.92, label=label, colour=colour, hover=where
         )  # fmt: skip
-    ticks = Table("x", "label")
+    ticks = ColumnBuilder("x", "label")
     for place, address in _few(view.ticks):
         ticks.row(x=place * across, label=address)
     return Picture(_map_words(machine, view, io), {"boxes": boxes.columns, "ticks": ticks.columns})
@@ -39,8 +39,8 @@ def address_map_picture(machine: Machine, low: int = 0, high: int = (1 << 64) - 
 def tree_picture(machine: Machine, provider: str | None = None, client: str | None = None) -> Picture:
     """One line a function; those on the way between the two are marked with colour and word."""
     rows = tree_rows(machine, provider, client)
-    lines = Table("x", "y", "label", "colour", "role")
-    links = Table("x0", "y0", "x1", "y1")
+    lines = ColumnBuilder("x", "y", "label", "colour", "role")
+    links = ColumnBuilder("x0", "y0", "x1", "y1")
     above: dict[int, int] = {}
     for number, row in enumerate(rows):
         colour, role = ROLES.get(row.role, (PALE, ""))

@@ -14,11 +14,11 @@ from p2plab.pci import (
     TODAY,
     Allocation,
     Device,
-    Kernel,
     Machine,
     MapType,
     Matrix,
-    Verdict,
+    PciKernel,
+    ReachVerdict,
     address_map,
     dma_map,
     kernel_named,
@@ -62,7 +62,7 @@ def machine_text(machine: Machine) -> list[str]:
     return [part for line in lines for part in (_wrap(line, "", "    ") if line.startswith("  0") else [cut(line)])]
 
 
-def assignment_text(done: Allocation, kernel: Kernel = LINUX_6_12) -> list[str]:
+def assignment_text(done: Allocation, kernel: PciKernel = LINUX_6_12) -> list[str]:
     """What a Linux would print while giving addresses, and what it would refuse."""
     lines = [f"what Linux {kernel} would print", *(f"  {message}" for message in done.messages)]
     lines += (
@@ -122,7 +122,9 @@ def map_text(machine: Machine, io: bool = False) -> list[str]:
     return lines
 
 
-def reach_text(machine: Machine, provider: str, client: str, mask_bits: int = 64, kernel: Kernel = TODAY) -> list[str]:
+def reach_text(
+    machine: Machine, provider: str, client: str, mask_bits: int = 64, kernel: PciKernel = TODAY
+) -> list[str]:
     """One pair: 2019's and a kernel's verdict side by side, step by step, then what it prints, then the tree."""
     old, new = (reach_verdict(machine, provider, client, rules) for rules in (RFC2019, kernel))
     lines = [f"{machine.name}: memory of {new.provider} (provider) for {new.client} (client)", *_lacks(machine), ""]
@@ -164,7 +166,7 @@ def directions_words(found: Directions) -> str:
     return f"{said}: {found.why} ({found.source})"
 
 
-def verdict_words(verdict: Verdict) -> str:
+def verdict_words(verdict: ReachVerdict) -> str:
     """One verdict in a few words."""
     distance = "distance not known" if verdict.distance is None else f"distance {verdict.distance}"
     if verdict.map_type is MapType.NOT_KNOWN:
@@ -175,7 +177,7 @@ def verdict_words(verdict: Verdict) -> str:
     return f"{distance}: {why}"
 
 
-def dma_words(machine: Machine, provider: str, client: str, mask_bits: int = 64, kernel: Kernel = TODAY) -> str:
+def dma_words(machine: Machine, provider: str, client: str, mask_bits: int = 64, kernel: PciKernel = TODAY) -> str:
     """The DMA address of the provider's largest memory BAR, or the error, in a few words."""
     bar = largest_memory_bar(machine[provider])
     if bar is None:

@@ -34,7 +34,7 @@ class Picture:
     data: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
 
 
-class Table:
+class ColumnBuilder:
     """Columns filled row by row."""
 
     def __init__(self, *names: str) -> None:

@@ -6,7 +6,7 @@ import textwrap
 from typing import Any
 
 from p2plab.pci import Machine
-from p2plab.pci.room import Answer, explain
+from p2plab.pci.room import Diagnosis, explain
 from p2plab.views.pci_map import human_size
 from p2plab.views.pci_text import WIDTH
 
@@ -25,7 +25,7 @@ def room_text(machine: Machine) -> list[str]:
     return lines
 
 
-def _answer(answer: Answer) -> list[str]:
+def _answer(answer: Diagnosis) -> list[str]:
     wanted = answer.request.resource
     lines = [f"  {answer.request.bdf} {wanted.name}: {human_size(wanted.size)} {wanted} ({answer.request.source})"]
     if not answer.levels:

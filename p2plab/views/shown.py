@@ -10,14 +10,14 @@ from p2plab.core import kernels
 from p2plab.core import run as core_run
 from p2plab.core.scenario import Scenario
 from p2plab.core.token import token_of
-from p2plab.pci import RFC2019, Verdict, kernel_named, reach_verdict
+from p2plab.pci import RFC2019, ReachVerdict, kernel_named, reach_verdict
 from p2plab.pci import machine as pci_machine
 from p2plab.rules import Board
 from p2plab.views.pci_text import headline, reach_text
 from p2plab.views.text import board_of, heading, story, verdict
 
 
-class Run(core_run.Run):
+class ShownRun(core_run.Run):
     """A run (:class:`p2plab.core.run.Run`) whose repr is its verdict. In a notebook it shows its story."""
 
     def __init__(
@@ -55,11 +55,11 @@ class Reach:
     Its repr gives the reasons step by step.
     """
 
-    machine: Machine
+    machine: ShownMachine
     provider: str
     client: str
-    rfc2019: Verdict
-    later: Verdict
+    rfc2019: ReachVerdict
+    later: ReachVerdict
 
     @property
     def reachable(self) -> bool:
@@ -76,7 +76,7 @@ class Reach:
         return as_html(repr(self))
 
 
-class Machine(pci_machine.Machine):
+class ShownMachine(pci_machine.Machine):
     """A machine (:class:`p2plab.pci.Machine`) that can be asked who reaches whom."""
 
     def __repr__(self) -> str:
@@ -92,9 +92,9 @@ class Machine(pci_machine.Machine):
         return Reach(self, new.provider, new.client, old, new)
 
 
-def shown_machine(machine: pci_machine.Machine) -> Machine:
+def shown_machine(machine: pci_machine.Machine) -> ShownMachine:
     """The same machine, as one that can be asked."""
-    return Machine(**{field.name: getattr(machine, field.name) for field in fields(machine) if field.init})
+    return ShownMachine(**{field.name: getattr(machine, field.name) for field in fields(machine) if field.init})
 
 
 def as_html(text: str) -> str:

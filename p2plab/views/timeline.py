@@ -13,7 +13,7 @@ from p2plab.core.run import Run
 from p2plab.core.world import PERSON, Pressed, Stepped
 from p2plab.p2p.events import BeatIssued, BeatLanded
 from p2plab.rules.base import Board, Finding
-from p2plab.views.picture import BLUE, GREY, ORANGE, PALE, PINK, RED, SKY, Picture, Table
+from p2plab.views.picture import BLUE, GREY, ORANGE, PALE, PINK, RED, SKY, ColumnBuilder, Picture
 
 #: Kinds of bar: colour and height within a lane.
 STEP, NOW, CALL, CALLBACK, LOCK, BEAT = "step", "this step", "call", "notifier callback", "lock held", "beat in flight"
@@ -42,7 +42,7 @@ class _Bar:
 def timeline(run: Run, step: int, board: Board) -> Picture:
     """The whole run, with ``step`` marked; ``board`` is how the rules stand at the run's end."""
     lanes = lanes_of(run)
-    bars = Table("left", "right", "bottom", "top", "kind", "colour", "edge", "hover")
+    bars = ColumnBuilder("left", "right", "bottom", "top", "kind", "colour", "edge", "hover")
     edge = 0.5 if len(run) <= EDGED else 0
     for bar in [*_steps(run, step), *_calls(run.log, len(run)), *_locks(run.log, len(run)), *_beats(run.log, len(run))]:
         colour, height = KINDS[bar.kind]
@@ -59,7 +59,7 @@ def timeline(run: Run, step: int, board: Board) -> Picture:
             + (f" to {bar.last}" if bar.last > bar.first else "")
             + f": {bar.label}",
         )
-    marks = Table("x", "y", "label", "colour", "align", "dx")
+    marks = ColumnBuilder("x", "y", "label", "colour", "align", "dx")
     for finding in _firsts(board):
         # A word at the right end is written to the left of its mark, or the page would cut it off.
         align, dx = ("right", -12) if finding.step > 0.7 * len(run) else ("left", 12)

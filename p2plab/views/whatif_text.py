@@ -8,7 +8,7 @@ from typing import Any
 
 from p2plab.pci import Machine
 from p2plab.pci.groups import Membership
-from p2plab.pci.matrix import Cell
+from p2plab.pci.matrix import Reachability
 from p2plab.pci.whatif import Seen, WhatIf
 from p2plab.views.pci_json import resource_json
 from p2plab.views.pci_text import WIDTH
@@ -50,7 +50,7 @@ def groups_lines(groups: tuple[Membership, ...]) -> list[str]:
     return lines
 
 
-def changed_pairs(found: WhatIf) -> Iterator[tuple[str, str, Cell, Cell]]:
+def changed_pairs(found: WhatIf) -> Iterator[tuple[str, str, Reachability, Reachability]]:
     """(provider, client, before, after) of every pair whose answer changes, named as before."""
     before, after = found.before.reach, found.after.reach
     for a, (old_row, new_row) in zip(before.bdfs, zip(before.rows, after.rows, strict=True), strict=True):
@@ -85,11 +85,11 @@ def _seen_json(seen: Seen) -> dict[str, Any]:
     return {"groups": groups, "windows": windows, "refused": [str(refusal) for refusal in seen.windows.refused]}
 
 
-def _cell(cell: Cell) -> list[Any]:
+def _cell(cell: Reachability) -> list[Any]:
     return [None if cell.map_type is None else str(cell.map_type), cell.distance]
 
 
-def _words(cell: Cell) -> str:
+def _words(cell: Reachability) -> str:
     distance = "?" if cell.distance is None else cell.distance
     return f"{cell.map_type or 'distance'} {distance}"
 

@@ -10,7 +10,7 @@ from p2plab.catalog import CASES
 from p2plab.catalog.verdict import board, story_run
 from p2plab.cli import main
 from p2plab.conform.scenes import ASPECTS, conform
-from p2plab.conform.scenes_read import Said
+from p2plab.conform.scenes_read import Complaint
 from p2plab.conform.scenes_says import unexplained
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
@@ -106,7 +106,7 @@ def test_an_unknown_option_of_the_recording_drivers_is_not_passed_over(changed):
 
 def test_a_complaint_needs_a_broken_rule_of_its_own_kind():
     """A sleep is not excused by a deadlock; the killer that the play called needs no excuse."""
-    sleep, killer = Said("sleep", "play", "sleeping function called"), Said("oom", "play", "Out of memory")
+    sleep, killer = Complaint("sleep", "play", "sleeping function called"), Complaint("oom", "play", "Out of memory")
     assert unexplained([sleep], ["never-sleeps"]) == []
     assert len(unexplained([sleep], ["no-deadlock"])) == 1
     assert unexplained([killer], []) == []

@@ -15,7 +15,7 @@ import pytest
 
 from p2plab.cli import main
 from p2plab.core import places
-from p2plab.doctor import Check, Report, doctor, front_end, machine, software, trial
+from p2plab.doctor import Check, InstallationReport, doctor, front_end, machine, software, trial
 from p2plab.doctor.check import BAD, COLUMNS, NOTE, OK
 
 
@@ -60,8 +60,8 @@ def test_a_look_that_fails_is_a_finding_and_stops_no_other():
 def test_a_notebook_shows_the_verdict_and_unfolds_what_is_wrong():
     """Markup in what was found is text."""
     fine, wrong = (
-        Report([Check("a", OK, "x")]),
-        Report([Check("a", OK, "x"), Check("b", BAD, "<img src=x>", "do this")]),
+        InstallationReport([Check("a", OK, "x")]),
+        InstallationReport([Check("a", OK, "x"), Check("b", BAD, "<img src=x>", "do this")]),
     )
     assert fine._repr_mimebundle_()["text/html"].startswith("<details><summary><b>verdict: ready")
     html = wrong._repr_mimebundle_()["text/html"]

@@ -10,7 +10,7 @@ from p2plab.mm import LINUX_6_1, LINUX_6_12, LINUX_7_3, RFC2019
 from p2plab.mm.ask import Row, ask, ask_all
 from p2plab.mm.ask_changes import change
 from p2plab.mm.ask_operations import OPERATIONS
-from p2plab.mm.ask_stage import KINDS
+from p2plab.mm.ask_specimen import KINDS
 from p2plab.mm.kernel import RULES
 from p2plab.views.mm_text import before_and_after, locks_text, table
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from p2plab.core.errors import BadInput
-from p2plab.pci import RFC2019, TODAY, Machine, Verdict, reach_verdict, read_lspci, with_cpu
+from p2plab.pci import RFC2019, TODAY, Machine, ReachVerdict, reach_verdict, read_lspci, with_cpu
 
 RECORDED = Path(__file__).resolve().parents[2] / "assets" / "recordings" / "pci"
 Way = Callable[[random.Random, str], str]
@@ -229,7 +229,7 @@ HARMLESS: tuple[Way, ...] = (
     numbered,
 )
 
-Answers = dict[tuple[str, str, str], Verdict]
+Answers = dict[tuple[str, str, str], ReachVerdict]
 
 
 def answers(machine: Machine, most: int = 6) -> Answers:

@@ -7,7 +7,7 @@ import pytest
 from p2plab.catalog import CASES
 from p2plab.catalog.case import GOOD, Case
 from p2plab.catalog.rig import BASE
-from p2plab.catalog.verdict import Verdict, board, seed_run, story_run, verdict
+from p2plab.catalog.verdict import CaseVerdict, board, seed_run, story_run, verdict
 from p2plab.cli import main
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
@@ -113,7 +113,7 @@ def test_odd_seeds_begin_where_the_importer_has_mapped():
 def test_a_case_that_is_not_modelled_is_not_caught():
     """Whatever fired."""
     case = Case("X1", CASES["F1"].scenario, "", (), "no honest way")
-    assert not Verdict(case, ("obedience",), {}, (), 0, "").caught
+    assert not CaseVerdict(case, ("obedience",), {}, (), 0, "").caught
 
 
 def test_a_scene_is_found_by_name_and_by_code():

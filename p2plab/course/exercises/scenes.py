@@ -51,7 +51,7 @@ class MovesThenWorks(Bench):
         self.stations[0].worker.post("dma")
 
 
-class Pressed(Bench):
+class UnderPressure(Bench):
     """An aperture that is too small: the GPU wants room for C, and A has to go."""
 
     @job("gpu", needs=("begin_move", "take_out", "finish_move"))
@@ -130,7 +130,7 @@ SCENES: dict[str, Scenario] = {
             "predictable-under-pressure",
             "the aperture has room for A or for C, and the NIC maps A again",
             Plan(pages=1, slots=3, at=1, later=3, ram=6, gpu=("render",), then=()),
-            Pressed,
+            UnderPressure,
         ),
         _scene(
             "survive-unplug",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
 import sys
 import textwrap
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from p2plab.core.scenario import Scenario
 from p2plab.course.keep import Kept, keep
 from p2plab.search import Incomplete, Pass, Verdict, Violation, check
 from p2plab.search.report import headline, pytest_of, text
+from p2plab.search.silence import silence
 from p2plab.views.text import WIDTH
 
 #: Seconds that a search may take. All reference answers are decided in two.
@@ -59,7 +58,7 @@ class Outcome:
         if self.trouble:
             lines += ["", *_wrap(self.trouble)]
         elif isinstance(self.verdict, Violation):
-            with quiet():
+            with silence():
                 report, _, _ = text(self.verdict).partition(TEST_FOLLOWS)  # the test is there when asked for
             lines += ["", report.rstrip()]
         else:
@@ -113,7 +112,7 @@ class Exercise:
         keep(self.name, driver, False, "the check did not come to its end", folder)
         options: dict[str, Any] = {self.role: driver, "must_reach": self.must_reach, "budget": BUDGET}
         try:
-            with quiet():
+            with silence():
                 verdict = check(self.scene, **options)
         except P2PError as error:
             trouble = str(error)
@@ -165,18 +164,6 @@ def _shell() -> Any:
     """The notebook's shell, or None: nothing is imported for it, it is there or it is not."""
     known = sys.modules.get("IPython")
     return known.get_ipython() if known is not None else None
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """What a driver prints while it is run again and again is not shown: nobody wants to read a megabyte of it."""
-    with contextlib.redirect_stdout(_Nowhere()), contextlib.redirect_stderr(_Nowhere()):
-        yield
-
-
-class _Nowhere(io.TextIOBase):
-    def write(self, text: str) -> int:
-        return len(text)
 
 
 def _raised(error: Exception) -> str:

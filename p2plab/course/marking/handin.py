@@ -98,7 +98,7 @@ class Gone(BaseException):
     """The hand-in's process ended, or talked nonsense. No ``Exception``: no driver code may catch it."""
 
 
-class Refused(P2PError):
+class NotAllowed(P2PError):
     """What a hand-in may not do to the model; it is raised in its code."""
 
 
@@ -261,7 +261,7 @@ def _method(name: str, kind: str) -> Any:
     def at_once(self: Any, *args: Any, **kwargs: Any) -> Any:
         turn = _talk(self).call(name, self, args, kwargs)
         if turn.operation is not None:
-            raise Refused(f"{name} is not async and awaits")
+            raise NotAllowed(f"{name} is not async and awaits")
         return turn.result()
 
     async def yields(self: Any) -> Any:
@@ -325,7 +325,7 @@ def _thrown(turn: Turn, error: Exception) -> Turn:
 
 
 @dataclass(frozen=True)
-class Question:
+class RemoteFunction:
     """A condition or an effect of the driver: called here, answered there."""
 
     state: str
@@ -433,20 +433,20 @@ class Talk:
             return self.encoded(self._inherited(name)(thing, *args, **kwargs))
         if kind == "do":
             return self.encoded(self._callable(thing, name)(*args, **kwargs))
-        raise Refused(f"a hand-in asked for {kind[:20]!r}, which nobody knows")
+        raise NotAllowed(f"a hand-in asked for {kind[:20]!r}, which nobody knows")
 
     def _by_the_kit(self, name: str, thing: Any, args: list[Any]) -> Any:
         if name not in _FUNCTIONS or thing is not self._owner() or not isinstance(thing, kit.Gpu):
-            raise Refused(f"{name[:40]} is for a Gpu itself")
+            raise NotAllowed(f"{name[:40]} is for a Gpu itself")
         return getattr(kit, name)(thing, *map(str, args))
 
     def _get(self, thing: Any, name: str) -> Any:
         if name.startswith("_"):
-            raise Refused(f"names with an underscore are not for drivers: {name[:40]}")
+            raise NotAllowed(f"names with an underscore are not for drivers: {name[:40]}")
         if isinstance(thing, AddressSpace) and name not in _OF_MM:
-            raise Refused(f"an importer may not ask {name[:40]!r} of the address space")
+            raise NotAllowed(f"an importer may not ask {name[:40]!r} of the address space")
         if name == "vm_ops" or (name == "fabric" and not isinstance(self._owner(), kit.Gpu)):
-            raise Refused(f"a driver asks the others by the contract, and not by {name}")
+            raise NotAllowed(f"a driver asks the others by the contract, and not by {name}")
         value = getattr(thing, name)
         if isinstance(value, types.MethodType) and value.__self__ is thing:
             return _Bound(thing, name, inspect.iscoroutinefunction(value))
@@ -454,21 +454,21 @@ class Talk:
 
     def _set(self, thing: Any, name: str, value: Any) -> None:
         if thing is not self._owner():
-            raise Refused(f"a driver sets attributes of itself only, not {name[:40]!r} of a {type(thing).__name__}")
+            raise NotAllowed(f"a driver sets attributes of itself only, not {name[:40]!r} of a {type(thing).__name__}")
         if name.startswith("_") or name in _FIXED or inspect.isfunction(getattr(type(thing), name, None)):
-            raise Refused(f"a driver may not set its {name[:40]!r}")
+            raise NotAllowed(f"a driver may not set its {name[:40]!r}")
         setattr(thing, name, value)
 
     def _callable(self, thing: Any, name: str) -> Any:
         if name == "__call__":
-            if not isinstance(thing, (types.FunctionType, types.MethodType, Question)):
+            if not isinstance(thing, (types.FunctionType, types.MethodType, RemoteFunction)):
                 raise TypeError(f"a {type(thing).__name__} cannot be called")
             return thing
         if isinstance(thing, _MUTABLE):
             if name in _CHANGES and not self._is_its_own(thing):
-                raise Refused(f"only the model changes this {type(thing).__name__.removeprefix('Tracked').lower()}")
+                raise NotAllowed(f"only the model changes this {type(thing).__name__.removeprefix('Tracked').lower()}")
             if name.startswith("_"):
-                raise Refused(f"names with an underscore are not for drivers: {name[:40]}")
+                raise NotAllowed(f"names with an underscore are not for drivers: {name[:40]}")
             return getattr(thing, name)
         found = self._get(thing, name)
         if not isinstance(found, (_Bound, types.FunctionType, types.MethodType)):
@@ -487,9 +487,9 @@ class Talk:
                 raise TypeError(f"a {type(thing).__name__} cannot be iterated over")
             return {"list": [self.encoded(item) for item in itertools.islice(thing, 100_000)]}
         if name not in _OPERATORS:
-            raise Refused(f"a hand-in asked for {name[:20]!r}, which nobody knows")
+            raise NotAllowed(f"a hand-in asked for {name[:20]!r}, which nobody knows")
         if name in _CHANGES and not self._is_its_own(thing):
-            raise Refused(f"only the model changes this {type(thing).__name__.removeprefix('Tracked').lower()}")
+            raise NotAllowed(f"only the model changes this {type(thing).__name__.removeprefix('Tracked').lower()}")
         operate = getattr(type(thing), name, None)
         if operate is None:
             raise TypeError(f"a {type(thing).__name__} has no {name}")
@@ -499,7 +499,7 @@ class Talk:
     def _inherited(self, name: str) -> Any:
         base = next(base for base in type(self._owner()).__mro__ if base in BASES.values())
         if name not in _methods(base):
-            raise Refused(f"{base.__name__} has no {name[:40]!r}")
+            raise NotAllowed(f"{base.__name__} has no {name[:40]!r}")
         return getattr(base, name)
 
     # -- what it awaits ---------------------------------------------------------------------------------------------
@@ -531,14 +531,14 @@ class Talk:
         thing = self._thing(number)
         method = getattr(type(thing), f"__a{kind}__", None)
         if method is None:
-            raise Refused(f"a {type(thing).__name__} cannot be entered with `async with`")
+            raise NotAllowed(f"a {type(thing).__name__} cannot be entered with `async with`")
         return method(thing) if kind == "enter" else method(thing, None, None, None)
 
     # -- values -----------------------------------------------------------------------------------------------------
 
     def _thing(self, number: Any) -> Any:
         if type(number) is not int or not 0 <= number < len(self._things):
-            raise Refused("a hand-in named something that it was never given")
+            raise NotAllowed("a hand-in named something that it was never given")
         return self._things[number]
 
     def encoded(self, value: Any, whole: bool = False) -> Any:
@@ -559,7 +559,7 @@ class Talk:
             return {"list": [self.encoded(item) for item in itertools.islice(items, 100_000)]}
         goes = is_driver or isinstance(value, (*_MUTABLE, types.FunctionType, types.MethodType))
         if not goes and not type(value).__module__.startswith("p2plab."):
-            raise Refused(f"a {type(value).__name__} is not for drivers")
+            raise NotAllowed(f"a {type(value).__name__} is not for drivers")
         return {"r": [self._number(value), _said_of(value), is_driver]}
 
     def _number(self, value: Any) -> int:
@@ -579,7 +579,7 @@ class Talk:
         if kind == "r":
             return self._thing(inside)
         if kind == "f":
-            return Question(str(inside[1]), self._owner(), int(inside[0]), self)
+            return RemoteFunction(str(inside[1]), self._owner(), int(inside[0]), self)
         if kind == "m":
             return self._callable(self._thing(inside[0]), str(inside[1]))
         if kind == "bytes":

@@ -61,7 +61,7 @@ class DrainsFirst(Maps):
         return 0
 
 
-class NoSecondLook(Drains):
+class LooksOnce(Drains):
     """Trusts the answer."""
 
     async def map(self, start: int, end: int) -> None:
@@ -99,7 +99,7 @@ class AsksUnderItsLock(Complete):
             await self.engine.program(start, addresses)
 
 
-class TakesMmapLock(Complete):
+class LocksMmapAgain(Complete):
     """Wants to be sure of the vmas."""
 
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
@@ -230,10 +230,10 @@ WRONG: tuple[Wrong, ...] = (
     Wrong("obey", NeverMaps, "must-reach", "map at all"),
     Wrong("obey-in-flight", Obeys, "obedience", "drain"),
     Wrong("obey-in-flight", DrainsFirst, "obedience", "drain"),
-    Wrong("no-stale-map", NoSecondLook, "programs-only-valid", "valid(sequence)"),
+    Wrong("no-stale-map", LooksOnce, "programs-only-valid", "valid(sequence)"),
     Wrong("no-stale-map", LooksTooEarly, "programs-only-valid", "under self.lock"),
     Wrong("no-deadlock", AsksUnderItsLock, "no-deadlock", "without self.lock"),
-    Wrong("no-deadlock", TakesMmapLock, "stays-out-of-mm", "mmap_lock"),
+    Wrong("no-deadlock", LocksMmapAgain, "stays-out-of-mm", "mmap_lock"),
     Wrong("partial-ranges", FirstPageOnly, "obedience", "range.end"),
     Wrong("partial-ranges", Shifted, "obedience", "range.end"),
     Wrong("partial-ranges", RangeOnly, "vma-alive", "everything you hold of that vma"),

@@ -147,7 +147,7 @@ def another_frame(by: str, ram: MainMemory, thing: BufferObject, page: int) -> N
 
 
 @dataclass(frozen=True)
-class Window:
+class VmaStandIn:
     """A stretch of A as an importer knows it: the place of a vma in the views, where the design has none."""
 
     vm_ops: Any

@@ -1,4 +1,4 @@
-"""The stage on which operations are asked about: one process, one mapping of a kind, and what can be done to it."""
+"""What operations are tried on: one process, one mapping of a kind, and what can be done to it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ START = 0x7F00_4000_0000
 OTHER = 0x5555_5555_4000
 
 
-class Stage:
+class Specimen:
     """One process with one mapping of the kind asked for."""
 
     def __init__(self, kind: str, kernel: Kernel) -> None:
@@ -78,135 +78,135 @@ class Stage:
         await self.mm.touch(START, self.end, True)
 
 
-Do = Callable[[Stage], Awaitable[str | None]]
+Do = Callable[[Specimen], Awaitable[str | None]]
 
 
-async def untouched(stage: Stage) -> None:
+async def untouched(specimen: Specimen) -> None:
     """Mapped and never accessed."""
 
 
-async def written(stage: Stage) -> None:
-    await stage.write_all()
+async def written(specimen: Specimen) -> None:
+    await specimen.write_all()
 
 
-async def only_read(stage: Stage) -> None:
-    await stage.mm.touch(START, stage.end, False)
+async def only_read(specimen: Specimen) -> None:
+    await specimen.mm.touch(START, specimen.end, False)
 
 
-async def forked(stage: Stage) -> None:
-    await stage.write_all()
-    stage.children.append(await stage.mm.fork("child"))
+async def forked(specimen: Specimen) -> None:
+    await specimen.write_all()
+    specimen.children.append(await specimen.mm.fork("child"))
 
 
-async def mergeable(stage: Stage) -> None:
-    await stage.mm.madvise(START, stage.length, "NOHUGEPAGE")
-    await stage.mm.madvise(START, stage.length, "MERGEABLE")
-    await stage.write_all()
+async def mergeable(specimen: Specimen) -> None:
+    await specimen.mm.madvise(START, specimen.length, "NOHUGEPAGE")
+    await specimen.mm.madvise(START, specimen.length, "MERGEABLE")
+    await specimen.write_all()
 
 
-async def small_pages(stage: Stage) -> None:
-    await stage.mm.madvise(START, stage.length, "NOHUGEPAGE")
-    await stage.write_all()
-    await stage.mm.madvise(START, stage.length, "HUGEPAGE")
+async def small_pages(specimen: Specimen) -> None:
+    await specimen.mm.madvise(START, specimen.length, "NOHUGEPAGE")
+    await specimen.write_all()
+    await specimen.mm.madvise(START, specimen.length, "HUGEPAGE")
 
 
-async def swapped(stage: Stage) -> None:
-    await stage.write_all()
-    await stage.mm.madvise(START, stage.length, "PAGEOUT")
+async def swapped(specimen: Specimen) -> None:
+    await specimen.write_all()
+    await specimen.mm.madvise(START, specimen.length, "PAGEOUT")
 
 
 def system_call(method: str, *more: object, first: int = 0, pages: int | None = None) -> Do:
     """A system call on pages [first, first + pages) of the mapping."""
 
-    async def do(stage: Stage) -> str | None:
-        length = stage.length - first * PAGE_SIZE if pages is None else pages * PAGE_SIZE
-        result = await getattr(stage.mm, method)(START + first * PAGE_SIZE, length, *more)
+    async def do(specimen: Specimen) -> str | None:
+        length = specimen.length - first * PAGE_SIZE if pages is None else pages * PAGE_SIZE
+        result = await getattr(specimen.mm, method)(START + first * PAGE_SIZE, length, *more)
         return hex(result) if isinstance(result, int) else None
 
     return do
 
 
 def touch(write: bool) -> Do:
-    async def do(stage: Stage) -> None:
-        await stage.mm.touch(START, stage.end, write)
+    async def do(specimen: Specimen) -> None:
+        await specimen.mm.touch(START, specimen.end, write)
 
     return do
 
 
 def mremap(new_pages: int | None, flags: int) -> Do:
-    async def do(stage: Stage) -> str | None:
-        new = stage.length if new_pages is None else new_pages * PAGE_SIZE
-        old = stage.length
-        return hex(await stage.mm.mremap(START, old, new, flags, START + 2 * stage.length))
+    async def do(specimen: Specimen) -> str | None:
+        new = specimen.length if new_pages is None else new_pages * PAGE_SIZE
+        old = specimen.length
+        return hex(await specimen.mm.mremap(START, old, new, flags, START + 2 * specimen.length))
 
     return do
 
 
-async def mmap_over(stage: Stage) -> str | None:
-    return hex(await stage.mm.mmap(START + 4 * PAGE_SIZE, 4 * PAGE_SIZE, flags=MAP_PRIVATE | MAP_FIXED))
+async def mmap_over(specimen: Specimen) -> str | None:
+    return hex(await specimen.mm.mmap(START + 4 * PAGE_SIZE, 4 * PAGE_SIZE, flags=MAP_PRIVATE | MAP_FIXED))
 
 
-async def do_fork(stage: Stage) -> None:
-    stage.children.append(await stage.mm.fork("child"))
+async def do_fork(specimen: Specimen) -> None:
+    specimen.children.append(await specimen.mm.fork("child"))
 
 
-async def exit_process(stage: Stage) -> None:
-    await stage.mm.exit()
+async def exit_process(specimen: Specimen) -> None:
+    await specimen.mm.exit()
 
 
-async def do_ftruncate(stage: Stage) -> None:
-    file = stage.need_file("truncate")
+async def do_ftruncate(specimen: Specimen) -> None:
+    file = specimen.need_file("truncate")
     if not file.has_pages:
         raise KernelError("EINVAL", "a device cannot be truncated")
     await ftruncate(file, 6)
 
 
-async def punch_hole(stage: Stage) -> None:
-    await fallocate_punch_hole(stage.need_file("punch holes into"), 4, 4)
+async def punch_hole(specimen: Specimen) -> None:
+    await fallocate_punch_hole(specimen.need_file("punch holes into"), 4, 4)
 
 
-async def do_unmap_mapping_range(stage: Stage) -> None:
-    await unmap_mapping_range(stage.need_file("unmap").f_mapping, 4, 7)
+async def do_unmap_mapping_range(specimen: Specimen) -> None:
+    await unmap_mapping_range(specimen.need_file("unmap").f_mapping, 4, 7)
 
 
-async def do_zap_vma_ptes(stage: Stage) -> None:
-    async with stage.mm.mmap_lock.read():
-        vma = stage.mm.vma_lookup(START)
+async def do_zap_vma_ptes(specimen: Specimen) -> None:
+    async with specimen.mm.mmap_lock.read():
+        vma = specimen.mm.vma_lookup(START)
         if vma is not None:
-            await zap_vma_ptes(vma, START, stage.end)
+            await zap_vma_ptes(vma, START, specimen.end)
 
 
-async def gup(stage: Stage) -> str:
-    folios = await get_user_pages(stage.mm, START, 16, write=True)
+async def gup(specimen: Specimen) -> str:
+    folios = await get_user_pages(specimen.mm, START, 16, write=True)
     put_user_pages(folios)
     return f"{len(folios)} pages"
 
 
-async def pin(stage: Stage) -> str:
-    folios = await get_user_pages(stage.mm, START, 16, write=True, pin=True, longterm=True)
+async def pin(specimen: Specimen) -> str:
+    folios = await get_user_pages(specimen.mm, START, 16, write=True, pin=True, longterm=True)
     put_user_pages(folios, pin=True)
     return f"{len(folios)} pages"
 
 
-async def do_clear_refs(stage: Stage) -> None:
-    await clear_refs(stage.mm, 4)
+async def do_clear_refs(specimen: Specimen) -> None:
+    await clear_refs(specimen.mm, 4)
 
 
-async def do_mbind(stage: Stage) -> None:
-    await mbind(stage.mm, START, stage.length, 1, move=True)
+async def do_mbind(specimen: Specimen) -> None:
+    await mbind(specimen.mm, START, specimen.length, 1, move=True)
 
 
-async def numa(stage: Stage) -> None:
-    await task_numa_work(stage.mm)
+async def numa(specimen: Specimen) -> None:
+    await task_numa_work(specimen.mm)
 
 
-async def ksmd(stage: Stage) -> None:
-    await ksm_scan(stage.mm)
+async def ksmd(specimen: Specimen) -> None:
+    await ksm_scan(specimen.mm)
 
 
-async def khugepaged_pass(stage: Stage) -> None:
-    await khugepaged_scan(stage.mm)
+async def khugepaged_pass(specimen: Specimen) -> None:
+    await khugepaged_scan(specimen.mm)
 
 
-async def oom_reaper(stage: Stage) -> str:
-    return "reaped" if await oom_reap(stage.mm) else "refused"
+async def oom_reaper(specimen: Specimen) -> str:
+    return "reaped" if await oom_reap(specimen.mm) else "refused"

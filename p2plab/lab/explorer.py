@@ -13,7 +13,7 @@ from p2plab.lab.looks import Looks
 SNUG: dict[str, Any] = {"style": {"description_width": "initial"}}
 
 
-class Frame:
+class Explorer:
     """Base of an explorer: a subclass lays itself out, and says in :meth:`refresh_all` and :meth:`as_text` what is true."""
 
     def __init__(self) -> None:
