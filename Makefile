@@ -9,6 +9,9 @@ ROOT_OK  := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 APP_OPTIONS ?=
 
+# Tests are shared out among the processors, file by file; those that measure time run alone afterwards.
+SHARED_OUT := -n logical --maxprocesses 4 --dist loadfile
+
 # How many students `make class` simulates. The hub's proxy comes from npm; its version 5 needs Node.js 20.
 N ?= 30
 PROXY := $(VENV)/proxy/node_modules/.bin/configurable-http-proxy
@@ -63,11 +66,13 @@ test: $(READY) ## all checks and all tests; browser tests where there is a Chrom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m tests.whole -m "not browser"
+	$(BIN)/python -m tests.whole $(SHARED_OUT) -m "not browser and not timed"
+	$(BIN)/python -m tests.whole -m "timed and not browser"
 	$(BIN)/python -m tests.whole -m browser
 
 quick: $(READY) ## the tests without a browser
-	$(BIN)/python -m tests.whole -m "not browser"
+	$(BIN)/python -m tests.whole $(SHARED_OUT) -m "not browser and not timed"
+	$(BIN)/python -m tests.whole -m "timed and not browser"
 
 bench: $(READY) ## the benchmarks, side by side with their peers
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

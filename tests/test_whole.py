@@ -67,6 +67,27 @@ def test_a_run_says_what_became_of_it(tmp_path, files, status, sentence):
     assert ("asked once more" in done.stdout) == ("asked once more" in sentence)
 
 
+@pytest.mark.parametrize(
+    ("files", "status", "sentence"),
+    [
+        ({"a": TIMED, "b": "def test(): pass"}, 0, "asked once more: test_a.py::test_late\n"),
+        ({"a": "import os\ndef test(): os._exit(0)", "b": "def test(): assert 0"}, 1, "2 failed"),
+        ({"a": "import pytest\ndef test(): pytest.exit('enough', 0)", "b": "def test(): pass"}, 3, "enough"),
+    ],
+    ids=("late", "left", "cut short"),
+)
+def test_a_run_among_processes_says_it_too(tmp_path, files, status, sentence):
+    """Shared out with pytest-xdist, nothing is hidden either."""
+    for name, text in files.items():
+        (tmp_path / f"test_{name}.py").write_text(text)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = timed: measures time\n")
+    words = [sys.executable, "-m", "tests.whole", "-q", "-p", "no:cacheprovider", "-p", "xdist", "-n", "2"]
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(words, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert sentence in done.stdout
+
+
 def test_make_and_ci_ask_nothing_twice_but_by_that():
     """No recipe repeats what failed."""
     for name in ("Makefile", ".ci/run"):

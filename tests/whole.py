@@ -58,13 +58,19 @@ def run(arguments: list[str]) -> Told:
 class _Reporter:
     def __init__(self, path: str) -> None:
         self.path, self.process_id = Path(path), os.getpid()
-        self.items: dict[str, bool] = {}
+        self.collected: set[str] = set()
+        self.timed: set[str] = set()
         self.ran: set[str] = set()
         self.failed: set[str] = set()
         self.elsewhere = False  #: something failed that is no test: a file that could not be collected
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.items = {item.nodeid: item.get_closest_marker("timed") is not None for item in session.items}
+        self.collected = {item.nodeid for item in session.items}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Shared out among processes, each of them collects all tests."""
+        self.collected.update(ids)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         self.elsewhere |= report.failed
@@ -74,13 +80,15 @@ class _Reporter:
             self.ran.add(report.nodeid)
         if report.failed:
             self.failed.add(report.nodeid)
+        if "timed" in report.keywords:
+            self.timed.add(report.nodeid)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if os.getpid() != self.process_id:  # a test forked, and its child has no say
             return
-        timed = [name for name in self.failed if self.items.get(name) and not self.elsewhere]
-        said = {"status": int(session.exitstatus), "collected": len(self.items), "ran": len(self.ran)}
+        timed = [] if self.elsewhere else sorted(self.failed & self.timed)
+        said = {"status": int(session.exitstatus), "collected": len(self.collected), "ran": len(self.ran)}
         self.path.write_text(json.dumps({**said, "failed": sorted(self.failed), "timed": timed}), encoding="utf-8")
 
 
