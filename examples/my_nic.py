@@ -7,7 +7,7 @@ p2plab check defrag-obedient --importer examples/my_nic.py:MyNic
 from p2plab import find
 from p2plab.drivers.nic import ObedientNic
 from p2plab.search import check
-from p2plab.search.report import headline
+from p2plab.views.report import headline
 
 
 class MyNic(ObedientNic):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from p2plab.core.events import Event
+    from p2plab.core.monitor import Goal, Monitor
     from p2plab.core.scenario import Scenario
     from p2plab.lab import CompareLab as _CompareLab
     from p2plab.lab import DesignsLab as _DesignsLab
@@ -255,9 +256,34 @@ def _events() -> Mapping[str, type[Event]]:
     return EVENTS
 
 
+def _monitors() -> Mapping[str, type[Monitor]]:
+    from p2plab.rules import RULES
+
+    return RULES
+
+
+def _goals() -> Mapping[str, Goal]:
+    from p2plab.rules import GOALS
+
+    return GOALS
+
+
+def _judged(scene: Scenario, classes: Mapping[str, type]) -> Scenario:
+    from p2plab.rules.beside import with_own
+
+    return with_own(scene, classes)
+
+
+def _report(answer: Verdict) -> str:
+    from p2plab.views.report import text
+
+    return text(answer)
+
+
 def __dir__() -> list[str]:
     """What TAB offers: the public names, not the rooms that happen to be imported."""
     return [*__all__, "__doc__", "__version__"]
 
 
-known.events = _events
+known.events, known.scenes, known.monitors, known.goals = _events, scenes, _monitors, _goals
+known.judged, known.report = _judged, _report

@@ -1,9 +1,35 @@
-"""What the rooms above declare and ``core`` reads back. The package's own ``__init__`` hands it in, once."""
+"""What the rooms above declare and ``core`` and ``search`` use. The package's own ``__init__`` hands it in, once.
+
+As it stands here nothing is known: a run and a search of a scene that brings its own monitors work all the same.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from p2plab.core.monitor import Goal, Monitor
+    from p2plab.core.scenario import Scenario
+
+
+def _as_it_is(scene: Scenario, _classes: Mapping[str, type]) -> Scenario:
+    return scene
+
+
+def _in_a_word(answer: Any) -> str:
+    return f"{answer.scene}: {answer.word}"
+
 
 #: Gives every kind of event by its name (``{"Stepped": Stepped, …}``): a log in a file has only the names.
 events: Callable[[], Mapping[str, Any]] = dict
+#: Gives every scene by its name.
+scenes: Callable[[], Mapping[str, Scenario]] = dict
+#: Gives every monitor by its name: a scene's ``rules`` are names.
+monitors: Callable[[], Mapping[str, type[Monitor]]] = dict
+#: Gives every goal by its name: a scene's ``must`` are names.
+goals: Callable[[], Mapping[str, Goal]] = dict
+#: Gives the scene as it is judged when these classes play in it, with the rules that came with them.
+judged: Callable[[Scenario, Mapping[str, type]], Scenario] = _as_it_is
+#: Gives the text for a person of what a search answered.
+report: Callable[[Any], str] = _in_a_word

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from p2plab.core import known
 from p2plab.core.errors import BadInput
+from p2plab.core.monitor import Monitor
 from p2plab.core.world import World
 
 Value = int | str
@@ -115,6 +117,11 @@ class Scenario:
     own: Mapping[str, Any] = field(
         default_factory=dict, compare=False
     )  #: rules and goals that came with a class, by name
+
+    @property
+    def monitors(self) -> Mapping[str, type[Monitor]]:
+        """Every monitor that can watch this scene, by name: those that are known, and those that came with a class."""
+        return {**known.monitors(), **{name: own for name, own in self.own.items() if isinstance(own, type)}}
 
     def takes(self, kind: str) -> bool:
         """Whether there is a role of that name, or one for that kind of class (``interval importer``)."""

@@ -9,6 +9,7 @@ or press an action (``!defrag``); ``...`` runs on until nobody can.
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -105,3 +106,11 @@ def _choices(world: World, word: re.Match[str]) -> Iterator[str]:
     else:
         while world.actors[actor].enabled:
             yield actor
+
+
+def schedule_text(schedule: tuple[str, ...]) -> str:
+    """``app*6 nic*7 gpu``: the schedule as a person would write it."""
+    groups = [(choice, len(list(group))) for choice, group in itertools.groupby(schedule)]
+    return " ".join(
+        choice if count == 1 and choice.startswith("!") else f"{choice}*{count}" for choice, count in groups
+    )

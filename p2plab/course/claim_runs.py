@@ -30,9 +30,9 @@ from p2plab.p2p.events import HmmRangeMapped, HmmRangeUnmapped, P2PMapFailed, P2
 from p2plab.p2p.things import things_of
 from p2plab.pci import RFC2019, Machine, pci_test_p2p, reach_verdict, read_machine, with_acs, with_cpu
 from p2plab.search import check
-from p2plab.search.report import headline
 from p2plab.views.callgraph import call_graph, call_graph_text
 from p2plab.views.designs_text import uses_text
+from p2plab.views.report import headline
 from p2plab.views.text import WIDTH, board_of, verdict
 
 MACHINE = "q35_switch2"

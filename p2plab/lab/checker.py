@@ -11,10 +11,9 @@ from p2plab.lab.explorer import Explorer
 from p2plab.lab.pane import BokehPane
 from p2plab.lab.session import Session
 from p2plab.search import Checking, Pass, Violation
-from p2plab.search.picture import MOST, picture_of
-from p2plab.search.report import headline, shrunk
 from p2plab.views.figures_more import state_graph_figure
-from p2plab.views.graph_picture import depth_of, state_graph
+from p2plab.views.graph_picture import MOST, depth_of, picture_of, state_graph
+from p2plab.views.report import headline, shrunk
 
 #: The kernel is busy for at most about this long (seconds) before it listens to the page again.
 SLICE = 0.05

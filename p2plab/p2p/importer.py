@@ -134,7 +134,7 @@ class IntervalImporter(Mapper, MmuIntervalNotifier):  # type: ignore[misc]  # `m
 
 
 #: The kinds of importer that take a process's vma, and the class to derive each from.
-IMPORTERS: Mapping[str, type[Mapper]] = {"importer": Importer, "interval importer": IntervalImporter}
+IMPORTERS: Mapping[str, type[Mapper]] = {"importer": Importer, "interval importer": IntervalImporter}  # type: ignore[type-abstract]
 
 
 def kernel_for(kernel: Kernel, importer: type[Mapper]) -> Kernel:

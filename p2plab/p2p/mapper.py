@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable
 
 from p2plab.core.actors import wait_event
@@ -34,10 +35,12 @@ class Mapper(Tracked):
         self.closed = False  #: whether the user is done with the memory, or its process died: it is not mapped again
         self.dead = False  #: whether the driver gave up: what is asked of the device now completes with an error
 
+    @abstractmethod
     async def listen(self, start: int, end: int) -> None:
         """Hook into the address space's notifier, for ``[start, end)`` where one can be told only about a range."""
         raise NotImplementedError
 
+    @abstractmethod
     async def map(self, start: int, end: int) -> None:
         """Get addresses for ``[start, end)`` and program the device with them. Raises what ``p2p_map`` raises."""
         raise NotImplementedError

@@ -10,12 +10,12 @@ A rule is a class in a module of this room; nothing else names it. ``RULES`` has
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 
 from p2plab.core.collect import classes
+from p2plab.core.monitor import Finding, Goal
 from p2plab.core.scenario import Scenario
-from p2plab.rules.base import Board, Finding, Rule, judge
-from p2plab.rules.goals import GOALS, Goal, reached
+from p2plab.rules.base import Board, Rule, judge
+from p2plab.rules.goals import GOALS, reached
 from p2plab.rules.own import always, leads_to, must_reach, never
 
 #: The order of the board. A rule that is not listed comes last.
@@ -81,16 +81,9 @@ DESIGN_PROMISES: tuple[str, ...] = tuple(name for name, rule in RULES.items() if
 PRICES: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.kind == "price")
 
 
-def known_to(scene: Scenario) -> Mapping[str, type[Rule]]:
-    """Every rule that can be named in a scene: those of this room, and those that came with a class in it."""
-    own = {name: rule for name, rule in scene.own.items() if isinstance(rule, type)}
-    return {**RULES, **own} if own else RULES
-
-
 def watched_by(scene: Scenario) -> list[type[Rule]]:
     """The rules that a scene watches."""
-    known = known_to(scene)
-    return [known[name] for name in scene.rules]
+    return [scene.own[name] if name in scene.own else RULES[name] for name in scene.rules]
 
 
 __all__ = [
@@ -105,7 +98,6 @@ __all__ = [
     "Rule",
     "always",
     "judge",
-    "known_to",
     "leads_to",
     "must_reach",
     "never",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from p2plab.core.events import Entry
+from p2plab.core.monitor import Finding
 from p2plab.p2p.events import SlotFreed, SlotTaken
-from p2plab.rules.base import Finding, Rule
+from p2plab.rules.base import Rule
 
 
 class NoOverlap(Rule):

@@ -1,27 +1,17 @@
-"""A rule watches the log and reports when a promise is broken; the board says how every promise stands."""
+"""A rule is a monitor with its source; the board says of every promise whether it was broken, kept or not exercised."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from p2plab.core.events import Entry
+from p2plab.core.monitor import Finding, Monitor
 
 
-@dataclass(frozen=True)
-class Finding:
-    """A broken promise: at which step, in whose step, who broke it, and what happened."""
-
-    rule: str
-    step: int
-    actor: str
-    culprit: str
-    what: str
-
-
-class Rule:
-    """One promise. A subclass keeps what it needs to remember in plain attributes and overrides :meth:`see`.
+class Rule(Monitor):
+    """A monitor with its source: the mail or the kernel file that makes the promise.
 
     ``source`` is a Message-ID of linux-mm or a kernel file; ``stated`` says whether it is written there (True) or
     inferred from it. ``years``: ``2019``, ``now`` or both. ``number`` is the promise's number in the documentation.
@@ -29,9 +19,7 @@ class Rule:
     paid by a driver that may well be right.
     """
 
-    name: ClassVar[str]
     number: ClassVar[int | None] = None
-    promise: ClassVar[str]
     source: ClassVar[str]
     stated: ClassVar[bool]
     sources: ClassVar[Mapping[str, str]] = {}  #: kernel -> where it says so, if that is elsewhere than in today's
@@ -40,7 +28,7 @@ class Rule:
     kind: ClassVar[str] = "promise"
 
     def __init__(self) -> None:
-        self.exercised = False  #: whether anything happened that could have broken it
+        super().__init__()
         self.notes: tuple[str, ...] = ()  #: what was let pass although a literal reading forbids it, and why
 
     @classmethod
@@ -54,14 +42,6 @@ class Rule:
         if cls.stated and cls.inferred:
             return f"stated; '{cls.inferred}' is inferred"
         return "stated" if cls.stated else "inferred"
-
-    def see(self, entry: Entry) -> Iterator[Finding]:
-        """Look at the next entry; yield what it breaks."""
-        raise NotImplementedError
-
-    def broken(self, entry: Entry, culprit: str, what: str) -> Finding:
-        """A finding of this rule at this entry."""
-        return Finding(self.name, entry.step, entry.actor, culprit, what)
 
     def excuse(self, what: str) -> None:
         """Note what another rule, or the thread, allows against this one."""

@@ -7,10 +7,11 @@ from typing import ClassVar
 
 from p2plab.core.calls import Called
 from p2plab.core.events import Entry
+from p2plab.core.monitor import Finding
 from p2plab.core.world import Stepped
 from p2plab.mm.log import NotifierEnd, NotifierStart, NotifierWarned
 from p2plab.p2p.events import MapAsked, UseAfterFree, WaitTimedOut
-from p2plab.rules.base import Finding, Rule
+from p2plab.rules.base import Rule
 from p2plab.rules.watch import CallbackRule
 
 

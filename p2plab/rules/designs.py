@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from p2plab.core.calls import Called, Returned
 from p2plab.core.events import Entry
+from p2plab.core.monitor import Finding
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import (
@@ -22,7 +23,7 @@ from p2plab.p2p.events import (
     TranslationSet,
 )
 from p2plab.p2p.memory import RAM_BASE
-from p2plab.rules.base import Finding, Rule
+from p2plab.rules.base import Rule
 
 
 class ToldFirst(Rule):

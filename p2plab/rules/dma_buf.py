@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from p2plab.core.calls import Called
 from p2plab.core.events import Entry
 from p2plab.core.locks import LockAcquired, LockReleased
+from p2plab.core.monitor import Finding
 from p2plab.p2p.events import (
     TOLD,
     BeatIssued,
@@ -21,7 +22,7 @@ from p2plab.p2p.events import (
     TransferEnded,
 )
 from p2plab.p2p.memory import RAM_BASE
-from p2plab.rules.base import Finding, Rule
+from p2plab.rules.base import Rule
 
 #: The calls that are made with the buffer's reservation lock held.
 UNDER_RESV = ("map_dma_buf", "unmap_dma_buf", "move_notify", "invalidate_mappings", "pin", "unpin")

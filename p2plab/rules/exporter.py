@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from p2plab.core.events import Entry
+from p2plab.core.monitor import Finding
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import (
     ApertureMade,
@@ -16,7 +17,6 @@ from p2plab.p2p.events import (
     P2PMapped,
     SlotFreed,
 )
-from p2plab.rules.base import Finding
 from p2plab.rules.watch import AskingRule, GrantRule, MovingRule, answers, object_of
 
 

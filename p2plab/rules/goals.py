@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-from p2plab.core.events import Entry, Event
+from p2plab.core.events import Entry
+from p2plab.core.monitor import Goal
 from p2plab.p2p.events import BeatLanded, P2PMapped, P2PUnmapped
-
-
-@dataclass(frozen=True)
-class Goal:
-    """Something that some order of events has to reach: ``reached`` looks at one event."""
-
-    name: str
-    what: str
-    reached: Callable[[Event], bool]
-
 
 GOALS: dict[str, Goal] = {
     goal.name: goal

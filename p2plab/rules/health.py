@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from p2plab.core.events import Entry
-from p2plab.core.lockdep import Deadlock, LockInversion
-from p2plab.core.locks import LockAcquired
+from p2plab.core.monitor import DeadlockMonitor, Finding, LockOrderMonitor
 from p2plab.core.world import Crashed, Stepped
-from p2plab.rules.base import Finding, Rule
+from p2plab.rules.base import Rule
 
 
-class NoDeadlock(Rule):
+class NoDeadlock(DeadlockMonitor, Rule):
     """Nobody waits in a circle, and somebody can always go on until all are done."""
 
-    name = "no-deadlock"
     promise = "nobody waits for somebody who waits for him"
     source = (
         "include/linux/mmu_notifier.h (lockdep map of invalidate_range_start; "
@@ -22,24 +20,13 @@ class NoDeadlock(Rule):
     )
     stated = False
 
-    def see(self, entry: Entry) -> Iterator[Finding]:
-        self.exercised |= isinstance(entry.event, LockAcquired)
-        if isinstance(entry.event, Deadlock):
-            yield self.broken(entry, entry.actor, str(entry.event))
 
-
-class LockOrderKept(Rule):
+class LockOrderKept(LockOrderMonitor, Rule):
     """Two locks are always taken in the same order, whether or not the opposite one bit this time."""
 
-    name = "lock-order"
     promise = "locks are taken in one order, so that no schedule can deadlock on them"
     source = "Documentation/locking/lockdep-design.rst"
     stated = True
-
-    def see(self, entry: Entry) -> Iterator[Finding]:
-        self.exercised |= isinstance(entry.event, LockAcquired)
-        if isinstance(entry.event, LockInversion):
-            yield self.broken(entry, entry.actor, str(entry.event))
 
 
 class NoCrash(Rule):

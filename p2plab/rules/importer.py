@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from p2plab.core.calls import Called, Raised, Returned
 from p2plab.core.events import Entry
+from p2plab.core.monitor import Finding
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import BeatIssued, BeatLanded, P2PMapped, P2PUnmapped, TranslationCleared, TranslationSet
-from p2plab.rules.base import Finding, Rule
+from p2plab.rules.base import Rule
 from p2plab.rules.watch import CALLBACKS, GrantRule
 
 Pages = frozenset[tuple[str, int]]

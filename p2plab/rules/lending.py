@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from p2plab.core.events import Entry
+from p2plab.core.monitor import Finding
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import (
     ContentLost,
@@ -16,7 +17,7 @@ from p2plab.p2p.events import (
     P2PMapped,
     PermissionChanged,
 )
-from p2plab.rules.base import Finding, Rule
+from p2plab.rules.base import Rule
 from p2plab.rules.watch import AskingRule, GrantRule, object_of
 
 

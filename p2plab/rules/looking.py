@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from p2plab.core.calls import Returned
 from p2plab.core.events import Entry
+from p2plab.core.monitor import Finding
 from p2plab.mm.log import NotifierStart, VmaUnmapped
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import (
@@ -21,7 +22,7 @@ from p2plab.p2p.events import (
     SlotTaken,
     TranslationSet,
 )
-from p2plab.rules.base import Finding, Rule
+from p2plab.rules.base import Rule
 from p2plab.rules.watch import CALLBACKS, AskingRule, CallbackRule, GrantRule
 
 

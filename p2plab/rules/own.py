@@ -19,10 +19,10 @@ from typing import Any, ClassVar
 
 from p2plab.core.errors import BadInput
 from p2plab.core.events import Entry, Event, emit
+from p2plab.core.monitor import Finding, Goal, LeadsTo
 from p2plab.core.running import running
 from p2plab.core.world import World
-from p2plab.rules.base import Finding, Rule
-from p2plab.rules.goals import Goal
+from p2plab.rules.base import Rule
 
 #: The source of a rule that came with a driver.
 YOURS = "your own file"
@@ -81,15 +81,11 @@ class StateRule(OwnRule):
             yield self.broken(entry, entry.actor, f"after this step it does not hold that {self.promise}")
 
 
-class LeadsTo(OwnRule):
+class OwnLeadsTo(OwnRule, LeadsTo):
     """Whether the latest ``when`` has been followed by a ``then``. A search judges it: no fair run may leave it open."""
 
     when: ClassVar[Callable[[Entry], object]]
     then: ClassVar[Callable[[Entry], object]]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open = False
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         if called(self, type(self).then, entry):
@@ -136,7 +132,7 @@ def leads_to(what: str, when: Callable[[Entry], object], then: Callable[[Entry],
         "then": staticmethod(then),
         "__doc__": what,
     }
-    return type("Eventually", (LeadsTo,), body)
+    return type("Eventually", (OwnLeadsTo,), body)
 
 
 def must_reach(what: str, reached: Callable[[Event], object]) -> Goal:

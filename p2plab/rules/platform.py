@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from p2plab.core.events import Entry
+from p2plab.core.monitor import Finding
 from p2plab.mm.log import NotifierStart, VmaMapped, VmaUnmapped
 from p2plab.p2p.events import HmmRangeMapped, HmmRangeUnmapped
-from p2plab.rules.base import Finding, Rule
+from p2plab.rules.base import Rule
 
 
 class ReaperSparesDevices(Rule):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from p2plab.core.events import Entry
+from p2plab.core.monitor import Finding
 from p2plab.mm.log import VmaUnmapped
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import Disaster, ObjectDestroyed, P2PMapFailed, P2PMapped, PermissionChanged
-from p2plab.rules.base import Finding, Rule
+from p2plab.rules.base import Rule
 
 #: What each excuse has to do with the promise: literal readings that contradict are said, not hidden.
 WHY = {

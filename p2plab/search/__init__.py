@@ -1,8 +1,8 @@
 """Every order of events: the search over schedules, shrinking, and the answer as a value.
 
->>> from p2plab.everything import find
+>>> import p2plab
 >>> from p2plab.search import check
->>> check(find("defrag-obedient")).complete
+>>> check(p2plab.find("defrag-obedient")).complete
 True
 """
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from p2plab.core import known
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario, Value
-from p2plab.everything import SCENES
 from p2plab.search.checking import Checking
 from p2plab.search.search import Progress
 from p2plab.search.shrink import shrink_scene
@@ -102,16 +102,16 @@ class AllScenes(Verdict):
 def trials(given: type) -> list[Trial]:
     """Every scene that takes a class, each different one once. :exc:`BadInput` where none does."""
     found: list[Trial] = []
-    known: list[tuple[Any, int]] = []
-    for scene in SCENES.values():
+    met: list[tuple[Any, int]] = []
+    for scene in known.scenes().values():
         role = next((name for name, role in scene.roles.items() if not role.why_not(given)), None)
         if role is None:
             continue
         for knobs in _variants(scene, role, given):
             what = _signature(scene, role, given, knobs)
-            before = next((number for other, number in known if what is not None and other == what), None)
+            before = next((number for other, number in met if what is not None and other == what), None)
             if before is None:
-                known.append((what, len(found)))
+                met.append((what, len(found)))
                 found.append(Trial(scene, role, knobs))
             elif scene.name != found[before].scene.name:
                 names = dict.fromkeys((*found[before].same, scene.name))
@@ -123,7 +123,7 @@ def trials(given: type) -> list[Trial]:
 
 def _nowhere(given: object) -> str:
     name = given.__name__ if isinstance(given, type) else repr(given)[:40]
-    roles = [role for scene in SCENES.values() for role in scene.roles.values()]
+    roles = [role for scene in known.scenes().values() for role in scene.roles.values()]
     bases = {f"{base.__module__}.{base.__qualname__}": None for role in roles for base in role.bases.values()}
     return f"no scene takes {name}: derive it from {', '.join(bases)}"
 

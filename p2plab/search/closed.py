@@ -92,7 +92,7 @@ class Closed:
 
     def _watch_ours(self) -> None:
         for name, module in list(sys.modules.items()):
-            if not _is_ours(name) or name.startswith(("p2plab.search.", "p2plab.core.running")):
+            if module is None or not _is_ours(name) or name.startswith(("p2plab.search.", "p2plab.core.running")):
                 continue
             for kind in vars(module).values():
                 if isinstance(kind, type) and kind.__module__ == name and not isinstance(kind, enum.EnumMeta):

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from p2plab.core.errors import BadInput, P2PError
+from p2plab.core.monitor import Finding, LeadsTo, findings_in
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import by_text
-from p2plab.rules import judge, known_to
-from p2plab.rules.base import Finding
-from p2plab.rules.own import LeadsTo
 from p2plab.search.drivers import cast
 from p2plab.search.folds import OpenCalls
 from p2plab.search.watchdog import StepTooLong, Watchdog, where
@@ -50,8 +48,8 @@ def finding_of(run: Run, rule: str) -> Finding | None:
     """The first finding of a rule in a run; for a rule that only a search watches, what its end shows."""
     if rule == "calls-return":
         return _rests_in_a_call(run)
-    known = known_to(run.scenario)
-    return judge(run.log, [known[rule]]).first(rule) if rule in known else None
+    known = run.scenario.monitors.get(rule)
+    return None if known is None else next(findings_in(run.log, [known]), None)
 
 
 def _rests_in_a_call(run: Run) -> Finding | None:
@@ -85,7 +83,7 @@ def breaks(
             return _comes_back(run.scenario, run.settings, schedule)
         if rule == "must-reach":
             raise BadInput("must-reach is about all orders: use check(…, must_reach=…) in a test of it")
-        known = known_to(run.scenario).get(rule)
+        known = run.scenario.monitors.get(rule)
         if known is not None and issubclass(known, LeadsTo):
             return _stays_open(run.scenario, run.settings, schedule, known)
         return finding_of(Run(run.scenario, run.settings, schedule), rule)

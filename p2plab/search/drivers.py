@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import inspect
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from p2plab.core import known
 from p2plab.core.errors import BadInput, comes_from_outside, text_of
-from p2plab.core.scenario import Scenario
-from p2plab.search.own import with_own
+from p2plab.core.events import Event
+from p2plab.core.scenario import Scenario, Value
 from p2plab.search.silence import silence
 from p2plab.search.watchdog import StepTooLong, Watchdog, where
 
@@ -34,18 +36,37 @@ def cast(scene: Scenario, importer: type | None = None, exporter: type | None = 
         for base in scene.roles[role].bases.values():
             if issubclass(given, base):
                 look_at(given, base)
-    return with_own(played, roles)
+    return known.judged(played, roles)
 
 
 def takers(roles: Mapping[str, type]) -> list[str]:
     """The scenes in which these classes can play these roles, by name."""
-    from p2plab.everything import SCENES
-
     return [
         scene.name
-        for scene in SCENES.values()
+        for scene in known.scenes().values()
         if all(role in scene.roles and not scene.roles[role].why_not(given) for role, given in roles.items())
     ]
+
+
+def played(scene: Scenario, knobs: Mapping[str, Value], role: str, told: Iterable[Event]) -> bool:
+    """Whether an object of the class in ``role`` took part in what the steps of a search told: some event names it."""
+    things = scene.world(**knobs).things
+    parts = (
+        [getattr(things, field.name) for field in dataclasses.fields(things)]
+        if dataclasses.is_dataclass(things)
+        else []
+    )
+    objects: list[Any] = [thing for part in parts if isinstance(part, tuple) for thing in part]
+    kind: Any = scene.cast[role]
+    names = {thing.name for thing in objects if isinstance(thing, kind)}
+    if not names:
+        return True  # the scene shows no such object: the goals alone decide
+    return any(
+        getattr(event, field.name) in names
+        for event in told
+        for field in dataclasses.fields(event)  # type: ignore[arg-type]
+        if field.name not in ("label", "job")
+    )
 
 
 def look_at(given: type, base: type) -> None:
@@ -53,9 +74,11 @@ def look_at(given: type, base: type) -> None:
     for name, own in inspect.getmembers(given, inspect.isfunction):
         expected = getattr(base, name, None)
         if getattr(own, "__isabstractmethod__", False):
+            if own is expected:
+                raise BadInput(
+                    f"{given.__name__} has no {name}: write `async def {name}({', '.join(_parameters(own))})`"
+                )
             raise BadInput(f"{given.__name__}.{name} is abstract: derive a class that has it")
-        if own is expected and own.__module__.startswith("p2plab.p2p.") and _only_raises(own.__code__):
-            raise BadInput(f"{given.__name__} has no {name}: write `async def {name}({', '.join(_parameters(own))})`")
         if own is expected or not inspect.iscoroutinefunction(expected):
             continue
         if inspect.isasyncgenfunction(own):
@@ -133,11 +156,6 @@ def _run(path: Path, dog: Watchdog) -> types.ModuleType:
     finally:
         sys.path.remove(folder)
     return module
-
-
-def _only_raises(code: types.CodeType) -> bool:
-    """Whether a method leaves it to a driver what it does."""
-    return code.co_names == ("NotImplementedError",)
 
 
 def _parameters(function: Callable[..., Any]) -> list[str]:

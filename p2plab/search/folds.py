@@ -15,8 +15,7 @@ from p2plab.core.calls import Called, Returned
 from p2plab.core.events import Entry, Event
 from p2plab.core.lockdep import LockOrder
 from p2plab.core.locks import LockAcquired, LockReleased
-from p2plab.rules.base import Finding, Rule
-from p2plab.rules.health import LockOrderKept, NoDeadlock
+from p2plab.core.monitor import DeadlockMonitor, Finding, LockOrderMonitor, Monitor
 from p2plab.search.freeze import Freezer
 from p2plab.search.quiet import LockWanted, Unseen, entry
 
@@ -33,7 +32,7 @@ class Broken:
     what: str
 
 
-class LockOrderFold(LockOrderKept):
+class LockOrderFold(LockOrderMonitor):
     """The same promise, judged from what is wanted: the search's worlds do not judge the lock order themselves."""
 
     def __init__(self) -> None:
@@ -52,13 +51,11 @@ class LockOrderFold(LockOrderKept):
             self.order.released(entry.actor, event.lock)
 
 
-class OpenCalls(Rule):
+class OpenCalls(Monitor):
     """Per actor: the calls that have not returned. At rest there must be none, or a callback never returns."""
 
     name = "calls-return"
     promise = "a callback returns: nobody rests in the middle of it"
-    source = "a rule of this model"
-    stated = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,20 +72,24 @@ class OpenCalls(Rule):
         return iter(())
 
 
-def watched(rules: Sequence[type[Rule]]) -> list[type[Rule]]:
+def watched(rules: Sequence[type[Monitor]]) -> list[type[Monitor]]:
     """The rules as a search watches them; deadlock is seen in the states themselves."""
-    kinds = [LockOrderFold if rule is LockOrderKept else rule for rule in rules if rule is not NoDeadlock]
+    kinds = [
+        LockOrderFold if issubclass(rule, LockOrderMonitor) else rule
+        for rule in rules
+        if not issubclass(rule, DeadlockMonitor)
+    ]
     return [*kinds, OpenCalls]
 
 
 class Folds:
     """The rules of a search and every combination of their memories met so far, numbered; 0 is before anything."""
 
-    def __init__(self, rules: Sequence[type[Rule]]) -> None:
+    def __init__(self, rules: Sequence[type[Monitor]]) -> None:
         self.kinds = tuple(rules)
-        self.rules: list[Rule] = [rule() for rule in watched(rules)]
+        self.rules: list[Monitor] = [rule() for rule in watched(rules)]
         self.exercised: set[str] = set()
-        self._memories: list[list[Rule]] = [[rule] for rule in self.rules]
+        self._memories: list[list[Monitor]] = [[rule] for rule in self.rules]
         self._numbers: list[dict[Any, int]] = [{frozen(rule): 0} for rule in self.rules]
         self._steps: list[dict[tuple[int, int], tuple[int, tuple[Broken, ...]]]] = [{} for _ in self.rules]
         self.together: list[tuple[int, ...]] = [(0,) * len(self.rules)]
@@ -115,7 +116,7 @@ class Folds:
         assert isinstance(rule, OpenCalls)
         return rule.open
 
-    def memory(self, combination: int, rule: int) -> Rule:
+    def memory(self, combination: int, rule: int) -> Monitor:
         """What one rule remembers in a combination."""
         return self._memories[rule][self.together[combination][rule]]
 
@@ -143,7 +144,7 @@ class Folds:
         memories = enumerate(other.together[combination])
         return self._combine(tuple(self._number(rule, other._memories[rule][memory]) for rule, memory in memories))
 
-    def _number(self, number: int, rule: Rule) -> int:
+    def _number(self, number: int, rule: Monitor) -> int:
         known = self._numbers[number].setdefault(frozen(rule), len(self._memories[number]))
         if known == len(self._memories[number]):
             self._memories[number].append(rule)
@@ -174,7 +175,7 @@ class Folds:
         return self._number(number, rule), broken
 
 
-def frozen(rule: Rule) -> Any:
+def frozen(rule: Monitor) -> Any:
     """What a rule remembers, as a value."""
     return _RuleFreezer().freeze({name: value for name, value in vars(rule).items() if name != "exercised"})
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from p2plab.core.schedule import schedule_text
 from p2plab.core.tracked import cells_of, name_of
 from p2plab.search.closed import Refused
 from p2plab.search.frames import line_of
@@ -209,6 +210,4 @@ class SecondNet:
 
 
 def _written(path: Sequence[str]) -> str:
-    from p2plab.search.report import schedule_text
-
     return f"`{schedule_text(tuple(path))}`" if path else "set-up"

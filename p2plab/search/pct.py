@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from p2plab.rules.base import Rule
+from p2plab.core.monitor import Monitor
 from p2plab.search.folds import Broken
 from p2plab.search.graph import StateGraph, waits
 from p2plab.search.plain import deadlock, left_open, watch
@@ -167,12 +167,12 @@ class LookedUp:
 class InWorlds:
     """Runs in which each step is taken in a world."""
 
-    def __init__(self, make: Callable[[], QuietWorld], rules: Sequence[Callable[[], Rule]], dog: Watchdog) -> None:
+    def __init__(self, make: Callable[[], QuietWorld], rules: Sequence[Callable[[], Monitor]], dog: Watchdog) -> None:
         self.make, self.rules, self.dog = make, rules, dog
         with dog.step():
             self.world = make()
         self.actors = tuple(self.world.actors)
-        self._watchers: list[Rule] = []
+        self._watchers: list[Monitor] = []
 
     def begin(self) -> Broken | None:
         with self.dog.step():

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from p2plab.core.lockdep import any_waiting_cycle
-from p2plab.rules.base import Rule
+from p2plab.core.monitor import Monitor
 from p2plab.search.folds import Broken, OpenCalls
 from p2plab.search.quiet import QuietWorld, entry
 from p2plab.search.watchdog import Watchdog
@@ -24,7 +24,7 @@ class Plain:
     """Layer ``n`` has every run with ``n`` switches; ``found`` is the first that breaks a promise."""
 
     def __init__(
-        self, make: Callable[[], QuietWorld], rules: Sequence[Callable[[], Rule]], dog: Watchdog, bound: int | None
+        self, make: Callable[[], QuietWorld], rules: Sequence[Callable[[], Monitor]], dog: Watchdog, bound: int | None
     ) -> None:
         self.make, self.rules, self.dog, self.bound = make, rules, dog, bound
         self.switches = 0
@@ -82,7 +82,7 @@ class Plain:
         if broken is not None and (self.found is None or len(taken) < len(self.found[2])):
             self.found = (self.switches, broken, taken)
 
-    def _replay(self, prefix: Prefix) -> tuple[Prefix, Broken | None, QuietWorld, list[Rule]]:
+    def _replay(self, prefix: Prefix) -> tuple[Prefix, Broken | None, QuietWorld, list[Monitor]]:
         watchers = [rule() for rule in self.rules]
         with self.dog.step():
             world = self.make()
@@ -96,7 +96,7 @@ class Plain:
         return prefix, broken, world, watchers
 
 
-def watch(world: QuietWorld, watchers: Sequence[Rule]) -> Broken | None:
+def watch(world: QuietWorld, watchers: Sequence[Monitor]) -> Broken | None:
     """What the step that was just taken breaks first, as the rules see it."""
     found = None
     for watcher in watchers:
@@ -106,7 +106,7 @@ def watch(world: QuietWorld, watchers: Sequence[Rule]) -> Broken | None:
     return found
 
 
-def left_open(watchers: Sequence[Rule]) -> Broken | None:
+def left_open(watchers: Sequence[Monitor]) -> Broken | None:
     """The callback that somebody rests in, where nobody can step any more."""
     for watcher in watchers:
         for actor, calls in watcher.open.items() if isinstance(watcher, OpenCalls) else ():

@@ -8,28 +8,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from p2plab.core import known
 from p2plab.core.errors import BadInput, P2PError, comes_from_outside, text_of
 from p2plab.core.events import Event
+from p2plab.core.monitor import DeadlockMonitor, Goal, LeadsTo, Monitor
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import straight
 from p2plab.core.tracked import Untrackable
-from p2plab.rules import GOALS, known_to
-from p2plab.rules.base import Rule
-from p2plab.rules.goals import Goal
-from p2plab.rules.health import NoDeadlock
-from p2plab.rules.own import LeadsTo
 from p2plab.search.audit import audit, named
 from p2plab.search.closed import Closed, Refused, world_of
 from p2plab.search.confirm import confirm
-from p2plab.search.drivers import cast
+from p2plab.search.drivers import cast, played
 from p2plab.search.fair import stays_open
 from p2plab.search.folds import Folds, watched
 from p2plab.search.freeze import Unfreezable
 from p2plab.search.graph import StateGraph
 from p2plab.search.liveness import count_orders, lap, restless
 from p2plab.search.net import SecondNet
-from p2plab.search.own import played
 from p2plab.search.pct import Chance, InWorlds, LookedUp, Runner
 from p2plab.search.plain import Plain
 from p2plab.search.quiet import QuietWorld, maker
@@ -381,13 +377,11 @@ class Search:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _check_arguments(self) -> None:
-        from p2plab.everything import EVENTS  # every scene is imported with it: not before somebody searches one
-
         for name in self.rules:
-            if name not in known_to(self.scene):
-                raise BadInput(f"there is no rule {name[:40]!r}; there are {', '.join(known_to(self.scene))}")
+            if name not in self.scene.monitors:
+                raise BadInput(f"there is no rule {name[:40]!r}; there are {', '.join(self.scene.monitors)}")
         for kind in self.must_reach:
-            if kind not in EVENTS:
+            if kind not in known.events():
                 raise BadInput(f"there is no kind of event {kind[:40]!r} that could be reached")
         if self.bound is not None and not 0 <= self.bound <= 1_000_000:
             raise BadInput(f"bound={str(self.bound)[:20]} is not possible; allowed: 0 to 1000000 switches")
@@ -427,16 +421,16 @@ class Search:
         return (*more, f"a bound (at most {max(2, tried + 2)} switches)", "a longer budget", "more workers")
 
     @property
-    def _watched(self) -> list[type[Rule]]:
-        known = known_to(self.scene)
-        return [known[name] for name in self.rules]
+    def _watched(self) -> list[type[Monitor]]:
+        monitors = self.scene.monitors
+        return [monitors[name] for name in self.rules]
 
     @property
     def _not_tested(self) -> tuple[str, ...]:
         """The rules that no order met so far put to the test."""
         if self._stages is None:
             return self.rules
-        tested = {*self._folds.exercised, NoDeadlock.name}
+        tested = {*self._folds.exercised, DeadlockMonitor.name}
         return tuple(name for name in self.rules if name not in tested)
 
     def _goals(self) -> list[Goal]:
@@ -445,7 +439,7 @@ class Search:
         if not self.scene.cast:
             return asked
         own = [goal for goal in self.scene.own.values() if isinstance(goal, Goal)]
-        return [*asked, *(GOALS[name] for name in self.scene.must), *own]
+        return [*asked, *(known.goals()[name] for name in self.scene.must), *own]
 
     def _idle_role(self, graph: StateGraph | WideGraph) -> str:
         """Why nothing is known of a class that plays a part: no step of the scene reached it. Empty if one did."""

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from p2plab.core.errors import P2PError
+from p2plab.core.monitor import findings_in
 from p2plab.core.run import Run
 from p2plab.core.scenario import Knob, Scenario, Value
-from p2plab.rules import judge, known_to
 from p2plab.search.confirm import confirm
 from p2plab.search.drivers import cast
 from p2plab.search.search import Search
@@ -53,7 +53,7 @@ class Shrinking:
         self.done = answer.rule in LEFT_ALONE
         self._scene, self._before, self._exact = cast(scene, **answer.run.scenario.cast), answer, exact
         self._options = {name: value for name, value in options.items() if name not in ("importer", "exporter")}
-        self._known = known_to(self._scene)
+        self._known = self._scene.monitors
         self._rules: tuple[str, ...] = tuple(options.get("rules") or self._scene.rules)
         self._dog = Watchdog(float(options.get("step_seconds", STEP_SECONDS)))
         self._left = seconds
@@ -121,7 +121,7 @@ class Shrinking:
         if told is None:
             return
         run, finding = told
-        first = judge(run.log, [self._known[name] for name in {*self._rules, rule}]).findings[0]
+        first = next(findings_in(run.log, [self._known[name] for name in {*self._rules, rule}]))
         if first.step < finding.step:
             return
         self.answer = Violation(
@@ -249,7 +249,7 @@ def reductions(choices: Choices) -> Iterator[Choices]:
 def until_broken(scene: Scenario, settings: Mapping[str, Value], rule: str, choices: Sequence[str]) -> Choices | None:
     """The steps of ``choices`` that can be taken, up to the one that breaks the rule; None if none does."""
     world = scene.world(**settings)
-    watcher = known_to(scene)[rule]()
+    watcher = scene.monitors[rule]()
     seen = 0
     taken: list[str] = []
     for choice in (None, *choices):

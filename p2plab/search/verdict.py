@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 
+from p2plab.core import known
 from p2plab.core.run import Run
 from p2plab.core.scenario import Value
 from p2plab.core.token import token_of
@@ -71,9 +72,7 @@ class Verdict:
     not_tested: tuple[str, ...]  #: those that no order put to the test (before it ended)
 
     def __repr__(self) -> str:
-        from p2plab.search.report import text
-
-        return text(self).rstrip()
+        return known.report(self).rstrip()
 
     def _repr_html_(self) -> str:
         return f'<pre style="line-height: 1.2">{escape(repr(self))}</pre>'

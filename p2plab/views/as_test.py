@@ -1,7 +1,7 @@
 """A run as a test to paste: it opens the token, and asserts which rules broke at which steps.
 
 It pins a run, so that its meaning cannot change unnoticed. The test that a search hands out
-(:func:`p2plab.search.report.pytest_of`) is of the other kind: it fails until the driver is repaired.
+(:func:`p2plab.views.report.pytest_of`) is of the other kind: it fails until the driver is repaired.
 """
 
 from __future__ import annotations

@@ -9,10 +9,11 @@ from p2plab.core.calls import Called, Returned
 from p2plab.core.events import Entry
 from p2plab.core.lockdep import Deadlock
 from p2plab.core.locks import LockAcquired, LockReleased
+from p2plab.core.monitor import Finding
 from p2plab.core.run import Run
 from p2plab.core.world import PERSON, Pressed, Stepped
 from p2plab.p2p.events import BeatIssued, BeatLanded
-from p2plab.rules.base import Board, Finding
+from p2plab.rules.base import Board
 from p2plab.views.picture import BLUE, GREY, ORANGE, PALE, PINK, RED, SKY, ColumnBuilder, Picture
 
 #: Kinds of bar: colour and height within a lane.

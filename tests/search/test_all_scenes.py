@@ -12,7 +12,7 @@ from p2plab.drivers.nic import ObedientNic
 from p2plab.drivers.odp import OdpNic
 from p2plab.search import allscenes
 from p2plab.search.allscenes import CheckingAllScenes, trials
-from p2plab.search.report import as_json, exit_status, text
+from p2plab.views.report import as_json, exit_status, text
 
 
 class Raises(ObedientNic):

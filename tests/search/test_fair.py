@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from p2plab.core.actors import step, wait_event
 from p2plab.core.events import Event, emit
 from p2plab.core.scenario import Scenario
+from p2plab.core.schedule import schedule_text
 from p2plab.core.tracked import Tracked
 from p2plab.rules import leads_to
 from p2plab.search import Pass, Violation, breaks, check
-from p2plab.search.report import schedule_text, text
+from p2plab.views.report import text
 
 
 @dataclass(frozen=True, slots=True)

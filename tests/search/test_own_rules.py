@@ -4,9 +4,10 @@ import pytest
 
 from p2plab import check, find
 from p2plab.core.errors import BadInput
+from p2plab.core.schedule import schedule_text
 from p2plab.rules import always, never
 from p2plab.search import Violation, breaks
-from p2plab.search.report import pytest_of, schedule_text, text
+from p2plab.views.report import pytest_of, text
 from tests.search import own_rules
 from tests.search.own_rules import Mine
 

@@ -6,11 +6,12 @@ import pytest
 
 from p2plab.core.actors import step
 from p2plab.core.scenario import Scenario
+from p2plab.core.schedule import schedule_text
 from p2plab.core.tracked import Tracked
 from p2plab.search import Incomplete, Search, Violation, breaks, check
 from p2plab.search.pct import IN_A_ROW, Chance
-from p2plab.search.report import as_json, exit_status, schedule_text, text
 from p2plab.search.verdict import Net
+from p2plab.views.report import as_json, exit_status, text
 
 HEALTH = ("no-deadlock", "no-crash")
 

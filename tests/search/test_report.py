@@ -19,12 +19,12 @@ from p2plab.core.token import open_token
 from p2plab.rules import RULES
 from p2plab.search import check, checking
 from p2plab.search.drivers import load
-from p2plab.search.picture import picture_of
-from p2plab.search.report import as_json, exit_status, pytest_of, text
 from p2plab.search.search import Search
 from p2plab.search.shrink import Shrinking, shorten, shrink_scene, smaller
 from p2plab.search.verdict import Violation, switches_of
 from p2plab.search.watchdog import Watchdog
+from p2plab.views.graph_picture import picture_of
+from p2plab.views.report import as_json, exit_status, pytest_of, text
 from p2plab.views.text import board_of
 from tests.search.small import DRIVERS, SMALL, find_small
 

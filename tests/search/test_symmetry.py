@@ -11,8 +11,8 @@ from p2plab.everything import SCENES
 from p2plab.rules import RULES as ALL_RULES
 from p2plab.search import Pass, Search, Violation, check, symmetric
 from p2plab.search import search as search_module
-from p2plab.search.report import as_json, headline
 from p2plab.search.symmetry import NotSymmetric
+from p2plab.views.report import as_json, headline
 from tests.search.equals import equals, text_of
 from tests.search.gate import by_symmetry
 

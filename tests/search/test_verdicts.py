@@ -12,12 +12,12 @@ from p2plab.core.calls import called
 from p2plab.core.errors import BadInput
 from p2plab.core.locks import Mutex
 from p2plab.core.scenario import Scenario
+from p2plab.core.schedule import schedule_text
 from p2plab.core.tracked import Tracked
 from p2plab.drivers.nic import ObedientNic
 from p2plab.rules import PROMISES, RULES
 from p2plab.search import Incomplete, Pass, Search, Violation, breaks, check
 from p2plab.search.closed import Refused
-from p2plab.search.report import schedule_text
 from p2plab.views.text import board_of
 
 SCENE = find("defrag-obedient")

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from itertools import groupby
 
+from p2plab.core.monitor import Finding
 from p2plab.core.run import Run
 from p2plab.rules import watched_by
-from p2plab.rules.base import Board, Finding
+from p2plab.rules.base import Board
 
 
 def boards(run: Run) -> Iterator[Board]:

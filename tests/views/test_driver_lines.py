@@ -11,8 +11,8 @@ from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.drivers.nic import ObedientNic
 from p2plab.search import check
-from p2plab.search.report import as_json, pytest_of, text
 from p2plab.views.driver_lines import driver_steps
+from p2plab.views.report import as_json, pytest_of, text
 from p2plab.views.text import WIDTH
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from p2plab.core.monitor import Finding
 from p2plab.core.run import Run
 from p2plab.core.world import World
 from p2plab.p2p.things import things_of
 from p2plab.rules import watched_by
-from p2plab.rules.base import Finding
 from p2plab.views.stage.chain import meant_and_reached
 from p2plab.views.stage.source import Pending, pending
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from p2plab.core.monitor import Finding
 from p2plab.core.run import Run
 from p2plab.core.worker import JobBegun
 from p2plab.core.world import World
 from p2plab.p2p.events import BeatIssued, MoveEnded
-from p2plab.rules.base import Finding
 from p2plab.views.driver_lines import attributes_of
 from p2plab.views.stage.chain import Chain, bases_of, chain_of, changed_between, destroyed_in
 from p2plab.views.stage.diagram import calls_of

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from p2plab.core.events import Entry, Event
+from p2plab.core.monitor import Finding
 from p2plab.core.world import PERSON
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.rules.base import Finding
 from p2plab.rules.damage import damage
 from p2plab.views.stage.chain import Chain
 from p2plab.views.stage.model import NONE, STALE, Call, Now, Said

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import textwrap
 from collections.abc import Callable, Iterator
@@ -10,9 +9,10 @@ from typing import Any, TypeVar
 
 from p2plab.core.errors import comes_from_outside
 from p2plab.core.events import to_json
+from p2plab.core.monitor import LeadsTo
 from p2plab.core.run import Run
+from p2plab.core.schedule import schedule_text
 from p2plab.core.token import token_of
-from p2plab.rules.own import LeadsTo
 from p2plab.search.allscenes import AllScenes
 from p2plab.search.confirm import ONLY_HERE
 from p2plab.search.verdict import Effort, Incomplete, Net, Orbits, Pass, RandomOrders, Shrunk, Verdict, Violation
@@ -232,14 +232,6 @@ def changed_knobs(run: Run) -> dict[str, Any]:
     return {
         knob.name: run.settings[knob.name] for knob in run.scenario.knobs if run.settings[knob.name] != knob.default
     }
-
-
-def schedule_text(schedule: tuple[str, ...]) -> str:
-    """``app*6 nic*7 gpu``: the schedule as a person would write it."""
-    groups = [(choice, len(list(group))) for choice, group in itertools.groupby(schedule)]
-    return " ".join(
-        choice if count == 1 and choice.startswith("!") else f"{choice}*{count}" for choice, count in groups
-    )
 
 
 def pytest_of(answer: Violation) -> str:

@@ -6,17 +6,16 @@ import dataclasses
 import functools
 import sys
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from p2plab import rules
 from p2plab.core.errors import BadInput
-from p2plab.core.events import Event
-from p2plab.core.scenario import Scenario, Value
+from p2plab.core.monitor import Goal
+from p2plab.core.scenario import Scenario
 from p2plab.core.world import World
-from p2plab.rules import DESIGN_PROMISES, PROMISES, RULES
 from p2plab.rules.base import Rule
-from p2plab.rules.goals import Goal
-from p2plab.rules.own import YOURS, LeadsTo, OwnRule, StateRule
+from p2plab.rules.own import YOURS, OwnLeadsTo, OwnRule, StateRule
 
 
 def with_own(scene: Scenario, classes: Mapping[str, type]) -> Scenario:
@@ -32,9 +31,9 @@ def with_own(scene: Scenario, classes: Mapping[str, type]) -> Scenario:
     for given in classes.values():
         own |= rules_beside(given)
     looks = [rule.watch for rule in own.values() if isinstance(rule, type) and issubclass(rule, StateRule)]
-    kept = [name for name in scene.rules if RULES[name].kind != "price"]  # a price is asked for by its name
-    today = DESIGN_PROMISES if any(RULES[name].kind == "design" for name in kept) else ()
-    names = [*kept, *PROMISES, *today, *(name for name, rule in own.items() if isinstance(rule, type))]
+    kept = [name for name in scene.rules if rules.RULES[name].kind != "price"]  # a price is asked for by its name
+    today = rules.DESIGN_PROMISES if any(rules.RULES[name].kind == "design" for name in kept) else ()
+    names = [*kept, *rules.PROMISES, *today, *(name for name, rule in own.items() if isinstance(rule, type))]
     return dataclasses.replace(
         scene,
         rules=tuple(dict.fromkeys(names)),
@@ -46,7 +45,7 @@ def with_own(scene: Scenario, classes: Mapping[str, type]) -> Scenario:
 def rules_beside(given: type) -> dict[str, Any]:
     """The rules and goals in the file (or notebook) of a class, by name: ``one_map = never(…)`` is ``one-map``."""
     found: dict[str, Any] = {}
-    ours = {Rule, OwnRule, StateRule, LeadsTo, *RULES.values()}
+    ours = {Rule, OwnRule, StateRule, OwnLeadsTo, *rules.RULES.values()}
     for variable, value in _namespace(given).items():
         if isinstance(value, Goal):
             found[_name(variable)] = dataclasses.replace(value, name=_name(variable))
@@ -54,7 +53,7 @@ def rules_beside(given: type) -> dict[str, Any]:
             rule = _named(variable, value)
             found[rule.name] = rule
     for name in found:
-        if name in RULES:
+        if name in rules.RULES:
             raise BadInput(f"your rule {name} has the name of one of p2plab's: give it another")
     return found
 
@@ -92,24 +91,3 @@ def _build(
     build(world, settings)
     for look in looks:
         look(world)
-
-
-def played(scene: Scenario, knobs: Mapping[str, Value], role: str, told: Iterable[Event]) -> bool:
-    """Whether an object of the class in ``role`` took part in what the steps of a search told: some event names it."""
-    things = scene.world(**knobs).things
-    parts = (
-        [getattr(things, field.name) for field in dataclasses.fields(things)]
-        if dataclasses.is_dataclass(things)
-        else []
-    )
-    objects: list[Any] = [thing for part in parts if isinstance(part, tuple) for thing in part]
-    kind: Any = scene.cast[role]
-    names = {thing.name for thing in objects if isinstance(thing, kind)}
-    if not names:
-        return True  # the scene shows no such object: the goals alone decide
-    return any(
-        getattr(event, field.name) in names
-        for event in told
-        for field in dataclasses.fields(event)  # type: ignore[arg-type]
-        if field.name not in ("label", "job")
-    )
