@@ -157,6 +157,7 @@ def scene(
         about=" ".join(about.split()),
         roles=roles_of(bench, plan, importer=importer, exporter=exporter),
         when_cast=when_cast or {},
+        must=("maps",),
     )
 
 

@@ -112,7 +112,7 @@ class Scenario:
     roles: Mapping[str, Role] = field(default_factory=dict, compare=False)
     when_cast: Mapping[str, Value] = field(default_factory=dict, compare=False)
     cast: Mapping[str, type] = field(default_factory=dict, compare=False)
-    must: tuple[str, ...] = ("maps",)  #: goals (:data:`p2plab.rules.GOALS`) that some order must reach, by name
+    must: tuple[str, ...] = ()  #: goals that some order must reach where a class of your own plays, by name
     needs: str = field(default="", compare=False)  #: ``FILE.py:NAME`` of a scene that is not p2plab's own
     own: Mapping[str, Any] = field(
         default_factory=dict, compare=False

@@ -45,6 +45,7 @@ def scene_of(design: Design) -> Scenario:
         story=STORY,
         rules=design.rules,
         roles=design.play.roles,
+        must=("maps",),
         about=f"{design.title} ({design.years}). Simplified: {design.simplified}",
     )
 

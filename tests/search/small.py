@@ -83,7 +83,11 @@ def _turns(world, _knobs: Mapping[str, object]) -> None:
 
 
 SMALL = Scenario("abba", "two locks, two orders", _abba, rules=HEALTH)
-_SCENES = {"turns": Scenario("turns", "two that add", _turns, rules=HEALTH, roles={"importer": Role(IMPORTERS)})}
+_SCENES = {
+    "turns": Scenario(
+        "turns", "two that add", _turns, rules=HEALTH, roles={"importer": Role(IMPORTERS)}, must=("maps",)
+    )
+}
 
 
 def find_small(name: str) -> Scenario:

@@ -6,11 +6,11 @@ import pytest
 
 import p2plab
 from p2plab.cli import main
+from p2plab.core import known
 from p2plab.core.errors import BadInput
 from p2plab.drivers.gpu import Gpu
 from p2plab.drivers.nic import ObedientNic
 from p2plab.drivers.odp import OdpNic
-from p2plab.search import allscenes
 from p2plab.search.allscenes import CheckingAllScenes, trials
 from p2plab.views.report import as_json, exit_status, text
 
@@ -28,7 +28,8 @@ class Some(ObedientNic):
 def few(monkeypatch):
     """Three small scenes stand for all."""
     names = ("f3-takes-mmap-lock", "f8-forgets-unmap", "f9-unmaps-twice")
-    monkeypatch.setattr(allscenes, "SCENES", {name: p2plab.find(name) for name in names})
+    few = {name: p2plab.find(name) for name in names}
+    monkeypatch.setattr(known, "scenes", lambda: few)
 
 
 @pytest.mark.parametrize("given", [ObedientNic, OdpNic, Gpu])
