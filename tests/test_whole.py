@@ -72,7 +72,7 @@ def test_a_run_says_what_became_of_it(tmp_path, files, status, sentence):
     [
         ({"a": TIMED, "b": "def test(): pass"}, 0, "asked once more: test_a.py::test_late\n"),
         ({"a": "import os\ndef test(): os._exit(0)", "b": "def test(): assert 0"}, 1, "2 failed"),
-        ({"a": "import pytest\ndef test(): pytest.exit('enough', 0)", "b": "def test(): pass"}, 3, "enough"),
+        ({"a": "import pytest\ndef test(): pytest.exit('enough', 0)", "b": "def test(): pass"}, 3, "INTERNALERROR"),
     ],
     ids=("late", "left", "cut short"),
 )
