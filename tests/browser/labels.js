@@ -5,6 +5,9 @@ async (data, every) => {
   root.id = "stage";
   const page = savedPage(root, data, { saved: false, scenes: [data.scene.name], check: true, drawer: true });
   const wrong = [];
+  // What was measured already: a label stays where it is for many steps, and so do those around it.
+  const seen = new Set();
+  const spot = (text) => `${text.textContent}|${text.style.transform}|${text.getAttribute("x")},${text.getAttribute("y")}|${text.parentNode.style.transform}`;
   const size = new Map(); // class -> font size: computed once, since nothing else changes it
   const glyphs = (text) => {
     // The box of the glyphs themselves: from the top of a capital to the foot of a descender.
@@ -23,8 +26,11 @@ async (data, every) => {
     const said = root.querySelector(".said");
     if (said.firstChild.nextSibling.scrollHeight > said.clientHeight + 4) say(`the sentence has no room: ${said.textContent}`);
     for (const svg of root.querySelectorAll(".main > svg.chain, .lanes > svg")) {
-      const edge = svg.getBoundingClientRect();
       const texts = [...svg.querySelectorAll("text")].filter((text) => text.textContent);
+      const picture = root.className + texts.map(spot).join();
+      if (seen.has(picture)) continue;
+      seen.add(picture);
+      const edge = svg.getBoundingClientRect();
       const boxes = texts.map(glyphs);
       boxes.forEach((box, n) => {
         if (box.font < 11) say(`${box.font} px: ${texts[n].textContent}`);
@@ -38,6 +44,12 @@ async (data, every) => {
           if (a.top < b.bottom - 0.5 && b.top < a.bottom - 0.5) say(`overlap: ${texts[order[i]].textContent} / ${texts[order[j]].textContent}`);
         }
       }
+      const faces = [...svg.querySelectorAll(".face")].map((face) => face.getBoundingClientRect());
+      texts.forEach((text, n) => {
+        const b = boxes[n];
+        const over = text.matches(".name, .sub") && faces.some((f) => f.left < b.right - 1 && b.left < f.right - 1 && f.top < b.bottom && b.top < f.bottom);
+        if (over) say(`over a cell: ${text.textContent}`);
+      });
       for (const cell of svg.querySelectorAll(".cell")) if (![...cell.querySelectorAll("text")][0]?.textContent) say(`no name: ${cell.dataset.k}`);
     }
     for (const row of root.querySelectorAll(".now li, .bar button, .bar select, footer button")) {

@@ -33,7 +33,7 @@ def runs() -> list[dict[str, Any]]:
     return [stage_data(told(name)) for name in SCENES] + [stage_data(told(name, **knobs)) for name, knobs in MORE]
 
 
-@pytest.mark.parametrize(("width", "height", "every"), [(850, 600, 1), (1280, 720, 6), (390, 844, 6)])
+@pytest.mark.parametrize(("width", "height", "every"), [(850, 600, 1), (1280, 720, 1), (390, 844, 6)])
 def test_labels_keep_apart_at_every_step_of_every_scene(
     chromium: Any, tmp_path: Path, runs: list[dict[str, Any]], width: int, height: int, every: int
 ):
@@ -143,6 +143,54 @@ def test_the_arrows_walk_from_cell_to_cell_and_light_the_way(saved: Any):
     assert page.locator(".panel").is_hidden()
     page.keyboard.press("d")
     assert "class IgnorantNic" in page.inner_text(".side .code")
+
+
+def test_everything_names_itself_and_its_source_to_pointer_and_focus(saved: Any):
+    """An arrow, a callback's bar, a call, a lock, an actor, a promise, a mark of the key; a cell by focus; Escape hides it."""
+    page = saved("defrag-obedient", 26)
+    tip = page.locator(".told-of")
+    asked = (
+        (".way.beat .hit", "nic's beat for page 1 is on its way to slot 4", "p2plab/p2p/engine.py"),
+        (".amber", "gpu invalidates pages 0–3 of app", "include/linux/mmu_notifier.h (mmu_notifier_range)"),
+        (".lanes .hit", "gpu.p2p_map, through HMM", "mail <20190129174728.6430-4-jglisse@redhat.com>"),
+        (".lanes rect.lock", "app holds app.mmap_lock", "include/linux/mm_types.h (mm_struct)"),
+        (".now li.waits", "gpu, in nic's invalidate_range_start", "mail <20190129174728.6430-4-jglisse@redhat.com>"),
+        (".key span", "right", "mail <20190129174728.6430-4-jglisse@redhat.com>"),
+        (".cell.slot", "slot 0 at 0xe8000000: B[0] of app2", "mail <20190130192234.GD5061@redhat.com>"),
+    )
+    for what, said, source in asked:
+        page.locator(what).first.hover(force=True)
+        tip.get_by_text(said).wait_for()
+        assert source in tip.inner_text(), what
+        assert in_sight(page, ".told-of"), what
+    page.mouse.move(640, 75)
+    tip.wait_for(state="hidden")
+    page.locator(".chain .cell[tabindex='0']").focus()
+    page.keyboard.press("ArrowRight")
+    assert "include/linux/mm_types.h (vm_area_struct)" in tip.inner_text()
+    assert page.locator("[aria-describedby]").get_attribute("data-k") == "app:page1"
+    page.keyboard.press("Escape")
+    assert tip.is_hidden()
+    page.keyboard.press("?")
+    assert page.locator(".panel .terms a[href^='https://lore.kernel.org/']").count() > 5
+
+
+def test_a_click_on_an_arrow_lights_its_whole_way(saved: Any):
+    """From the NIC's entry through the slot into the frame."""
+    page = saved("defrag-ignorant", 30)
+    page.locator(".way.stale .hit").first.click(force=True)
+    lit = page.locator(".cell.lit").evaluate_all("all => all.map(c => c.dataset.k)")
+    assert set(lit) == {"nic:entry0", "slot3", "frame3"}
+
+
+def test_a_chip_says_what_a_real_kernel_made_of_the_scene(saved: Any):
+    """Its details are one press away."""
+    page = saved("F4", 13)
+    chip = page.locator(".chips .linux button")
+    assert chip.inner_text() == "Linux 6.12: hung task nic, 1 more"
+    chip.click()
+    assert "hung task nic; hung task gpu" in page.inner_text(".panel")
+    assert in_sight(page, ".panel")
 
 
 def test_the_source_beside_the_stage_follows_the_step(saved: Any):

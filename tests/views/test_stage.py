@@ -49,6 +49,7 @@ def test_every_step_of_every_scene_says_what_the_world_says(name):
             marked(before, now)
         made = json.loads(json.dumps(moment_json(now, objects)))
         drawable(made)
+        assert {f"beat:{beat.importer}" for beat in now.beats} <= {way["k"] for way in made["ways"]}
         before = now
         halfway = now if now.step == len(run) // 2 else halfway
     assert moment(run, len(run) // 2) == halfway

@@ -75,6 +75,17 @@ function keeper(svg, names) {
   };
 }
 
+/** What an element says when pointer or focus asks it: the kind of thing that it is (see terms.py), and its words. */
+const asks = (kind, words) => ({ "data-ask": kind, "data-said": words });
+
+/** Which of the terms a cell is. */
+function termOf(c) {
+  if (c.k.startsWith("ram")) return "ram";
+  const kind = c.c.split(" ")[0];
+  if (kind === "none") return c.k.includes(":page") ? "no vma" : "no entry";
+  return kind === "stale" && c.k.endsWith(":iommu") ? "mmu" : kind;
+}
+
 // -- the chain ------------------------------------------------------------------------------------------------------------
 
 // Heights and widths in pixels. gut: room for the names of rows; side: for the name of a table; top: for the notifier's bars;
@@ -101,6 +112,9 @@ function unfolded(cells, opened, home) {
   });
 }
 
+/** Names of rows where there is little room, or letters are wide. */
+const SHORT = { "main memory": "RAM", "BAR aperture": "aperture" };
+
 /** Everything above the timeline: users, IOMMU, slots, frames, and the ways between. Returns where each cell is. */
 function drawChain(put, view) {
   const { moment: m, scene, width: W, size, g, id, opened, differs } = view;
@@ -112,6 +126,7 @@ function drawChain(put, view) {
   const ram = m.ram ?? [];
   const mmu = groups.some((group) => group.mmu);
   const at = {};
+  const said = new Map(); // what each cell says when it is asked
   const yUsers = g.top;
   const yMmu = yUsers + g.u + 22;
   const ySlots = yUsers + g.u + g.z1 + (mmu ? g.mmu + 30 : 0);
@@ -134,8 +149,8 @@ function drawChain(put, view) {
     }
     const lines = subs.slice(0, height < 40 ? 1 : 2);
     const first = y + height / 2 - 6.5 * lines.length + 4;
-    put("bands", "text", `${key}:name`, "name", { xy: [textX, first] }, name);
     const room = textX === 9 ? g.gut - 10 : key === "ram" ? 92 : g.side - 6;
+    put("bands", "text", `${key}:name`, "name", { xy: [textX, first] }, fit([name, SHORT[name] ?? name, name.split(" ")[0]], room, "bold 13px"));
     lines.forEach((line, n) => put("bands", "text", `${key}:sub${n}`, "sub", { xy: [textX, first + 13.5 * (n + 1)] }, fit(line, room, "11px")));
   };
 
@@ -150,9 +165,9 @@ function drawChain(put, view) {
     if (c.tile) put("tiles", "rect", c.tile, `tile o${c.o}`, box);
     const colour = !c.tile && c.o !== undefined && !strip ? ` o${c.o}` : "";
     const style = `cell ${c.c}${colour}${c.n || c.x ? " new" : ""}${c.w ? " block" : ""}`;
-    const made = put("cells", "g", c.k, style, { xy: [x, y], "data-k": c.k, role: "img", "aria-label": c.t });
+    const made = put("cells", "g", c.k, style, { xy: [x, y], "data-k": c.k, role: "img", "aria-label": c.t, ...asks(termOf(c), c.t) });
     if (!made.hasAttribute("tabindex")) made.setAttribute("tabindex", -1);
-    put(made, "title", `${c.k}:title`, "", {}, c.t);
+    said.set(c.k, c.t);
     put(made, "rect", `${c.k}:face`, "face", { width: w, height, rx: box.rx });
     const bar = { x: 2, y: 2, width: w - 4, height: height > 50 ? 7 : 5, rx: 2 };
     if (strip) put(made, "rect", `${c.k}:strip`, `strip o${c.o}`, bar);
@@ -174,9 +189,8 @@ function drawChain(put, view) {
       put(made, "text", `${c.k}:${n}`, `l${n}${narrow}`, { x: w / 2, y: first + step * n, ...fitted }, words);
     });
     if (differs?.has(c.k)) {
-      const mark = put("words", "g", `${c.k}:differs`, "differs", { xy: [x + w - 1, y + 1] });
+      const mark = put("words", "g", `${c.k}:differs`, "differs", { xy: [x + w - 1, y + 1], ...asks("differs", c.t) });
       put(mark, "path", `${c.k}:differs:d`, "", { d: "M0 -7L7 0L0 7L-7 0Z" });
-      put(mark, "title", `${c.k}:differs:t`, "", {}, "the other run has something else here");
     }
   };
 
@@ -229,7 +243,7 @@ function drawChain(put, view) {
   row(ram, ySlots, g.s, end + gap);
   plates(put, slots, at, pitch);
 
-  drawWays(put, view, at, home, { W, groups, ySlots, slotHeight: g.s, gap: space(pitch) });
+  drawWays(put, view, at, home, said, { W, groups, ySlots, slotHeight: g.s, gap: space(pitch) });
   drawBars(put, m, at, home, phone ? 2 : yUsers - EDGE - 17);
   return at;
 }
@@ -266,7 +280,7 @@ const HEADS = {
   x: () => "M-5 -5L5 5M5 -5L-5 5",
 };
 
-function drawWays(put, view, at, home, place) {
+function drawWays(put, view, at, home, said, place) {
   const { moment: m } = view;
   const { W, groups } = place;
   const seen = new Set();
@@ -299,6 +313,8 @@ function drawWays(put, view, at, home, place) {
     }
     const line = put("ways", "g", `way>${key}`, `way ${w.c}`, { "data-a": from, "data-b": to });
     put(line, "path", `line>${key}`, "line", { d });
+    const kind = beat ? "beat" : w.c.split(" ").at(-1); // a link is one, whatever its state
+    put(line, "path", `hit>${key}`, "hit", { d, ...asks(kind, w.t ?? said.get(from)) });
     if (w.head) put("heads", "path", `head>${key}`, `head ${w.c} ${w.head}`, { d: HEADS[w.head](r), xy: [x1, y1], "data-a": from, "data-b": to });
     if (w.pill) pill(put, `pill>${w.k}`, (x0 + x1) / 2, b ? middle : y1 + 8, w.pill, w.pill[0] === "✗" ? "bad" : "", W);
     if (beat && w.c.includes("landed")) beats.push([w.k, d, w.c]);
@@ -320,8 +336,8 @@ function drawBars(put, m, at, home, y) {
     const [a, z] = [of(bar.a), of(bar.b)];
     if (!a || !z) continue;
     const w = z.x + z.w - a.x;
-    const made = put("words", "g", `bar>${bar.k}`, "amber", { xy: [a.x, y] });
-    put(made, "title", `bar>${bar.k}:title`, "", {}, bar.t);
+    const kind = bar.call ? `call:${bar.call}` : "range";
+    const made = put("words", "g", `bar>${bar.k}`, "amber", { xy: [a.x, y], ...asks(kind, bar.t) });
     put(made, "rect", `bar>${bar.k}:r`, "", { width: w, height: 15, rx: 4 });
     put(made, "text", `bar>${bar.k}:t`, "", { x: w / 2, y: 11.5 }, fit(bar.l, w - 6, "bold 11px"));
     const range = m.bars.find((one) => !one.call);
@@ -372,8 +388,6 @@ function drawLanes(put, view, width, lane) {
       return put("words", "text", key, style, { xy: [x0, y + 4], ...more }, said);
     }
   };
-  const titled = (made, key, text) => put(made, "title", `${key}:t`, "", {}, text);
-
   run.lanes.forEach(([name], n) => {
     if (n % 2 === 0) put("bands", "rect", `b${n}`, "band", { xy: [0, top + lane * n], width: W, height: lane });
     put("bands", "path", `l${n}`, "axis", { d: `M8 ${yy[name]}H${W - 8}` });
@@ -385,10 +399,11 @@ function drawLanes(put, view, width, lane) {
   run.breaks.forEach(([rule, step, who], n) => {
     if (!shown(step)) return;
     put("marks", "path", `break${n}`, `break${when(step)}`, { d: `M${xx(step)} ${top - 3}V${foot}` });
+    const asked = asks(`rule:${rule}`, `${who || "somebody"} breaks ${rule} at step ${step}`);
     if (yy[who]) put("tops", "path", `bx${n}`, `bx${when(step)}`, { d: "M-5 -5L5 5M5 -5L-5 5", xy: [xx(step), yy[who]] });
     const near = (yy[who] ?? top) + lane * 0.42;
     const spots = [[xx(step) - 4, 8, "end"], [xx(step) + 4, 8], [xx(step) - 9, near, "end"], [xx(step) + 9, near]];
-    label(`bn${n}`, `✗ ${rule}`, `broke${when(step)}`, spots, "bold 11.5px", go(step));
+    label(`bn${n}`, `✗ ${rule}`, `broke${when(step)}`, spots, "bold 11.5px", { ...go(step), ...asked });
   });
   run.marks.forEach(([name, kind, first, last, said, good, depth], n) => {
     const end = last ?? run.end;
@@ -396,25 +411,26 @@ function drawLanes(put, view, width, lane) {
     const y = yy[name];
     const key = kind + n;
     if (kind === "press") {
-      label(key, `▼ ${said}`, `you${when(first)}`, [[xx(first), 8, "middle"], [xx(first) + 4, 8], [xx(first) - 4, 8, "end"]], "bold 11px", go(first));
+      label(key, `▼ ${said}`, `you${when(first)}`, [[xx(first), 8, "middle"], [xx(first) + 4, 8], [xx(first) - 4, 8, "end"]], "bold 11px", { ...go(first), ...asks("press", `a person pressed ${said}, step ${first}`) });
       return;
     }
     if (y === undefined) return;
     if (kind === "step") {
       const style = `step${first === at ? " here" : when(first)}`;
       const box = { xy: [xx(first) - unit / 2 + 0.5, y - height / 2], width: Math.max(unit - 1, 1), height, rx: Math.min(4, unit / 4) };
-      titled(put("marks", "rect", key, style, { ...box, ...go(first) }), key, `${name}, step ${first}: ${said}`);
+      put("marks", "rect", key, style, { ...box, ...go(first), ...asks("step", `${name}, step ${first}: ${said}`) });
     } else if (kind === "lock") {
       const x0 = Math.max(xx(first), xx(low)) - unit / 2;
       const w = xx(Math.min(end, high)) + unit / 2 - x0;
       const box = { xy: [x0, y + height / 2 + 2 + 4 * Math.min(depth, 2)], width: w, height: 3, rx: 1 };
-      titled(put("marks", "rect", key, `lock${when(first)}`, { ...box, ...go(first) }), key, `${name} holds ${said}, steps ${first} to ${end}`);
+      const words = `${name} holds ${said}, ${last === null ? `since step ${first}` : `steps ${first} to ${end}`}`;
+      put("marks", "rect", key, `lock${when(first)}`, { ...box, ...go(first), ...asks(`lock:${said.split(".").at(-1)}`, words) });
     } else if (kind === "beat") {
       const stop = first <= at ? Math.min(end, at) : end;
       const y1 = y - height / 2 - 4;
       const style = (first <= at && at < end ? " flying" : good ? " right" : " stale") + when(first);
       const box = { xy: [xx(first), y1 - 1.5], width: Math.max(xx(stop) - xx(first), 1), height: 3 };
-      titled(put("marks", "rect", key, `beat${style}`, { ...box, ...go(end) }), key, `a beat: ${said}`);
+      put("marks", "rect", key, `beat${style}`, { ...box, ...go(end), ...asks("beat", `beat of ${name}, steps ${first} to ${end}: ${said}`) });
       if (stop === end && last !== null) {
         const d = good ? "M-3 0A3 3 0 1 1 3 0A3 3 0 1 1 -3 0Z" : "M-3 -3L3 3M3 -3L-3 3";
         put("marks", "path", `${key}:end`, `end${style}`, { d, xy: [xx(end), y1] });
@@ -433,19 +449,21 @@ function drawLanes(put, view, width, lane) {
     const stop = first <= at ? Math.min(z, xx(at) + unit / 2) : z;
     const style = (AMBER_CALLS.test(name) ? " amber" : "") + when(first);
     const said = `${to}.${name}${via ? `, through ${via}` : ""}, in ${actor}'s thread, step ${first}${last === null ? ", has not returned" : ` to ${last}${result ? `, returns ${result}` : ""}`}`;
+    const asked = asks(`call:${name}`, said);
     if (stop - x > 3 && last !== first) {
       const box = { xy: [x, y1 - off - 1.5], width: stop - x, height: 2 * off + 3, rx: 4 };
-      titled(put("bands", "rect", `act${n}`, `act${style}`, { ...box, ...go(first) }), `act${n}`, said);
+      put("bands", "rect", `act${n}`, `act${style}`, { ...box, ...go(first), ...asked });
     }
     if (from === to) return;
-    titled(put("marks", "path", `call${n}`, `call${style}`, { d: `M${x} ${y0 + down * off}V${y1 - down * (off + 6)}`, ...go(first) }), `call${n}`, said);
+    put("marks", "path", `call${n}`, `call${style}`, { d: `M${x} ${y0 + down * off}V${y1 - down * (off + 6)}` });
+    put("marks", "path", `hitc${n}`, "hit", { d: `M${x} ${y0 + down * off}V${y1}`, ...go(first), ...asked });
     put("marks", "path", `tip${n}`, `tip${style}`, { d: `M-4.5 ${-5 * down}H4.5L0 ${4 * down}Z`, xy: [x, y1 - down * (off + 4)] });
     if (last !== null && last !== first) put("marks", "path", `ret${n}`, `ret${style}`, { d: `M${z} ${y1 - down * off}V${y0 + down * off}` });
     const middle = (y0 + y1) / 2;
     const near = y1 - down * (height / 2 + 8);
     const long = via === "HMM" && unit > 16 ? `${name} (via HMM)` : name;
     const spots = [[x + 7, middle], [x - 7, middle, "end"], [x + 7, near], [x - 7, near, "end"]];
-    label(`cn${n}`, long, `fn${when(first)}`, spots, "11px", go(first));
+    label(`cn${n}`, long, `fn${when(first)}`, spots, "11px", { ...go(first), ...asked });
   });
   for (const [from, to, , first] of run.calls) {
     if (yy[from] && yy[to]) taken.push([xx(first) - 5, Math.min(yy[from], yy[to]), xx(first) + 5, Math.max(yy[from], yy[to])]);
@@ -469,8 +487,8 @@ const KEY = [
   ["back", "taken back"],
   ["stale", "stale"],
   ["nopte", "no PTE: CPU faults"],
-  ["ring", "changed now"],
-  ["hatch", "lost, or moving"],
+  ["ring", "changed now", "new"],
+  ["hatch", "lost, or moving", "hurt"],
 ];
 const KEYS = [
   ["← →", "a step back, a step on"],
@@ -484,6 +502,8 @@ const KEYS = [
   ["Escape", "close what is open, stop following"],
   ["?", "these keys"],
 ];
+/** Kinds of things whose names are not words. */
+const NAMES = { pte: "PTE", nopte: "no PTE", back: "taken back", mmu: "IOMMU", maps: "slot to frame", hurt: "lost, leaked", dma: "written by DMA", ram: "main memory", fold: "block", link: "private link", range: "invalidation", new: "ring", differs: "diamond" };
 const SIGN = { next: "▶ next: ", waits: "‖ waits ", rests: "· ", crashed: "✗ " };
 const BADGE = { good: "✓", bad: "✗", wait: "!" };
 let count = 0;
@@ -532,9 +552,10 @@ function makeStage(root, source) {
   const foot = h("footer", {}, chips, check);
   const answer = h("div", { class: "answer" });
   const panel = h("div", { class: "panel", hidden: true, tabindex: -1 });
+  const tip = h("div", { class: "told-of", id: `tip${id}`, role: "tooltip", hidden: true });
   const side = h("aside", { class: "side", hidden: true, "aria-label": "driver" });
   const main = h("div", { class: "main" }, said, chainSvg, key, time, foot);
-  root.replaceChildren(bar, main, side, answer, panel);
+  root.replaceChildren(bar, main, side, answer, panel, tip);
   const keepChain = keeper(chainSvg, ["bands", "rings", "ways", "tiles", "cells", "heads", "words"]);
   const keepLanes = keeper(laneSvg, ["bands", "cursor", "marks", "tops", "words"]);
 
@@ -663,7 +684,17 @@ function makeStage(root, source) {
     const rows = KEYS.map(([name, what]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, what)));
     const pick = h("select", { onchange: (e) => setPace(PACES[e.target.value]) });
     for (const [name, value] of Object.entries(PACES)) pick.append(h("option", { selected: value === pace }, name));
-    openPanel("keys", h("h2", {}, "Keys"), h("table", {}, ...rows), h("p", {}, h("label", {}, "play: a step every ", pick)));
+    const terms = Object.entries(state.scene.terms).map(([kind, [what, pieces]]) =>
+      h("tr", {}, h("th", { scope: "row" }, NAMES[kind] ?? kind.split(":").at(-1)), h("td", {}, what, " ", h("span", { class: "source" }, ...sourced(pieces)))),
+    );
+    openPanel(
+      "keys",
+      h("h2", {}, "Keys"),
+      h("table", {}, ...rows),
+      h("p", {}, h("label", {}, "play: a step every ", pick)),
+      h("h2", {}, "What is on the stage, and where it is written"),
+      h("table", { class: "terms" }, ...terms),
+    );
   }
   function setPace(value) {
     pace = value;
@@ -674,9 +705,8 @@ function makeStage(root, source) {
   }
 
   function ruleCard(name) {
-    const [promise, from, url, stated, number] = state.scene.rules[name] ?? ["", "", "", "", 0];
+    const [promise, from, stated, number] = state.scene.rules[name] ?? ["", [], "", 0];
     const chip = state.moment.chips.find(([rule]) => rule === name);
-    const where = url ? h("a", { href: url, target: "_blank", rel: "noopener" }, `mail <${from}>`) : h("code", {}, from);
     const how = chip ? `${chip[1] === "price" ? "paid" : "broken"} at step ${chip[2]}: ${chip[3]}` : state.moment.kept.includes(name) ? "kept so far" : "nothing could have broken it yet";
     return h(
       "section",
@@ -684,13 +714,60 @@ function makeStage(root, source) {
       h("h2", {}, name, number ? ` (invariant ${number})` : ""),
       h("p", {}, h("b", {}, "Promise: "), promise, "."),
       h("p", {}, h("b", {}, "Here: "), how, "."),
-      h("p", {}, h("b", {}, "Source: "), where, `, ${stated}.`),
+      h("p", {}, h("b", {}, "Source: "), ...sourced(from), `, ${stated}.`),
     );
+  }
+  function openLinux() {
+    const { lines, source } = state.scene.linux;
+    const rows = lines.map(([name, words], n) => h("tr", {}, h("th", { scope: "row" }, n && lines[n - 1][0] === name ? "" : name), h("td", {}, words)));
+    openPanel("rule linux", h("h2", {}, "This scene on a real kernel"), h("table", {}, ...rows), h("p", {}, h("b", {}, "Source: "), h("code", {}, source)));
   }
   function openRule(name, step) {
     openPanel(`rule ${name}`, ruleCard(name));
     if (step !== undefined && step !== at()) source.go(step);
   }
+
+  // -- asking: what is this, and where is that written? -----------------------------------------------------------------------
+
+  /** A source in pieces: mails are links, all else is code. */
+  const sourced = (pieces) => pieces.map(([text, url]) => (url ? h("a", { href: url, target: "_blank", rel: "noopener" }, `mail <${text}>`) : h("code", {}, text)));
+
+  /** What a kind of thing is, and its source in pieces. A promise is named by the rule. */
+  function term(kind) {
+    if (kind.startsWith("rule:")) return state.scene.rules[kind.slice(5)] ?? ["", []];
+    const { terms } = state.scene;
+    return terms[kind] ?? terms[kind.split(":")[0]] ?? ["", []];
+  }
+
+  let asked = null; // the element that is being asked
+  let asking = 0;
+  /** Show what an element is, beside it or at the pointer; null hides it. */
+  function ask(element, x, y) {
+    clearTimeout(asking);
+    asked?.removeAttribute("aria-describedby");
+    asked = element;
+    tip.hidden = !element;
+    if (!element) return;
+    const [what, pieces] = term(element.dataset.ask);
+    tip.replaceChildren(h("b", {}, element.dataset.said), h("span", {}, what), h("span", { class: "source" }, ...sourced(pieces)));
+    if (element.matches(".cell, button, input")) element.setAttribute("aria-describedby", tip.id);
+    const home = root.getBoundingClientRect();
+    const box = element.getBoundingClientRect();
+    const middle = (x ?? box.left + box.width / 2) - home.left;
+    const [above, below] = [(y ?? box.top) - home.top - 8, (y ?? box.bottom) - home.top + (y ? 18 : 8)];
+    const over = below + tip.offsetHeight > home.height - 4 && above - tip.offsetHeight > 0;
+    tip.style.left = `${Math.max(8, Math.min(middle - tip.offsetWidth / 2, home.width - tip.offsetWidth - 8))}px`;
+    tip.style.top = `${Math.max(0, over ? above - tip.offsetHeight : below)}px`;
+  }
+  const onPoint = (event) => {
+    const element = event.pointerType === "touch" ? null : event.target.closest?.("[data-ask]");
+    if (element === asked) return;
+    clearTimeout(asking);
+    if (!element || asked) ask(null);
+    // A line has no middle of its own that could be near: the pointer says where.
+    const line = element?.matches("path, rect.act") ? [event.clientX, event.clientY] : [];
+    if (element) asking = setTimeout(() => ask(element, ...line), 150);
+  };
 
   // -- following, spotlight ---------------------------------------------------------------------------------------------------
 
@@ -742,10 +819,10 @@ function makeStage(root, source) {
     render(true);
     if (driver) side.querySelector("select")?.focus({ preventScroll: true });
   }
-  function showDriver() {
+  function showDriver(top) {
     side.hidden = !driver;
     if (!driver) return;
-    side.style.top = root.classList.contains("wide") ? "" : `${key.offsetTop + key.offsetHeight + 4}px`;
+    side.style.top = root.classList.contains("wide") ? "" : top;
     const names = Object.keys(state.scene.drivers);
     if (!names.includes(driver)) driver = names.at(-1);
     const sections = state.scene.drivers[driver];
@@ -830,8 +907,13 @@ function makeStage(root, source) {
     showChips(m, options);
     showAnswer();
 
+    time.hidden = Boolean(options.bare);
+    // All that is measured is measured here, before the pictures change: the browser lays the page out once, not three times.
     const W = chainSvg.clientWidth;
+    const wideLanes = laneSvg.clientWidth;
     const height = chainHeight(g, mmu);
+    const used = bar.offsetHeight + said.offsetHeight + height + key.offsetHeight + foot.offsetHeight + 16 + 22 + (phone ? 130 : 9);
+    const top = `${key.offsetTop + key.offsetHeight + 4 + height - chainSvg.clientHeight}px`; // where the source begins, if it does
     chainSvg.setAttribute("height", height);
     chainSvg.setAttribute("aria-label", m.alt);
     view = { moment: m, scene, run, step: m.step, width: W, size, g, id, opened, differs: options.differs && new Set(options.differs), hidden: options.hidden };
@@ -842,16 +924,15 @@ function makeStage(root, source) {
     light();
     if (!quiet && !still.matches) fly();
 
-    showDriver();
-    time.hidden = Boolean(options.bare);
+    showDriver(top);
     if (!options.bare) {
-      const used = bar.offsetHeight + said.offsetHeight + height + key.offsetHeight + foot.offsetHeight + 16 + 22 + (phone ? 130 : 9);
       const lane = Math.max(phone ? 26 : 20, Math.min(phone ? 34 : 60, Math.floor((H - used) / run.lanes.length)));
       root.style.setProperty("--lane", `${lane}px`);
       root.classList.toggle("thin", !phone && lane < 31);
+      root.classList.toggle("tall", !phone && lane >= 48);
       showNow(m, run, phone);
       let placed;
-      keepLanes((put) => (placed = drawLanes(put, view, laneSvg.clientWidth, lane)));
+      keepLanes((put) => (placed = drawLanes(put, view, wideLanes, lane)));
       laneSvg.setAttribute("height", placed.foot + 22);
       laneSvg.setAttribute("aria-label", `sequence diagram of ${run.end} steps: ${run.calls.length} calls, ${run.breaks.length} promises broken`);
       range.max = run.end;
@@ -862,6 +943,8 @@ function makeStage(root, source) {
       thumb.textContent = m.step;
       thumb.style.cssText = `left:${placed.x0 + ((placed.x1 - placed.x0) * m.step) / (run.end || 1)}px;top:${placed.foot + 2}px`;
     }
+    if (asked?.isConnected) ask(asked);
+    else ask(null);
     if (panel.dataset.kind === "text" && !panel.hidden) panel.querySelector("pre").textContent = textOf(m);
     // Tests and benchmarks wait for this; it is set once the browser has had a chance to paint.
     requestAnimationFrame(() => {
@@ -917,8 +1000,8 @@ function makeStage(root, source) {
       `<svg width="${/ring|hatch/.test(style) ? 14 : 26}" height="10" aria-hidden="true">${
         /ring|hatch/.test(style) ? `${style === "hatch" ? '<rect x="1.5" y="1" width="11" height="8" rx="2" class="under"/>' : ""}<rect x="1.5" y="1" width="11" height="8" rx="2" class="${style}"${style === "hatch" ? ` style="fill:url(#hatch${id})"` : ""}/>` : `<path d="M0 5H26" class="${style}"/>`
       }</svg>`;
-    const marks = KEY.map(([style, words]) => {
-      const made = h("span", {});
+    const marks = KEY.map(([style, words, kind]) => {
+      const made = h("span", asks(kind ?? style, words));
       made.innerHTML = sample(style);
       made.append(words);
       return made;
@@ -947,11 +1030,16 @@ function makeStage(root, source) {
       h(
         "li",
         { class: kind },
-        h("button", { title: `${state.scene.rules[rule]?.[0] ?? rule}. Step ${step}: ${why}`, onclick: () => openRule(rule, step) }, kind === "price" ? "price " : "✗ ", h("b", {}, rule), h("span", { class: "long" }, ` step ${step}`), n ? "" : h("span", { class: "why" }, why)),
+        h("button", { ...asks(`rule:${rule}`, `${rule}, step ${step}: ${why}`), onclick: () => openRule(rule, step) }, kind === "price" ? "price " : "✗ ", h("b", {}, rule), h("span", { class: "long" }, ` step ${step}`), n ? "" : h("span", { class: "why" }, why)),
       ),
     );
     for (const [list, sign, words, style] of [[m.kept, "✓", "kept", "kept"], [m.idle, "○", "not exercised", "idle"]]) {
       if (list.length) made.push(h("li", { class: style }, h("button", { title: list.join(", "), onclick: () => openPanel(`rules ${style}`, ...list.map(ruleCard)) }, `${sign} ${list.length}`, h("span", { class: "long" }, ` ${words}`))));
+    }
+    const { linux } = state.scene;
+    if (linux && !options.bare) {
+      const [kernel, found] = linux.chip.split(": ");
+      made.push(h("li", { class: `linux ${linux.tone}` }, h("button", { title: `on a real kernel: ${linux.chip}`, onclick: openLinux }, kernel, h("span", { class: "long" }, `: ${found}`))));
     }
     check.hidden = Boolean(options.saved || options.bare || !options.check);
     chips.className = "chips";
@@ -988,8 +1076,10 @@ function makeStage(root, source) {
       const all = `${name}${inside ? `, ${inside}` : ""}: ${SIGN[condition]}${words}${locks.length ? `; holds ${locks.join(", ")}` : ""}`;
       return h(
         "li",
-        { class: condition, title: all },
-        h("div", {}, h("b", {}, name), h("span", { class: "role" }, inside || roles[name]), h("span", { class: "locks" }, locks.length ? "holds " : "", ...[...locks].reverse().map((lock) => h("i", {}, lock)))),
+        { class: condition, ...asks(roles[name] || "step", all) },
+        h("b", {}, name),
+        h("span", { class: "role" }, inside || roles[name]),
+        h("span", { class: "locks" }, locks.length ? "holds " : "", ...[...locks].reverse().map((lock) => h("i", {}, lock))),
         h("div", { class: "what" }, `${SIGN[condition]}${words}`),
       );
     });
@@ -1021,12 +1111,16 @@ function makeStage(root, source) {
   const onClick = (event) => {
     const cell = event.target.closest?.(".chain .cell");
     if (cell) return press_cell(cell.dataset.k);
+    const way = event.target.closest?.(".chain .way");
+    if (way) return follow(way.dataset.a);
     const goes = event.target.closest?.("[data-go]");
     if (goes) source.go(Number(goes.dataset.go));
     else if (event.target.closest?.(".chain") && followed) follow(followed);
   };
   const onFocus = (event) => {
-    focused = event.target.matches?.(".cell") && event.target.matches(":focus-visible") ? event.target.dataset.k : "";
+    const seen = event.type === "focusin" && event.target.matches(":focus-visible");
+    focused = seen && event.target.matches(".cell") ? event.target.dataset.k : "";
+    ask(seen && event.target.matches("[data-ask]") ? event.target : null);
     light();
   };
   const go = {
@@ -1050,6 +1144,7 @@ function makeStage(root, source) {
     if (event.key.length === 1 || direction || event.key === "Enter") event.stopPropagation();
     if (event.key === "Escape") {
       if (!panel.hidden) closePanel();
+      else if (asked) ask(null);
       else if (root.closest(".p2plab-lab")?.classList.contains("open")) drawer();
       else if (followed) follow(followed);
       else {
@@ -1104,6 +1199,8 @@ function makeStage(root, source) {
   }
 
   root.addEventListener("click", onClick);
+  root.addEventListener("pointerover", onPoint);
+  root.addEventListener("pointerleave", () => onPoint({ target: root }));
   root.addEventListener("focusin", onFocus);
   root.addEventListener("focusout", onFocus);
   root.addEventListener("keydown", onKey);
