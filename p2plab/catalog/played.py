@@ -22,7 +22,8 @@ class Play:
     """One play of a scene. ``order``: how its events agree with the story's.
 
     ``total``, ``per actor``, or ``the record's`` (the model does the same if its steps come in the record's order). A
-    play that cannot be compared in order says why: ``another harness``, ``another play``. ``damage``: whether the same
+    play that cannot be compared in order says why: ``another harness``, ``another play``; ``not compared`` is one whose
+    record is not here. ``damage``: whether the same
     beats went astray, to the same pages. ``says``: the kernel's complaints.
     """
 
@@ -178,6 +179,20 @@ PLAYED: Mapping[str, Played] = {
     "C3": Played(None, Play("per actor", "agrees"), "the broken one is artificial by its own word"),
     "C6": Played(Play("total", "agrees"), Play("total", "agrees")),
     "C7": Played(Play("total", "agrees"), Play("total", "agrees")),
+    "X1": Played(Play("total", "agrees"), None, "the good one was not played"),
+    "X2": Played(
+        Play(
+            "not compared",
+            "agrees",
+            (
+                "lockdep recursive locking (mmu_notifier_invalidate_range_start under "
+                "mmu_notifier_invalidate_range_start)",
+            ),
+        ),
+        None,
+        "the good one was not played",
+    ),
+    "X3": Played(Play("total", "agrees", ("hung task nic", "hung task gpu")), Play("the record's", "agrees")),
     "C1": Played(None, None, "no kernel has these loops"),
     "C4": Played(None, None, "QEMU's switches have no ACS and would not reroute"),
     "C5": Played(None, None, "QEMU 7.2 has no device with a Resizable BAR"),

@@ -24,6 +24,7 @@ COMMANDS = {
     "replay": "run",
     "export": "export",
     "check": "check",
+    "lockdep": "lockdep",
     "catalog": "catalog",
     "designs": "designs",
     "sweep": "sweeps",

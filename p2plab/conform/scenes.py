@@ -7,22 +7,25 @@ bytes in each slot at the end; who is stuck; and what the kernel said by itself,
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from p2plab.catalog import CASES
 from p2plab.catalog.case import Case
-from p2plab.catalog.importers.f03_takes_mmap_lock import TakesMmapLockForReading
-from p2plab.catalog.rig import NICS, Plan, Setup
+from p2plab.catalog.importers.f03_takes_mmap_lock import TakesMmapLockForReading, TakesMmapLockInInterval
+from p2plab.catalog.rig import NICS, Plan, Rig, Setup, job, jobs_of
 from p2plab.conform.report import Difference, NotModelled, Report
 from p2plab.conform.scenes_order import in_its_order
 from p2plab.conform.scenes_read import Record, read_record
 from p2plab.conform.scenes_says import unexplained
 from p2plab.conform.scenes_story import Reader, Token, by_actor, of_record
 from p2plab.core.errors import BadInput
+from p2plab.core.lock_classes import ANNOTATIONS, Lockdep
+from p2plab.core.lockdep import LockHistory
 from p2plab.core.run import Run
 from p2plab.core.schedule import Schedule, by_text, straight
 from p2plab.core.worker import JobFailed
@@ -37,7 +40,7 @@ from p2plab.rules.damage import landings
 #: No replay takes as many steps; one that does is a live-lock.
 LONGEST_REPLAY = 5_000
 #: The aspects that are compared: one operation each for a record.
-ASPECTS = ("events", "beats", "bytes", "stuck", "kernel says")
+ASPECTS = ("events", "beats", "bytes", "stuck", "kernel says", "lockdep")
 #: What cannot agree, because the recording is about something else: (scene, kind, or "" for both) -> aspects and reason.
 EXCEPTIONS: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
     ("C2", ""): (("events", "beats"), "recorded with another harness: one bare p2p_map, without HMM's walk around it"),
@@ -49,12 +52,15 @@ EXCEPTIONS: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
 }
 #: Options of the recording drivers that the scene, or its knobs, have in themselves.
 _KNOWN_OPTIONS = {"slots", "policy", "variant", "timed", "nonblocking", "quiescing", "faults", "revoke_iommu", "odp"}
-_NOT_MODELLED = {"alloc_under_lock=1": "an allocation under a lock that a callback takes"}
+#: An option of the recording drivers that some scenes are about.
+_ABOUT = {"alloc_under_lock=1": ("X1", "X2")}
 #: Options that stand for another class in a role.
 _PLAYED_BY: Mapping[str, Mapping[str, Any]] = {
     "trusting=1": {"exporter": TrustingGpu},
     "variant=F3r,good": {"importer": TakesMmapLockForReading},
 }
+#: Broken importers of 2019 as they are with an interval notifier.
+_INTERVAL: Mapping[str, type[OdpNic]] = {"F3": TakesMmapLockInInterval}
 
 
 @dataclass
@@ -144,17 +150,15 @@ def _report(record: Record, run: Run, order: str, where: str, report: ScenesRepo
 
 def _replay(record: Record) -> tuple[Run, str]:
     """The run that is compared, and how its order agrees. :exc:`NotModelled` for what the model does not have."""
-    case = CASES.get(record.model_scene)
+    case = CASES.get(record.code)
     if case is None:
-        raise BadInput(f"{record.source}: there is no scene {record.model_scene[:20]!r}; there are {', '.join(CASES)}")
+        raise BadInput(f"{record.source}: there is no scene {record.code[:20]!r}; there are {', '.join(CASES)}")
     kernel = KERNELS.get(record.kernel)
     if kernel is None:
         raise NotModelled(f"Linux {record.kernel}; modelled are {', '.join(KERNELS)}")
     for option in record.options:
-        if option in _NOT_MODELLED and record.kind == "broken":
-            raise NotModelled(_NOT_MODELLED[option])
-        name = option.partition("=")[0]
-        if option not in (*_NOT_MODELLED, *_PLAYED_BY) and name not in _KNOWN_OPTIONS:
+        known = option in _PLAYED_BY or option.partition("=")[0] in _KNOWN_OPTIONS
+        if not known and record.code not in _ABOUT.get(option, ()):
             raise NotModelled(f"the recording drivers' option {option[:40]!r}")
     at: dict[str, Any] = {"kernel": kernel, **_interval(record, case)}
     for option in record.options:
@@ -193,13 +197,16 @@ def _interval(record: Record, case: Case) -> dict[str, Any]:
     if "odp=1" not in record.options or issubclass(_plan(case, record.kind).importer, OdpNic):
         return {}
     if any(option.startswith("variant=") and not option.startswith("variant=E") for option in record.options):
-        raise NotModelled("a broken importer of 2019 with an interval notifier")
+        if record.code not in _INTERVAL:
+            raise NotModelled("a broken importer of 2019 with an interval notifier")
+        return {"importer": _INTERVAL[record.code]}
     return {"importer": OdpNic}
 
 
 def _run(record: Record, case: Case, at: Mapping[str, Any], order: Schedule) -> Run:
     build = case.scenario.build
     assert isinstance(build, Setup)
+    build = replace(build, choose=functools.partial(_exits, build.choose))
     knobs = {"driver": record.kind}
     if record.iommu:
         if not any(knob.name == "iommu" for knob in case.scenario.knobs):
@@ -207,6 +214,23 @@ def _run(record: Record, case: Case, at: Mapping[str, Any], order: Schedule) -> 
         knobs["iommu"] = "on"
     scene = replace(case.scenario, build=replace(build, at={**build.at, **at}))
     return Run(scene, knobs).driven(order, LONGEST_REPLAY)
+
+
+def _exits(choose: Callable[[Any], tuple[type[Rig], Plan]], settings: Mapping[str, Any]) -> tuple[type[Rig], Plan]:
+    """The scene's rig, whose process can also exit: it does so when a play is over."""
+    rig, plan = choose(settings)
+    if any(job.name == "exit" for job in jobs_of(rig).values()):
+        return rig, plan
+    return type(rig.__name__, (rig,), {"exit": _exit}), plan
+
+
+@job("app", "exit")
+async def _exit(rig: Rig) -> None:
+    """The processes exit without having unmapped anything."""
+    for station in rig.stations:
+        station.exited = True
+    for mm in dict.fromkeys((rig.mm, rig.mm2)):
+        await mm.exit()
 
 
 def _agreement(record: Record, run: Run) -> str:
@@ -238,7 +262,24 @@ def differences(record: Record, run: Run) -> dict[str, tuple[Any, Any]]:
         found["kernel says"] = (complaints, sorted(rules))
     elif record.kind == "good" and (accused := rules & set(PROMISES)):
         found["kernel says"] = ([said.text for said in record.says], sorted(accused))
+    reported = [said.chain for said in record.says if said.kind == "lockdep" and said.phase == "play"]
+    if reported != (expected := _lockdep(record, run)):
+        found["lockdep"] = (reported or "silent", expected or "silent")
     return found
+
+
+#: What the recording drivers call their locks.
+_LOCKS = {"&nic->lock": "&n->lock", "&gpu->bar": "gpu_bar"}
+
+
+def _lockdep(record: Record, run: Run) -> list[tuple[str, ...]]:
+    """What the lockdep of the record's kernel makes of the model's run: the chain of its only report, or nothing."""
+    history = run.world.lock_order
+    assert isinstance(history, LockHistory)
+    untraced = ANNOTATIONS.get(f"{record.kernel}-notrace", ANNOTATIONS[record.kernel])
+    lockdep = Lockdep(ANNOTATIONS[record.kernel] if record.traced else untraced)
+    lockdep.feed(history.history, record.scene)
+    return [tuple(_LOCKS.get(name, name) for name in lockdep.report.classes)] if lockdep.report is not None else []
 
 
 def _first_difference(recorded: dict[str, list[str]], model: dict[str, list[str]]) -> tuple[Any, Any]:
@@ -284,7 +325,7 @@ def _text(content: bytes) -> str:
 
 def _broken(run: Run) -> set[str]:
     """The rules and prices that broke, also when the process exits; ``<IommuFault>`` where one was logged."""
-    if "exit" in run.world.actions and not run.world.why_not("!exit"):
+    if "exit" in run.world.actions and not run.world.why_not("!exit") and "app" not in run.world.blocked:
         run = run.then("!exit").driven(straight, LONGEST_REPLAY)
     board = judge(run.log, [RULES[name] for name in (*PROMISES, *PRICES)])
     faults = {"<IommuFault>" for entry in run.log if isinstance(entry.event, IommuFault)}

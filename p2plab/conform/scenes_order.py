@@ -56,7 +56,7 @@ def in_its_order(record: Record, pages: int) -> Schedule:
 
     def drive(world: World) -> Iterator[str]:
         left = list(wanted)
-        reader, read, seen = Reader(guide=True), 0, 0
+        reader, read, seen, last = Reader(guide=True), 0, 0, ""
         while True:
             reader.read(world.log[read:])
             read = len(world.log)
@@ -81,15 +81,22 @@ def in_its_order(record: Record, pages: int) -> Schedule:
                     yield what
                 continue
             able = world.enabled()
+            if last in able and last != who and _released(world, last):
+                yield last  # one CPU: whoever lets a lock go runs on
+                continue
             if not able:
                 presses = [token for token in left if token[0] == "!"]
                 if not presses:
                     return
                 left = left[left.index(presses[0]) :]
-            elif who in able:
-                yield who
-            else:
-                coming = [name for name, _ in left if name in able]
-                yield coming[0] if coming else able[0]
+                continue
+            last = who if who in able else next((name for name, _ in left if name in able), able[0])
+            yield last
 
     return drive
+
+
+def _released(world: World, actor: str) -> bool:
+    """Whether all that an actor is about to do is to go on after it let a lock go."""
+    op = world.actors[actor].op
+    return op is not None and op.label.endswith(" released")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from p2plab.core.errors import BadInput
+from p2plab.core.lockdep import NOTIFIER
 
 #: The largest record that is read, in bytes; those recorded have about 40,000.
 LARGEST = 16 << 20
@@ -41,11 +42,15 @@ _ROWS: dict[str, dict[str, type]] = {
 
 @dataclass(frozen=True)
 class Complaint:
-    """One complaint of the kernel: its ``kind``, the ``phase`` (``play`` or ``end``) and its first line."""
+    """One complaint of the kernel: its ``kind``, the ``phase`` (``play`` or ``end``) and its first line.
+
+    ``chain`` is lockdep's: the classes from the lock that is wanted to the one that is held; one for a recursion.
+    """
 
     kind: str
     phase: str
     text: str
+    chain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Record:
     bytes: dict[int, str]  #: slot -> its bytes in the end
     says: tuple[Complaint, ...]
     stuck: frozenset[str]  #: actors that never came back, and those that the kernel reported as hung
+    traced: bool  #: whether lockdep saw ``srcu`` around the callbacks of 2019
 
     @property
     def name(self) -> str:
@@ -74,9 +80,15 @@ class Record:
         return f"{self.scene}.{self.kind}"
 
     @property
+    def code(self) -> str:
+        """The code of its scene: ``F2`` of ``F2i``. The records of X1 to X3 name the scene that they were made from."""
+        found = re.match(r"[A-Z]\d{1,3}", self.scene)
+        return found[0] if found is not None and self.scene[0] == "X" else self.model_scene
+
+    @property
     def varied(self) -> str:
-        """What tells the variant from its scene (``i``), empty for the scene itself; all of ``X1``, which has none."""
-        return self.scene.removeprefix(self.model_scene)
+        """What tells the variant from its scene (``i``), empty for the scene itself."""
+        return self.scene.removeprefix(self.code)
 
 
 def read_record(path: Path) -> Record:
@@ -97,7 +109,7 @@ def read_record(path: Path) -> Record:
     version = re.match(r"Linux \S+ (\d+\.\d+)", raw["kernel"])
     if version is None:
         raise BadInput(f"{path}: kernel: 'Linux HOST VERSION …' was expected, not {raw['kernel'][:40]!r}")
-    says = tuple(Complaint(s["kind"], s["phase"], s["text"]) for s in raw["kernel_says"])
+    says = tuple(Complaint(s["kind"], s["phase"], s["text"], _chain(s)) for s in raw["kernel_says"])
     hung = {match[1] for said in says if said.phase == "play" and (match := re.match(r"task (\w+)[: ]", _task(said)))}
     return Record(
         path.name,
@@ -115,7 +127,19 @@ def read_record(path: Path) -> Record:
         _slots(path, "bar_file", _ends(path, raw)),
         says,
         frozenset(map(str, raw["stuck"])) | hung,
+        _traced(raw.get("lock_orders")),
     )
+
+
+def _chain(said: dict[str, Any]) -> tuple[str, ...]:
+    """What a report of lockdep is about: its chain, or the one class that is taken twice."""
+    chain = said.get("chain") if isinstance(said.get("chain"), list) else [said.get("wants", "")]
+    return tuple(map(str, chain or ())) if said["kind"] == "lockdep" else ()
+
+
+def _traced(orders: Any) -> bool:
+    """Whether ``srcu`` is all that was ever taken right under a notifier's map: not in a kernel that does not trace it."""
+    return isinstance(orders, dict) and orders.get(NOTIFIER) == ["srcu"]
 
 
 def _hit(raw: dict[str, Any], beat: dict[str, Any]) -> str:

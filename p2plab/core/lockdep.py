@@ -7,6 +7,17 @@ from dataclasses import dataclass
 
 from p2plab.core.events import Event
 
+#: Lock maps: nobody holds such a lock, but lockdep is told where it might be taken. Allocating with direct reclaim takes
+#: FS_RECLAIM (mm/page_alloc.c, ``fs_reclaim_acquire``), reclaim and whoever zaps calls notifiers under NOTIFIER
+#: (include/linux/mmu_notifier.h), and whoever waits for a fence, or must signal one, takes DMA_FENCE
+#: (drivers/dma-buf/dma-fence.c).
+FS_RECLAIM, NOTIFIER, DMA_FENCE = "fs_reclaim", "mmu_notifier_invalidate_range_start", "dma_fence_map"
+#: What the kernel itself does under each: reclaim calls notifiers, and a notifier may wait for a fence
+#: (drivers/dma-buf/dma-resv.c, ``dma_resv_lockdep``).
+KNOWN = {FS_RECLAIM: NOTIFIER, NOTIFIER: DMA_FENCE}
+#: Who is named for that.
+KERNEL = "the kernel"
+
 
 @dataclass(frozen=True, slots=True)
 class LockInversion(Event):
@@ -21,6 +32,8 @@ class LockInversion(Event):
     before: str
 
     def __str__(self) -> str:
+        if self.held == self.wanted:
+            return f"lock order: takes {self.wanted} under itself"
         return f"lock order: takes {self.wanted} under {self.held}; {self.before} took {' then '.join(self.chain)}"
 
 
@@ -44,17 +57,37 @@ class Deadlock(Event):
 class LockOrder:
     """The order in which locks were ever taken while others were held, as lockdep keeps it.
 
-    It is a reading of the run and not a part of the state: it never decides what a step does.
+    It is a reading of the run and not a part of the state: it never decides what a step does. The lock maps are in it
+    from the first allocation (or fence) on: until then no order through them can close a circle.
     """
 
     def __init__(self) -> None:
         self.held: dict[str, list[str]] = {}
+        self.inside: dict[str, int] = {}  #: actor -> how many calls of notifiers it is in
         self._after: dict[str, dict[str, str]] = {}  #: lock -> lock taken under it -> who did so first
         self._told: set[tuple[str, str]] = set()
 
-    def about_to_take(self, actor: str, lock: str) -> Iterator[LockInversion]:
+    def enters(self, actor: str, lock_map: str, mode: str = "") -> None:
+        """An actor begins a section under a lock map: of these the notifiers' counts here."""
+        if lock_map == NOTIFIER:
+            self.inside[actor] = self.inside.get(actor, 0) + 1
+
+    def leaves(self, actor: str, lock_map: str) -> None:
+        """Its end."""
+        if lock_map == NOTIFIER:
+            self.inside[actor] -= 1
+            if not self.inside[actor]:
+                del self.inside[actor]
+
+    def about_to_take(self, actor: str, lock: str, mode: str = "") -> Iterator[LockInversion]:
         """An actor wants ``lock``: note the order; yields an inversion if the opposite order was seen before."""
-        for held in self.held.get(actor, ()):
+        if lock in (FS_RECLAIM, NOTIFIER, DMA_FENCE) and FS_RECLAIM not in self._after:
+            self._after |= {first: {second: KERNEL} for first, second in KNOWN.items()}
+        under = (NOTIFIER,) if actor in self.inside and FS_RECLAIM in self._after else ()
+        for held in (*self.held.get(actor, ()), *under):
+            if held == lock == NOTIFIER and (held, lock) not in self._told:
+                self._told.add((held, lock))
+                yield LockInversion(held, lock, (lock,), actor)
             if held == lock:
                 continue  # taking it twice is a deadlock with oneself, and reported as one
             chain = self._path(lock, held)
@@ -63,7 +96,7 @@ class LockOrder:
                 yield LockInversion(held, lock, chain, self._after[chain[0]][chain[1]])
             self._after.setdefault(held, {}).setdefault(lock, actor)
 
-    def taken(self, actor: str, lock: str) -> None:
+    def taken(self, actor: str, lock: str, mode: str = "") -> None:
         """An actor holds ``lock`` now."""
         self.held.setdefault(actor, []).append(lock)
 
@@ -89,6 +122,34 @@ class LockOrder:
                     came[nxt] = lock
                     todo.append(nxt)
         return ()
+
+
+class LockHistory(LockOrder):
+    """The same, which keeps what was done in ``history``: (what, actor, lock, mode), for :mod:`p2plab.core.lock_classes`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history: list[tuple[str, str, str, str]] = []
+
+    def enters(self, actor: str, lock_map: str, mode: str = "") -> None:
+        self.history.append(("enters", actor, lock_map, mode))
+        super().enters(actor, lock_map, mode)
+
+    def leaves(self, actor: str, lock_map: str) -> None:
+        self.history.append(("leaves", actor, lock_map, ""))
+        super().leaves(actor, lock_map)
+
+    def about_to_take(self, actor: str, lock: str, mode: str = "") -> Iterator[LockInversion]:
+        self.history.append(("wants", actor, lock, mode))
+        return super().about_to_take(actor, lock, mode)
+
+    def taken(self, actor: str, lock: str, mode: str = "") -> None:
+        self.history.append(("takes", actor, lock, mode))
+        super().taken(actor, lock, mode)
+
+    def released(self, actor: str, lock: str) -> None:
+        self.history.append(("releases", actor, lock, ""))
+        super().released(actor, lock)
 
 
 def any_waiting_cycle(starts: Iterable[str], waits_for: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:

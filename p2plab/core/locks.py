@@ -43,7 +43,7 @@ class Mutex(Tracked):
 
     async def lock(self) -> None:
         """Take it, waiting until it is free."""
-        note_wanted(self.name)
+        note_wanted(self.name, "mutex")
         await wait_event(lambda: self.owner is None, f"lock {self.name}", waits_for=self.holders)
         self.owner = running.actor
         note_taken(self.name, "mutex")
@@ -148,7 +148,7 @@ class RWLock(Tracked):
 
     async def _down(self, mode: str) -> None:
         me = running.actor
-        note_wanted(self.name)
+        note_wanted(self.name, mode)
         taken = await step(f"down_{mode} {self.name}", lambda: self._try(me, mode))
         if not taken:
             await wait_event(
@@ -218,16 +218,36 @@ class _Held:
         await step(f"{self.lock.name} released")
 
 
-def note_wanted(lock: str) -> None:
-    for inversion in current_world().lock_order.about_to_take(running.actor, lock):
+class lock_map:
+    """``with lock_map("srcu", "read"): …``: lockdep is told that a section might take what it stands for; nobody waits."""
+
+    __slots__ = ("mode", "name")
+
+    def __init__(self, name: str, mode: str = "map") -> None:
+        self.name = name
+        self.mode = mode
+
+    def __enter__(self) -> None:
+        current_world().lock_order.enters(running.actor, self.name, self.mode)
+
+    def __exit__(self, kind: type[BaseException] | None, _e: object, _t: TracebackType | None) -> None:
+        if kind is not GeneratorExit:  # else the world is being thrown away: nobody will ever run again
+            current_world().lock_order.leaves(running.actor, self.name)
+
+
+def note_wanted(lock: str, mode: str) -> None:
+    """The running actor is about to take a lock, or what a lock map stands for."""
+    for inversion in current_world().lock_order.about_to_take(running.actor, lock, mode):
         emit(inversion)
 
 
 def note_taken(lock: str, mode: str) -> None:
-    current_world().lock_order.taken(running.actor, lock)
+    """It has it."""
+    current_world().lock_order.taken(running.actor, lock, mode)
     emit(LockAcquired(lock, mode))
 
 
 def note_released(lock: str, mode: str) -> None:
+    """It let it go."""
     current_world().lock_order.released(running.actor, lock)
     emit(LockReleased(lock, mode))

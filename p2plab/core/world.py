@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from p2plab.core.actors import Actor, JobFunction
 from p2plab.core.errors import NotEnabled, text_of
 from p2plab.core.events import Entry, Event
-from p2plab.core.lockdep import Deadlock, LockOrder, any_waiting_cycle
+from p2plab.core.lockdep import Deadlock, LockHistory, LockOrder, any_waiting_cycle
 from p2plab.core.running import running, watched
 from p2plab.core.tracked import Footprint, Tracked, cells_of, freeze, name_of
 
@@ -80,7 +80,7 @@ class World:
     Raises whatever ``build`` raises. A world belongs to one run: look at it, but change it only with :meth:`take`.
     """
 
-    make_lock_order: Callable[[], LockOrder] = LockOrder
+    make_lock_order: Callable[[], LockOrder] = LockHistory
 
     def __init__(self, build: Callable[[World], None], cast: Mapping[str, type] | None = None) -> None:
         self.cast: Mapping[str, type] = cast or {}

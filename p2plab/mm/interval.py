@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from p2plab.core.actors import wait_event
 from p2plab.core.errors import KernelError
+from p2plab.core.lockdep import NOTIFIER
+from p2plab.core.locks import lock_map
 from p2plab.core.tracked import Tracked
 from p2plab.mm.flags import ULONG_MAX
 
@@ -138,6 +140,8 @@ async def mmu_interval_notifier_remove(node: MmuIntervalNotifier) -> None:
     assert node.mm is not None
     itree = node.mm.notifier_subscriptions.itree
     seq = itree.drop(node)
+    with lock_map(NOTIFIER):
+        pass  # it may have to wait for a notifier: lockdep is told so each time
     if seq:
         await wait_event(lambda: itree.invalidate_seq != seq, "mmu_interval_notifier_remove")
 
@@ -147,6 +151,8 @@ async def mmu_interval_read_begin(node: MmuIntervalNotifier) -> int:
     assert node.mm is not None
     itree = node.mm.notifier_subscriptions.itree
     seq = node.invalidate_seq
+    with lock_map(NOTIFIER):
+        pass  # it may have to wait for a notifier: lockdep is told so each time
     if seq == itree.invalidate_seq:
         await wait_event(lambda: itree.invalidate_seq != seq, "mmu_interval_read_begin")
     return seq

@@ -44,7 +44,7 @@ class RmapLock(RWLock):
     async def down(self, mode: str) -> None:
         """Take it, within the running step if it is free."""
         me = running.actor
-        note_wanted(self.name)
+        note_wanted(self.name, mode)
         if not self._try(me, mode):
             await wait_event(
                 lambda: self._holds(me, mode), f"{self.name} granted", waits_for=lambda: self._ahead_of(me)
@@ -57,7 +57,7 @@ class RmapLock(RWLock):
 
     async def passes(self) -> None:
         """Wait until it could be had for writing; taken and given back within the step that follows."""
-        note_wanted(self.name)
+        note_wanted(self.name, "write")
         if self.holders():
             await wait_event(lambda: not self.holders(), f"{self.name} granted", waits_for=self.holders)
 

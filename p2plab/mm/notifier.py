@@ -14,7 +14,8 @@ from p2plab.core.actors import wait_event
 from p2plab.core.calls import called
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
-from p2plab.core.locks import note_released, note_taken
+from p2plab.core.lockdep import NOTIFIER
+from p2plab.core.locks import lock_map, note_released, note_taken
 from p2plab.core.running import current_world, running
 from p2plab.core.tracked import Tracked, name_of
 from p2plab.mm.flags import ULONG_MAX
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from p2plab.mm.interval import IntervalTree, MmuIntervalNotifier
     from p2plab.mm.space import AddressSpace
     from p2plab.mm.vma import Vma
+
+
+#: The lock map of the sleepable RCU under which the list of listeners is walked (mm/mmu_notifier.c).
+SRCU = "srcu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +133,9 @@ async def mmu_notifier_invalidate_range_start(range: MmuNotifierRange) -> int:
     subscriptions = mm.notifier_subscriptions
     me = running.actor
     subscriptions.under_way.append(me)
-    refused = await _interval_start(subscriptions.itree, range) if subscriptions.itree.in_use else 0
-    refused = refused or await _list_start(subscriptions, range)
+    with lock_map(NOTIFIER):
+        refused = await _interval_start(subscriptions.itree, range) if subscriptions.itree.in_use else 0
+        refused = refused or await _list_start(subscriptions, range)
     if refused and not range.blockable:
         subscriptions.under_way.remove(me)
     return refused
@@ -138,9 +144,10 @@ async def mmu_notifier_invalidate_range_start(range: MmuNotifierRange) -> int:
 async def mmu_notifier_invalidate_range_end(range: MmuNotifierRange) -> None:
     """Tell all listeners that the range is gone."""
     subscriptions = range.mm.notifier_subscriptions
-    if subscriptions.itree.in_use:
-        subscriptions.itree.inv_end()
-    await _list_end(subscriptions, range)
+    with lock_map(NOTIFIER):
+        if subscriptions.itree.in_use:
+            subscriptions.itree.inv_end()
+        await _list_end(subscriptions, range)
     subscriptions.under_way.remove(running.actor)
     emit(NotifierEnd(range.mm.name, range.event, range.start, range.end))
     if range.mm.vma_lock_name in current_world().lock_order.held.get(running.actor, ()):
@@ -178,7 +185,8 @@ async def _list_start(subscriptions: MmuNotifierSubscriptions, range: MmuNotifie
     for listener in list(subscriptions.list):
         if not _has(listener, "invalidate_range_start"):
             continue
-        with called(listener_name(listener), "invalidate_range_start", str(range), caller="mmu_notifier") as call:
+        who = listener_name(listener)
+        with lock_map(SRCU, "read"), called(who, "invalidate_range_start", str(range), caller="mmu_notifier") as call:
             answer = await listener.invalidate_range_start(range) or 0
             call.result = str(answer) if answer else ""
         if answer:
@@ -202,7 +210,8 @@ def _warn_about_refusal(listener: MmuNotifier, range: MmuNotifierRange, answer: 
 async def _list_end(subscriptions: MmuNotifierSubscriptions, range: MmuNotifierRange) -> None:
     for listener in list(subscriptions.list):
         if _has(listener, "invalidate_range_end"):
-            with called(listener_name(listener), "invalidate_range_end", str(range), caller="mmu_notifier"):
+            who = listener_name(listener)
+            with lock_map(SRCU, "read"), called(who, "invalidate_range_end", str(range), caller="mmu_notifier"):
                 await listener.invalidate_range_end(range)
 
 
@@ -214,10 +223,11 @@ async def mmu_notifier_release(mm: AddressSpace) -> None:
         everything = MmuNotifierRange(mm, 0, ULONG_MAX, "RELEASE")
         subscribers, seq = subscriptions.itree.inv_start_range(0, ULONG_MAX)
         for subscriber in subscribers:
-            await _invalidate(subscriber, everything, seq)
+            with lock_map(NOTIFIER):  # the kernel does not tell lockdep here; what is allowed inside is the same
+                await _invalidate(subscriber, everything, seq)
         subscriptions.itree.inv_end()
     for listener in list(subscriptions.list):
         if _has(listener, "release"):
-            with called(listener_name(listener), "release", mm.name, caller="mmu_notifier"):
+            with lock_map(SRCU, "read"), called(listener_name(listener), "release", mm.name, caller="mmu_notifier"):
                 await listener.release(mm)
     subscriptions.list.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from p2plab.core.events import Entry
 from p2plab.core.monitor import DeadlockMonitor, Finding, LockOrderMonitor
@@ -15,9 +16,14 @@ class NoDeadlock(DeadlockMonitor, Rule):
 
     promise = "nobody waits for somebody who waits for him"
     source = (
-        "include/linux/mmu_notifier.h (lockdep map of invalidate_range_start; "
-        "6.12's lockdep follows no chain through the notifiers of 2019)"
+        "include/linux/mmu_notifier.h; lockdep sees a class taken twice, no chain through the notifiers of 2019 (srcu), "
+        "and no wait for what is no lock"
     )
+    sources: ClassVar = {
+        "6.1": "include/linux/mmu_notifier.h; lockdep sees chains through notifiers, and no wait for what is no lock",
+        "rfc2019": "Documentation/locking/lockdep-design.txt; lockdep has no map of notifiers (5.4), and sees no wait for "
+        "what is no lock",
+    }
     stated = False
 
 
@@ -25,7 +31,14 @@ class LockOrderKept(LockOrderMonitor, Rule):
     """Two locks are always taken in the same order, whether or not the opposite one bit this time."""
 
     promise = "locks are taken in one order, so that no schedule can deadlock on them"
-    source = "Documentation/locking/lockdep-design.rst"
+    source = (
+        "Documentation/locking/lockdep-design.rst; this kernel's lockdep reports it with an interval notifier, and is "
+        "silent through the notifiers of 2019 (srcu)"
+    )
+    sources: ClassVar = {
+        "6.1": "Documentation/locking/lockdep-design.rst; this kernel's lockdep reports it",
+        "rfc2019": "Documentation/locking/lockdep-design.txt; this kernel's lockdep reports it, but not through reclaim (5.11)",
+    }
     stated = True
 
 

@@ -13,12 +13,14 @@ from typing import Any
 
 from p2plab.core.calls import Called, Returned
 from p2plab.core.events import Entry, Event
-from p2plab.core.lockdep import LockOrder
+from p2plab.core.lockdep import NOTIFIER, LockOrder
 from p2plab.core.locks import LockAcquired, LockReleased
 from p2plab.core.monitor import DeadlockMonitor, Finding, LockOrderMonitor, Monitor
 from p2plab.search.freeze import Freezer
 from p2plab.search.quiet import LockWanted, Unseen, entry
 
+#: The calls that notifiers get under the lock map of their invalidation.
+NOTIFIED = ("invalidate_range_start", "invalidate", "invalidate_range_end")
 #: What one step told: actor and event, in order.
 Events = tuple[tuple[str, Event], ...]
 
@@ -49,6 +51,10 @@ class LockOrderFold(LockOrderMonitor):
             self.order.taken(entry.actor, event.lock)
         elif isinstance(event, LockReleased):
             self.order.released(entry.actor, event.lock)
+        elif isinstance(event, Called) and event.function in NOTIFIED:
+            self.order.enters(entry.actor, NOTIFIER)
+        elif isinstance(event, Returned) and event.function in NOTIFIED:
+            self.order.leaves(entry.actor, NOTIFIER)
 
 
 class OpenCalls(Monitor):
@@ -225,5 +231,5 @@ class _RuleFreezer(Freezer):
         if isinstance(value, LockOrder):
             held = {actor: tuple(locks) for actor, locks in value.held.items() if locks}
             after = {(lock, under) for lock, others in value._after.items() for under in others}
-            return self.freeze((held, after, value._told))
+            return self.freeze((held, value.inside, after, value._told))
         return super().freeze(value)

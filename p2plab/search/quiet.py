@@ -28,11 +28,17 @@ class LockWanted(Event):
 class _Told(LockOrder):
     """Tells what is wanted, and judges nothing: what was taken before is history, not state."""
 
-    def about_to_take(self, actor: str, lock: str) -> tuple[LockInversion, ...]:  # type: ignore[override]
+    def about_to_take(self, actor: str, lock: str, mode: str = "") -> tuple[LockInversion, ...]:  # type: ignore[override]
         current_world().note(LockWanted(lock))
         return ()
 
-    def taken(self, actor: str, lock: str) -> None:
+    def enters(self, actor: str, lock_map: str, mode: str = "") -> None:
+        """Nothing to remember: the calls into notifiers are in the log."""
+
+    def leaves(self, actor: str, lock_map: str) -> None:
+        """Nothing to remember."""
+
+    def taken(self, actor: str, lock: str, mode: str = "") -> None:
         """Nothing to remember."""
 
     def released(self, actor: str, lock: str) -> None:

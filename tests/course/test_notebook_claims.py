@@ -276,8 +276,8 @@ def _said(step):
 
 
 def test_comply_and_fail():
-    """06: 48 mistakes; app2 loses two pages."""
-    assert len(CASES) == 48
+    """06: 51 mistakes; app2 loses two pages."""
+    assert len(CASES) == 51
     run = Run(find("defrag-ignorant")).driven(by_text(find("defrag-ignorant").story))
     lines = memory_text(memory_picture(run)).splitlines()
     assert sum("app2" in line and "DAMAGED" in line for line in lines) == 2

@@ -20,14 +20,19 @@ from p2plab.rules import PRICES, RULES
 from p2plab.rules.damage import damage
 
 EVERY = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-CODES = [f"F{n}" for n in range(1, 24)] + [f"E{n}" for n in range(1, 19)] + [f"C{n}" for n in range(1, 8)]
+CODES = (
+    [f"F{n}" for n in range(1, 24)]
+    + [f"E{n}" for n in range(1, 19)]
+    + [f"C{n}" for n in range(1, 8)]
+    + ["X1", "X2", "X3"]
+)
 
 
-def test_all_48_are_there_in_order():
-    """F1 to F23, E1 to E18, C1 to C7, none of them left out, each with a name of its own."""
+def test_all_51_are_there_in_order():
+    """F1 to F23, E1 to E18, C1 to C7, X1 to X3, none of them left out, each with a name of its own."""
     assert list(CASES) == CODES
     assert not [case.code for case in CASES.values() if case.unmodelled]
-    assert len({case.scenario.name for case in CASES.values()}) == 48
+    assert len({case.scenario.name for case in CASES.values()}) == 51
 
 
 @EVERY
@@ -159,7 +164,7 @@ def test_scenes_are_listed_with_their_verdicts(capsys):
     scenes = {scene["name"]: scene for scene in json.loads(capsys.readouterr().out)["scenes"]}
     assert scenes["workbench"]["verdict"] is None
     assert scenes["f1-ignores-clear"]["verdict"] == {"caught": True, "by": "obedience", "twin_accused": False}
-    assert sum(scene["code"] is not None for scene in scenes.values()) == 48
+    assert sum(scene["code"] is not None for scene in scenes.values()) == 51
 
 
 @EVERY

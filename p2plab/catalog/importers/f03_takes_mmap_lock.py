@@ -3,6 +3,7 @@
 from p2plab.catalog.bench import Plan
 from p2plab.catalog.case import case
 from p2plab.drivers.nic import ObedientNic
+from p2plab.drivers.odp import OdpNic
 from p2plab.mm import MmuNotifierRange
 
 
@@ -24,6 +25,17 @@ class TakesMmapLockForReading(ObedientNic):
         async with self.mm.mmap_lock.read():
             pass
         return await super().invalidate_range_start(range)
+
+
+class TakesMmapLockInInterval(OdpNic):
+    """The same in the interval notifier of today."""
+
+    async def invalidate(self, range: MmuNotifierRange, cur_seq: int) -> bool:
+        """Takes mmap_lock for writing inside the callback."""
+        assert self.mm is not None
+        async with self.mm.mmap_lock.write():
+            pass
+        return await super().invalidate(range, cur_seq)
 
 
 CASE = case(
