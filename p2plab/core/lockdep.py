@@ -67,6 +67,20 @@ class LockOrder:
         self._after: dict[str, dict[str, str]] = {}  #: lock -> lock taken under it -> who did so first
         self._told: set[tuple[str, str]] = set()
 
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def copied(self) -> LockOrder:
+        """The same, to go on with."""
+        new = type(self)()
+        new.held = {actor: list(locks) for actor, locks in self.held.items()}
+        new.inside = dict(self.inside)
+        new._after = {lock: dict(others) for lock, others in self._after.items()}
+        new._told = set(self._told)
+        return new
+
     def enters(self, actor: str, lock_map: str, mode: str = "") -> None:
         """An actor begins a section under a lock map: of these the notifiers' counts here."""
         if lock_map == NOTIFIER:

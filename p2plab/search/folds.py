@@ -197,6 +197,8 @@ def _copied(value: Any) -> Any:
         return set(value)
     if value is None or kind in (int, str, bool, bytes, float, tuple, frozenset, Unseen):
         return value
+    if kind is LockOrder:
+        return value.copied()
     return copy.deepcopy(value)
 
 
