@@ -13,10 +13,17 @@ from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.devmem import HmmDevmem
 from p2plab.p2p.hmm import Hmm, HmmRange
 from p2plab.p2p.memory import MainMemory
-from p2plab.p2p.posted_loops import FAULTS, SHORTEST
+from p2plab.p2p.posted_loops import NO_FAULTS, PostedFault
 
-#: The faults of the two loops: the others are about whom they ask (C2, ``wirings``) and with what.
-LOOPS = {str(fault): SHORTEST[fault] for fault in range(2, 8)}
+#: Faults that no order of pages shows: they are about whom the loops ask (C2, ``wirings``) and with what.
+_NOT_OF_THE_LOOPS = {
+    PostedFault.ALWAYS_FALSE,
+    PostedFault.NO_WRITE_CHECK,
+    PostedFault.VMA_ABOVE_HOLE,
+    PostedFault.PAGE_SHIFTS_MIXED,
+}
+#: The faults of the two loops, by the number that the knob has for each.
+LOOPS = {str(fault.value): fault for fault in PostedFault if fault not in _NOT_OF_THE_LOOPS}
 
 
 class Hmms(Bench):
@@ -27,11 +34,13 @@ class Hmms(Bench):
     def prepare(self, settings: Mapping[str, Any]) -> None:
         """The range's letters, and the faults that are on."""
         fault = str(settings.get("fault", "all"))
-        self.word = str(settings.get("range", "")).replace("shortest", "") or LOOPS.get(fault, "RRDDRR")
-        on = frozenset(FAULTS) - {1, 8, 9, 10} if fault == "all" else frozenset({int(fault)})
+        self.word = str(settings.get("range", "")).replace("shortest", "") or (
+            "RRDDRR" if fault == "all" else LOOPS[fault].shortest
+        )
+        on = frozenset(LOOPS.values() if fault == "all" else (LOOPS[fault],))
         ram = MainMemory(12)
         self.fabric.ram = ram
-        self.hmm = Hmm(HmmDevmem(self.gpu, ram), on if settings["driver"] == "broken" else frozenset())
+        self.hmm = Hmm(HmmDevmem(self.gpu, ram), on if settings["driver"] == "broken" else NO_FAULTS)
         self.daddrs: list[int] = []
         self.range: HmmRange | None = None
 

@@ -1,7 +1,7 @@
 """HMM's side of the series: one call that maps a range over ordinary and device vmas, and one that unmaps it.
 
 ``hmm_range_dma_map`` and ``hmm_range_dma_unmap`` of patches 4/5 and 5/5 (<20190129174728.6430-5-jglisse@redhat.com> and
--6-), with the faults of :data:`~p2plab.p2p.posted_loops.FAULTS` switchable one by one.
+-6-), with the faults of :class:`~p2plab.p2p.posted_loops.PostedFault` switchable one by one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.contract import Grant, Peer, ask, check_range, p2p_unmap
 from p2plab.p2p.devmem import HmmDevmem
 from p2plab.p2p.events import HmmRangeMapped, HmmRangeUnmapped
-from p2plab.p2p.posted_loops import UNSET, map_loop, unmap_loop
+from p2plab.p2p.posted_loops import NO_FAULTS, UNSET, PostedFault, map_loop, unmap_loop
 
 #: What a pfn entry of a range says.
 NONE, RAM, DEVICE_PRIVATE, P2P, ERROR = "none", "ram", "device-private", "p2p", "error"
@@ -51,7 +51,7 @@ class HmmRange(Tracked):
 class Hmm(Tracked):
     """The functions of mm/hmm.c that an importer calls, all under mmap_lock. ``faults`` are those of the posted series."""
 
-    def __init__(self, devmem: HmmDevmem, faults: frozenset[int] = frozenset()) -> None:
+    def __init__(self, devmem: HmmDevmem, faults: frozenset[PostedFault] = NO_FAULTS) -> None:
         self.devmem = devmem
         self.faults = faults
 
@@ -70,12 +70,12 @@ class Hmm(Tracked):
     async def hmm_range_dma_map(self, range: HmmRange, peer: Peer, daddrs: list[int]) -> int:
         """Fill ``daddrs``, one address an entry; returns how many pages it counted. -EFAULT, -EPERM or the exporter's.
 
-        After an error nothing is mapped, unless fault 4 is on.
+        After an error nothing is mapped; with :attr:`PostedFault.NO_UNWIND` what was mapped stays.
         """
         try:
             await self._device_vmas(range, peer, daddrs)
         except KernelError:
-            if 4 not in self.faults:
+            if PostedFault.NO_UNWIND not in self.faults:
                 await self._give_back(range, peer, list(range.grants))
             raise
         word = range.word
@@ -91,8 +91,10 @@ class Hmm(Tracked):
     async def hmm_range_dma_unmap(self, range: HmmRange, peer: Peer, daddrs: list[int]) -> None:
         """Take back what ``hmm_range_dma_map`` gave."""
         done = unmap_loop(range.word.replace("D", "P"), self.faults)
-        await self._give_back(range, peer, [range.start + n * PAGE_SIZE for n in done.device], again=6 in self.faults)
-        for page in (*done.ram, *(() if 6 in self.faults else done.device)):
+        await self._give_back(
+            range, peer, [range.start + n * PAGE_SIZE for n in done.device], again=PostedFault.NOT_RESET in self.faults
+        )
+        for page in (*done.ram, *(() if PostedFault.NOT_RESET in self.faults else done.device)):
             range.pfns[page] = NONE
             daddrs[page] = 0
         left = tuple(n for n in _count(range.entries) if daddrs[n] and n not in done.device)
@@ -116,17 +118,17 @@ class Hmm(Tracked):
 
     def _vma_at(self, range: HmmRange, at: int) -> Vma:
         vma = range.mm.find_vma(at)
-        if vma is None or (vma.vm_start > at and 9 not in self.faults):
+        if vma is None or (vma.vm_start > at and PostedFault.VMA_ABOVE_HOLE not in self.faults):
             raise KernelError("EFAULT", f"there is no vma at {at:#x}")
         return vma
 
     async def _ask(self, range: HmmRange, vma: Vma, peer: Peer, at: int, stop: int, daddrs: list[int]) -> None:
-        if 8 not in self.faults and range.write and not vma.vm_flags & VM_WRITE:
+        if PostedFault.NO_WRITE_CHECK not in self.faults and range.write and not vma.vm_flags & VM_WRITE:
             raise KernelError("EPERM", f"the vma at {vma.vm_start:#x} is read-only")
         grants = await ask(vma, peer, at, stop, range.write)
         range.grants.update({grant.page: grant for grant in grants})
-        base = (at - range.start) >> (12 if 10 in self.faults else range.page_shift)
-        step = 1 if 10 in self.faults else 1 << (range.page_shift - 12)
+        base = (at - range.start) >> (12 if PostedFault.PAGE_SHIFTS_MIXED in self.faults else range.page_shift)
+        step = 1 if PostedFault.PAGE_SHIFTS_MIXED in self.faults else 1 << (range.page_shift - 12)
         for number, grant in enumerate(grants[::step]):
             if base + number >= len(daddrs):
                 raise OverflowError(f"daddrs[{base + number}] is beyond an array of {len(daddrs)}")

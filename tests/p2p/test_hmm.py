@@ -1,5 +1,8 @@
 """HMM's side: the posted loops with their numbers, the same live on vmas, and each fault on its shortest input."""
 
+from collections.abc import Iterator
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,10 +15,10 @@ from p2plab.p2p.contract import Peer
 from p2plab.p2p.devmem import HmmDevmem
 from p2plab.p2p.hmm import Hmm, HmmRange
 from p2plab.p2p.memory import RAM_BASE
-from p2plab.p2p.posted_loops import FAULTS, SHORTEST, UNSET, map_loop, shortest_input, unmap_loop
+from p2plab.p2p.posted_loops import UNSET, PostedFault, map_loop, unmap_loop
 from tests.p2p.conftest import Kit, kinds
 
-POSTED = frozenset(FAULTS)
+POSTED = frozenset(PostedFault)
 
 
 def test_the_posted_loops_give_the_numbers_of_a_transcription_of_the_patches():
@@ -38,24 +41,39 @@ def test_as_intended_each_page_is_taken_once(pages):
     assert unmapped.marked == ()
 
 
+def shortest_input(fault: PostedFault, longest: int = 6) -> str | None:
+    """The shortest range for which this fault changes what a loop does; None if none is so short."""
+    for pages in words(longest):
+        for loop in (map_loop, unmap_loop):
+            if loop(pages, frozenset({fault})) != loop(pages):
+                return pages
+    return None
+
+
+def words(longest: int) -> Iterator[str]:
+    for length in range(1, longest + 1):
+        yield from ("".join(letters) for letters in product("RDP", repeat=length))
+
+
 def test_the_shortest_range_that_shows_a_fault_is_found_by_trying_all():
     """No shorter one shows it; faults that no range shows are described in words."""
-    assert {fault: shortest_input(fault) for fault in FAULTS} == {
-        **dict.fromkeys((1, 4, 8, 9, 10)),
-        2: "RD",
-        3: "DR",
-        5: "RDR",
-        6: "D",
-        7: "P",
+    assert {fault: shortest_input(fault) for fault in PostedFault} == {
+        **dict.fromkeys(PostedFault),
+        PostedFault.SLOT_ZERO: "RD",
+        PostedFault.SKIPS_A_PAGE: "DR",
+        PostedFault.SKIPS_IN_UNMAP: "RDR",
+        PostedFault.NOT_RESET: "D",
+        PostedFault.UNSET_RESULT: "P",
     }
-    for fault in (2, 3, 5, 6, 7):
-        assert len(SHORTEST[fault]) == len(shortest_input(fault) or "")
+    for fault in PostedFault:
+        if found := shortest_input(fault):
+            assert len(fault.shortest) == len(found)
 
 
 class Live:
     """A range of pages laid out in a process, and HMM with some faults on."""
 
-    def __init__(self, k: Kit, word: str, *faults: int, refuses: bool = False) -> None:
+    def __init__(self, k: Kit, word: str, *faults: PostedFault, refuses: bool = False) -> None:
         self.k, self.word = k, word
         self.hmm = Hmm(HmmDevmem(k.gpu, k.fabric.ram, refuses), frozenset(faults))
         self.daddrs = [0] * len(word)
@@ -86,7 +104,7 @@ class Live:
         return "".join("." if not a else "R" if a >= RAM_BASE else "B" for a in self.daddrs)
 
 
-def run(kit: type[Kit], word: str, story, *faults: int, refuses: bool = False, prot: int = 3):
+def run(kit: type[Kit], word: str, story, *faults: PostedFault, refuses: bool = False, prot: int = 3):
     k = kit(ram=12)
 
     async def job(_k: Kit) -> None:
@@ -124,22 +142,22 @@ def test_as_posted_the_live_loop_leaves_the_same_holes(kit, word, addresses, cou
         assert await live.map() == counted
         assert live.where() == addresses
 
-    run(kit, word, story, 2, 3)
+    run(kit, word, story, PostedFault.SLOT_ZERO, PostedFault.SKIPS_A_PAGE)
 
 
-def test_fault_4_leaks_what_was_mapped_before_the_error(kit):
+def test_no_unwind_leaks_what_was_mapped_before_the_error(kit):
     """A device page, then a hole: as intended the page is given back before the error is returned."""
 
     async def story(live: Live) -> None:
         with pytest.raises(KernelError, match="-EFAULT: there is no vma"):
             await live.map()
 
-    for faults, given_back in (((), 1), ((4,), 0)):
+    for faults, given_back in (((), 1), ((PostedFault.NO_UNWIND,), 0)):
         world = run(kit, "P_", story, *faults)
         assert (len(kinds(world, "P2PMapped")), len(kinds(world, "P2PUnmapped"))) == (1, given_back)
 
 
-def test_fault_6_gives_a_page_back_twice(kit):
+def test_not_reset_gives_a_page_back_twice(kit):
     """Two unmaps in a row: once as intended, twice as posted."""
 
     async def story(live: Live) -> None:
@@ -147,17 +165,17 @@ def test_fault_6_gives_a_page_back_twice(kit):
         await live.unmap()
         await live.unmap()
 
-    for faults, times in (((), 1), ((6,), 2)):
+    for faults, times in (((), 1), ((PostedFault.NOT_RESET,), 2)):
         assert len(kinds(run(kit, "P", story, *faults), "P2PUnmapped")) == times
 
 
-def test_fault_7_returns_a_variable_that_was_never_set(kit):
+def test_unset_result_returns_a_variable_that_was_never_set(kit):
     """A range of device pages only."""
 
     async def story(live: Live) -> None:
         assert await live.map() == UNSET
 
-    run(kit, "P", story, 7)
+    run(kit, "P", story, PostedFault.UNSET_RESULT)
 
 
 class NeverLooks(Gpu):
@@ -167,7 +185,7 @@ class NeverLooks(Gpu):
         super().check(vma, False)
 
 
-def test_fault_8_lets_a_read_only_vma_be_mapped_for_writing(kit):
+def test_no_write_check_lets_a_read_only_vma_be_mapped_for_writing(kit):
     """As intended HMM refuses, whatever the exporter thinks; as posted it is up to the exporter."""
 
     class Careless(kit):
@@ -182,36 +200,36 @@ def test_fault_8_lets_a_read_only_vma_be_mapped_for_writing(kit):
         assert await live.map() == 1
 
     run(Careless, "P", refused, prot=PROT_READ)
-    run(Careless, "P", lent, 8, prot=PROT_READ)
+    run(Careless, "P", lent, PostedFault.NO_WRITE_CHECK, prot=PROT_READ)
 
 
-def test_fault_9_asks_the_vma_above_a_hole(kit):
+def test_vma_above_hole_asks_the_vma_above_a_hole(kit):
     """As posted p2p_map is asked for pages below its vma; as intended the hole is -EFAULT."""
 
     async def story(live: Live) -> None:
         with pytest.raises(KernelError):
             await live.map()
 
-    asked = kinds(run(kit, "_P", story, 9), "MapAsked")
+    asked = kinds(run(kit, "_P", story, PostedFault.VMA_ABOVE_HOLE), "MapAsked")
     assert [(event.start < event.vm_start) for event in asked] == [True]
     assert kinds(run(kit, "_P", story), "MapAsked") == []
 
 
-def test_fault_10_writes_beyond_the_address_array(kit):
+def test_page_shifts_mixed_writes_beyond_the_address_array(kit):
     """One entry of 8 KiB is two pages for a loop that counts in pages."""
 
     async def story(live: Live) -> None:
         k = live.k
         live.range = HmmRange(k.mm, k.base, k.base + 2 * PAGE_SIZE, page_shift=13)
         live.daddrs = [0]
-        if 10 in live.hmm.faults:
+        if PostedFault.PAGE_SHIFTS_MIXED in live.hmm.faults:
             with pytest.raises(OverflowError, match="beyond an array of 1"):
                 await live.hmm._ask(live.range, k.mm.vmas[0], k.nic, k.base, k.base + 2 * PAGE_SIZE, live.daddrs)
         else:
             await live.hmm._ask(live.range, k.mm.vmas[0], k.nic, k.base, k.base + 2 * PAGE_SIZE, live.daddrs)
             assert live.where() == "B"
 
-    for faults in ((), (10,)):
+    for faults in ((), (PostedFault.PAGE_SHIFTS_MIXED,)):
         run(kit, "PP", story, *faults)
 
 
