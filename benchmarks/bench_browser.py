@@ -61,16 +61,15 @@ from bokeh.io import output_notebook, show
 from bokeh.layouts import column
 from bokeh.resources import Resources
 from p2plab.lab.session import Session
-from p2plab.views import figures
-from p2plab.views.barmap import bar_map
-from p2plab.views.timeline import timeline
+from p2plab.views.pictures.bar_map import bar_map, bar_map_figure
+from p2plab.views.pictures.timeline import timeline, timeline_figure
 output_notebook(Resources(mode="inline", components=["bokeh"]), hide_banner=True)
 session, out, button = Session("defrag-obedient"), widgets.Output(), widgets.Button(description="back")
 
 def draw(_button=None):
     session.look_at(session.step - 1)
-    pictures = {"slots": (figures.bar_map_figure(session.run), bar_map(session.run, session.step)),
-                "lanes": (figures.timeline_figure(session.run), timeline(session.run, session.step, session.board))}
+    pictures = {"slots": (bar_map_figure(session.run), bar_map(session.run, session.step)),
+                "lanes": (timeline_figure(session.run), timeline(session.run, session.step, session.board))}
     for figure, picture in pictures.values():
         for name, columns in picture.data.items():
             figure.select_one({"name": name}).data = columns

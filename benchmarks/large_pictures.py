@@ -18,9 +18,9 @@ from p2plab.lab.pane import BokehPane
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.things import Things
 from p2plab.pci import Machine
-from p2plab.views import figures
 from p2plab.views.picture import GREY, OBJECTS, PALE, ColumnBuilder, Picture
-from p2plab.views.timeline import EDGED
+from p2plab.views.pictures.bar_map import bar_map_figure
+from p2plab.views.pictures.timeline import EDGED, timeline_figure
 
 ACTORS = ("app", "gpu", "nic", "nic_dma")
 BAR = 0x38_0000_0000_0000
@@ -64,7 +64,7 @@ class Large:
 
     def figures(self) -> dict[str, Any]:
         """The lab's own."""
-        return {"bar-map": figures.bar_map_figure(self.run), "timeline": figures.timeline_figure(self.run)}
+        return {"bar-map": bar_map_figure(self.run), "timeline": timeline_figure(self.run)}
 
     def pictures(self, at: int) -> dict[str, Picture]:
         """Both at a step."""

@@ -63,8 +63,8 @@ OUTSIDE = {
     "doctor": {"jupyter_core"},
     "lab": {"ipywidgets", "anywidget", "traitlets", "bokeh", "IPython", "numpy", "voila"},
 }
-#: The modules of views that draw; the others need nothing but Python.
-DRAWING = re.compile(r"views/figures\w*\.py$")
+#: The module of views that draws; the others need nothing but Python until something is drawn.
+DRAWING = re.compile(r"views/figures\.py$")
 
 
 def imports(file: Path) -> set[str]:

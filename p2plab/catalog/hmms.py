@@ -22,8 +22,9 @@ _NOT_OF_THE_LOOPS = {
     PostedFault.VMA_ABOVE_HOLE,
     PostedFault.PAGE_SHIFTS_MIXED,
 }
+_BY_NUMBER = {str(fault.value): fault for fault in PostedFault}
 #: The faults of the two loops, by the number that the knob has for each.
-LOOPS = {str(fault.value): fault for fault in PostedFault if fault not in _NOT_OF_THE_LOOPS}
+LOOPS = {number: fault for number, fault in _BY_NUMBER.items() if fault not in _NOT_OF_THE_LOOPS}
 
 
 class Hmms(Bench):
@@ -35,9 +36,9 @@ class Hmms(Bench):
         """The range's letters, and the faults that are on."""
         fault = str(settings.get("fault", "all"))
         self.word = str(settings.get("range", "")).replace("shortest", "") or (
-            "RRDDRR" if fault == "all" else LOOPS[fault].shortest
+            LOOPS[fault].shortest if fault in LOOPS else "RRDDRR"
         )
-        on = frozenset(LOOPS.values() if fault == "all" else (LOOPS[fault],))
+        on = frozenset(LOOPS.values()) if fault == "all" else frozenset({_BY_NUMBER[fault]})
         ram = MainMemory(12)
         self.fabric.ram = ram
         self.hmm = Hmm(HmmDevmem(self.gpu, ram), on if settings["driver"] == "broken" else NO_FAULTS)

@@ -11,9 +11,8 @@ from p2plab.lab.explorer import Explorer
 from p2plab.lab.pane import BokehPane
 from p2plab.lab.session import Session
 from p2plab.search import Checking, Pass, Violation
-from p2plab.views.figures_more import state_graph_figure
-from p2plab.views.graph_picture import MOST, depth_of, picture_of, state_graph
 from p2plab.views.report import headline, shrunk
+from p2plab.views.state_graph import MOST, depth_of, picture_of, state_graph, state_graph_figure
 
 #: The kernel is busy for at most about this long (seconds) before it listens to the page again.
 SLICE = 0.05

@@ -18,9 +18,8 @@ from p2plab.pci import KERNELS, RFC2019, TODAY, Machine, kernel_named, read_mach
 from p2plab.pci.source import read_text
 from p2plab.pci.whatif import IOMMU_BOOT, moved, what_if, with_acs_words, with_iommu, with_rebar
 from p2plab.pci.whitelist import CPUS
-from p2plab.views.figures_more import address_map_figure, tree_figure
 from p2plab.views.pci_map import zoom
-from p2plab.views.pci_pictures import address_map_picture, tree_picture
+from p2plab.views.pci_pictures import address_map_figure, address_map_picture, tree_figure, tree_picture
 from p2plab.views.pci_text import headline, machine_text, reach_text
 from p2plab.views.whatif_text import what_if_text
 

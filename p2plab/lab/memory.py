@@ -12,8 +12,7 @@ from p2plab.mm.ask import ask
 from p2plab.mm.ask_operations import OPERATIONS
 from p2plab.mm.ask_specimen import KINDS
 from p2plab.mm.kernel import KERNELS, TODAY
-from p2plab.views.figures_more import before_and_after_figure
-from p2plab.views.mm_picture import before_and_after
+from p2plab.views.before_and_after import before_and_after, before_and_after_figure
 from p2plab.views.mm_text import before_and_after as before_and_after_text
 from p2plab.views.mm_text import locks_text, pages_text, table
 

@@ -1,9 +1,7 @@
-"""More pictures of a lab, in its drawer: long timelines, large apertures, who calls whom, the PCI tree, memory byte by byte."""
+"""More pictures of a lab, in its drawer: every picture of a run, and the states of the last search."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from html import escape
 from typing import Any
 
 import ipywidgets as widgets
@@ -13,24 +11,8 @@ from p2plab.lab.explorer import Explorer
 from p2plab.lab.pane import BokehPane
 from p2plab.lab.session import Session
 from p2plab.p2p.things import things_of
-from p2plab.views import figures
-from p2plab.views.barmap import bar_map
-from p2plab.views.callgraph_picture import call_graph_picture
-from p2plab.views.damage import memory_picture
-from p2plab.views.figures_more import call_graph_figure, tree_figure
-from p2plab.views.pci_pictures import tree_picture
-from p2plab.views.picture import Picture
-from p2plab.views.timeline import timeline
-
-#: What is in it: the name of the picture, and its title.
-PICTURES = {
-    "timeline": "timeline of the whole run",
-    "bar-map": "BAR aperture, slot by slot",
-    "call-graph": "who sets and who calls",
-    "pci-tree": "PCI tree",
-    "memory": "device memory",
-    "states": "states of the last search",
-}
+from p2plab.views.picture import Look, RunPicture
+from p2plab.views.pictures import PICTURES
 
 
 class More:
@@ -40,15 +22,12 @@ class More:
         self.session, self.checker = session, checker
         self.panes: dict[str, BokehPane] = {}
         self._drawn_for: dict[str, Any] = {}
-        self._taps = {
-            "bar-map": frame.handler(lambda x, _y: session.follow_slot(round(x))),
-            "timeline": frame.handler(lambda x, _y: session.look_at(round(x))),
-        }
-        self.memory, self.states = widgets.HTML(), widgets.VBox()
-        self.parts = {name: widgets.VBox() for name in PICTURES}
-        self.parts |= {"memory": self.memory, "states": self.states}
+        self._frame = frame
+        self.tables = {name: widgets.HTML() for name, picture in PICTURES.items() if picture.table is not None}
+        self.states = widgets.VBox()
+        self.parts = {name: self.tables.get(name, widgets.VBox()) for name in PICTURES} | {"states": self.states}
         self.box = widgets.Accordion(list(self.parts.values()))
-        self.box.titles = tuple(PICTURES.values())
+        self.box.titles = (*(picture.title for picture in PICTURES.values()), "states of the last search")
         self.box.observe(frame.handler(lambda _change: None), "selected_index")
 
     def open(self, name: str) -> None:
@@ -60,33 +39,25 @@ class More:
         if self.box.selected_index is None:
             return
         name = list(self.parts)[self.box.selected_index]
-        if name == "memory":
-            self.memory.value = self._memory()
-        elif name == "states":
+        if name == "states":
             self._states()
+            return
+        picture, at = PICTURES[name], Look(self.session.run, self.session.step, self.session.page)
+        if picture.table is not None:
+            self.tables[name].value = picture.table(at)
         else:
-            self._picture(name)
+            self._draw(picture, at)
 
-    def _picture(self, name: str) -> None:
-        run, step = self.session.run, self.session.step
-        figure: dict[str, Callable[[], Any]] = {
-            "timeline": lambda: figures.timeline_figure(run),
-            "bar-map": lambda: figures.bar_map_figure(run),
-            "call-graph": call_graph_figure,
-            "pci-tree": lambda: tree_figure(things_of(run.world).machine),
-        }
-        picture: dict[str, Callable[[], Picture]] = {
-            "timeline": lambda: timeline(run, step, self.session.board),
-            "bar-map": lambda: bar_map(run, step, self.session.page),
-            "call-graph": lambda: call_graph_picture(run, step),
-            "pci-tree": self._tree,
-        }
-        shape = self._shape()
+    def _draw(self, picture: RunPicture, at: Look) -> None:
+        name, shape, tapped = picture.name, self._shape(), picture.tapped
+        assert picture.figure is not None
         if name not in self.panes:
-            self.panes[name] = BokehPane(name, figure[name](), picture[name](), self._taps.get(name))
+            heard = self._frame.handler(lambda x, y: tapped(self.session, x, y)) if tapped is not None else None
+            self.panes[name] = BokehPane(name, picture.figure(at.run), picture.draw(at), heard)
             self.parts[name].children = (self.panes[name],)
         else:
-            self.panes[name].show(picture[name](), figure[name]() if self._drawn_for[name] != shape else None)
+            another = picture.figure(at.run) if self._drawn_for[name] != shape else None
+            self.panes[name].show(picture.draw(at), another)
         self._drawn_for[name] = shape
 
     def _shape(self) -> tuple[Any, ...]:
@@ -95,25 +66,6 @@ class More:
         things = things_of(world)
         return self.session.run.scenario.name, things.width, len(things.exporters[0].aperture), tuple(world.actors)
 
-    def _tree(self) -> Picture:
-        things = things_of(self.session.run.world)
-        importers = [importer.peer.bdf for importer in things.importers]
-        provider = things.exporters[0].bdf
-        return tree_picture(things.machine, provider, importers[0] if importers else provider)
-
     def _states(self) -> None:
         words = "Press “check every order” first; a search of few states is drawn here."
         self.states.children = (self.checker.graph or widgets.HTML(f"<p>{words}</p>"),)
-
-    def _memory(self) -> str:
-        picture = memory_picture(self.session.run, self.session.step)
-        lines = "".join(
-            f'<tr class="{"broken" if row.destroyed else ""}"><td>{escape(row.memory)} {row.frame}</td>'
-            f"<td>{escape(row.page or '-')}</td><td>{escape(row.owner or '-')}</td><td>{row.generation}</td>"
-            f"<td>{escape(row.shown)}</td><td><code>{escape(row.text)}</code></td>"
-            f"<td>{'DAMAGED' if row.destroyed else ''}</td></tr>"
-            for row in picture.rows
-        )
-        head = "".join(f"<th>{name}</th>" for name in ("frame", "page", "owner", "generation", "where", "bytes", ""))
-        table = f'<table class="p2plab-board" data-view="memory"><tr>{head}</tr>{lines}</table>'
-        return f'<p>{escape(picture.alt)}</p><div style="overflow-x:auto">{table}</div>'

@@ -1,6 +1,7 @@
 """One HTML file that steps through a run in any browser: no kernel, no server, no request to anywhere.
 
-The stage fills the window; below it the whole run as text, what the model leaves out, and the token. Everything that comes
+The stage fills the window; below it the whole run as text, the other pictures in words, what the
+model leaves out, and the token. Everything that comes
 from a run is escaped, or put into the page as text by its script.
 """
 
@@ -16,6 +17,8 @@ from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
 from p2plab.core.token import token_of
 from p2plab.views.leaves_out import LEAVES_OUT
+from p2plab.views.picture import Look
+from p2plab.views.pictures import PICTURES
 from p2plab.views.stage import moments
 from p2plab.views.stage.wire import moment_json, objects_of, run_json, scene_json
 from p2plab.views.stepwise import changes
@@ -77,6 +80,10 @@ def _body(run: Run, data: int, module: int) -> Iterator[str]:
     yield "<noscript><p><b>Without scripts this page cannot step; the whole run is below, as text.</b></p></noscript>"
     yield "<section><h2>The whole run as text</h2><details open><summary>72 columns, to paste into a mail</summary>"
     yield f'<pre tabindex="0" aria-label="The run as text">{escape(story(run))}</pre></details></section>'
+    yield "<section><h2>Other pictures of this run, in words</h2><dl>"
+    at = Look(run, len(run))
+    yield from (f"<dt>{escape(p.title)}</dt><dd>{escape(p.draw(at).alt)}</dd>" for p in PICTURES.values())
+    yield "</dl></section>"
     yield "<section><h2>What this model leaves out</h2><ul>"
     yield from (f"<li><b>{escape(name)}</b>: {escape(what)}</li>" for name, what in LEAVES_OUT)
     yield "</ul></section>"

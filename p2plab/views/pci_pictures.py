@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from p2plab.pci import Machine
 from p2plab.views.pci_map import MapView, map_view
 from p2plab.views.pci_tree import BETWEEN, BOTH, CLIENT, COMMON, PROVIDER, TreeRow, tree_rows
-from p2plab.views.picture import AMBER, MINT, PALE, SKY, YELLOW, ColumnBuilder, Picture
+from p2plab.views.picture import AMBER, GREY, INK, MINT, PALE, SKY, YELLOW, ColumnBuilder, Picture
 
 #: The map is drawn this wide, whatever it shows; a label is left out where its box is too narrow for it.
 WIDTH = 100.0
 _CHARACTER = 0.82
+#: How far to the right a line of the tree may begin and still be read.
+TREE_WIDTH = 16
 #: At most so many edges get a label on the axis, spread evenly.
 TICKS = 10
 
@@ -54,6 +58,51 @@ def tree_picture(machine: Machine, provider: str | None = None, client: str | No
     if provider is not None and client is not None:
         words += f" {_way(rows)}"
     return Picture(words, {"lines": lines.columns, "links": links.columns})
+
+
+def address_map_figure(machine: Machine) -> Any:
+    """Feeds on ``boxes`` and ``ticks`` of :func:`address_map_picture`."""
+    from p2plab.views import figures as f  # Bokeh is imported only where something is drawn
+
+    depth = map_depth(machine)
+    across, down = (-5, WIDTH + 5), (depth + 0.1, -1.2)
+    plot = f.new_figure(
+        "Address map: windows around BARs, widths by logarithm", x=across, y=down, height=110 + 32 * depth
+    )
+    boxes = f.new_source("boxes", "left", "right", "bottom", "top", "label", "colour", "hover")
+    drawn = plot.quad(
+        left="left", right="right", bottom="bottom", top="top", source=boxes, fill_color="colour", line_color=INK,
+        line_width=0.6,
+    )  # fmt: skip
+    words = f.LABEL | {"text_align": "left", "text_baseline": "top", "text_font_size": "12px"}
+    plot.text("left", "bottom", text="label", source=boxes, x_offset=3, y_offset=4, **words)
+    ticks = f.new_source("ticks", "x", "label")
+    plot.scatter("x", -0.15, marker="inverted_triangle", size=7, color=INK, source=ticks)
+    plot.text(
+        "x", -0.35, text="label", source=ticks, **(f.LABEL | {"text_baseline": "bottom", "text_font_size": "11px"})
+    )
+    f.hover(plot, drawn)
+    plot.axis.visible = False
+    return plot
+
+
+def tree_figure(machine: Machine) -> Any:
+    """Feeds on ``lines`` and ``links`` of :func:`tree_picture`."""
+    from p2plab.views import figures as f  # Bokeh is imported only where something is drawn
+
+    count = tree_height(machine)
+    across, down = (-0.5, TREE_WIDTH), (-count + 0.3, 0.7)
+    plot = f.new_figure("PCI tree", x=across, y=down, height=60 + 24 * count)
+    links = f.new_source("links", "x0", "y0", "x1", "y1")
+    plot.segment("x0", "y0", "x1", "y1", source=links, line_color=GREY)
+    lines = f.new_source("lines", "x", "y", "label", "colour", "role")
+    plot.scatter("x", "y", size=13, fill_color="colour", line_color=INK, source=lines)
+    left = f.LABEL | {"text_align": "left"}
+    plot.text("x", "y", text="label", source=lines, x_offset=12, **left)
+    role = left | {"text_font_style": "bold", "text_align": "right"}
+    plot.text(TREE_WIDTH - 0.1, "y", text="role", source=lines, **role)
+    plot.axis.visible = False
+    return plot
 
 
 #: A longer line of the tree is cut, in letters; its words are whole in the text.

@@ -1,9 +1,12 @@
-"""What every view hands to its figure: words that say the same as the picture, and columns to draw."""
+"""What a picture consists of: words that say the same, columns to draw, and for pictures of a run where they come from."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+from p2plab.core.run import Run
 
 #: Colours that stay apart for every kind of colour blindness (Okabe and Ito 2008), each used with a label beside it.
 BLUE, ORANGE, GREEN, YELLOW, SKY, RED, PINK = (
@@ -32,6 +35,44 @@ class Picture:
 
     alt: str
     data: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a picture of a run shows: the run after ``step`` steps; ``page`` is the page that is followed, if one is."""
+
+    run: Run
+    step: int
+    page: int | None = None
+
+
+class Viewer(Protocol):
+    """What a click into a picture can ask of the place that shows it."""
+
+    def look_at(self, step: int) -> None:
+        """Show another step."""
+        ...
+
+    def follow_slot(self, slot: int) -> None:
+        """Follow the page that a slot of the aperture shows."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunPicture:
+    """A picture of a run, for every place that shows a run: the ``PICTURE`` of a file in :mod:`p2plab.views.pictures`.
+
+    ``draw``: words and columns of a moment. ``figure``: the Bokeh figure for a run that the columns are fed to; it imports
+    Bokeh when it is called. ``table``: instead of a figure, HTML of a moment. ``tapped``: what a click at (x, y) does, in the
+    figure's units.
+    """
+
+    name: str
+    title: str
+    draw: Callable[[Look], Picture]
+    figure: Callable[[Run], Any] | None = None
+    table: Callable[[Look], str] | None = None
+    tapped: Callable[[Viewer, float, float], None] | None = None
 
 
 class ColumnBuilder:

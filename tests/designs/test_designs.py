@@ -24,8 +24,8 @@ from p2plab.p2p.events import (
     RevokedNow,
 )
 from p2plab.rules.damage import damage
-from p2plab.views.barmap import bar_map
 from p2plab.views.damage import memory_picture
+from p2plab.views.pictures.bar_map import bar_map
 from p2plab.views.stage import moment
 from p2plab.views.text import board_of, story
 

@@ -375,8 +375,8 @@ def test_the_drawer_s_pictures_are_made_when_they_are_opened():
     lab = Lab("defrag-ignorant")
     assert lab.more.panes == {}
     lab.more.open("memory")
-    assert lab.more.memory.value.count("DAMAGED") == 3
-    assert "DMA page 2" in lab.more.memory.value
+    assert lab.more.tables["memory"].value.count("DAMAGED") == 3
+    assert "DMA page 2" in lab.more.tables["memory"].value
     lab.more.open("pci-tree")
     assert "they meet at 0000:01:00.0" in lab.more.panes["pci-tree"].alt
     lab.more.open("bar-map")

@@ -101,7 +101,10 @@ from p2plab.core.schedule import by_text
 from p2plab.mm.ask import ask
 from p2plab.pci import read_machine
 from bokeh.embed import json_item
-from p2plab.views import figures, figures_more, page
+from p2plab.views import page
+from p2plab.views.before_and_after import before_and_after_figure
+from p2plab.views.pci_pictures import address_map_figure
+from p2plab.views.pictures import PICTURES
 run = Run(find("defrag-ignorant")).driven(by_text(find("defrag-ignorant").story))
 machine = read_machine("q35_switch2")
 print(page.page(run))
@@ -114,9 +117,8 @@ def renumbered(item):
             return {k: name(v) if k in ("id", "root_id") else walk(v) for k, v in node.items()}
         return [walk(part) for part in node] if isinstance(node, list) else node
     return walk(item)
-for figure in (figures.bar_map_figure(run), figures.timeline_figure(run),
-               figures_more.address_map_figure(machine), figures_more.tree_figure(machine),
-               figures_more.before_and_after_figure(ask("munmap", "device")), figures_more.call_graph_figure()):
+for figure in (*(p.figure(run) for p in PICTURES.values() if p.figure), address_map_figure(machine),
+               before_and_after_figure(ask("munmap", "device"))):
     print(json.dumps(renumbered(json_item(figure)), sort_keys=True))
 try:
     import numpy

@@ -23,8 +23,8 @@ from p2plab.search.search import Search
 from p2plab.search.shrink import Shrinking, shorten, shrink_scene, smaller
 from p2plab.search.verdict import Violation, switches_of
 from p2plab.search.watchdog import Watchdog
-from p2plab.views.graph_picture import picture_of
 from p2plab.views.report import as_json, exit_status, pytest_of, text
+from p2plab.views.state_graph import picture_of
 from p2plab.views.text import board_of
 from tests.search.small import DRIVERS, SMALL, find_small
 

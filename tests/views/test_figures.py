@@ -10,9 +10,9 @@ from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.everything import SCENES, find
 from p2plab.lab import Lab, MachineLab, MemoryLab
-from p2plab.views import figures
-from p2plab.views.barmap import bar_map
-from p2plab.views.picture import CROSSES, LINES, PLAIN
+from p2plab.views.picture import CROSSES, LINES, PLAIN, Look
+from p2plab.views.pictures import PICTURES
+from p2plab.views.pictures.bar_map import bar_map, bar_map_figure
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_hatching_is_drawn_for_the_rows_that_ask_for_it():
     """One pattern for a whole glyph, over the rows of its kind; every kind that a map uses has its glyph."""
     scene = find("defrag-obedient")
     run = Run(scene).driven(by_text(scene.story, strict=False))
-    figure = figures.bar_map_figure(run)
+    figure = bar_map_figure(run)
     filters = [
         glyph.view.filter for glyph in figure.select(GlyphRenderer) if isinstance(glyph.view.filter, GroupFilter)
     ]
@@ -54,3 +54,22 @@ def test_every_hatch_of_every_scene_has_its_glyph():
             used |= set(bar_map(run, step).data["slots"]["hatch"])
     assert used == {PLAIN, LINES, CROSSES}
     assert used - {PLAIN} <= set(HatchPattern)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_of_the_list_shows_any_run(name: str, caplog: pytest.LogCaptureFixture):
+    """At its first and its last step it has words, and its figure has a source for each group of its columns."""
+    picture = PICTURES[name]
+    for scene in ("defrag-ignorant", "c3-reaper-and-devices", "design-p2pdma-pages", "policies"):
+        run = Run(find(scene)).driven(by_text(find(scene).story, strict=False))
+        figure = picture.figure(run) if picture.figure is not None else None
+        for step in (0, len(run)):
+            drawn = picture.draw(Look(run, step))
+            assert drawn.alt.endswith(".")
+            if figure is None:
+                assert picture.table is not None
+                assert "<table" in picture.table(Look(run, step))
+                continue
+            for source, columns in drawn.data.items():
+                assert set(columns) <= set(figure.select_one({"name": source}).data)
+    assert caplog.messages == []

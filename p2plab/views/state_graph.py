@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from p2plab.search.graph import NOWHERE, StateGraph, goal_of
 from p2plab.views.picture import AMBER, BLUE, GREEN, INK, MINT, ORANGE, PALE, PINK, SKY, ColumnBuilder, Picture
@@ -97,6 +98,24 @@ def state_graph(graph: GraphPicture) -> Picture:
         colour = ACTORS[actors.index(edge.actor) % len(ACTORS)]
         steps.row(x0=x0, y0=y0, x1=x1, y1=y1, actor=edge.actor, colour=colour)
     return Picture(_words(graph, actors), {"nodes": nodes.columns, "steps": steps.columns})
+
+
+def state_graph_figure(depth: int) -> Any:
+    """Feeds on ``nodes`` and ``steps`` of :func:`state_graph`."""
+    from p2plab.views import figures as f  # Bokeh is imported only where something is drawn
+
+    across, down = (-0.6, depth + 1.2), (0, 1)
+    plot = f.new_figure("Every state that the search met", x=across, y=down, height=360)
+    steps = f.new_source("steps", "x0", "y0", "x1", "y1", "actor", "colour")
+    plot.segment("x0", "y0", "x1", "y1", source=steps, line_color="colour", line_width=1.3, legend_field="actor")
+    nodes = f.new_source("nodes", "x", "y", "label", "colour", "size", "hover")
+    drawn = plot.scatter("x", "y", size="size", source=nodes, fill_color="colour", line_color=INK)
+    plot.text("x", "y", text="label", source=nodes, x_offset=9, **(f.LABEL | {"text_align": "left"}))
+    f.hover(plot, drawn)
+    f.legend_above(plot)
+    plot.yaxis.visible = False
+    plot.xaxis.axis_label = "steps from the start"
+    return plot
 
 
 def depth_of(graph: GraphPicture) -> int:

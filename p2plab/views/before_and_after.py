@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from p2plab.mm.ask import Effect
 from p2plab.mm.snapshot import SpaceShot
 from p2plab.views.mm_text import locks_text, page_of, pages_text
-from p2plab.views.picture import LINES, MINT, ORANGE, PALE, PLAIN, SKY, YELLOW, ColumnBuilder, Picture
+from p2plab.views.picture import INK, LINES, MINT, ORANGE, PALE, PLAIN, SKY, YELLOW, ColumnBuilder, Picture
 
 #: What a stretch of pages is drawn as: colour and word.
 WRITABLE, READ_ONLY, SWAPPED, NOTHING = (MINT, "writable"), (SKY, "read only"), (YELLOW, "swapped"), (PALE, "no page")
@@ -27,6 +29,26 @@ def before_and_after(answer: Effect) -> Picture:
         labels.row(x=part[0], row=_call(number), label=row.event)
     _shot(bars, labels, "after", answer.after)
     return Picture(_words(answer), {"bars": bars.columns, "labels": labels.columns})
+
+
+def before_and_after_figure(answer: Effect) -> Any:
+    """Feeds on ``bars`` of :func:`before_and_after`; made anew for each answer."""
+    from p2plab.views import figures as f  # Bokeh is imported only where something is drawn
+
+    lanes = rows(answer)
+    low, high = extent(answer)
+    across = (low - 0.5, high + 0.5)
+    plot = f.new_figure("Before and after", x=across, y=lanes, height=114 + 34 * len(lanes))
+    bars = f.new_source("bars", "left", "right", "row", "kind", "colour", "hatch", "hover")
+    bar = {"y": "row", "left": "left", "right": "right", "height": 0.8}
+    drawn = plot.hbar(source=bars, fill_color="colour", line_color=INK, line_width=0.6, legend_field="kind", **bar)
+    f.hatch(plot.hbar, bars, **bar)
+    f.legend_above(plot)
+    labels = f.new_source("labels", "x", "row", "label")
+    plot.text("x", "row", text="label", source=labels, x_offset=5, **(f.LABEL | {"text_align": "left"}))
+    f.hover(plot, drawn)
+    plot.xaxis.axis_label = "page, from the start of the mapping"
+    return plot
 
 
 def rows(answer: Effect) -> list[str]:

@@ -14,7 +14,21 @@ from p2plab.core.run import Run
 from p2plab.core.world import PERSON, Pressed, Stepped
 from p2plab.p2p.events import BeatIssued, BeatLanded
 from p2plab.rules.base import Board
-from p2plab.views.picture import BLUE, GREY, ORANGE, PALE, PINK, RED, SKY, ColumnBuilder, Picture
+from p2plab.views.picture import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    PALE,
+    PAPER,
+    PINK,
+    RED,
+    SKY,
+    ColumnBuilder,
+    Picture,
+    RunPicture,
+)
+from p2plab.views.text import board_of
 
 #: Kinds of bar: colour and height within a lane.
 STEP, NOW, CALL, CALLBACK, LOCK, BEAT = "step", "this step", "call", "notifier callback", "lock held", "beat in flight"
@@ -68,6 +82,33 @@ def timeline(run: Run, step: int, board: Board) -> Picture:
         marks.row(x=finding.step, y=y, label=finding.rule, colour=RED, align=align, dx=dx)
     cursor: dict[str, list[Any]] = {"x": [step], "label": [f"step {step}"]}
     return Picture(_words(run, step, board), {"bars": bars.columns, "marks": marks.columns, "cursor": cursor})
+
+
+def timeline_figure(run: Run) -> Any:
+    """Feeds on ``bars``, ``marks`` and ``cursor`` of :func:`timeline`."""
+    from p2plab.views import figures as f  # Bokeh is imported only where something is drawn
+
+    lanes = lanes_of(run)
+    plot = f.new_figure("Timeline", y=(0, len(lanes)), height=84 + 48 * len(lanes))
+    bars = f.new_source("bars", "left", "right", "bottom", "top", "kind", "colour", "edge", "hover")
+    drawn = plot.quad(
+        left="left", right="right", bottom="bottom", top="top", source=bars, fill_color="colour", line_color=INK,
+        line_width="edge", legend_field="kind",
+    )  # fmt: skip
+    f.legend_above(plot)
+    marks = f.new_source("marks", "x", "y", "label", "colour", "align", "dx")
+    plot.scatter("x", "y", source=marks, marker="x", size=18, line_width=4, color="colour")
+    plot.text(
+        "x", "y", text="label", source=marks, x_offset="dx", y_offset=-10, text_align="align", text_font_size=f.FONT,
+        text_color=RED, text_font_style="bold", background_fill_color=PAPER, background_fill_alpha=0.85,
+    )  # fmt: skip
+    cursor = f.new_source("cursor", "x", "label")
+    plot.ray("x", 0, angle=90, angle_units="deg", length=0, source=cursor, line_color=INK, line_dash="dashed")
+    f.hover(plot, drawn)
+    plot.yaxis.ticker = [number + 0.5 for number in range(len(lanes))]
+    plot.yaxis.major_label_overrides = {number + 0.5: name for number, name in enumerate(lanes)}
+    plot.xaxis.axis_label = "step"
+    return plot
 
 
 def lanes_of(run: Run) -> list[str]:
@@ -144,3 +185,12 @@ def _words(run: Run, step: int, board: Board) -> str:
     breaks = ", ".join(f"{f.rule} breaks at step {f.step}" for f in _firsts(board)) or "nothing breaks"
     stuck = next((str(e.event) for e in run.log if isinstance(e.event, Deadlock)), "")
     return f"Step {step} of {len(run)}, {who}: {said or 'built'}. In this run {breaks}.{f' {stuck}.' if stuck else ''}"
+
+
+PICTURE = RunPicture(
+    "timeline",
+    "timeline of the whole run",
+    lambda at: timeline(at.run, at.step, board_of(at.run)),
+    timeline_figure,
+    tapped=lambda viewer, x, _y: viewer.look_at(round(x)),
+)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from p2plab.core.run import Run
 from p2plab.views.callgraph import NOBODY, CallGraph, call_graph, call_graph_text
-from p2plab.views.picture import AMBER, MINT, PALE, ColumnBuilder, Picture
+from p2plab.views.picture import AMBER, INK, MINT, PALE, PAPER, ColumnBuilder, Picture, RunPicture
 
 #: The columns stand from 0 to this.
 WIDTH = 3.0
@@ -30,6 +32,23 @@ def call_graph_picture(run: Run, step: int) -> Picture:
         calls.row(x0=x0, y0=y0, x1=x1, y1=y1, x=x, y=y, label=words)
     words = call_graph_text(graph).replace("\n", "; ")
     return Picture(f"In this run: {words}.", {"parties": parties.columns, "calls": calls.columns})
+
+
+def call_graph_figure(_run: Run) -> Any:
+    """Feeds on ``parties`` and ``calls`` of :func:`call_graph_picture`."""
+    from p2plab.views import figures as f  # Bokeh is imported only where something is drawn
+
+    across, down = (-0.25, 3.25), (-2.2, 2.2)
+    plot = f.new_figure("Who sets and who calls the callbacks", x=across, y=down, height=280)
+    calls = f.new_source("calls", "x0", "y0", "x1", "y1", "x", "y", "label")
+    plot.segment("x0", "y0", "x1", "y1", source=calls, line_color=INK, line_width=1.5)
+    paper = {"background_fill_color": PAPER, "background_fill_alpha": 0.9, "text_line_height": 1.1}
+    plot.text("x", "y", text="label", source=calls, **(f.LABEL | paper | {"text_font_size": "12px"}))
+    parties = f.new_source("parties", "x", "y", "label", "colour")
+    plot.rect("x", "y", 0.32, 0.5, source=parties, fill_color="colour", line_color=INK)
+    plot.text("x", "y", text="label", source=parties, **f.LABEL)
+    plot.axis.visible = False
+    return plot
 
 
 def _links(graph: CallGraph) -> list[tuple[str, str, str]]:
@@ -65,3 +84,8 @@ def _places(pairs: list[tuple[str, str]]) -> dict[str, tuple[float, float]]:
         for row, name in enumerate(here):
             places[name] = (WIDTH * number / max(last, 1), (len(here) - 1) / 2 - row)
     return places
+
+
+PICTURE = RunPicture(
+    "call-graph", "who sets and who calls", lambda at: call_graph_picture(at.run, at.step), call_graph_figure
+)

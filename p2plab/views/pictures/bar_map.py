@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from p2plab.core.run import Run
 from p2plab.p2p.aperture import PAGE_SIZE, Aperture
 from p2plab.p2p.mapper import Mapper
 from p2plab.p2p.things import Lender, things_of
 from p2plab.views.follow import Way, follow_page
-from p2plab.views.picture import AMBER, CROSSES, LINES, PALE, PAPER, PLAIN, ColumnBuilder, Picture, object_colour
+from p2plab.views.picture import (
+    AMBER,
+    CROSSES,
+    INK,
+    LINES,
+    PALE,
+    PAPER,
+    PLAIN,
+    ColumnBuilder,
+    Picture,
+    RunPicture,
+    object_colour,
+)
 
 #: Rows of the map, from bottom to top.
 MEMORY, SHOWS, LENT, DMA = 0, 1, 2, 3
@@ -50,6 +63,41 @@ def bar_map(run: Run, step: int, page: int | None = None) -> Picture:
     return Picture(_words(gpu), {"slots": slots.columns})
 
 
+def bar_map_figure(run: Run) -> Any:
+    """Feeds on ``slots`` of :func:`bar_map`."""
+    from p2plab.views import figures as f  # Bokeh is imported only where something is drawn
+
+    aperture = things_of(run.world).exporters[0].aperture
+    plot = f.new_figure(
+        "BAR aperture",
+        x=(-0.6, len(aperture) - 0.4),
+        y=(-0.6, 3.6),
+        height=236,
+    )
+    source = f.new_source("slots", "x", "y", "label", "colour", "hatch", "edge", "hover")
+    many = len(aperture) > f.MANY
+    drawn = plot.rect(
+        "x",
+        "y",
+        1 if many else 0.94,
+        0.86,
+        source=source,
+        fill_color="colour",
+        line_color="colour" if many else INK,
+        line_width="edge",
+    )
+    if not many:
+        f.hatch(plot.rect, source, x="x", y="y", width=0.94, height=0.86)
+    if len(aperture) <= f.LABELLED:
+        plot.text("x", "y", text="label", source=source, **f.LABEL)
+    f.hover(plot, drawn)
+    plot.yaxis.ticker = list(range(len(ROWS)))
+    plot.yaxis.major_label_overrides = dict(enumerate(ROWS))
+    plot.xaxis.ticker = f.ticks(len(aperture))
+    plot.xaxis.axis_label = f"slot of 4 KiB, from {aperture.address(0):#x}"
+    return plot
+
+
 def _addresses(way: Way | None) -> list[int]:
     """Where the followed page is on the bus, and where importers believe it to be."""
     if way is None:
@@ -78,3 +126,12 @@ def _words(gpu: Lender) -> str:
         f"BAR aperture of {gpu.name}, {len(aperture)} slots ({size} KiB) from {aperture.address(0):#x}: "
         f"{' '.join(shown)}. Free: {free}, longest run {longest}{broken}."
     )
+
+
+PICTURE = RunPicture(
+    "bar-map",
+    "BAR aperture, slot by slot",
+    lambda at: bar_map(at.run, at.step, at.page),
+    bar_map_figure,
+    tapped=lambda viewer, x, _y: viewer.follow_slot(round(x)),
+)
