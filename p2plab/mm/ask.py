@@ -13,6 +13,7 @@ from p2plab.core.actors import run_alone
 from p2plab.core.errors import BadInput, KernelError
 from p2plab.core.world import World
 from p2plab.mm.ask_operations import OPERATIONS, Operation
+from p2plab.mm.ask_sources import source_in
 from p2plab.mm.ask_specimen import KINDS, PAGES, START, Specimen
 from p2plab.mm.flags import PAGE_SIZE, PMD_SIZE
 from p2plab.mm.interval import mmu_interval_notifier_insert
@@ -101,7 +102,7 @@ async def _run(operation: Operation, kind: str, kernel: Kernel) -> Effect:
         returned = f"{signal.name} at page {(signal.address - START) // PAGE_SIZE}"
     after = snapshot(specimen.mm, *AROUND)
     what = (operation.name, kind, kernel.name, operation.what)
-    return Effect(*what, returned, _rows(heard), operation.source, before, after)
+    return Effect(*what, returned, _rows(heard), source_in(operation.source, kernel.name), before, after)
 
 
 async def _listen(specimen: Specimen, heard: list[dict[str, Any]]) -> None:

@@ -59,7 +59,7 @@ from p2plab.mm.sys_remap_file_pages import remap_file_pages
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation: its name, what it does in a few words, the source of its rule, and how to do it."""
+    """One operation: its name, what it does in a few words, the source of its rule today, and how to do it."""
 
     name: str
     what: str
@@ -185,9 +185,13 @@ _LIST = [
         untouched,
     ),
     Operation(
-        "munmap_part", "unmap pages 4 to 8", "mm/vma.c vms_gather", system_call("munmap", first=4, pages=4), written
+        "munmap_part",
+        "unmap pages 4 to 8",
+        "mm/vma.c vms_gather_munmap_vmas",
+        system_call("munmap", first=4, pages=4),
+        written,
     ),
-    Operation("mmap_fixed", "map anonymous memory over pages 4 to 8", "mm/mmap.c mmap_region", mmap_over, written),
+    Operation("mmap_fixed", "map anonymous memory over pages 4 to 8", "mm/vma.c __mmap_region", mmap_over, written),
     Operation(
         "mprotect_r",
         "take write permission away",
@@ -233,12 +237,12 @@ _LIST = [
     Operation(
         "mremap_dontunmap",
         "move the pages, keep the old VMA",
-        "mm/mremap.c move_vma",
+        "mm/mremap.c move_vma; refused in check_prep_vma",
         mremap(None, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP),
         written,
     ),
     Operation("mremap_shrink", "shrink to 10 pages in place", "mm/mremap.c", mremap(10, 0), written),
-    Operation("mremap_grow", "grow to 2048 pages in place", "mm/mremap.c vma_to_resize", mremap(2048, 0), written),
+    Operation("mremap_grow", "grow to 2048 pages in place", "mm/mremap.c check_prep_vma", mremap(2048, 0), written),
     Operation("madvise_dontneed", "drop the pages", _MADVISE, system_call("madvise", "DONTNEED"), written),
     Operation(
         "madvise_dontneed_unpopulated",
@@ -255,7 +259,11 @@ _LIST = [
         written,
     ),
     Operation(
-        "madvise_free", "let the pages go when memory is short", _MADVISE, system_call("madvise", "FREE"), written
+        "madvise_free",
+        "let the pages go when memory is short",
+        "mm/madvise.c madvise_free_single_vma",
+        system_call("madvise", "FREE"),
+        written,
     ),
     Operation(
         "madvise_cold", "say the pages are cold", "mm/madvise.c madvise_cold", system_call("madvise", "COLD"), written
@@ -319,7 +327,9 @@ _LIST = [
         do_unmap_mapping_range,
         written,
     ),
-    Operation("zap_vma_ptes", "the exporter zaps one VMA", "mm/memory.c zap_vma_ptes", do_zap_vma_ptes, written),
+    Operation(
+        "zap_vma_ptes", "the exporter zaps one VMA", "mm/memory.c zap_special_vma_range", do_zap_vma_ptes, written
+    ),
     Operation("get_user_pages", "references to 16 pages", "mm/gup.c check_vma_flags", gup, written),
     Operation("pin_user_pages", "long-term pins of 16 pages", "mm/gup.c check_vma_flags", pin, written),
     Operation(
