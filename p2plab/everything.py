@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 
 from p2plab import core, mm, p2p, rules
 from p2plab import designs as _designs
-from p2plab.catalog import CASES
+from p2plab.catalog import CASES as _CASES
 from p2plab.catalog import SCENES as _CATALOG
+from p2plab.catalog import Case
 from p2plab.core.collect import classes
 from p2plab.core.errors import BadInput
 from p2plab.core.events import Event
@@ -19,8 +20,14 @@ from p2plab.core.scenario import Scenario
 from p2plab.designs import DESIGNS
 from p2plab.rules import RULES
 
-#: Every scene by its name: those of the catalogue, then the designs under the step list.
-SCENES: Mapping[str, Scenario] = {**_CATALOG, **_designs.SCENES}
+#: Every case by its code: those of the contract of 2019, then those of designs of today.
+CASES: Mapping[str, Case] = {**_CASES, **_designs.CASES}
+#: Every scene by its name: those of the catalogue, the designs' cases, then the designs under the step list.
+SCENES: Mapping[str, Scenario] = {
+    **_CATALOG,
+    **{case.scenario.name: case.scenario for case in _designs.CASES.values()},
+    **_designs.SCENES,
+}
 
 
 def by_name(kinds: Iterable[type[Event]]) -> dict[str, type[Event]]:

@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Iterator
 
-from p2plab.catalog import CASES
 from p2plab.catalog.played import summary
 from p2plab.catalog.verdict import CaseVerdict, verdicts
 from p2plab.cli.frame import number
 from p2plab.core.errors import BadInput
+from p2plab.everything import CASES
 from p2plab.rules import PRICES, PROMISES, RULES
 
 #: The rules of the table: a case breaks a promise of the contract, or costs too much.

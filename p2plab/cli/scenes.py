@@ -6,11 +6,10 @@ import argparse
 import json
 import textwrap
 
-from p2plab.catalog import CASES
 from p2plab.catalog.played import PLAYED
 from p2plab.catalog.verdict import verdict
 from p2plab.core.errors import BadInput
-from p2plab.everything import SCENES
+from p2plab.everything import CASES, SCENES
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

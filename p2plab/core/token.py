@@ -30,7 +30,7 @@ LONGEST_TOKEN = 2 * LONGEST + 1_000
 QUARTERS = (1, 2, 3, 4)
 _DAMAGED = "the token is damaged: its check does not fit. Was it copied whole, from p2p1 to the last letter?"
 _SHAPE = re.compile(
-    r"p2p1\.(?P<name>[a-z0-9-]{1,60})~(?P<version>[0-9]{1,6})\.(?P<knobs>[\w=,-]*)\.(?P<schedule>[A-Za-z0-9]*|-)"
+    r"p2p1\.(?P<name>[a-z0-9-]{1,60})~(?P<version>[0-9]{1,6})\.(?P<knobs>[\w=,.-]*)\.(?P<schedule>[A-Za-z0-9]*|-)"
     r"\.(?P<trail>[\w-]{8})\.(?P<check>[a-z2-7]{6})",
     re.ASCII,
 )

@@ -7,14 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from p2plab.catalog.rig import Rig, Station, always, job
-from p2plab.core.errors import KernelError
+from p2plab.core.errors import BadInput, KernelError
 from p2plab.core.events import emit
-from p2plab.core.scenario import Role
+from p2plab.core.scenario import Knob, Role
 from p2plab.core.worker import Worker
 from p2plab.designs.events import StepBegun, StepEnded
 from p2plab.designs.memory import ALL, PAGES
-from p2plab.mm import LINUX_6_12, Kernel
+from p2plab.mm import KERNELS, TODAY, Kernel
 
+#: The kernels in which a design was looked at, oldest first. Those of the whole project, and 6.19, in which VFIO's dma-buf
+#: came: its memory management here is today's.
+ORDER = ("rfc2019", "6.1", "6.12", "6.19", "7.3")
+MM: Mapping[str, Kernel] = {**KERNELS, "6.19": TODAY}
 #: What is watched under every design.
 COMMON = ("no-stale-dma", "told-first", "no-overlap", "no-deadlock", "lock-order", "no-crash")
 SET_UP, MAP, DMA, WANTS_BACK, WANTS_PART = "set up", "map", "DMA", "wants its memory back", "wants one page back"
@@ -73,23 +77,30 @@ class Alone(Station):
 class DesignRig(Rig):
     """One design on a rig: a subclass does each line of the list; what it does not override it does not have.
 
-    ``importers`` and ``exporters`` are the choices of the knobs of these names; ``roles`` what a class of yours can be.
+    ``importers`` and ``exporters`` are the choices of the knobs of these names; ``roles`` what a class of yours can be: a
+    class that a person casts stands in for the knob's.
     """
 
     worker = Player
     station = Alone
-    kernel: ClassVar[Kernel] = LINUX_6_12
     importers: ClassVar[dict[str, type[Any]]] = {}
     exporters: ClassVar[dict[str, type[Any]]] = {}
     roles: ClassVar[Mapping[str, Role]] = {}
+    knobs: ClassVar[tuple[Knob, ...]] = ()  #: knobs that only this design has
     importer: Any
+    kernel = TODAY.name  #: whose rules the parties follow: the knob of that name, or the design's only kernel
     later = False  #: whether the exporter has nothing to lend any more, once it has its memory back
 
     def prepare(self, settings: Mapping[str, Any]) -> None:
         """The exporter's lines, and what goes wrong."""
         self.owner_lines = LISTS[str(settings["steps"])][1]
+        self.kernel = str(settings["kernel"])
         self.trouble = str(settings["trouble"])
         self.later = self.trouble == "later"
+
+    def since(self, kernel: str) -> bool:
+        """Whether the play is of that kernel or a later one."""
+        return ORDER.index(self.kernel) >= ORDER.index(kernel)
 
     # -- the list ---------------------------------------------------------------------------------------------------
 
@@ -167,11 +178,19 @@ class DesignRig(Rig):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the sources say to one question, and where; ``corrected``: why a run says otherwise, or more."""
+    """What the sources say to one question, and where; ``corrected``: why a run says otherwise, or more.
+
+    ``then``: what older kernels say, where that is something else.
+    """
 
     said: str
     source: str
     corrected: str = ""
+    then: Mapping[str, Answer] = field(default_factory=dict)
+
+    def in_kernel(self, kernel: str) -> Answer:
+        """The answer of that kernel."""
+        return self.then.get(kernel, self)
 
 
 @dataclass(frozen=True)
@@ -179,27 +198,34 @@ class Fate:
     """What becomes of one class of importer: the ``run`` that shows it, how the class imports, and the source.
 
     ``run`` may be another design's (``p2pdma-pages/no-pages``); empty: no such importer exists, and the source says why.
+    ``then``: older kernels, where that is something else.
     """
 
     run: str
     note: str
     source: str
+    then: Mapping[str, Fate] = field(default_factory=dict)
+
+    def in_kernel(self, kernel: str) -> Fate:
+        """The fate in that kernel."""
+        return self.then.get(kernel, self)
 
 
 @dataclass(frozen=True)
 class Design:
     """A design whole: every table is made from these.
 
-    ``years``: since when; ``kernel``: the version whose source was read; ``source``: where its rules are written;
-    ``simplified``: what the model leaves out. ``faulty``: the knobs' values of the broken importers and exporters, each
-    with the rule that must catch it. ``runs``: its own runs besides those of all designs, by name. ``answers``: one for each
-    question of :mod:`p2plab.designs.matrix`; ``fates``: one for each class of importer.
+    ``since``: the version that brought it; ``kernels``: those whose source was read, oldest first, of :data:`ORDER`.
+    ``posted``: the series that it is, on top of its only kernel, where it is not merged. ``source``: where its rules are
+    written; ``simplified``: what the model leaves out. ``faulty``: the knobs' values of the broken importers and exporters,
+    each with the rule that must catch it. ``runs``: its own runs besides those of all designs, by name. ``answers``: one for
+    each question of :mod:`p2plab.designs.matrix`; ``fates``: one for each class of importer.
     """
 
     name: str
     title: str
-    years: str
-    kernel: str
+    since: str
+    kernels: tuple[str, ...]
     play: type[DesignRig]
     source: str
     simplified: str
@@ -209,9 +235,28 @@ class Design:
     good: tuple[str, ...] = ("good",)
     faulty: Mapping[str, str] = field(default_factory=dict)
     runs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    version: int = 2
+    posted: str = ""
+    version: int = 3
+
+    def __post_init__(self) -> None:
+        if not self.kernels or set(self.kernels) - set(ORDER):
+            raise BadInput(f"{self.name}: kernels {', '.join(self.kernels)}; there are {', '.join(ORDER)}")
 
     @property
     def scene(self) -> str:
         """The name of its scenario."""
         return f"design-{self.name}"
+
+    @property
+    def newest(self) -> str:
+        """The kernel that its scene and the tables take unless another is asked for."""
+        return self.kernels[-1]
+
+    @property
+    def years(self) -> str:
+        """Since when, or that it was only posted, in a phrase."""
+        return self.since if not self.posted else f"{self.since}, not merged"
+
+    def label(self, kernel: str) -> str:
+        """``6.12``; of a series that is not merged, ``7.3 + <Message-ID>``."""
+        return f"{kernel} + {self.posted}" if self.posted else kernel

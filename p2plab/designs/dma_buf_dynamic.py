@@ -1,7 +1,7 @@
 """dma-buf with dynamic importers: the exporter moves the buffer, tells under the reservation lock, and waits for fences.
 
-Source: include/linux/dma-buf.h (bb42df4662a4, v5.7: ``move_notify``; v5.8: ``allow_peer2peer``),
-drivers/gpu/drm/amd/amdgpu/amdgpu_dma_buf.c for what an exporter does.
+Source: include/linux/dma-buf.h (bb42df4662a4, v5.7: ``move_notify``; v5.8: ``allow_peer2peer``; 2026: renamed to
+``invalidate_mappings``), drivers/gpu/drm/amd/amdgpu/amdgpu_dma_buf.c for what an exporter does.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from p2plab.core.actors import step
+from p2plab.core.actors import step, wait_event
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.scenario import Role
 from p2plab.designs import sources
 from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, DesignRig, Fate
 from p2plab.designs.dma_buf import Attachment, DmaBuf
-from p2plab.designs.importers import DmaBufImporter, Fencing, Keeps, NoFence, NoPeer, NoZap, Pinning
+from p2plab.designs.importers import DmaBufImporter, Fencing, Keeps, NoFence, NoPeer, NoZap, Pinning, UnmapsLater
 from p2plab.designs.memory import END, PAGES, START, Holder
 from p2plab.p2p.events import Disaster, Pinned, TopologyChecked
 from p2plab.pci import MapType
@@ -28,6 +28,7 @@ class DmaBufGpu(Holder):
     policy = "ram"  #: AMDGPU_GEM_DOMAIN_VRAM | AMDGPU_GEM_DOMAIN_GTT
     tells = True
     waits_for_fences = True
+    pins_in_vram = True  #: whether a pin may be in device memory (7.3); until then always in main memory
 
     def attach(self, attachment: Attachment) -> None:
         """``amdgpu_dma_buf_attach``: no peer to peer where ``pci_p2pdma_distance`` is negative; main memory serves."""
@@ -38,9 +39,17 @@ class DmaBufGpu(Holder):
         emit(TopologyChecked("gpu.attach", attachment.importer.name, answer))
 
     def pin(self, attachment: Attachment) -> None:
-        """``amdgpu_dma_buf_pin``: into main memory (GTT), so that no pinned buffer blocks the device's memory."""
-        self._to_system_memory()
-        emit(Pinned(attachment.importer.name, "A", "system"))
+        """``amdgpu_dma_buf_pin``: 7.3 pins in VRAM where every attachment is peer to peer; else, and in 6.12, in main memory.
+
+        -ENOMEM where there is no room.
+        """
+        everybody = (attachment, *attachment.buf.attachments)
+        vram = self.pins_in_vram and not self.buffer.ram_frames and all(who.peer2peer for who in everybody)
+        if vram:
+            self._validate()
+        else:
+            self._to_system_memory()
+        emit(Pinned(attachment.importer.name, "A", "vram" if vram and not self.buffer.ram_frames else "system"))
 
     def map_dma_buf(self, attachment: Attachment) -> tuple[int, ...]:
         """``amdgpu_dma_buf_map``: device memory if the importer reaches it, else main memory. -ENOMEM, -ENODEV."""
@@ -48,6 +57,9 @@ class DmaBufGpu(Holder):
             raise KernelError("ENODEV", f"{self.name} is gone ({self.gone})")
         if not attachment.peer2peer and not self.buffer.ram_frames:
             self._to_system_memory()
+        return self._validate()
+
+    def _validate(self) -> tuple[int, ...]:
         try:
             return tuple(address for address, _ in self.place_of(self.buffer, 0, PAGES))
         except KernelError as error:
@@ -63,7 +75,7 @@ class DmaBufGpu(Holder):
             if buf.pinned():
                 raise KernelError("EINVAL", f"moving of pinned buffers is forbidden: {', '.join(buf.pinned())} has it")
             if self.tells:
-                await buf.move_notify()
+                await buf.invalidate_mappings()
             if self.waits_for_fences:
                 await buf.resv.wait()
             await step("moves A", self._move(to_others), duration=2)
@@ -74,14 +86,19 @@ class DmaBufGpu(Holder):
         return self.nothing_left if to_others else self.move_down
 
     async def unplug(self, buf: DmaBuf) -> None:
-        """``drm_dev_unplug``: tell, wait, and go. A buffer in main memory outlives the device. The order is inferred."""
+        """``drm_dev_unplug``: tell, wait, and go. A buffer in main memory outlives the device. The order is inferred.
+
+        Nobody can tell an importer that holds a pin in device memory. Here the removal waits for it; amdgpu's does not.
+        """
         async with buf.resv.lock:
             emit(Disaster(self.name, "unplug"))
             self.gone = "unplug"
             if not self.buffer.ram_frames:
-                await buf.move_notify()
+                await buf.invalidate_mappings()
                 await buf.resv.wait()
-            await step("gpu goes", lambda: self.power_off("unplug"))
+        if not self.buffer.ram_frames:
+            await wait_event(lambda: not buf.pinned(), "unpinned", waits_for=buf.pinned)
+        await step("gpu goes", lambda: self.power_off("unplug"))
 
 
 class Silent(DmaBufGpu):
@@ -105,7 +122,6 @@ DMA_BUF_ROLES = {
 class DmaBufPlay(DesignRig):
     """The step list under dma-buf, whoever exports."""
 
-    callback = "move_notify"  #: what the importer's callback is called in the kernel of the design
     importer: DmaBufImporter
     buf: DmaBuf
 
@@ -113,7 +129,10 @@ class DmaBufPlay(DesignRig):
         """The buffer."""
         super().prepare(settings)
         self.importer.exporter = self.gpu
-        self.buf = DmaBuf(self.gpu, self.callback)
+        callback = "invalidate_mappings" if self.since("7.3") else "move_notify"
+        self.buf = DmaBuf(self.gpu, callback, pins_at_map=self.since("6.19"))
+        if isinstance(self.gpu, DmaBufGpu):
+            self.gpu.pins_in_vram = self.since("7.3")
         if self.trouble == "no-room":
             self.out_of_room()
 
@@ -148,13 +167,14 @@ class DmaBufPlay(DesignRig):
 
 
 class DmaBufDynamic(DmaBufPlay):
-    """The step list with importers that have ``move_notify``."""
+    """The step list with importers that have ``invalidate_mappings``."""
 
     roles = DMA_BUF_ROLES
 
     importers: ClassVar[dict[str, type[Any]]] = {
         "good": DmaBufImporter,
         "fences": Fencing,
+        "unmaps-later": UnmapsLater,
         "no-peer": NoPeer,
         "cannot-stop": Pinning,
         "keeps": Keeps,
@@ -164,11 +184,18 @@ class DmaBufDynamic(DmaBufPlay):
     exporters: ClassVar[dict[str, type[Any]]] = {"good": DmaBufGpu, "broken": Silent, "no-wait": NoWait}
 
 
+_CALLBACK = Answer(
+    "invalidate_mappings",
+    sources.INVALIDATE,
+    then=dict.fromkeys(("6.1", "6.12"), Answer("move_notify", sources.DMABUF)),
+)
+_UNTIL = Answer("no; its mappings stay valid until its fences have signalled", sources.DMABUF)
+
 DESIGN = Design(
     name="dma-buf-dynamic",
     title="dma-buf, dynamic importer",
-    years="v5.7 and v5.8",
-    kernel="v6.12",
+    since="v5.7 and v5.8",
+    kernels=("6.1", "6.12", "7.3"),
     play=DmaBufDynamic,
     source="include/linux/dma-buf.h; drivers/dma-buf/dma-buf.c",
     simplified="one buffer, no ww_mutex back-off; the exporter's thread waits for fences, where a GPU's scheduler would.",
@@ -181,37 +208,46 @@ DESIGN = Design(
         "importer=fences exporter=no-wait": "fences-waited",
     },
     answers={
-        "exporter object": Answer("dma_buf", sources.DMABUF),
+        "exporter object": Answer("dma_buf", sources.EXPORTERS),
         "importer handle": Answer("attachment + sg_table", sources.DMABUF),
-        "learns of a move by": Answer("move_notify", sources.DMABUF),
+        "learns of a move by": _CALLBACK,
         "exporter may refuse": Answer(
             "at attach, at map, at pin",
             sources.TTM,
             "the run shows map: amdgpu refuses no attach; for pin see dma-buf-pinned",
         ),
-        "importer may keep it": Answer("no", sources.DMABUF),
+        "importer may keep it": Answer(
+            "no; full access until its fences have signalled, then speculative reads until it has unmapped",
+            sources.INVALIDATE,
+            "a GPU waits for the fences alone, so a read of importer=unmaps-later goes astray; vfio-dma-buf has both waits",
+            then={"6.1": _UNTIL, "6.12": _UNTIL},
+        ),
         "callback may sleep": Answer("yes (ww-mutex context)", sources.DMABUF),
         "lock around callback": Answer("dma_resv of the buffer", sources.DMABUF),
-        "lock around map": Answer("dma_resv", sources.CORE),
+        "lock around map": Answer("dma_resv", sources.MAP),
         "move while mapped": Answer("yes", sources.DMABUF),
-        "cannot fault or stop": Answer("use pin path: system memory", sources.AMD),
+        "cannot fault or stop": Answer(
+            "use pin path: device memory if every attachment is peer to peer",
+            sources.AMD_PIN,
+            then=dict.fromkeys(("6.1", "6.12"), Answer("use pin path: system memory", sources.AMD_PIN)),
+        ),
         "where failure shows": Answer(
             "attach/map errno; later fence time-out",
             sources.TTM,
             "ttm turns -ENOSPC into -ENOMEM; out of reach means main memory; no fence times out here",
         ),
         "struct page needed": Answer("not if allow_peer2peer", sources.DMABUF),
-        "topology check": Answer("exporter at attach (pci_p2pdma_distance)", sources.AMD),
-        "lifetime": Answer("file reference; resv", sources.CORE),
+        "topology check": Answer("exporter at attach (pci_p2pdma_distance)", sources.AMD_ATTACH),
+        "lifetime": Answer("file reference; resv", sources.DETACH),
         "predictability promise": Answer("none written; must re-map on use", sources.DMABUF),
         "granularity of a take-back": Answer("whole buffer", sources.DMABUF),
     },
     fates={
-        ODP: Fate("move", "drivers/infiniband/hw/mlx5 with ODP", "drivers/infiniband/core/umem_dmabuf.c"),
-        STOPS: Fate("fences", "works in jobs, each with a fence", "Documentation/driver-api/dma-buf.rst"),
-        NVME: Fate("", "the block layer imports no dma-buf", "20190130080006.GB29665@lst.de"),
-        GUEST: Fate("cannot-stop", "as an importer without a callback", sources.CORE),
-        GPU: Fate("fences", "amdgpu: jobs with fences", sources.AMD),
+        ODP: Fate("move", "drivers/infiniband/hw/mlx5 with ODP", sources.UMEM_DMABUF),
+        STOPS: Fate("fences", "works in jobs, each with a fence", sources.DMABUF),
+        NVME: Fate("", "the block layer imports no dma-buf", sources.NO_PAGES),
+        GUEST: Fate("cannot-stop", "as an importer without a callback", sources.UMEM_PINNED),
+        GPU: Fate("fences", "amdgpu: jobs with fences", sources.AMD_MAP),
         KERNEL: Fate("move", "an attachment needs no process", sources.DMABUF),
     },
 )

@@ -1,7 +1,8 @@
 """``hmm_dma_map_pfn``: an interval notifier on pages of a BAR; the DMA layer decides how they are reached.
 
-Source: mm/hmm.c upstream of 2025 (``hmm_dma_map_alloc``, ``hmm_dma_map_pfn``, ``hmm_dma_unmap_pfn``). BUS_ADDR: the bus
-address, nothing to unmap; THRU_HOST_BRIDGE: an IOVA with DMA_ATTR_MMIO; else DMA_MAPPING_ERROR. ``hmm_range_fault`` takes
+Source: mm/hmm.c of Linux 7.3 (v6.16: ``hmm_dma_map_alloc``, ``hmm_dma_map_pfn``, ``hmm_dma_unmap_pfn``). BUS_ADDR: the bus
+address, nothing to unmap; THRU_HOST_BRIDGE: an IOVA with DMA_ATTR_MMIO; else DMA_MAPPING_ERROR, which its caller
+drivers/infiniband/hw/mlx5/odp.c turns into -EFAULT. ``hmm_range_fault`` takes
 no reference, so that nothing but the notifier holds a move back.
 """
 
@@ -27,15 +28,15 @@ from p2plab.pci import MapType
 
 
 class DmaMirror(Mirror):
-    """umem_odp of 2025: as any mirror, with ``hmm_dma_map_pfn``."""
+    """umem_odp since v6.16: as any mirror, with ``hmm_dma_map_pfn``."""
 
     def dma_map(self, first: int, last: int) -> tuple[int, ...]:
-        """``hmm_dma_map_pfn`` for each page; -EIO for DMA_MAPPING_ERROR."""
+        """``hmm_dma_map_pfn`` for each page; mlx5 returns -EFAULT for DMA_MAPPING_ERROR."""
         with called("dma", "hmm_dma_map_pfn", f"{first:#x}..{last:#x}", caller=self.name):
             kind = self.exporter.map_type(self.peer)
             emit(TopologyChecked("hmm_dma_map_pfn", self.name, str(kind)))
             if kind is MapType.NOT_SUPPORTED:
-                raise KernelError("EIO", "hmm_dma_map_pfn: DMA_MAPPING_ERROR")
+                raise KernelError("EFAULT", "hmm_dma_map_pfn: DMA_MAPPING_ERROR")
             return self.addresses_of(first, last)
 
 
@@ -128,10 +129,10 @@ class HmmDmaMap(HmmInterval):
 DESIGN = Design(
     name="hmm-dma-map",
     title="hmm_dma_map_pfn on pages of a BAR",
-    years="2025",
-    kernel="upstream of 2025",
+    since="v6.16",
+    kernels=("7.3",),
     play=HmmDmaMap,
-    source="mm/hmm.c upstream of 2025",
+    source="mm/hmm.c; drivers/infiniband/hw/mlx5/odp.c",
     simplified="one pgmap; the driver moves by zapping its file, as DRM drivers do.",
     rules=(*COMMON, "nothing-set-between"),
     faulty={
@@ -140,33 +141,35 @@ DESIGN = Design(
         "exporter=broken": "told-first",
     },
     answers={
-        "exporter object": Answer("none (page; pgmap provider)", sources.HMM25),
-        "importer handle": Answer("hmm_dma_map + pfn list", sources.HMM25),
-        "learns of a move by": Answer("as mmu_interval", sources.HMM25),
-        "exporter may refuse": Answer("mapping error", sources.HMM25),
+        "exporter object": Answer("none (page; pgmap provider)", sources.HMM_DMA),
+        "importer handle": Answer("hmm_dma_map + pfn list", sources.HMM_DMA),
+        "learns of a move by": Answer("as mmu_interval", sources.HMM_DMA),
+        "exporter may refuse": Answer("mapping error", sources.HMM_DMA),
         "importer may keep it": Answer("no", sources.NOTIFIER),
         "callback may sleep": Answer("as mmu_interval", sources.NOTIFIER),
         "lock around callback": Answer(
             "as mmu_interval",
-            sources.NOTIFIER,
-            "and the exporter's own, where held across its zap (as nouveau_bo.c does)",
+            f"{sources.NOTIFIER}; {sources.NOUVEAU}",
+            "and the exporter's own, where held across its zap (as nouveau does)",
         ),
-        "lock around map": Answer("own lock", sources.HMM25),
-        "move while mapped": Answer("yes", sources.HMM25),
-        "cannot fault or stop": Answer("excluded", sources.HMM25),
-        "where failure shows": Answer("DMA_MAPPING_ERROR", sources.HMM25),
-        "struct page needed": Answer("yes", sources.HMM25),
-        "topology check": Answer("DMA mapping layer", sources.HMM25),
+        "lock around map": Answer("own lock", sources.HMM_DMA),
+        "move while mapped": Answer("yes", sources.HMM_DMA),
+        "cannot fault or stop": Answer("excluded", sources.HMM_DMA),
+        "where failure shows": Answer(
+            "DMA_MAPPING_ERROR", f"{sources.HMM_DMA}; {sources.ODP_PAGES}", "its caller in mlx5 makes -EFAULT of it"
+        ),
+        "struct page needed": Answer("yes", sources.HMM_DMA),
+        "topology check": Answer("DMA mapping layer", f"{sources.HMM_DMA}; {sources.P2PDMA_MAP}"),
         "lifetime": Answer("as mmu_interval", sources.NOTIFIER),
         "predictability promise": Answer("none", sources.NOTIFIER),
-        "granularity of a take-back": Answer("page", sources.HMM25),
+        "granularity of a take-back": Answer("page", sources.HMM_DMA),
     },
     fates={
-        ODP: Fate("move", "umem_odp of 2025", sources.HMM25),
-        STOPS: Fate("move", "stops instead of faulting, else the same", sources.HMM25),
-        NVME: Fate("", "no mirror of its own: it uses get_user_pages", "mm/gup.c"),
-        GUEST: Fate("cannot-stop", "a guest's device does not fault", sources.HMM25),
-        GPU: Fate("move", "shared virtual memory", sources.HMM25),
-        KERNEL: Fate("", "there is no process to mirror", sources.HMM25),
+        ODP: Fate("move", "umem_odp, which maps with it", sources.HMM_DMA),
+        STOPS: Fate("move", "stops instead of faulting, else the same", sources.HMM_DMA),
+        NVME: Fate("", "no mirror of its own: it uses get_user_pages", sources.GUP_DEVICE),
+        GUEST: Fate("cannot-stop", "a guest's device does not fault", sources.HMM_DMA),
+        GPU: Fate("move", "shared virtual memory", sources.HMM_DMA),
+        KERNEL: Fate("", "there is no process to mirror", sources.HMM_DMA),
     },
 )

@@ -1,7 +1,8 @@
 """``mmu_interval_notifier`` with ``hmm_range_fault``: the device mirrors ordinary memory, and the kernel moves it.
 
-Source: Documentation/mm/hmm.rst, mm/hmm.c, mm/mmu_notifier.c, lib/test_hmm.c of Linux 6.12. The notifier is that of
-:mod:`p2plab.mm.interval`, which agrees with the recordings. ``hmm_range_fault`` here takes no snapshot without faulting.
+Source: Documentation/mm/hmm.rst, mm/hmm.c, mm/mmu_notifier.c, lib/test_hmm.c of Linux 6.1, 6.12 and 7.3. The notifier is
+that of :mod:`p2plab.mm.interval`, which agrees with the recordings. ``hmm_range_fault`` here takes no snapshot
+without faulting; in 7.3 its callers may use ``hmm_range_fault_unlocked_timeout``, which takes mmap_lock itself and goes round.
 """
 
 from __future__ import annotations
@@ -164,7 +165,10 @@ class DeviceFile(File):
 class HmmInterval(DesignRig):
     """The step list on a process's ordinary memory."""
 
-    roles: ClassVar[Mapping[str, Role]] = {"importer": Role({"HMM mirror": Mirror}, knob="importer")}
+    roles: ClassVar[Mapping[str, Role]] = {
+        "importer": Role({"HMM mirror": Mirror}, knob="importer"),
+        "exporter": Role({"migration": Migration}, knob="exporter"),
+    }
 
     importers: ClassVar[dict[str, type[Any]]] = {
         "good": Mirror,
@@ -218,8 +222,8 @@ class HmmInterval(DesignRig):
 DESIGN = Design(
     name="hmm-interval",
     title="mmu_interval_notifier + hmm_range_fault",
-    years="v5.5",
-    kernel="v6.12",
+    since="v5.5",
+    kernels=("6.1", "6.12", "7.3"),
     play=HmmInterval,
     source="mm/mmu_notifier.c; mm/hmm.c; lib/test_hmm.c",
     simplified="ordinary memory only, no device-private pages; migration is one page after the other.",
@@ -237,10 +241,14 @@ DESIGN = Design(
         "importer may keep it": Answer("no (false only if non-blocking)", sources.NOTIFIER),
         "callback may sleep": Answer("yes unless non-blockable", sources.NOTIFIER),
         "lock around callback": Answer("same as notifier + importer's own lock", sources.NOTIFIER),
-        "lock around map": Answer("mmap_lock read, then own lock for retry", "Documentation/mm/hmm.rst"),
-        "move while mapped": Answer("yes (kernel migrates)", "mm/migrate.c"),
+        "lock around map": Answer("mmap_lock read, then own lock for retry", sources.TEST_HMM),
+        "move while mapped": Answer("yes (kernel migrates)", sources.MIGRATE),
         "cannot fault or stop": Answer("excluded", sources.HMM),
-        "where failure shows": Answer("-EFAULT/-EBUSY", sources.HMM),
+        "where failure shows": Answer(
+            "-EFAULT/-EBUSY",
+            sources.HMM,
+            "-EBUSY is an invalidation meanwhile: the loop goes round, and no user sees it",
+        ),
         "struct page needed": Answer("yes", sources.HMM),
         "topology check": Answer("n/a", sources.HMM),
         "lifetime": Answer("mm + interval", sources.NOTIFIER),
@@ -248,11 +256,11 @@ DESIGN = Design(
         "granularity of a take-back": Answer("any sub-range", sources.NOTIFIER),
     },
     fates={
-        ODP: Fate("move", "drivers/infiniband/hw/mlx5/odp.c", "drivers/infiniband/hw/mlx5/odp.c"),
-        STOPS: Fate("move", "stops instead of faulting, else the same", "Documentation/mm/hmm.rst"),
-        NVME: Fate("", "no mirror of its own: it uses get_user_pages", "mm/gup.c"),
+        ODP: Fate("move", "drivers/infiniband/hw/mlx5/odp.c", sources.ODP),
+        STOPS: Fate("move", "stops instead of faulting, else the same", sources.TEST_HMM),
+        NVME: Fate("", "no mirror of its own: it uses get_user_pages", sources.GUP_DEVICE),
         GUEST: Fate("cannot-stop", "a guest's device does not fault", sources.HMM),
-        GPU: Fate("move", "shared virtual memory", "lib/test_hmm.c"),
+        GPU: Fate("move", "shared virtual memory", sources.TEST_HMM),
         KERNEL: Fate("", "there is no process to mirror", sources.HMM),
     },
 )

@@ -1,12 +1,19 @@
-"""Design × question: every cell that a run can decide has its token, and its answer is read from the run's log."""
+"""Design × question: every cell that a run can decide has its token, and its answer is read from the run's log.
+
+A cell is of one kernel, its design's newest unless another is asked for. In a kernel that had no such design the cell says
+so. :func:`changes` lists what differs between two kernels.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from p2plab.core.events import Entry
+from p2plab.core.kernels import NAMES, named
 from p2plab.designs import DESIGNS, readings
+from p2plab.designs.design import Design
 from p2plab.designs.runs import has_run, run, token
 
 Log = tuple[Entry, ...]
@@ -25,22 +32,26 @@ class Question:
 class Cell:
     """``answer``: from the ``runs``, whose ``tokens`` open them, or from the source alone. ``table``: what the sources say.
 
-    ``corrected``: why the answer differs from the table, or says more than it; empty where the two agree.
+    ``kernel``: whose answer it is, ``7.3 + <Message-ID>`` for a series on top of 7.3. ``corrected``: why the answer differs
+    from the table, or says more than it; empty where the two agree. ``absent``: that kernel has no such design.
     """
 
     question: str
     design: str
+    kernel: str
     answer: str
     tokens: tuple[str, ...]
     runs: tuple[str, ...]
     table: str
     source: str
     corrected: str
+    absent: bool = False
 
     def as_json(self) -> dict[str, object]:
         """The cell as plain values; ``token`` is the first run's, or None."""
         return {
             "design": self.design,
+            "kernel": self.kernel,
             "answer": self.answer,
             "token": self.tokens[0] if self.tokens else None,
             "tokens": list(self.tokens),
@@ -48,7 +59,25 @@ class Cell:
             "source": self.source,
             "table": self.table,
             "corrected": self.corrected or None,
+            "absent": self.absent,
         }
+
+
+@dataclass(frozen=True)
+class Change:
+    """One question to one design that two kernels answer differently. Both cells open."""
+
+    before: Cell
+    after: Cell
+
+    @property
+    def name(self) -> str:
+        """``learns of a move by, dma-buf-dynamic: 6.12 to 7.3``."""
+        return f"{self.before.question}, {self.before.design}: {self.before.kernel} to {self.after.kernel}"
+
+    def as_json(self) -> dict[str, object]:
+        """Both cells as plain values."""
+        return {"question": self.before.question, "before": self.before.as_json(), "after": self.after.as_json()}
 
 
 QUESTIONS: dict[str, Question] = {
@@ -63,11 +92,11 @@ QUESTIONS: dict[str, Question] = {
         Question("lock around callback", readings.callback_locks, ("move", "exit")),
         Question("lock around map", readings.map_locks, ("move",)),
         Question("move while mapped", readings.moves, ("move",)),
-        Question("cannot fault or stop", readings.cannot_stop, ("cannot-stop", "long-term", "revocable")),
+        Question("cannot fault or stop", readings.cannot_stop, ("cannot-stop", "static", "long-term", "revocable")),
         Question(
             "where failure shows",
             readings.where_failure_shows,
-            ("refused", "later", "unreachable", "no-pages", "no-peer"),
+            ("refused", "static-refused", "later", "unreachable", "no-pages", "no-peer"),
         ),
         Question("struct page needed", readings.struct_page, ("no-pages", "no-peer")),
         Question("topology check", readings.topology, ("unreachable",)),
@@ -78,19 +107,55 @@ QUESTIONS: dict[str, Question] = {
 }
 
 
-def cell(question: str, design: str) -> Cell:
-    """One cell of the matrix."""
-    asked = QUESTIONS[question]
-    known = DESIGNS[design].answers[question]
+def in_kernel(design: Design, kernel: str) -> str:
+    """The kernel of which to answer: ``kernel``, or the design's newest for the empty name; empty where it was not there."""
+    if not kernel:
+        return design.newest
+    return kernel if kernel in design.kernels else ""
+
+
+def why_absent(design: Design, kernel: str) -> str:
+    """Why a design is not in a kernel."""
+    if design.posted:
+        return f"not in {kernel}: posted {design.since}, not merged"
+    return f"not in {kernel}: came with {design.since}"
+
+
+def cell(question: str, design: str, kernel: str = "") -> Cell:
+    """One cell of the matrix; ``kernel``: one of :data:`p2plab.core.kernels.NAMES`, or a design's own."""
+    asked, whole = QUESTIONS[question], DESIGNS[design]
+    of = in_kernel(whole, kernel)
+    if not of:
+        newest = whole.answers[question]
+        return Cell(question, design, kernel, why_absent(whole, kernel), (), (), "-", newest.source, "", absent=True)
+    known = whole.answers[question].in_kernel(of)
     said, sources, corrected = known.said, known.source, known.corrected
+    label = whole.label(of)
     if asked.read is None:
-        return Cell(question, design, said, (), (), said, sources, corrected)
+        return Cell(question, design, label, said, (), (), said, sources, corrected)
     names = tuple(name for name in asked.runs if has_run(design, name))
-    answer = asked.read(*(run(design, name).log for name in names))
-    tokens = tuple(token(design, name) for name in names)
-    return Cell(question, design, answer, tokens, names, said, sources, corrected)
+    answer = asked.read(*(run(design, name, of).log for name in names))
+    tokens = tuple(token(design, name, of) for name in names)
+    return Cell(question, design, label, answer, tokens, names, said, sources, corrected)
 
 
-def matrix() -> dict[str, tuple[Cell, ...]]:
-    """All cells, by question, in the order of ``DESIGNS``."""
-    return {question: tuple(cell(question, design) for design in DESIGNS) for question in QUESTIONS}
+def matrix(kernel: str = "") -> dict[str, tuple[Cell, ...]]:
+    """All cells, by question, in the order of ``DESIGNS``: each design's newest, or what was true in one kernel.
+
+    :exc:`BadInput` for a kernel that is none of :data:`p2plab.core.kernels.NAMES`.
+    """
+    if kernel:
+        named(dict.fromkeys(NAMES), kernel)
+    return {question: tuple(cell(question, design, kernel) for design in DESIGNS) for question in QUESTIONS}
+
+
+def changes() -> tuple[Change, ...]:
+    """Every question that a design answers differently in one of its kernels and in the next."""
+    found = []
+    for name, design in DESIGNS.items():
+        for older, newer in itertools.pairwise(design.kernels):
+            for question in QUESTIONS:
+                before, after = cell(question, name, older), cell(question, name, newer)
+                if (before.answer, before.table) != (after.answer, after.table):
+                    found.append(Change(before, after))
+    return tuple(found)

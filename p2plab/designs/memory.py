@@ -14,7 +14,7 @@ from p2plab.catalog.rig import BASE, Plan, Rig
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.tracked import Tracked
-from p2plab.mm import LINUX_6_12, PAGE_SIZE
+from p2plab.mm import PAGE_SIZE, TODAY
 from p2plab.p2p.aperture import Aperture
 from p2plab.p2p.contract import Peer
 from p2plab.p2p.engine import Transfer
@@ -24,7 +24,7 @@ from p2plab.p2p.placing import Placing
 from p2plab.pci import MapType, reach_verdict
 
 #: The plan of every design; a design has its kernel and its parties.
-PLAN = Plan(kernel=LINUX_6_12, ram=4, app=(), gpu=())
+PLAN = Plan(kernel=TODAY, ram=4, app=(), gpu=())
 PAGES, AT = PLAN.pages, PLAN.at
 START, END = BASE, BASE + PAGES * PAGE_SIZE
 #: The transfer of the step list.
@@ -66,6 +66,9 @@ class Holder(Placing):
     def map_type(self, peer: Peer) -> MapType:
         """``pci_p2pdma_map_type``: how the peer reaches our BAR."""
         return reach_verdict(self.machine, self.bdf, peer.bdf).map_type or MapType.NOT_SUPPORTED
+
+    def unmap_dma_buf(self, attachment: Any) -> None:
+        """An importer of a dma-buf gave its addresses back. Nothing to do, for most exporters."""
 
     def move_down(self) -> None:
         """As :func:`move_down`."""

@@ -127,9 +127,15 @@ class NoDirty(DirectIo):
 
 
 class LongTerm(DirectIo):
-    """An RDMA memory region without page faults: pinned for as long as the user likes."""
+    """What a driver would do that pins for as long as the user likes, and says that it knows pages of a BAR."""
 
     flags = (FOLL_PCI_P2PDMA, FOLL_LONGTERM)
+
+
+class MemoryRegion(DirectIo):
+    """An RDMA memory region as ``ib_umem_get`` pins it: for long, and without FOLL_PCI_P2PDMA."""
+
+    flags = (FOLL_LONGTERM,)
 
 
 class Unaware(DirectIo):
@@ -185,6 +191,7 @@ class P2pdmaPages(DesignRig):
         "cannot-stop": DirectIo,
         "keeps": DirectIo,
         "long-term": LongTerm,
+        "memory-region": MemoryRegion,
         "unaware": Unaware,
         "broken": PutsEarly,
         "kernel-user": NvmeTarget,
@@ -232,8 +239,8 @@ class P2pdmaPages(DesignRig):
 DESIGN = Design(
     name="p2pdma-pages",
     title="p2pdma pages with FOLL_PCI_P2PDMA",
-    years="v6.2",
-    kernel="v6.12",
+    since="v6.2",
+    kernels=("6.12", "7.3"),
     play=P2pdmaPages,
     source="drivers/pci/p2pdma.c; mm/gup.c",
     simplified="the pool is one object, its pages are inserted at the first touch.",
@@ -241,6 +248,7 @@ DESIGN = Design(
     faulty={"importer=broken": "no-stale-dma", "exporter=broken": "references"},
     runs={
         "unaware": {"importer": "unaware"},
+        "memory-region": {"importer": "memory-region"},
         "kernel-user": {"importer": "kernel-user"},
         "no-address": {"importer": "no-address"},
         "no-reference": {"importer": "no-reference", "steps": "unplug"},
@@ -248,34 +256,45 @@ DESIGN = Design(
     },
     answers={
         "exporter object": Answer("struct page / pgmap pool", sources.P2PDMA),
-        "importer handle": Answer("page / sg entry", sources.P2PDMA),
-        "learns of a move by": Answer("never; it holds a reference", sources.P2PDMA),
+        "importer handle": Answer("page / sg entry", sources.GUP),
+        "learns of a move by": Answer("never; it holds a reference", sources.P2PDMA_GONE),
         "exporter may refuse": Answer(
-            "at alloc/mmap; topology at dma map", sources.P2PDMA, "the refusal for topology is in the line on topology"
+            "at alloc/mmap; topology at dma map",
+            f"{sources.P2PDMA}; {sources.P2PDMA_MAP}",
+            "the refusal for topology is in the line on topology",
         ),
-        "importer may keep it": Answer("in effect yes (reference)", sources.P2PDMA),
-        "callback may sleep": Answer("-", sources.P2PDMA),
-        "lock around callback": Answer("-", sources.P2PDMA),
+        "importer may keep it": Answer("in effect yes (reference)", sources.P2PDMA_GONE),
+        "callback may sleep": Answer("-", sources.P2PDMA_GONE),
+        "lock around callback": Answer("-", sources.P2PDMA_GONE),
         "lock around map": Answer("- (GUP)", sources.GUP),
-        "move while mapped": Answer("no", sources.P2PDMA),
+        "move while mapped": Answer("no", sources.P2PDMA_GONE),
         "cannot fault or stop": Answer("served (but no long-term pin)", sources.GUP),
         "where failure shows": Answer(
             "-EREMOTEIO at dma map, -ENOMEM mmap",
-            sources.P2PDMA,
+            f"{sources.P2PDMA_MAP}; {sources.P2PDMA}",
             "and -EFAULT from get_user_pages where there is no struct page",
         ),
-        "struct page needed": Answer("yes", sources.GUP),
-        "topology check": Answer("DMA mapping layer (cached map type)", sources.P2PDMA),
-        "lifetime": Answer("page reference; removal waits", sources.P2PDMA),
-        "predictability promise": Answer("strong (reference)", sources.P2PDMA),
-        "granularity of a take-back": Answer("-", sources.P2PDMA),
+        "struct page needed": Answer("yes", sources.GUP_DEVICE),
+        "topology check": Answer("DMA mapping layer (cached map type)", sources.P2PDMA_MAP),
+        "lifetime": Answer("page reference; removal waits", sources.P2PDMA_GONE),
+        "predictability promise": Answer("strong (reference)", sources.P2PDMA_GONE),
+        "granularity of a take-back": Answer("-", sources.P2PDMA_GONE),
     },
     fates={
-        ODP: Fate("long-term", "a memory region is a long-term pin", "mm/gup.c"),
-        STOPS: Fate("long-term", "a memory region is a long-term pin", "mm/gup.c"),
-        NVME: Fate("move", "O_DIRECT, pinned for one request", "https://lwn.net/Articles/931668/"),
-        GUEST: Fate("unaware", "vfio type1 pins without FOLL_PCI_P2PDMA", "mm/gup.c"),
-        GPU: Fate("unaware", "its user pointers know no FOLL_PCI_P2PDMA", "mm/gup.c"),
-        KERNEL: Fate("kernel-user", "pci_alloc_p2pmem", "https://lwn.net/Articles/767281/"),
+        ODP: Fate(
+            "hmm-dma-map/move",
+            "its region is no pin: hmm_dma_map_pfn maps these pages",
+            f"{sources.ODP_PAGES}; {sources.HMM_DMA}",
+            then={"6.12": Fate("", "umem_odp maps main memory only", sources.UMEM_ODP)},
+        ),
+        STOPS: Fate("memory-region", "a memory region is a long-term pin without FOLL_PCI_P2PDMA", sources.UMEM),
+        NVME: Fate("move", "O_DIRECT, pinned for one request", sources.IOV_ITER),
+        GUEST: Fate("unaware", "vfio type1 pins without FOLL_PCI_P2PDMA", sources.TYPE1),
+        GPU: Fate(
+            "unaware",
+            "i915's user pointers pin without FOLL_PCI_P2PDMA; amdgpu's mirror: see hmm-interval",
+            f"{sources.I915}; {sources.AMD_HMM}",
+        ),
+        KERNEL: Fate("kernel-user", "pci_alloc_p2pmem", sources.P2PDMA_ALLOC),
     },
 )

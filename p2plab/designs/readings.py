@@ -30,6 +30,7 @@ from p2plab.rules.damage import damage
 Log = Sequence[Entry]
 NONE = "-"
 WANTS = (WANTS_BACK, WANTS_PART)
+_PLACES = {"system": "main memory", "vram": "device memory"}
 
 
 def failures(*logs: Log, of: bool = False) -> list[str]:
@@ -138,7 +139,7 @@ def _served(log: Log) -> str:
     if any(isinstance(entry.event, TransferEnded) and entry.event.why == "given up" for entry in log):
         return "revocable: served until the revoke"
     place = [event.place for entry in log if isinstance(event := entry.event, Pinned)]
-    return "served from main memory, pinned" if "system" in place else "served"
+    return f"served from {_PLACES[place[0]]}, pinned" if place else "served"
 
 
 def served(log: Log) -> str:
@@ -151,8 +152,8 @@ def served(log: Log) -> str:
     if any(isinstance(entry.event, TransferEnded) and entry.event.why == "given up" for entry in log):
         return "served until the revoke"
     pinned = [event.place for entry in log if isinstance(event := entry.event, Pinned)]
-    if "system" in pinned:
-        return "served from main memory"
+    if pinned:
+        return f"served from {_PLACES[pinned[0]]}, pinned"
     calls = learns(log)
     return f"served, told by {calls}" if calls != "never" else "served, the exporter waits"
 
@@ -195,7 +196,8 @@ def _unplug(log: Log) -> str:
     if any(isinstance(entry.event, ReferencePut) for entry in log[:gone]):
         return "waits for the references"
     if not told:
-        return "the buffer outlives the device"
+        back = any(isinstance(entry.event, P2PUnmapped) for entry in log[:gone])
+        return "waits until it is given back" if back else "the buffer outlives the device"
     return "tells, goes when all is given back"
 
 

@@ -23,7 +23,7 @@ from p2plab.drivers.kernel_user import KernelUser
 from p2plab.drivers.nic import ObedientNic
 from p2plab.drivers.pinned import PinsUntilUnmap
 from p2plab.drivers.quiescing import QuiescingNic
-from p2plab.mm import MAP_SHARED, RFC2019, unmap_mapping_range
+from p2plab.mm import MAP_SHARED, unmap_mapping_range
 from p2plab.p2p.exporter import EXPORTERS
 from p2plab.p2p.importer import IMPORTERS
 from p2plab.p2p.memory import BufferObject
@@ -42,7 +42,6 @@ class MovesThenTells(Gpu):
 class RfcVma(DesignRig):
     """The step list under the proposal."""
 
-    kernel = RFC2019
     roles: ClassVar[Mapping[str, Role]] = {
         "importer": Role({**IMPORTERS, "kernel user": KernelUser}, knob="importer"),
         "exporter": Role(EXPORTERS, ("move", "pull_down", "take_out", "finish_move"), knob="exporter"),
@@ -106,8 +105,9 @@ class RfcVma(DesignRig):
 DESIGN = Design(
     name="rfc-vma",
     title="vma callbacks (RFC)",
-    years="January 2019, never merged",
-    kernel="v5.0 with the series of 29 January 2019",
+    since="January 2019",
+    kernels=("rfc2019",),
+    posted=sources.SERIES_2019,
     play=RfcVma,
     source="20190129174728.6430-4-jglisse@redhat.com",
     simplified="see the course: the drivers and the machine are those of the other scenes.",
@@ -121,16 +121,14 @@ DESIGN = Design(
         "learns of a move by": Answer("MMU notifier start", sources.RFC),
         "exporter may refuse": Answer("yes, each map", sources.RFC),
         "importer may keep it": Answer("no", sources.RFC),
-        "callback may sleep": Answer("yes unless non-blockable", sources.NOTIFIER),
-        "lock around callback": Answer(
-            "mmap_sem and/or i_mmap; take none", f"include/linux/mmu_notifier.h; {sources.RFC}"
-        ),
+        "callback may sleep": Answer("yes unless non-blockable", sources.RANGE_START),
+        "lock around callback": Answer("mmap_sem and/or i_mmap; take none", f"{sources.RANGE_START}; {sources.RFC}"),
         "lock around map": Answer("mmap_sem read", sources.RFC),
         "move while mapped": Answer("yes", sources.GM),
         "cannot fault or stop": Answer("excluded (pin flag floated)", sources.GM),
         "where failure shows": Answer("p2p_map return / HMM_PFN_ERROR / -EFAULT", sources.RFC),
         "struct page needed": Answer("no", sources.RFC),
-        "topology check": Answer("exporter's driver (with pci_test_p2p)", "20190129174728.6430-2-jglisse@redhat.com"),
+        "topology check": Answer("exporter's driver (with pci_test_p2p)", sources.PATCH_1),
         "lifetime": Answer("VMA; object may outlive or die first", sources.RFC),
         "predictability promise": Answer("written rule", sources.RFC),
         "granularity of a take-back": Answer("any sub-range", sources.RFC),
@@ -138,11 +136,9 @@ DESIGN = Design(
     fates={
         ODP: Fate("move", "maps, drops, maps again", "20190130190651.GC17080@mellanox.com"),
         STOPS: Fate("stops", "quiesces for the time of the callback", sources.GM),
-        NVME: Fate(
-            "p2pdma-pages/no-pages", "O_DIRECT is get_user_pages on a device vma", "20190130080006.GB29665@lst.de"
-        ),
+        NVME: Fate("p2pdma-pages/no-pages", "O_DIRECT is get_user_pages on a device vma", sources.NO_PAGES),
         GUEST: Fate("cannot-stop", "its pages are pinned for the guest's life", "20190130043020.GC30598@mellanox.com"),
         GPU: Fate("move", "the duties of a NIC", "20190129205749.GN3176@redhat.com"),
-        KERNEL: Fate("no-vma", "both callbacks begin with a vma", "2b704e96-9c7c-3024-b87f-364b9ba22208"),
+        KERNEL: Fate("no-vma", "both callbacks begin with a vma", "2b704e96-9c7c-3024-b87f-364b9ba22208@deltatee.com"),
     },
 )

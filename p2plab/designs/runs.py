@@ -37,14 +37,20 @@ def has_run(design: str, name: str) -> bool:
     return RUNS[name].get("importer", "good") in DESIGNS[design].play.importers
 
 
+def settings_of(design: str, name: str, kernel: str = "") -> dict[str, str]:
+    """The knobs of a run; the kernel only where it is not the design's newest."""
+    older = kernel not in ("", DESIGNS[design].newest)
+    return {**RUNS[name], "kernel": kernel} if older else dict(RUNS[name])
+
+
 @functools.cache
-def run(design: str, name: str) -> Run:
-    """One of the runs, told to its end."""
+def run(design: str, name: str, kernel: str = "") -> Run:
+    """One of the runs, told to its end, in the design's newest kernel or another of its kernels."""
     scene = SCENES[DESIGNS[design].scene]
-    return Run(scene, RUNS[name]).driven(by_text(scene.story, strict=False), LONGEST)
+    return Run(scene, settings_of(design, name, kernel)).driven(by_text(scene.story, strict=False), LONGEST)
 
 
 @functools.cache
-def token(design: str, name: str) -> str:
+def token(design: str, name: str, kernel: str = "") -> str:
     """The run's token."""
-    return token_of(run(design, name))
+    return token_of(run(design, name, kernel))

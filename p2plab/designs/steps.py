@@ -14,7 +14,7 @@ from typing import Any
 
 from p2plab.catalog.rig import NICS, Plan, Rig, Setup
 from p2plab.core.scenario import Knob, Scenario
-from p2plab.designs.design import LISTS, Design
+from p2plab.designs.design import LISTS, MM, Design
 from p2plab.designs.memory import PLAN
 
 #: What may go wrong for reasons of the exporter or of the machine.
@@ -29,19 +29,26 @@ TROUBLES = {
 STORY = "app nic_dma*1 gpu nic_dma gpu nic ..."
 
 
+def knobs_of(design: Design) -> tuple[Knob, ...]:
+    """The knobs of every design, and its own."""
+    return (
+        Knob("steps", "move", "what the process and the exporter do", choices=tuple(LISTS)),
+        Knob("importer", "good", "who imports", choices=tuple(design.play.importers)),
+        Knob("exporter", "good", "who exports", choices=tuple(design.play.exporters)),
+        Knob("trouble", "none", "what goes wrong: " + "; ".join(TROUBLES), choices=tuple(TROUBLES)),
+        Knob("kernel", design.newest, "whose rules", choices=design.kernels),
+        *design.play.knobs,
+    )
+
+
 def scene_of(design: Design) -> Scenario:
     """The step list under one design, as a scenario."""
     return Scenario(
         name=design.scene,
         title=f"the step list under {design.title}",
-        build=Setup(functools.partial(_chosen, design)),
+        build=Setup(functools.partial(chosen, design)),
         version=design.version,
-        knobs=(
-            Knob("steps", "move", "what the process and the exporter do", choices=tuple(LISTS)),
-            Knob("importer", "good", "who imports", choices=tuple(design.play.importers)),
-            Knob("exporter", "good", "who exports", choices=tuple(design.play.exporters)),
-            Knob("trouble", "none", "what goes wrong: " + "; ".join(TROUBLES), choices=tuple(TROUBLES)),
-        ),
+        knobs=knobs_of(design),
         story=STORY,
         rules=design.rules,
         roles=design.play.roles,
@@ -50,10 +57,12 @@ def scene_of(design: Design) -> Scenario:
     )
 
 
-def _chosen(design: Design, settings: Mapping[str, Any]) -> tuple[type[Rig], Plan]:
+def chosen(design: Design, settings: Mapping[str, Any]) -> tuple[type[Rig], Plan]:
+    """The rig and the plan that the knobs' values make."""
     far = (NICS["other-switch"],) if settings["trouble"] == "unreachable" else PLAN.importers_at
     importer = design.play.importers[str(settings.get("importer", "good"))]
     exporter = design.play.exporters[str(settings.get("exporter", "good"))]
     app = LISTS[str(settings["steps"])][0]
-    plan = replace(PLAN, kernel=design.play.kernel, importer=importer, exporter=exporter, importers_at=far, app=app)
+    kernel = MM[str(settings["kernel"])]
+    plan = replace(PLAN, kernel=kernel, importer=importer, exporter=exporter, importers_at=far, app=app)
     return design.play, plan

@@ -425,6 +425,37 @@ class FenceAdded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FencesSignalled(Event):
+    """The exporter's first wait is over: the fences of the buffer's ``dma_resv`` have signalled."""
+
+    buffer: str
+
+    def __str__(self) -> str:
+        return f"all fences of {self.buffer} have signalled"
+
+
+@dataclass(frozen=True, slots=True)
+class UnmapQueued(Event):
+    """``who`` queued the work that unmaps the buffer, and does it outside of the callback."""
+
+    who: str
+    buffer: str
+
+    def __str__(self) -> str:
+        return f"{self.who} queues the work that unmaps {self.buffer}"
+
+
+@dataclass(frozen=True, slots=True)
+class RefcountWarned(Event):
+    """The kernel's WARN about a reference count that was put below zero."""
+
+    by: str
+
+    def __str__(self) -> str:
+        return f"refcount_t: underflow; use-after-free ({self.by})"
+
+
+@dataclass(frozen=True, slots=True)
 class Pinned(Event):
     """The buffer is pinned for ``who``, in device memory (``vram``) or in main memory (``system``)."""
 

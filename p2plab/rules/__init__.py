@@ -61,6 +61,8 @@ _BOARD = (
     "fences-waited",
     "resv-held",
     "silent-after-revoke",
+    "bounded-unmap",
+    "reads-only",
 )
 
 

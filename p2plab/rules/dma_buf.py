@@ -1,10 +1,10 @@
-"""What dma-buf promises: fences are waited for, the reservation lock is held, and after a revoke there is silence."""
+"""What dma-buf promises: fences are waited for, the reservation lock is held, unmaps come in time, a revoke means silence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from p2plab.core.calls import Called
+from p2plab.core.calls import Called, Returned
 from p2plab.core.events import Entry
 from p2plab.core.locks import LockAcquired, LockReleased
 from p2plab.core.monitor import Finding
@@ -14,12 +14,15 @@ from p2plab.p2p.events import (
     BeatLanded,
     DeviceGone,
     FenceAdded,
+    FencesSignalled,
     P2PMapped,
+    P2PUnmapped,
     PageMoved,
     Restored,
     RevokedNow,
     SlotFreed,
     TransferEnded,
+    UnmapQueued,
 )
 from p2plab.p2p.memory import RAM_BASE
 from p2plab.rules.base import Rule
@@ -96,7 +99,7 @@ class SilentAfterRevoke(Rule):
     name = "silent-after-revoke"
     kind = "design"
     promise = "from the return of a revoke until the buffer is restored, no device reaches what was revoked"
-    source = "20260131-dmabuf-revoke-v7; 6ffe939bf94f (VFIO waits)"
+    source = "20260131-dmabuf-revoke-v7; 1a8a5227f229 (VFIO waits)"
     stated = True
     years = "now"
 
@@ -122,3 +125,66 @@ class SilentAfterRevoke(Rule):
                 culprit = event.importer if event.importer in self.told else exporter
                 what = f"{event.importer} reaches {event.address:#x}, which {exporter} revoked"
                 yield self.broken(entry, culprit, what)
+
+
+class BoundedUnmap(Rule):
+    """Who has the buffer mapped, and who has queued the work that unmaps it."""
+
+    name = "bounded-unmap"
+    kind = "design"
+    promise = "when the callback returns, the importer has unmapped or has queued the work that will"
+    source = "drivers/dma-buf/dma-buf.c (dma_buf_invalidate_mappings: the unmap comes in bounded time)"
+    stated = True
+    inferred = "has queued the work"
+    years = "now"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mapped: frozenset[str] = frozenset()
+        self.queued: frozenset[str] = frozenset()
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event = entry.event
+        if isinstance(event, P2PMapped):
+            self.mapped |= {event.importer}
+        elif isinstance(event, P2PUnmapped):
+            self.mapped -= {event.importer}
+            self.queued -= {event.importer}
+        elif isinstance(event, UnmapQueued):
+            self.queued |= {event.who}
+        elif type(event) is Returned and event.function == "invalidate_mappings":
+            self.exercised = True
+            if event.target in self.mapped - self.queued:
+                what = f"{event.target} was told, has {event.function} returned, and will not unmap by itself"
+                yield self.broken(entry, event.target, what)
+
+
+class ReadsOnly(Rule):
+    """Who was told and has not unmapped; whether the exporter's first wait is over."""
+
+    name = "reads-only"
+    kind = "design"
+    promise = "between the fences and the unmap an importer reads at most: its writes have ended"
+    source = "drivers/dma-buf/dma-buf.c (dma_buf_invalidate_mappings: speculative reads)"
+    stated = True
+    years = "now"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: frozenset[str] = frozenset()
+        self.ended: frozenset[str] = frozenset()
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event = entry.event
+        if isinstance(event, Called) and event.function == "invalidate_mappings":
+            self.told |= {event.target}
+        elif isinstance(event, (P2PMapped, P2PUnmapped)):
+            self.told -= {event.importer}
+            self.ended -= {event.importer}
+        elif isinstance(event, FencesSignalled):
+            self.ended |= self.told
+        elif isinstance(event, BeatLanded) and event.importer in self.ended:
+            self.exercised = True
+            if event.write:
+                what = f"{event.importer} writes to {event.address:#x} after the fences have signalled"
+                yield self.broken(entry, event.importer, what)

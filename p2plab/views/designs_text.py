@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from p2plab.designs import DESIGNS
 from p2plab.designs.classes import Served
 from p2plab.designs.lines import outcomes
-from p2plab.designs.matrix import Cell
+from p2plab.designs.matrix import Cell, Change, in_kernel, why_absent
 from p2plab.designs.runs import RUNS, run
 from p2plab.designs.struct_page import Use
 
@@ -16,25 +16,52 @@ WIDTH = 72
 FIRST = max(map(len, DESIGNS)) + 2
 
 
-def matrix_text(cells: Mapping[str, Sequence[Cell]]) -> Iterator[str]:
+def matrix_text(cells: Mapping[str, Sequence[Cell]], kernel: str = "") -> Iterator[str]:
     """Each question, and under it a line a design: the answer, and the runs that it is read from."""
-    yield from _designs()
+    if kernel:
+        yield f"What was true in {kernel}."
+        yield ""
+    yield from _designs(kernel)
     for question, row in cells.items():
         yield ""
         yield question.upper()
         for cell in row:
-            said = f"{cell.answer}  [{', '.join(cell.runs)}]" if cell.runs else f"{cell.answer}  (source)"
+            if cell.absent:
+                said = cell.answer
+            else:
+                said = f"{cell.answer}  [{', '.join(cell.runs)}]" if cell.runs else f"{cell.answer}  (source)"
             yield from _line(cell.design, said)
             if cell.corrected:
                 yield from _line("", f"table: {cell.table}; {cell.corrected}")
-    decided = [cell for row in cells.values() for cell in row]
+    decided = [cell for row in cells.values() for cell in row if not cell.absent]
     count = sum(bool(cell.runs) for cell in decided)
     yield ""
-    yield from _wrap(f"{count} of {len(decided)} cells are read from runs; the others stand as the source says.")
+    yield from _wrap(
+        f"{count} of {len(decided)} cells are read from runs; the others stand as the source says. Every cell has a source "
+        "(--json), listed in docs/sources.md."
+    )
     yield "The runs, each of the scene design-NAME (p2plab run design-NAME ...):"
     for name, knobs in RUNS.items():
         options = " ".join(f"--knob {knob}={value}" for knob, value in knobs.items()) or "(no options)"
-        yield f"  {name:<14}{options}"
+        yield f"  {name:<16}{options}"
+
+
+def changes_text(changes: Iterable[Change]) -> Iterator[str]:
+    """What two kernels answer differently, each answer with its source and the token that opens it."""
+    empty = True
+    for change in changes:
+        if not empty:
+            yield ""
+        empty = False
+        yield from _wrap(f"{change.before.question.upper()}, {change.before.design}", "  ")
+        for cell in (change.before, change.after):
+            yield from _line(cell.kernel, cell.answer)
+            if cell.table not in ("-", cell.answer):
+                yield from _line("", f"source: {cell.table}")
+            yield from _line("", cell.source)
+            yield from (f"    {token}" for token in cell.tokens[:1])
+    if empty:
+        yield "nothing differs"
 
 
 def lists_text() -> Iterator[str]:
@@ -52,7 +79,10 @@ def classes_text(fates: Mapping[str, Sequence[Served]]) -> Iterator[str]:
         yield ""
         yield importer.upper()
         for fate in row:
-            yield from _line(fate.design, f"{fate.answer}  ({fate.note}{'' if fate.token else '; source'})")
+            yield from _line(
+                fate.design,
+                f"{fate.answer}  ({fate.note}{'' if fate.token or fate.answer == 'not there' else '; source'})",
+            )
 
 
 def uses_text(uses: Iterable[Use]) -> Iterator[str]:
@@ -65,9 +95,11 @@ def uses_text(uses: Iterable[Use]) -> Iterator[str]:
             yield from _wrap(f"    elsewhere: {use.elsewhere}", "      ")
 
 
-def _designs() -> Iterator[str]:
+def _designs(kernel: str) -> Iterator[str]:
     for design in DESIGNS.values():
-        yield from _line(design.name, f"{design.title}; {design.years}")
+        of = in_kernel(design, kernel)
+        when = f"as of {design.label(of)}" if of else why_absent(design, kernel)
+        yield from _line(design.name, f"{design.title}; {design.years}; {when}")
 
 
 def _line(name: str, text: str) -> list[str]:

@@ -123,7 +123,7 @@ def test_designs_stand_side_by_side_at_the_same_line_of_the_list():
 def test_a_cell_of_the_matrix_opens_the_run_that_decides_it():
     """And a cell that only a source answers opens nothing, and says so."""
     lab = DesignsLab("learns of a move by", "dma-buf-dynamic")
-    assert "move_notify" in lab.words.value
+    assert "invalidate_mappings" in lab.words.value
     lab.opener.click()
     assert lab.guard.last is None, lab.guard.strip.value
     assert lab.lab.session.token == lab.cell.tokens[0]
@@ -213,3 +213,20 @@ def test_a_role_that_cannot_be_played_is_refused_in_a_sentence():
     lab.player.click()
     assert "has no memory BAR" in lab.guard.strip.value
     assert lab.stage.children == ()
+
+
+def test_the_designs_of_a_kernel_and_a_change_between_two():
+    """A kernel shows what was true then; a change marks its cell, and opens one run above the other."""
+    lab = DesignsLab()
+    lab.of.value = "6.12"
+    assert "not in 6.12: came with v6.16" in lab.table.value
+    name = "importer may keep it, vfio-dma-buf: 6.19 to 7.3"
+    lab.changed.value = name
+    assert lab.chosen == ("importer may keep it", "vfio-dma-buf")
+    assert "Linux 6.19" in lab.words.value
+    assert "Linux 7.3" in lab.words.value
+    lab.opener.click()
+    assert [side.session.run.settings["kernel"] for side in lab.lab.sides] == ["6.19", "7.3"]
+    lab.question.value = "lifetime"
+    assert (lab.change, lab.changed.value) == (None, "no change")
+    assert lab.guard.last is None
