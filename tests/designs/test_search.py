@@ -43,5 +43,5 @@ def test_a_broken_driver_is_caught_and_blamed(design, knobs, rule):
 def test_both_sides_of_every_design_can_be_broken(design):
     """At least one broken importer and one broken exporter each."""
     sides = {word.partition("=")[0] for knobs in design.faulty for word in knobs.split()}
-    assert sides == {"importer", "exporter"}
+    assert sides >= {"importer", "exporter"}
     assert find(design.scene) is SCENES[design.scene]
