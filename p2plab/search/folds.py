@@ -7,6 +7,7 @@ decides nothing and is left out. Steps' numbers and times cannot split states: a
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,10 @@ from p2plab.search.quiet import LockWanted, Unseen, entry
 
 #: The calls that notifiers get under the lock map of their invalidation.
 NOTIFIED = ("invalidate_range_start", "invalidate", "invalidate_range_end")
+#: So many rules are looked up together: of some thirty, each with a few memories, that is a handful of look-ups a step.
+_FEW = 6
+_CONSTANT = frozenset({type(None), int, str, bool, bytes, float, tuple, frozenset, Unseen})
+
 #: What one step told: actor and event, in order.
 Events = tuple[tuple[str, Event], ...]
 
@@ -88,6 +93,23 @@ def watched(rules: Sequence[type[Monitor]]) -> list[type[Monitor]]:
     return [*kinds, OpenCalls]
 
 
+class _Some:
+    """A few of the rules, and every combination of their memories: most steps leave it as it is, and that is looked up."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self.first, self.last = first, last
+        self.combinations: list[tuple[int, ...]] = []
+        self.steps: dict[tuple[int, int], tuple[int, tuple[Broken, ...]]] = {}
+        self._numbers: dict[tuple[int, ...], int] = {}
+
+    def number(self, memories: tuple[int, ...]) -> int:
+        """The number of what these rules remember."""
+        number = self._numbers.setdefault(memories, len(self.combinations))
+        if number == len(self.combinations):
+            self.combinations.append(memories)
+        return number
+
+
 class Folds:
     """The rules of a search and every combination of their memories met so far, numbered; 0 is before anything."""
 
@@ -98,23 +120,26 @@ class Folds:
         self._memories: list[list[Monitor]] = [[rule] for rule in self.rules]
         self._numbers: list[dict[Any, int]] = [{frozen(rule): 0} for rule in self.rules]
         self._steps: list[dict[tuple[int, int], tuple[int, tuple[Broken, ...]]]] = [{} for _ in self.rules]
-        self.together: list[tuple[int, ...]] = [(0,) * len(self.rules)]
-        self._together: dict[tuple[int, ...], int] = {self.together[0]: 0}
+        self._some = [_Some(at, min(at + _FEW, len(self.rules))) for at in range(0, len(self.rules), _FEW)]
+        self.together: list[tuple[int, ...]] = []
+        self._by_some: list[tuple[int, ...]] = []  #: by combination, the numbers of what each few rules remember
+        self._numbers_by_some: dict[tuple[int, ...], int] = {}
+        self._combine((0,) * len(self.rules))
 
     def __len__(self) -> int:
         return len(self.together)
 
     def after(self, before: int, number: int, events: Events) -> tuple[int, tuple[Broken, ...]]:
         """The combination after the events of that ``number`` in the combination ``before``, and what broke."""
-        memories: list[int] = []
-        broken: list[Broken] = []
-        for rule, memory in enumerate(self.together[before]):
-            known = self._steps[rule].get((memory, number))
+        then: list[int] = []
+        broken: tuple[Broken, ...] = ()
+        for some, remembered in zip(self._some, self._by_some[before], strict=True):
+            known = some.steps.get((remembered, number))
             if known is None:
-                known = self._steps[rule][memory, number] = self._see(rule, memory, events)
-            memories.append(known[0])
+                known = some.steps[remembered, number] = self._see_all(some, remembered, number, events)
+            then.append(known[0])
             broken += known[1]
-        return self._combine(tuple(memories)), tuple(broken)
+        return self._combined(tuple(then)), broken
 
     def left_open(self, combination: int) -> dict[str, tuple[str, ...]]:
         """The calls that have not returned, by actor."""
@@ -157,11 +182,27 @@ class Folds:
         return known
 
     def _combine(self, memories: tuple[int, ...]) -> int:
-        number = self._together.get(memories)
-        if number is None:
-            number = self._together[memories] = len(self.together)
-            self.together.append(memories)
+        return self._combined(tuple(some.number(memories[some.first : some.last]) for some in self._some))
+
+    def _combined(self, by_some: tuple[int, ...]) -> int:
+        number = self._numbers_by_some.setdefault(by_some, len(self.together))
+        if number == len(self.together):
+            self._by_some.append(by_some)
+            parts = (some.combinations[remembered] for some, remembered in zip(self._some, by_some, strict=True))
+            self.together.append(tuple(itertools.chain.from_iterable(parts)))
         return number
+
+    def _see_all(self, some: _Some, remembered: int, number: int, events: Events) -> tuple[int, tuple[Broken, ...]]:
+        """What a few rules remember after the events of that ``number``, and what broke."""
+        memories: list[int] = []
+        broken: tuple[Broken, ...] = ()
+        for rule, memory in enumerate(some.combinations[remembered], some.first):
+            known = self._steps[rule].get((memory, number))
+            if known is None:
+                known = self._steps[rule][memory, number] = self._see(rule, memory, events)
+            memories.append(known[0])
+            broken += known[1]
+        return some.number(tuple(memories)), broken
 
     def _see(self, number: int, memory: int, events: Events) -> tuple[int, tuple[Broken, ...]]:
         before = self._memories[number][memory]
@@ -195,7 +236,7 @@ def _copied(value: Any) -> Any:
         return [_copied(item) for item in value]
     if kind is set:
         return set(value)
-    if value is None or kind in (int, str, bool, bytes, float, tuple, frozenset, Unseen):
+    if kind in _CONSTANT or (isinstance(value, tuple) and all(type(item) in _CONSTANT for item in value)):
         return value
     if kind is LockOrder:
         return value.copied()
