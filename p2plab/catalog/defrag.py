@@ -28,6 +28,7 @@ PROCESS = {
     "stays": (),
     "unmaps": ("munmap",),
     "unmaps-part": ("munmap_part",),
+    "unmaps-by-parts": ("munmap_part", "munmap"),
     "forks": ("fork",),
     "exits": ("exit",),
 }
@@ -90,7 +91,7 @@ _KNOBS = (
     Knob("dma", "write", "what the transfer does", choices=("write", "read")),
     Knob("nic", "same-switch", "where the NIC is plugged in", choices=tuple(NICS)),
     Knob("process", "stays", "what the process does meanwhile", choices=tuple(PROCESS)),
-    Knob("moves", 1, "how often the GPU moves A", low=1, high=2),
+    Knob("moves", 1, "how often the GPU moves A", low=0, high=2),
     Knob("importers", 1, "how many NICs map A", low=1, high=2),
     IOMMU,
 )

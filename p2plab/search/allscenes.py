@@ -13,16 +13,17 @@ from typing import Any
 from p2plab.core import known
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
-from p2plab.core.scenario import Scenario, Value
+from p2plab.core.scenario import Knob, Scenario, Value
 from p2plab.search.checking import Checking
 from p2plab.search.search import Progress
 from p2plab.search.shrink import shrink_scene
 from p2plab.search.verdict import Effort, Incomplete, Pass, Verdict, Violation
 
-#: What a scene is also tried with: each of these alone, where the scene has the knob and the value. A munmap in part is
-#: F13's; together with a move it has 300,000 states.
+#: What a scene is also tried with: each of these alone, where the scene has the knobs and the values. A munmap in part is also
+#: F13's; together with a move it has some 200,000 states.
 VARIANTS: tuple[Mapping[str, Value], ...] = (
     {"process": "unmaps"},
+    {"process": "unmaps-by-parts", "moves": 0},
     {"process": "forks"},
     {"process": "exits"},
     {"moves": 2},
@@ -135,9 +136,13 @@ def _variants(scene: Scenario, role: str, given: type) -> Iterator[Mapping[str, 
     small = {name: value for name, value in SMALLER.get(scene.name, {}).items() if name in knobs}
     yield small
     for variant in VARIANTS if scene.name in VARIED else ():
-        (name, value), *_ = variant.items()
-        if name in knobs and value != knobs[name].default and (not knobs[name].choices or value in knobs[name].choices):
-            yield {**small, name: value}
+        if all(name in knobs and _is_another(knobs[name], value) for name, value in variant.items()):
+            yield {**small, **variant}
+
+
+def _is_another(knob: Knob, value: Value) -> bool:
+    """Whether a knob takes a value that is not its default."""
+    return value != knob.default and (not knob.choices or value in knob.choices)
 
 
 def _signature(scene: Scenario, role: str, given: type, knobs: Mapping[str, Value]) -> Any:

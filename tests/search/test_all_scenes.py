@@ -37,7 +37,8 @@ def test_every_kind_of_event_that_a_driver_meets_is_among_the_scenes(given):
     """Unmaps, in part, mprotect, fork, exit, a second move, two importers, a call that may not block, unplug, IOMMU on."""
     names = {trial.name for trial in trials(given)}
     usual = {f"defrag-obedient {more}" for more in (
-        "process=unmaps", "process=forks", "process=exits", "moves=2", "importers=2", "iommu=on"
+        "process=unmaps", "process=unmaps-by-parts moves=0", "process=forks", "process=exits", "moves=2", "importers=2",
+        "iommu=on",
     )}  # fmt: skip
     assert usual | {"defrag-obedient", "disasters", "wirings", "f13-stale-vma-after-split"} <= names
     if given is not Gpu:

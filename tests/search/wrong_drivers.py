@@ -499,7 +499,7 @@ WRONG = (
     (UnmapsTwice, ("balanced-unmap",), "defrag-obedient", SMALL),
     (HearsOnlyClear, ("obedience",), "defrag-obedient", {**SMALL, "process": "unmaps"}),
     (LetsGoAtTheEnd, ("obedience",), "defrag-obedient", SMALL),
-    (KeepsTheVma, ("vma-alive",), "defrag-obedient", {**SMALL, "process": "unmaps-part"}),
+    (KeepsTheVma, ("vma-alive",), "defrag-obedient", {**SMALL, "process": "unmaps-by-parts", "moves": 0}),
     (RemembersOneRange, ("obedience",), "defrag-obedient", SMALL),
     (SleepsAlways, ("never-sleeps",), "f5-sleeps-non-blocking", {}),
     (SaysAgainAlways, ("refuses-rightly",), "defrag-obedient", SMALL),
