@@ -31,6 +31,7 @@ from p2plab.pci.resource import (
     ROM,
     Resource,
 )
+from p2plab.pci.room_options import DEFAULT, RoomOptions
 from p2plab.pci.sizing import MIB, align_up
 from p2plab.pci.space import Range, fits_kind, kinds_to_try
 from p2plab.pci.window_sizing import PciDevResource, optional, size_windows
@@ -67,26 +68,30 @@ class Allocation:
     messages: tuple[str, ...]
 
 
-def assign_resources(machine: Machine, realloc_auto: bool = True, kernel: PciKernel = LINUX_6_12) -> Allocation:
+def assign_resources(
+    machine: Machine, realloc_auto: bool = True, kernel: PciKernel = LINUX_6_12, options: RoomOptions = DEFAULT
+) -> Allocation:
     """Claim what has an address and place what has none (``IORESOURCE_UNSET``, or a window that is closed).
 
     ``realloc_auto``: the kernel was built with CONFIG_PCI_REALLOC_ENABLE_AUTO, as Debian's are; without VF BARs it changes
     nothing. Addresses are given as by ``kernel``: 6.1, 6.12 or 7.3; BadInput for another. 6.12 is held against recordings
-    of windows that the firmware left; 7.3, whose setup-bus.c is another in this, is read from the source.
+    of windows that the firmware left; 7.3, whose setup-bus.c is another in this, is read from the source. ``options`` are
+    those of the command line: ``pci=realloc`` goes before ``realloc_auto``.
 
     Nothing in ``machine`` changes; a range that finds no room is left out of the result and listed in ``refused``.
     """
     if kernel is RFC2019:
         raise BadInput(f"how {RFC2019.title} gives addresses is not modelled; allowed: 6.1, 6.12, 7.3")
-    return _Assignment(machine, realloc_auto, kernel).run()
+    return _Assignment(machine, realloc_auto, kernel, options).run()
 
 
 def without_addresses(machine: Machine) -> Machine:
     """The same machine as a blank firmware would leave it: every BAR sized but unplaced, every window closed."""
-    return replace(machine, devices=tuple(replace(d, resources=tuple(_blank(d))) for d in machine.devices))
+    return replace(machine, devices=tuple(replace(d, resources=tuple(unplaced(d))) for d in machine.devices))
 
 
-def _blank(device: Device) -> Iterator[Resource]:
+def unplaced(device: Device) -> Iterator[Resource]:
+    """What a function wants a place for, and no window: its BARs and ROM as after a reset."""
     for found in device.resources if device.physfn is None else ():
         if found.fixed:
             yield found
@@ -97,8 +102,8 @@ def _blank(device: Device) -> Iterator[Resource]:
 class _Assignment:
     """One run of ``pci_assign_unassigned_root_bus_resources`` for every root bus, with its messages."""
 
-    def __init__(self, machine: Machine, realloc_auto: bool, kernel: PciKernel) -> None:
-        self.machine, self.realloc_auto, self.kernel = machine, realloc_auto, kernel
+    def __init__(self, machine: Machine, realloc_auto: bool, kernel: PciKernel, options: RoomOptions) -> None:
+        self.machine, self.realloc_auto, self.kernel, self.options = machine, realloc_auto, kernel, options
         self.failed: list[Failure] | None = None  #: what a later try will take up again; None in the last try
         self.messages: list[str] = []
         self.refused: dict[tuple[str, int], Refusal] = {}
@@ -107,11 +112,12 @@ class _Assignment:
 
     def run(self) -> Allocation:
         for root in self.roots:
-            tries = tries_for(root) if self.realloc_auto else 1
+            asked = self.options.realloc
+            tries = tries_for(root, bool(asked)) if asked or (asked is None and self.realloc_auto) else 1
             for number in range(1, tries + 1):
                 wishes: list[PciDevResource] | None = [] if number == tries else None
                 self.failed = None if number == tries else []
-                size_windows(root, wishes, self.messages, self.kernel)
+                size_windows(root, wishes, self.messages, self.kernel, self.options)
                 self._place(root, wishes)
                 if not self.failed:
                     break

@@ -58,11 +58,10 @@ class Device:
 
     ``acs`` ``None`` means "no ACS capability" only while ``acs_shown``; ``gap`` is set where there are bridges between
     ``parent`` and this function that the source does not show. ``rebar`` are its own resizable BARs, ``vf_rebar`` those of
-    its virtual functions.
+    its virtual functions; ``bus_offset`` is the address in its registers minus the CPU's, where both are shown.
 
     ``physfn`` is the bdf of the physical function whose virtual function this is (SR-IOV); ``vfs`` is how many virtual
     functions this one can have (TotalVFs), 0 for none or where not shown.
-    its virtual functions; ``bus_offset`` is the address in its registers minus the CPU's, where both are shown.
     """
 
     bdf: str

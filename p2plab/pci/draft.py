@@ -63,6 +63,10 @@ class Draft:
     numbered: bool = False  #: lspci -vv numbers its BARs
     vf_rebar: dict[int, ResizableBar] = field(default_factory=dict)
     bus_offset: int | None = None  #: address in its registers minus the address that the kernel shows
+    vf_total: int = 0  #: of its SR-IOV capability: how many virtual functions it can have,
+    vf_enabled: int = 0  #: has,
+    vf_offset: int = 0  #: and where they are
+    vf_stride: int = 0
     virtual: bool = False  #: a virtual function (SR-IOV), which may sit on a bus that no bridge leads to
 
     @property
@@ -219,7 +223,7 @@ def assemble(
         said.append("ACS of some functions (-vvv as root shows it)")
     return Machine(
         name,
-        with_virtual_functions(tuple(devices)),
+        with_virtual_functions(tuple(devices), {d.bdf: d.vf_total for d in drafts.values() if d.vf_total}),
         tuple(bridges),
         cpu,
         True if groups else None,

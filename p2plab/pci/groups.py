@@ -1,9 +1,8 @@
 """IOMMU groups as the kernel makes them: what one cannot keep apart is in one group, and why.
 
 ``pci_device_group`` (drivers/iommu/iommu.c), ``pci_for_each_dma_alias`` (drivers/pci/search.c), ``pci_acs_enabled``
-(drivers/pci/pci.c), v6.12. Not modelled: DMA aliases by quirk, and the quirks that vouch for parts without ACS
-(``pci_dev_acs_enabled`` in drivers/pci/quirks.c) but for Intel's integrated endpoints: where such a part decides, the group is
-not known. That a function shares its slot is taken from the functions listed.
+(drivers/pci/pci.c), v6.12; the quirks that vouch for parts without ACS are in :mod:`p2plab.pci.acs_quirks`. Not modelled: DMA
+aliases by quirk. That a function shares its slot is taken from the functions listed.
 """
 
 from __future__ import annotations
@@ -12,18 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from p2plab.pci.acs import PCI_ACS_CR, PCI_ACS_EC, PCI_ACS_RR, PCI_ACS_SV, PCI_ACS_UF, names
+from p2plab.pci.acs_quirks import Quirk, acs_quirk
 from p2plab.pci.device import Device, Kind
-from p2plab.pci.kernel import INTEL
 from p2plab.pci.machine import Machine
 from p2plab.pci.reach import ACS_MISSING, GAP_MISSING
 
 #: ``REQ_ACS_FLAGS``: what a port must do so that what is below it is kept apart.
 REQUIRED = PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF
-#: Ports of Intel's chipsets for which a quirk of the kernel decides (``pci_quirk_intel_pch_acs_ids``, spt: a broken layout).
-_PCH_PORTS = (
-    *((first, first + 0xF) for first in (0x3B42, 0x1C10, 0x1E10, 0x8C10, 0x8D10, 0x8C90)),
-    *((0x9C10, 0x9C1B), (0x9C90, 0x9C9B), (0xA110, 0xA11F), (0xA167, 0xA16A), (0xA290, 0xA29F), (0xA2E7, 0xA2EE)),
-)
 _PORTS = (Kind.ROOT_PORT, Kind.DOWNSTREAM)
 _SINGLE = (Kind.ENDPOINT, Kind.LEGACY_ENDPOINT, Kind.UPSTREAM, Kind.RC_ENDPOINT)
 _CONVENTIONAL = (Kind.CONVENTIONAL, Kind.CONVENTIONAL_BRIDGE)
@@ -60,6 +54,7 @@ class _Groups:
         self.machine = machine
         self.found: dict[str, Membership] = {}
         self.count: int | None = 0
+        self.vouched: dict[str, str] = {}  #: functions on the way up that are kept apart by a quirk, and which
         slots: dict[tuple[int, int, int], int] = {}
         for device in machine:
             place = (device.domain, device.bus, device.slot)
@@ -84,6 +79,7 @@ class _Groups:
     def _group(self, device: Device) -> tuple[str | None, str]:
         """``pci_device_group``: the group to join, ``None`` for a new one, and why."""
         at, why = device, ""
+        self.vouched = {}
         for alias in self._aliases(device):
             at, why = alias, f"its requests look as if they came from {alias.bdf}, a bridge to conventional PCI"
             if (group := self._of(alias)) is not None:
@@ -98,7 +94,16 @@ class _Groups:
         together = self._same_slot(at)
         if together is not None:
             return together
-        return None, why or ("on a root bus" if self._above(at) is None else "every port above it keeps it apart")
+        return None, why or (
+            "on a root bus" if self._above(at) is None else f"every port above it keeps it apart{self._by()}"
+        )
+
+    def _by(self) -> str:
+        """Which ports do so by a quirk alone."""
+        told = ", ".join(
+            f"{bdf} by {function}" for bdf, function in self.vouched.items() if self.machine[bdf].is_bridge
+        )
+        return f" ({told})" if told else ""
 
     def _aliases(self, device: Device) -> Iterator[Device]:
         """``pci_for_each_dma_alias``: the bridges whose own requester ID those above see."""
@@ -122,25 +127,31 @@ class _Groups:
 
     def _fault(self, device: Device) -> str:
         """``pci_acs_enabled``: what is missing at one function; empty if it keeps apart what it must."""
+        quirk = self._quirk(device)
+        if quirk is not None and quirk.apart is not None:
+            self.vouched |= {device.bdf: quirk.function} if quirk.apart else {}
+            return "" if quirk.apart else f"{device.bdf} keeps nothing apart, by {quirk.function}"
         if device.kind in (Kind.BRIDGE, Kind.FUNCTION):
             raise _Unknown(f"the PCI Express type of {device.bdf}: run lspci as root with -vv")
-        if device.vendor == INTEL and device.kind is Kind.RC_ENDPOINT:
-            return ""  # pci_quirk_rciep_acs
+        if quirk is not None:
+            raise _Unknown(quirk.missing)
         if device.kind in _CONVENTIONAL or device.kind in (Kind.PCIE_TO_PCI, Kind.PCI_TO_PCIE):
             return f"{device.bdf} is no PCI Express port or function that could have ACS"
         if device.kind in _SINGLE and not self._multifunction(device):
             return ""
         if device.kind not in (*_PORTS, *_SINGLE):
             return ""
-        if _by_quirk(device):
-            quirk = f"what the kernel's quirk for {device.ids} at {device.bdf} decides"
-            raise _Unknown(f"{quirk}: its IOMMU group in sysfs")
         if device.acs is None:
             if not device.acs_shown:
                 raise _Unknown(f"ACS of {device.bdf}: {ACS_MISSING}")
             return f"{device.bdf} has no ACS capability"
         lacking = REQUIRED & (device.acs.cap | PCI_ACS_EC) & ~device.acs.ctrl
         return f"{device.bdf} has {names(lacking)} off" if lacking else ""
+
+    def _quirk(self, device: Device) -> Quirk | None:
+        on_root_bus = self.machine.parent(device.bdf) is None
+        machine = self.machine
+        return acs_quirk(device, self._multifunction(device), on_root_bus, machine.acs_requested, machine.boot)
 
     def _same_slot(self, device: Device) -> tuple[str, str] | None:
         """``get_pci_function_alias_group``: functions of one slot that could talk below everybody's eyes."""
@@ -172,12 +183,6 @@ class _Groups:
         if known is not None and known.group is None:
             raise _Unknown(known.missing[0])
         return None if known is None else known.group
-
-
-def _by_quirk(device: Device) -> bool:
-    if device.vendor != INTEL or device.device is None or device.kind is not Kind.ROOT_PORT:
-        return False
-    return any(first <= device.device <= last for first, last in _PCH_PORTS)
 
 
 def _order(machine: Machine) -> Iterator[Device]:

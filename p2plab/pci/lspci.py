@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 
 from p2plab.core.errors import BadInput
 from p2plab.pci import lspci_fields as fields
-from p2plab.pci import paste
+from p2plab.pci import lspci_sriov, paste
 from p2plab.pci.beside import boot_drafts, iomem_drafts, with_boot_log
 from p2plab.pci.device import Kind, canonical
 from p2plab.pci.draft import Draft, assemble
@@ -35,9 +34,10 @@ _CAPABILITY = re.compile(r"Capabilities: \[([0-9a-f]{2,3})(?: v\d+)?\] ?(.*)")
 _GROUP = re.compile(r"IOMMU group:? (\d{1,6})\b")
 _EXPRESS_DETAIL = re.compile(r"(?:Dev|Lnk|Slt|Root)(?:Cap|Ctl|Sta)2?:")
 #: Details of capabilities that are known at whatever depth they are shown.
-_DETAIL = re.compile(r"ACSC(?:ap|tl):|SltCap:|BAR \d: current")
+_DETAIL = re.compile(
+    r"ACSC(?:ap|tl):|SltCap:|BAR \d: current|IOV(?:Cap|Ctl|Sta):|Initial VFs:|VF (?:offset|Migration):|Supported Page Size:"
+)
 _PORTS = (Kind.ROOT_PORT, Kind.UPSTREAM, Kind.DOWNSTREAM, Kind.PCIE_TO_PCI, Kind.PCI_TO_PCIE)
-_VFS, _VF_PLACE = re.compile(r".*Number of VFs: (\d{1,5})"), re.compile(r"VF offset: (\d{1,5}), stride: (\d{1,5})")
 #: The order in which lspci prints a function's fields. One that comes too late belongs to a function whose first line is lost.
 _ORDER = re.compile(
     r"(DeviceName:)|(Subsystem:)|(!!! |Physical Slot:|Device tree node:)|(Control:|Flags:)|(Status:)|(Latency:)|(Interrupt:)|"
@@ -94,7 +94,6 @@ class _Reader:
         self.group: int | None = None
         self.groups: dict[str, int] = {}
         self.roots: dict[tuple[int, int], str] = {}
-        self.vfs: dict[str, list[int]] = {}
         self.boot: list[str] = []
         self.iomem: list[str] = []
         self.topo: list[str] = []
@@ -265,7 +264,8 @@ class _Reader:
         depth = len(text) - len(stripped)
         if 0 < depth < 16:
             self.indent = self.indent or depth
-        if depth > (self.indent or 15) or _DETAIL.match(stripped):
+        of_virtual = self.capability.startswith(lspci_sriov.TITLE) and lspci_sriov.REGION.fullmatch(stripped)
+        if depth > (self.indent or 15) or of_virtual or _DETAIL.match(stripped):
             return self._nested(draft, stripped)
         self.acs = ""
         if self._too_late(draft, stripped):
@@ -356,10 +356,8 @@ class _Reader:
             (draft.vf_rebar if virtual else draft.rebar)[entry.index] = entry
         elif _EXPRESS_DETAIL.match(text):
             draft.express_seen = True
-        elif found := _VFS.match(text):
-            self.vfs.setdefault(draft.bdf, [0, 0, 0])[0] = int(found[1])
-        elif found := _VF_PLACE.match(text):
-            self.vfs.setdefault(draft.bdf, [0, 0, 0])[1:] = int(found[1]), int(found[2])
+        else:
+            lspci_sriov.takes(draft, text)
         return True  # whatever is deeper is a detail of a capability or of BridgeCtl
 
     def _acs_register(self, draft: Draft, text: str) -> bool:
@@ -394,7 +392,7 @@ class _Reader:
         for bdf, group in self.groups.items():
             if bdf in self.drafts:
                 self.drafts[bdf].iommu_group = group
-        _mark_virtual(self.drafts, self.vfs)
+        lspci_sriov.conclude(self.drafts)
         for draft in self.drafts.values():
             draft.conclude_kind()
         roots = {**alone[1], **self.roots, **self.tree.firsts}
@@ -424,8 +422,13 @@ class _Reader:
             lacks.append("vendor and device ids (-nn shows them)")
         if not any(draft.verbose for draft in drafts) and not self.bytes:
             lacks.append("BARs and windows (-v shows them)")
-        if any(not r.sized and not r.unset for draft in drafts for r in draft.resources.values()):
+        if any(not (r.sized or r.unset or r.iov) for draft in drafts for r in draft.resources.values()):
             lacks.append("the size of some BARs (-v shows it)")
+        if unsized := lspci_sriov.unsized(self.drafts):
+            lacks.append(
+                f"the size of the VF BARs of {', '.join(unsized[:8])}: lspci shows it only by virtual functions that are"
+                " enabled, sysfs always"
+            )
         counted = [draft for draft in drafts if draft.verbose and not draft.numbered and not draft.header_seen]
         if any(r.bar for draft in counted for r in draft.resources.values()):
             lacks.append("the number of each BAR: counted from 0 in order (-vv shows it)")
@@ -445,22 +448,6 @@ def _tabbed(text: str) -> str:
 def _key(text: str) -> tuple[str, str]:
     key, _, value = text.partition(":")
     return key, value.strip()
-
-
-def _mark_virtual(drafts: Mapping[str, Draft], vfs: Mapping[str, list[int]]) -> None:
-    """Which functions are virtual ones: by offset and stride of the physical function, or by their name."""
-    for draft in drafts.values():
-        draft.virtual = "Virtual Function" in draft.name
-    for bdf, (count, offset, stride) in vfs.items():
-        physical = drafts[bdf]
-        domain, bus = physical.bus
-        slot, function = bdf[-4:-2], bdf[-1]
-        first = (bus << 8 | int(slot, 16) << 3 | int(function)) + offset
-        for number in range(min(count, 1 << 16)):
-            at = first + number * stride
-            found = drafts.get(f"{domain:04x}:{at >> 8 & 0xFF:02x}:{at >> 3 & 0x1F:02x}.{at & 7}")
-            if found is not None and found is not physical:
-                found.virtual = True
 
 
 def _same(draft: Draft, what: str, value: int) -> None:

@@ -40,7 +40,8 @@ FIELD = re.compile(
     r"(?:I/O|Memory|Prefetchable memory) behind bridge|(?:Memory|I/O) window \d|Secondary status|BridgeCtl|Capabilities|"
     r"Kernel driver in use|Driver in use|Kernel modules|Region \d|BIST result|Device tree node|Expansion ROM at|"
     r"(?:\[virtual\] )?Memory at|I/O ports at|16-bit legacy interface ports|BIST is running|!!! |<access denied to|"
-    r"ACSCap|ACSCtl|SltCap|BAR \d: current size)(?::|[ <]|$)"
+    r"ACSCap|ACSCtl|SltCap|BAR \d: current size|IOVCap|IOVCtl|IOVSta|Initial VFs|VF offset|Supported Page Size|"
+    r"VF Migration)(?::|[ <]|$)"
 )
 VMM = re.compile(
     r"(?:Slot|Class|Vendor|Device|SVendor|SDevice|Rev|ProgIf|PhySlot|NUMANode|IOMMUGroup|Driver|Module|DTNode):\t"

@@ -1,4 +1,4 @@
-"""``pci=realloc``, which the kernel turns on by itself where VF BARs have no address (setup-bus.c, v6.12).
+"""``pci=realloc``, which the kernel also turns on by itself where VF BARs have no address (setup-bus.c, v6.12).
 
 All tries but the last take what would be good to have as a must. After each, what failed is taken back to its size, and the
 bridge windows above it are released: first those of leaf bridges only, later of whole subtrees.
@@ -35,10 +35,10 @@ class Failure:
     flags: int
 
 
-def tries_for(root: Bus) -> int:
+def tries_for(root: Bus, asked: bool = False) -> int:
     """``pci_realloc_detect``: one more than there are levels of buses, if a VF BAR is unassigned; else one."""
     todo = [(root, 0)]
-    deepest, unassigned = 0, False
+    deepest, unassigned = 0, asked
     while todo:
         bus, depth = todo.pop()
         deepest = max(deepest, depth)

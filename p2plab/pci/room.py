@@ -1,8 +1,9 @@
 """Why was there no room: what found none, which window was too small, what is in its way, and what would help.
 
 From the kernel's boot messages (``can't assign; no space``, before 6.9 ``BAR 15: no space for``; drivers/pci/setup-res.c) and
-from BARs that have a size and no address. Each proposal is tried on the model before it is named: it gives all addresses
-anew, as Linux would after a firmware that gave none. A firmware may place things otherwise.
+from BARs that have a size and no address. Each proposal is tried on the model before it is named, boot options by what they
+do: the addresses that are shown are taken for the firmware's, and the kernel gives the rest. Only where none of that helps, all
+addresses are given anew, as after a firmware that gave none.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from p2plab.core.errors import BadInput, KernelError
-from p2plab.pci.allocate import assign_resources, without_addresses
+from p2plab.pci.allocate import assign_resources, unplaced, without_addresses
 from p2plab.pci.bootlog import bar_flags, space_flags
 from p2plab.pci.device import Device, Kind
 from p2plab.pci.machine import HostBridge, Machine
@@ -30,9 +31,11 @@ from p2plab.pci.resource import (
     ROM,
     Resource,
 )
+from p2plab.pci.room_options import room_options
 from p2plab.pci.whatif import moved, ranges_shown
 
 FOUR_GIB = 1 << 32
+REALLOC = "pci=realloc"
 #: Where firmwares with above-4G decoding put a window for large BARs; its place and size are an example.
 ABOVE_4G = Resource(99, 0x40_0000_0000, 0x7F_FFFF_FFFF, IORESOURCE_MEM | IORESOURCE_WINDOW | 0x10_0000)
 
@@ -57,13 +60,19 @@ class Request:
 
 @dataclass(frozen=True)
 class Level:
-    """One bus on the way up: the window that had to hold it, its largest free piece, and what lies in it."""
+    """One bus on the way up: the window that had to hold it, its largest free piece, and what lies in it.
+
+    ``growth``: by how many bytes a bridge's window could grow where it is, ``None`` for a host bridge's, which the firmware
+    gave; ``beside``: what is next to it on the bus above, where that is why it cannot.
+    """
 
     owner: str
     window: Resource | None
     free: int
     inside: tuple[tuple[str, Resource], ...]
     shown: bool = True
+    growth: int | None = None
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -162,7 +171,11 @@ def _levels(machine: Machine, request: Request) -> Iterator[Level]:
             )
             return
         windows = [w for w in above.windows if _may_hold(w, wanted)]
-        levels = list(_level(machine, above.bdf, windows, machine.children(above.bdf), below, True))
+        levels = [
+            replace(level, growth=growth, beside=beside)
+            for level in _level(machine, above.bdf, windows, machine.children(above.bdf), below, True)
+            for growth, beside in [_around(machine, above, level.window)]
+        ]
         yield from levels
         if any(level.free >= wanted.size for level in levels):
             return
@@ -178,6 +191,31 @@ def _level(
         inside = [(d.bdf, r) for d in devices for r in d.resources if window.contains(r) and r.sized]
         inside.sort(key=lambda entry: entry[1].start)
         yield Level(owner, window, _largest_gap(window, [r for _, r in inside]), tuple(inside), shown)
+
+
+def _around(machine: Machine, bridge: Device, window: Resource | None) -> tuple[int, tuple[str, ...]]:
+    """Free bytes before and after a bridge's window on the bus above, and what is next to it."""
+    parent = machine.parent(bridge.bdf)
+    host = machine.host_bridge_of(bridge.bdf)
+    offers = parent.windows if parent is not None else host.windows
+    holder = next((w for w in offers if window is not None and w.contains(window)), None)
+    if window is None or holder is None:
+        return 0, ()
+    owner = parent.bdf if parent is not None else host.name
+    devices = machine.children(parent.bdf) if parent is not None else machine.on_root_bus(host.name)
+    found = [
+        (f"{d.bdf} {r.name} {r}", r)
+        for d in devices
+        for r in d.resources
+        if holder.contains(r) and r.sized and (d.bdf, r.index) != (bridge.bdf, window.index)
+    ]
+    before = max((pair for pair in found if pair[1].end < window.start), key=lambda pair: pair[1].end, default=None)
+    after = min((pair for pair in found if pair[1].start > window.end), key=lambda pair: pair[1].start, default=None)
+    low = holder.start if before is None else before[1].end + 1
+    high = holder.end if after is None else after[1].start - 1
+    ends = f"the end of {owner} {holder.name} {holder}"
+    beside = (before[0] if before else ends, after[0] if after else ends)
+    return (window.start - low) + (high - window.end), tuple(dict.fromkeys(beside))
 
 
 def _may_hold(window: Resource, wanted: Resource) -> bool:
@@ -207,7 +245,15 @@ def _with_request(machine: Machine, request: Request) -> Machine:
 
 def _fits(machine: Machine, bdf: str, index: int, all_of: Machine) -> bool:
     """After a boot that gives all addresses anew, it has one, and so has everything that has one now."""
-    done = assign_resources(without_addresses(machine)).machine
+    return _has_room(assign_resources(without_addresses(machine)).machine, bdf, index, all_of)
+
+
+def _boots(machine: Machine, bdf: str, index: int, all_of: Machine, options: str = "") -> bool:
+    """The same after a boot with these options, at which the firmware gives the addresses that are shown."""
+    return _has_room(assign_resources(machine, options=room_options(options)).machine, bdf, index, all_of)
+
+
+def _has_room(done: Machine, bdf: str, index: int, all_of: Machine) -> bool:
     if done[bdf].resource(index) is None:
         return False
     had = {(d.bdf, r.index) for d in all_of for r in d.bars if r.mem and r.sized and not r.unset}
@@ -217,15 +263,21 @@ def _fits(machine: Machine, bdf: str, index: int, all_of: Machine) -> bool:
 
 def _helps(machine: Machine, request: Request) -> Iterator[str]:
     """What would help, each tried."""
-    if request.resource.window:
-        yield from _for_a_window(machine, request)
-        return
     wanted = _with_request(machine, request)
     bdf, index = request.bdf, request.resource.index
+    if request.resource.window and not machine.children(bdf):
+        yield "nothing is below it: the room was to be kept for hot plug, and no device lacks any"
+        return
     again = _fits(wanted, bdf, index, machine)
-    if again:
-        yield "pci=realloc: with all windows given anew it fits"
-        yield from _reserve(wanted, request)
+    if _boots(wanted, bdf, index, machine):
+        yield "a boot with all of this in place: it fits, and no option is needed"
+    elif _boots(wanted, bdf, index, machine, REALLOC):
+        yield f"{REALLOC}: it fits"
+    elif again:
+        yield f"all windows given anew, by a firmware that leaves them to Linux: then it fits; {REALLOC} alone does not do it"
+    if request.resource.window:
+        return
+    yield from _reserve(machine, wanted, request)
     high = any(w.end >= FOUR_GIB for w in machine.host_bridge_of(bdf).windows)
     if not again and not high and request.resource.mem64 and request.resource.prefetchable:
         bridge = replace(
@@ -240,30 +292,48 @@ def _helps(machine: Machine, request: Request) -> Iterator[str]:
         yield f"another slot: in {slot} it fits"
 
 
-def _for_a_window(machine: Machine, request: Request) -> Iterator[str]:
-    device = machine[request.bdf]
-    if not machine.children(device.bdf):
-        yield (
-            "nothing is below it: the room was to be kept for hot plug, and no device lacks any. "
-            "A card plugged in later may (pci=hpmmiosize=, pci=hpmmioprefsize=)"
-        )
-        return
-    done = assign_resources(without_addresses(machine)).machine
-    if done[request.bdf].resource(request.resource.index) is not None:
-        yield "pci=realloc: with all windows given anew it fits"
+def _reserve(machine: Machine, wanted: Machine, request: Request) -> Iterator[str]:
+    """What to reserve below a port with hot plug, so that the card finds room when it comes after boot.
 
-
-def _reserve(wanted: Machine, request: Request) -> Iterator[str]:
-    """What to reserve below a port that can be hot-plugged, so that the card finds room when it comes."""
+    Linux keeps that room in windows that it makes itself. Tried with the windows that are shown, and if these are in the way
+    without those above the card.
+    """
     above = wanted.parent(request.bdf)
     if above is None or not above.hotplug:
         return
-    done = assign_resources(without_addresses(wanted)).machine
     pref = request.resource.prefetchable and request.resource.mem64
-    window = done[above.bdf].resource(PREF_WINDOW if pref else MEM_WINDOW)
-    if window is not None:
-        option = "hpmmioprefsize" if pref else "hpmmiosize"
-        yield f"pci={option}={window.size >> 20}M: that much below {above.bdf}, if the card comes after boot"
+    window = (
+        assign_resources(without_addresses(wanted)).machine[above.bdf].resource(PREF_WINDOW if pref else MEM_WINDOW)
+    )
+    if window is None:
+        return
+    name = f"pci={'hpmmioprefsize' if pref else 'hpmmiosize'}"
+    path = [d.bdf for d in machine.path_up(request.bdf)][1:]
+    made = f", and Linux makes the windows of {', '.join(reversed(path))}, not the firmware"
+    for booted, condition in ((machine, ""), (_without_windows(machine, path), made)):
+        for size in (window.size, 2 * window.size):  # a window for hot plug is aligned to 1 MiB, a BAR to its size
+            option = f"{name}={max(size >> 20, 1)}M"
+            if _comes_later(booted, wanted, request, above.bdf, option):
+                yield f"{option}: so much kept below {above.bdf} is enough if the card comes after boot{condition}"
+                return
+
+
+def _comes_later(machine: Machine, wanted: Machine, request: Request, port: str, option: str) -> bool:
+    """Boot without what is below the port, then plug in the function: whether it finds room in the windows of that boot."""
+    below = {d.bdf for d in machine if port in [up.bdf for up in machine.path_up(d.bdf)][1:]}
+    booted = replace(machine, devices=tuple(d for d in machine.devices if d.bdf not in below))
+    booted = assign_resources(booted, options=room_options(option)).machine
+    card = replace(wanted[request.bdf], resources=tuple(unplaced(wanted[request.bdf])))
+    plugged = assign_resources(replace(booted, devices=(*booted.devices, card))).machine
+    return plugged[request.bdf].resource(request.resource.index) is not None
+
+
+def _without_windows(machine: Machine, bridges: list[str]) -> Machine:
+    devices = (
+        replace(d, resources=tuple(r for r in d.resources if not r.window)) if d.bdf in bridges else d
+        for d in machine.devices
+    )
+    return replace(machine, devices=tuple(devices))
 
 
 def _other_slot(wanted: Machine, request: Request, machine: Machine) -> str:

@@ -18,6 +18,7 @@ from p2plab.pci.resource import (
     IORESOURCE_STARTALIGN,
     ROM,
 )
+from p2plab.pci.room_options import DEFAULT, RoomOptions
 from p2plab.pci.sizing import (
     MIB,
     align_up,
@@ -29,8 +30,6 @@ from p2plab.pci.sizing import (
 from p2plab.pci.space import Range
 
 IO_ALIGN, ISA_SIZE = 0x1000, 0x400
-#: Room kept below a port that can be hot-plugged (``pci_hotplug_*_size``, drivers/pci/pci.c).
-HOTPLUG_IO, HOTPLUG_MEM = 256, 2 * MIB
 PREF = IORESOURCE_MEM | IORESOURCE_PREFETCH
 PREF64 = PREF | IORESOURCE_MEM_64
 
@@ -45,14 +44,20 @@ class PciDevResource:
     align: int
 
 
-def size_windows(bus: Bus, wishes: list[PciDevResource] | None, messages: list[str], kernel: PciKernel) -> None:
+def size_windows(
+    bus: Bus,
+    wishes: list[PciDevResource] | None,
+    messages: list[str],
+    kernel: PciKernel,
+    options: RoomOptions = DEFAULT,
+) -> None:
     """``__pci_bus_size_bridges``: note size and alignment in every window without a place; newest wish first.
 
     Without ``wishes`` (the first tries of ``pci=realloc``) what would be good to have is a must, VF BARs included.
 
     Taken for granted: a bridge has an I/O window and, unless its registers show otherwise, a 64-bit prefetchable one.
     """
-    _Sizer(wishes, messages, kernel).size(bus)
+    _Sizer(wishes, messages, kernel, options).size(bus)
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class _Sizer:
     wishes: list[PciDevResource] | None
     messages: list[str]
     kernel: PciKernel
+    options: RoomOptions
 
     def size(self, bus: Bus) -> None:
         """The windows of a bus, those below it first."""
@@ -74,14 +80,14 @@ class _Sizer:
         memory.flags |= IORESOURCE_MEM
         pref.flags |= 0 if pref.flags else PREF64 | 1
         hotplug = bool(bus.bridge.device.hotplug)
-        self._io(bus, io, HOTPLUG_IO if hotplug else 0)
-        extra = HOTPLUG_MEM if hotplug else 0
+        kept = self.options if hotplug else RoomOptions(io=0, mmio=0, mmio_pref=0)
+        self._io(bus, io, kept.io)
         if pref.flags & IORESOURCE_MEM_64:
-            self._memory(bus, pref, PREF64, (PREF64,), extra)
-            self._memory(bus, memory, PREF64, (IORESOURCE_MEM, PREF, IORESOURCE_MEM | IORESOURCE_MEM_64), extra)
+            self._memory(bus, pref, PREF64, (PREF64,), kept.mmio_pref)
+            self._memory(bus, memory, PREF64, (IORESOURCE_MEM, PREF, IORESOURCE_MEM | IORESOURCE_MEM_64), kept.mmio)
         else:
-            self._memory(bus, pref, PREF, (PREF,), extra)
-            self._memory(bus, memory, PREF, (IORESOURCE_MEM,), extra)
+            self._memory(bus, pref, PREF, (PREF,), kept.mmio_pref)
+            self._memory(bus, memory, PREF, (IORESOURCE_MEM,), kept.mmio)
 
     def _io(self, bus: Bus, window: Range, add: int) -> None:
         """``pbus_size_io``. That of 7.3 counts what must be there once more in what is wished for."""

@@ -6,7 +6,7 @@ import textwrap
 from typing import Any
 
 from p2plab.pci import Machine
-from p2plab.pci.room import Diagnosis, explain
+from p2plab.pci.room import Diagnosis, Level, explain
 from p2plab.views.pci_map import human_size
 from p2plab.views.pci_text import WIDTH
 
@@ -42,6 +42,8 @@ def _answer(answer: Diagnosis) -> list[str]:
             else "too small"
         )
         lines.append(f"    {level.owner} {level.window.name} {level.window}: {size}, largest free piece {free}: {fate}")
+        if level.free < wanted.size:
+            lines.append(f"      {_stuck(level)}")
         for bdf, found in level.inside[:IN_THE_WAY_MOST]:
             lines.append(f"      in the way: {bdf} {found.name} {found}, {human_size(found.size)}")
         if len(level.inside) > IN_THE_WAY_MOST:
@@ -67,6 +69,18 @@ def _answer(answer: Diagnosis) -> list[str]:
     return lines
 
 
+def _stuck(level: Level) -> str:
+    """Why the window does not grow."""
+    if level.growth is None:
+        return "cannot grow: the firmware gave it"
+    if not level.beside:
+        return "whether it can grow is not known: what is around it on the bus above is not shown"
+    if not level.growth:
+        return f"cannot grow: next to it is {', and '.join(level.beside)}"
+    room = human_size(level.growth)
+    return f"does not grow, though {room} beside it are free: without pci=realloc Linux keeps a window that the firmware made"
+
+
 def room_json(machine: Machine) -> list[dict[str, Any]]:
     """The same as plain values."""
     return [
@@ -80,6 +94,8 @@ def room_json(machine: Machine) -> list[dict[str, Any]]:
                     "owner": level.owner,
                     "window": None if level.window is None else str(level.window),
                     "largest_free": level.free,
+                    "growth": level.growth,
+                    "beside": list(level.beside),
                     "inside": [[bdf, found.name, str(found)] for bdf, found in level.inside],
                 }
                 for level in answer.levels

@@ -119,13 +119,14 @@ def test_one_v_shows_bars_in_order_but_not_their_numbers():
 
 
 def test_a_graphics_card_with_everything():
-    """Unplaced and ignored regions, resizable BARs, ACS of its own; the BARs of virtual functions are not its own."""
+    """Unplaced and ignored regions, resizable BARs, ACS of its own; a VF BAR has no size while no virtual function shows it."""
     card = read_lspci(GPU)["03:00.0"]
     assert card.resources == (
         Resource(0, 0x78_0000_0000, 0x7B_FFFF_FFFF, 0x14220C),
         Resource(2, 0x7C_0000_0000, 0x7C_0FFF_FFFF, 0x14220C),
         Resource(4, 0, 0xFF, 0x20040101),
         Resource(5, 0, 0, 0x20040200, sized=False),
+        Resource(7, 0x7D_0000_0000, 0x7D_0000_0000, 0x14220C, sized=False),
     )
     assert card.rebar == (ResizableBar(0, 0x7F00, 14), ResizableBar(2, 0x1FE, 8))
     assert (card.acs, card.kind, card.iommu_group, card.ids) == (Acs(0, 0), Kind.LEGACY_ENDPOINT, 17, "1002:73bf")

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from p2plab.core.errors import KernelError, NotKnown
+from p2plab.core.errors import BadInput, KernelError, NotKnown
 from p2plab.pci import (
     HostBridge,
     Kind,
     Machine,
     ResizableBar,
     Resource,
+    assign_resources,
     read_lspci,
     read_machine,
     resize_bar,
@@ -19,6 +20,7 @@ from p2plab.pci import (
 )
 from p2plab.pci.resize import largest_that_fits
 from p2plab.pci.room import explain, requests, with_guessed_ranges
+from p2plab.pci.room_options import RoomOptions, room_options
 from p2plab.views.room_text import room_text
 from tests.pci.build import GIB, LOW, MIB, bar, function, port
 from tests.pci.test_cli_pci import run
@@ -87,8 +89,72 @@ def test_realloc_is_named_where_windows_are_only_in_the_wrong_place():
     machine = low_only(256 * MIB, True)
     closed = replace(machine["00:01.0"], resources=(window,))
     answer = explain(replace(machine, devices=(closed, machine["01:00.0"])))[0]
-    assert [text.partition(":")[0] for text in answer.helps or ()] == ["pci=realloc", "pci=hpmmioprefsize=256M"]
+    assert answer.helps == (
+        "pci=realloc: it fits",
+        "pci=hpmmioprefsize=512M: so much kept below 0000:00:01.0 is enough if the card comes after boot, and Linux makes the "
+        "windows of 0000:00:01.0, not the firmware",
+    )
     assert answer.levels[0].free == 1 << 20
+
+
+def test_a_number_for_hot_plug_is_one_with_which_the_card_finds_room():
+    """The window is aligned to 1 MiB and the BAR to its size: 256 MiB kept would not hold it."""
+    machine = low_only(256 * MIB, True)
+    kept = [text for text in explain(machine)[0].helps or () if text.startswith("pci=hpmmioprefsize")]
+    assert [text.partition(":")[0] for text in kept] == ["pci=hpmmioprefsize=512M"]
+    empty = replace(machine, devices=(machine["00:01.0"],))
+    for size, fits in (("256M", False), ("512M", True)):
+        booted = assign_resources(empty, options=room_options(f"pci=hpmmioprefsize={size}")).machine
+        plugged = assign_resources(replace(booted, devices=(*booted.devices, machine["01:00.0"]))).machine
+        assert (plugged["01:00.0"].resource(1) is not None) is fits
+
+
+def test_an_option_that_does_nothing_is_not_named():
+    """The window that is too small is another card's neighbour: pci=realloc moves nobody who has a place."""
+    first = replace(port("0000:00:01.0", Kind.ROOT_PORT, 1), resources=(Resource(14, 0xC000_0000, 0xC00F_FFFF, 0x200),))
+    second = replace(
+        port("0000:00:02.0", Kind.ROOT_PORT, 2), resources=(Resource(14, 0xC010_0000, 0xFEBF_FFFF, 0x200),)
+    )
+    taken = function("0000:02:00.0", "0000:00:02.0", Resource(0, 0xC010_0000, 0xC010_0FFF, 0x40200))
+    wanting = function("0000:01:00.0", "0000:00:01.0", bar(0, 256 * MIB, 0x40200))
+    machine = Machine("two", (first, wanting, second, taken), (HostBridge("pci0000:00", (LOW,)),), "intel")
+    assert explain(machine)[0].helps == (
+        "all windows given anew, by a firmware that leaves them to Linux: then it fits; pci=realloc alone does not do it",
+    )
+    level = explain(machine)[0].levels[0]
+    assert (level.growth, level.beside[1]) == (0, "0000:00:02.0 mem window [mem 0xc0100000-0xfebfffff]")
+    assert any("cannot grow: next to it is" in line for line in room_text(machine))
+
+
+def test_a_window_with_room_beside_it_says_why_it_stays():
+    """Linux keeps what the firmware made."""
+    window = Resource(15, 0xC000_0000, 0xC00F_FFFF, 0x102201)
+    machine = low_only(256 * MIB)
+    level = explain(replace(machine, devices=(replace(machine["00:01.0"], resources=(window,)), machine["01:00.0"])))[
+        0
+    ].levels[0]
+    assert level.growth == LOW.size - MIB
+    assert explain(low_only())[0].levels[-1].growth is None
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "said"),
+    [
+        ("quiet", RoomOptions()),
+        ("pci=nocrs,realloc pci=hpmemsize=16M", RoomOptions(True, mmio=16 * MIB, mmio_pref=16 * MIB)),
+        ("pci=realloc=off,hpiosize=1k,hpmmiosize=0", RoomOptions(False, io=1024, mmio=0)),
+        ("pci=hpmmioprefsize=1G", RoomOptions(mmio_pref=GIB)),
+    ],
+)
+def test_boot_options_for_room_are_read_as_the_kernel_reads_them(cmdline, said):
+    """Several in one word, sizes with a letter."""
+    assert room_options(cmdline) == said
+
+
+def test_a_bad_size_is_an_error():
+    """Not a default."""
+    with pytest.raises(BadInput, match="hpmemsize=much"):
+        room_options("pci=hpmemsize=much")
 
 
 def test_guessed_ranges_are_what_is_in_use():

@@ -1,5 +1,6 @@
 """Virtual functions: they live inside the VF BAR of their physical function, and have nothing of their own to place."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -174,3 +175,75 @@ def test_a_share_decides_the_alignment_of_a_vf_bar():
     done = assign_resources(replace(machine, devices=tuple(extra if d.bdf == PF else d for d in machine)))
     assert done.machine[PF].resource(7).start % 0x4000 == 0
     assert done.machine[PF].resource(7).size == 3 * 0x4000
+
+
+# -- as lspci shows them ------------------------------------------------------------------------------------------------
+
+SWITCHED_ON = """00:00.0 Host bridge [0600]: Intel Corporation X [8086:29c0]
+
+00:01.0 PCI bridge [0604]: Intel Corporation Y [8086:1901]
+	Bus: primary=00, secondary=01, subordinate=01, sec-latency=0
+	Memory behind bridge: fe800000-fe8fffff [size=1M] [32-bit]
+	Prefetchable memory behind bridge: 4000000000-400fffffff [size=256M] [64-bit]
+	Capabilities: [40] Express (v2) Root Port (Slot+), MSI 00
+
+01:00.0 Ethernet controller [0200]: Intel Corporation Z [8086:1572]
+	Region 0: Memory at fe800000 (32-bit, non-prefetchable) [size=16K]
+	Capabilities: [a0] Express (v2) Endpoint, MSI 00
+	Capabilities: [160 v1] Single Root I/O Virtualization (SR-IOV)
+		IOVCap:	Migration- 10BitTagReq- IntMsgNum 0
+		Initial VFs: 8, Total VFs: 8, Number of VFs: 2, Function Dependency Link: 00
+		VF offset: 1, stride: 1, Device ID: 154c
+		Region 0: Memory at 0000004000000000 (64-bit, prefetchable)
+		Region 3: Memory at 0000004000080000 (64-bit, prefetchable)
+		VF Migration: offset: 00000000, BIR: 0
+
+"""
+ENABLED = """01:00.1 Ethernet controller [0200]: Intel Corporation Virtual Function [8086:154c]
+	Region 0: Memory at 4000000000 (64-bit, prefetchable) [virtual] [size=64K]
+	Region 3: Memory at 4000080000 (64-bit, prefetchable) [virtual] [size=16K]
+
+"""
+
+
+def test_a_vf_bar_from_lspci_is_a_virtual_functions_bar_times_totalvfs():
+    """Also for those that are not enabled; the apertures are what the physical function takes of its bridge's window."""
+    machine = read_lspci(SWITCHED_ON + ENABLED)
+    found = {r.name: str(r) for r in machine[PF].resources if r.iov}
+    assert found == {
+        "VF BAR 0": "[mem 0x4000000000-0x400007ffff 64bit pref]",
+        "VF BAR 3": "[mem 0x4000080000-0x400009ffff 64bit pref]",
+    }
+    assert (machine[PF].vfs, machine[VF].physfn) == (8, PF)
+    assert broken(machine) == ()
+
+
+def test_a_resizable_vf_bar_shows_one_share():
+    """No virtual function is enabled: the capability of the physical one has the size."""
+    rebar = "\tCapabilities: [200 v1] Virtual Resizable BAR\n\t\tBAR 0: current size: 1MB, supported: 1MB 2MB\n\n"
+    machine = read_lspci(SWITCHED_ON.rstrip("\n") + "\n" + rebar)
+    sizes = {r.name: r.size for r in machine[PF].resources if r.iov}
+    assert sizes == {"VF BAR 0": 8 * MIB, "VF BAR 3": 0}
+
+
+def test_a_vf_bar_without_a_virtual_function_has_an_address_and_no_size():
+    """Not known, and said; the text may have lost its indentation."""
+    flat = "\n".join(line.lstrip("\t") for line in SWITCHED_ON.splitlines())
+    for text in (SWITCHED_ON, flat + "\n"):
+        machine = read_lspci(text)
+        assert [(r.name, r.start, r.sized) for r in machine[PF].resources if r.iov] == [
+            ("VF BAR 0", 0x40_0000_0000, False),
+            ("VF BAR 3", 0x40_0008_0000, False),
+        ]
+        assert any(said.startswith(f"the size of the VF BARs of {PF}") for said in machine.lacks)
+        assert machine.unread.count == 0
+
+
+def test_vf_bars_from_lspci_are_those_that_the_kernel_shows(recorded):
+    """The recorded machine's own lspci, to the last byte."""
+    lines = json.loads((RECORDED / "q35_sriov.json").read_text())["lspci_vvv"]
+    seen = read_lspci("\n".join(lines) + "\n\n")
+    for bdf in (PF, "0000:04:00.0"):
+        assert [(r.start, r.end) for r in seen[bdf].resources if r.iov] == [
+            (r.start, r.end) for r in recorded[bdf].resources if r.iov
+        ]
