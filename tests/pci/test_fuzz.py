@@ -72,10 +72,10 @@ def test_what_is_read_can_be_shown():
     ids=["branches", "one function", "many domains", "brackets", "empty lines", "ids", "trees"],
 )
 def test_a_hostile_text_takes_no_longer_than_its_length(text):
-    """A second for each of these, at most a few on a busy machine."""
-    began = time.monotonic()
+    """A few seconds of processor for each of these, whatever else the machine does."""
+    began = time.process_time()
     try_text(text)
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.timed
