@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import pkgutil
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -17,7 +18,8 @@ from p2plab import __version__
 from p2plab.cli.frame import framed
 from p2plab.core.plain import plain
 
-#: Each command, and the module of this package that declares it, in the order of the help text.
+#: Each command, and the module of this package that declares it, in the order of the help text. A module that is not listed
+#: comes last, and is found because it has an ``add``.
 COMMANDS = {
     "scenes": "scenes",
     "run": "run",
@@ -44,9 +46,12 @@ def parser(command: str = "") -> argparse.ArgumentParser:
     top = _Parser(prog="p2plab", description="Peer-to-peer mappings between PCI devices, step by step.")
     top.add_argument("--version", action="version", version=f"p2plab {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    wanted = [COMMANDS[command]] if command in COMMANDS else list(dict.fromkeys(COMMANDS.values()))
+    here = [found.name for found in pkgutil.iter_modules(__path__)] if command not in COMMANDS else []
+    wanted = [COMMANDS[command]] if command in COMMANDS else list(dict.fromkeys([*COMMANDS.values(), *here]))
     for name in wanted:
-        importlib.import_module(f"{__name__}.{name}").add(commands)
+        module = importlib.import_module(f"{__name__}.{name}")
+        if name in COMMANDS.values() or hasattr(module, "add"):
+            module.add(commands)
     return top
 
 
