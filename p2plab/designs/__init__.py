@@ -1,26 +1,45 @@
 """What the kernel did instead, and what is reviewed now: designs on one machine, under one step list.
 
 ``DESIGNS`` are the designs by name, ``SCENES`` their scenarios: ``p2plab run design-rfc-vma`` and the lab find them too.
-A design is one file with a ``DESIGN``, and a name in the list below.
+A design is one file with a ``DESIGN``; nothing else names it.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from types import ModuleType
+
 from p2plab.catalog.case import Case
 from p2plab.core.scenario import Scenario
-from p2plab.designs import (
-    dma_buf_dynamic,
-    dma_buf_pinned,
-    hmm_dma_map,
-    hmm_interval,
-    p2pdma_pages,
-    rfc_vma,
-    vfio_dma_buf,
-)
 from p2plab.designs.design import COMMON, Design, DesignRig
 from p2plab.designs.steps import scene_of
 
-_LIST = (rfc_vma, p2pdma_pages, dma_buf_dynamic, dma_buf_pinned, hmm_interval, hmm_dma_map, vfio_dma_buf)
+#: The order of the tables. A design that is not listed comes last.
+_ORDER = (
+    "rfc-vma",
+    "p2pdma-pages",
+    "dma-buf-dynamic",
+    "dma-buf-pinned",
+    "hmm-interval",
+    "hmm-dma-map",
+    "vfio-dma-buf",
+)
+#: Modules of this room that are made from ``DESIGNS``, and so are no designs.
+_TABLES = ("classes", "matrix", "runs", "struct_page")
+
+
+def _place(module: ModuleType) -> tuple[int, str]:
+    name = module.DESIGN.name
+    return (_ORDER.index(name) if name in _ORDER else len(_ORDER)), name
+
+
+_MODULES = (
+    importlib.import_module(f"{__name__}.{found.name}")
+    for found in pkgutil.iter_modules(__path__)
+    if found.name not in _TABLES
+)
+_LIST = sorted((module for module in _MODULES if hasattr(module, "DESIGN")), key=_place)
 
 #: Every design by its name, in the order of the tables.
 DESIGNS: dict[str, Design] = {module.DESIGN.name: module.DESIGN for module in _LIST}
