@@ -2,11 +2,13 @@
 
     python -m benchmarks.bench_wrong_drivers [CLASS ...]
 
+Seconds are of computing; ``P2PLAB_BUDGET`` is by the clock on the wall, for a machine that has other things to do.
 Exit status 1 if one is not found, or if its smallest story breaks another promise than a reviewer would name.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -14,7 +16,7 @@ import p2plab
 from tests.search.wrong_drivers import WRONG
 
 #: Seconds for all scenes of one driver.
-BUDGET = 60.0
+BUDGET = float(os.environ.get("P2PLAB_BUDGET", "60"))
 
 
 def main(names: list[str]) -> int:
@@ -23,13 +25,13 @@ def main(names: list[str]) -> int:
     for driver, rules, *_ in WRONG:
         if names and driver.__name__ not in names:
             continue
-        began = time.perf_counter()
+        began = time.process_time()
         answer = p2plab.check(driver, budget=BUDGET, shrink=False)
         found = answer.smallest.rule if answer.smallest is not None else answer.word
         broken = sorted({one.rule for _, one in answer.rows if hasattr(one, "rule")})
         wrong += found not in rules
         verdict = "found" if found in rules else "OTHER" if answer.smallest is not None else "MISSED"
-        seconds = time.perf_counter() - began
+        seconds = time.process_time() - began
         print(
             f"{verdict:6} {driver.__name__:26} {found:20} {seconds:5.1f} s  in any scene: {', '.join(broken)}",
             flush=True,

@@ -40,6 +40,9 @@ SMALLER: Mapping[str, Mapping[str, Value]] = {"defrag-obedient": {"pages": 2}}
 ROUNDS = 4
 #: Seconds of the first round where there is no budget.
 SHARE = 2.0
+#: This share of the budget is left for random orders in the scenes that are not decided by then.
+CHANCE = 0.1
+_USED_UP = "its share of the budget is used up"
 #: Seconds for making the smallest story smaller.
 SHRINKING = 5.0
 
@@ -157,7 +160,10 @@ def _signature(scene: Scenario, role: str, given: type, knobs: Mapping[str, Valu
 
 
 class CheckingAllScenes:
-    """As :class:`~p2plab.search.checking.Checking`, for all scenes: advance, cancel, and the progress of the one at work."""
+    """As :class:`~p2plab.search.checking.Checking`, for all scenes: advance, cancel, and the progress of the one at work.
+
+    Once something breaks, the scenes that have no answer yet are searched for a smaller story only: under a bound.
+    """
 
     def __init__(
         self,
@@ -181,6 +187,7 @@ class CheckingAllScenes:
         self._queue = deque(range(len(self.trials)))  #: the scenes without an answer, the one at work first
         self._share = SHARE if budget is None else max(0.05, budget / (ROUNDS * len(self.trials)))
         self._used = 0.0  #: of its share, by the scene at work
+        self._at_random = False  #: whether what is left of the budget goes to random orders
         self._now()
 
     def advance(self, seconds: float) -> AllScenes | None:
@@ -188,20 +195,32 @@ class CheckingAllScenes:
         if self.verdict is not None:
             return self.verdict
         number, began = self._queue[0], time.perf_counter()
-        answer = self._now().advance(min(seconds, max(0.01, self._share - self._used), max(0.01, self._left())))
+        checking = self._now()
+        answer = checking.advance(min(seconds, max(0.01, self._share - self._used), max(0.01, self._left())))
+        if answer is None and checking.search.at_random and self._smallest_yet() is not None:
+            answer = checking.cancel()  # no random order tells a smaller story than the one at hand
         self._used += time.perf_counter() - began
         if answer is not None:
             self._answers[number] = answer
             self._queue.popleft()
             self._used = 0.0
-        elif self._used >= self._share:  # later it gets more
+        elif self._used >= self._share and not self._at_random:  # later it gets more
             self._queue.rotate(-1)
             self._used = 0.0
             if self._queue[0] <= number:
                 self._share *= 2
         if not self._queue or self._left() <= 0:
-            self._end("its share of the budget is used up")
+            self._end(_USED_UP)
+        elif self._budget is not None and not self._at_random and self._left() < CHANCE * self._budget:
+            self._go_on_at_random()
         return self.verdict
+
+    def _go_on_at_random(self) -> None:
+        """What is left of the budget, shared out among the scenes that are not decided."""
+        self._at_random = True
+        seconds = self._left() / len(self._queue)
+        for number in self._queue:
+            self._checking(number).search.try_at_random(_USED_UP, seconds)
 
     def cancel(self) -> AllScenes:
         """Stop here; the scenes that were not begun, or not ended, are named."""
@@ -240,14 +259,34 @@ class CheckingAllScenes:
 
     def _now(self) -> Checking:
         """The search of the scene at work."""
-        number = self._queue[0]
-        if number not in self._begun:
+        return self._checking(self._queue[0])
+
+    def _checking(self, number: int) -> Checking:
+        """The search of a scene: begun anew, under a bound, once there is a story that a smaller one would have to beat."""
+        bound = self._bound()
+        if number not in self._begun or (number in self._queue and self._begun[number].search.bound != bound):
             trial = self.trials[number]
             roles: dict[str, Any] = {trial.role: self._given}
+            options = {**self._options, "bound": bound}
             self._begun[number] = Checking(
-                trial.scene, shrink=False, knobs=trial.knobs, budget=None, **roles, **self._options
+                trial.scene, shrink=False, knobs=trial.knobs, budget=None, **roles, **options
             )
         return self._begun[number]
+
+    def _bound(self) -> int | None:
+        """The most switches that are of interest: those asked for, and of the smallest story so far."""
+        smallest, asked = self._smallest_yet(), self._options["bound"]
+        bounds = [bound for bound in (asked, None if smallest is None else smallest[1].switches) if bound is not None]
+        return min(bounds, default=None)
+
+    def _smallest_yet(self) -> tuple[Trial, Violation] | None:
+        """The smallest story so far, as it was found; what is about all orders is none."""
+        broken = [
+            (trial, answer)
+            for trial, answer in self.rows
+            if isinstance(answer, Violation) and answer.rule != "must-reach"
+        ]
+        return min(broken, key=lambda row: (row[1].switches, row[1].steps), default=None)
 
     def _all(self) -> AllScenes:
         answers = [answer for _, answer in self.rows]
@@ -267,10 +306,11 @@ class CheckingAllScenes:
         )
 
     def _smallest(self) -> Violation | None:
-        broken = [(trial, answer) for trial, answer in self.rows if isinstance(answer, Violation)]
-        if not broken:
+        any_ = next(((trial, answer) for trial, answer in self.rows if isinstance(answer, Violation)), None)
+        found = self._smallest_yet() or any_
+        if found is None:
             return None
-        trial, answer = min(broken, key=lambda row: (row[1].rule == "must-reach", row[1].switches, row[1].steps))
+        trial, answer = found
         if not self._shrink:
             return answer
         seconds = SHRINKING if self._budget is None else max(0.5, min(SHRINKING, self._left()))

@@ -80,7 +80,7 @@ class Chance:
         """Go on for about that long."""
         began = time.perf_counter()
         until = began + min(seconds, self.seconds)
-        while not self.done and time.perf_counter() < until:
+        while not self.done and (time.perf_counter() < until or not self.orders):
             depth = 2 + self.orders % (self.deepest - 1)
             broken = self._order(depth)
             self.orders += 1

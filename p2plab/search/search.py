@@ -156,13 +156,20 @@ class Search:
     def _time_is_up(self, why: str) -> None:
         if self._why_chance is not None:
             self.verdict = self._incomplete(self._why_chance[0])
-        elif self._is_searched:
-            self._net_is_over = True
         else:
             self.try_at_random(why)
 
     def try_at_random(self, why: str, seconds: float | None = None) -> None:
-        """Random orders from here on, for so long (else for what the budget leaves); then it is not decided, and ``why``."""
+        """Random orders from here on, for so long (else for what the budget leaves); then it is not decided, and ``why``.
+
+        Where every state is known already, what the second net ran until now is enough.
+        """
+        if self._is_searched:
+            self._net_is_over = True
+        else:
+            self._go_on_at_random(why, seconds)
+
+    def _go_on_at_random(self, why: str, seconds: float | None = None) -> None:
         if seconds is None and self.budget is not None:
             seconds = self.budget - self._seconds
         elif seconds is None:
@@ -172,8 +179,13 @@ class Search:
     def cancel(self) -> Verdict:
         """Stop here; the verdict says how far the search came."""
         if self.verdict is None:
-            self.verdict = self._incomplete("it was cancelled")
+            self.verdict = self._incomplete(self._why_chance[0] if self._why_chance is not None else "it was cancelled")
         return self.verdict
+
+    @property
+    def at_random(self) -> bool:
+        """Whether the search had to end, and goes on with random orders."""
+        return self._why_chance is not None
 
     @property
     def progress(self) -> Progress:
@@ -214,7 +226,7 @@ class Search:
         elif stages.current.done and self._netted(stages.graph, seconds):
             self._nothing_broke(stages.graph, stages.current.complete, stages.current.switches)
         if self.verdict is None and len(stages.graph) > self.most_states:
-            self.try_at_random(f"there are more than {self.most_states} states")
+            self._go_on_at_random(f"there are more than {self.most_states} states")
 
     def _begun(self) -> Stages:
         if self._stages is None:
@@ -293,7 +305,7 @@ class Search:
             self.closed.look("some step", everywhere=True)
         never = [goal for goal in self.goals if not _reached(graph, goal)]
         if never and not complete:
-            self.try_at_random(f"no order with at most {switches} switches reaches {never[0].name}")
+            self._go_on_at_random(f"no order with at most {switches} switches reaches {never[0].name}")
         elif never:
             run = Run(self.scene, self.knobs).driven(straight)
             self._violation("must-reach", never[0].name, f"no order of events ever reaches {never[0].what}", run)
@@ -372,7 +384,7 @@ class Search:
                 "nothing broke in any order, and nothing was looked up: no proof by the search"
             )
         elif plain.done:
-            self.try_at_random("the bound is reached, or some run is too long")
+            self._go_on_at_random("the bound is reached, or some run is too long")
 
     # -- inside -----------------------------------------------------------------------------------------------------
 

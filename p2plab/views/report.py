@@ -64,9 +64,12 @@ def _all_scenes(answer: AllScenes, source_lines: bool | None) -> Iterator[str]:
         yield ""
     held = sum(isinstance(one, Pass) and one.complete for _, one in answer.rows)
     broke = sum(isinstance(one, Violation) for _, one in answer.rows)
+    bounded = sum(isinstance(one, Pass) and not one.complete for _, one in answer.rows)
     many = len(answer.rows) + len(answer.left)
-    yield from _wrap(f"{answer.driver} in {_count(many, 'scene', 'scenes')}: {held} hold, {broke} break, {many - held - broke} "
-                     f"not decided ({effort(answer.effort)}, {answer.effort.seconds:.1f} s)")  # fmt: skip
+    said = [f"{held} hold", f"{broke} break", *([f"{bounded} hold up to a bound"] if bounded else [])]
+    said.append(f"{many - held - broke - bounded} not decided")
+    yield from _wrap(f"{answer.driver} in {_count(many, 'scene', 'scenes')}: {', '.join(said)} "
+                     f"({effort(answer.effort)}, {answer.effort.seconds:.1f} s)")  # fmt: skip
     wide = max(len(name) for name, _ in answer.table)
     for trial, one in answer.rows:
         tested = f"{len(one.watched) - len(one.not_tested)}/{len(one.watched)}"

@@ -11,8 +11,10 @@ from p2plab.core.errors import BadInput
 from p2plab.drivers.gpu import Gpu
 from p2plab.drivers.nic import ObedientNic
 from p2plab.drivers.odp import OdpNic
-from p2plab.search.allscenes import CheckingAllScenes, trials
+from p2plab.search import allscenes
+from p2plab.search.allscenes import CheckingAllScenes, Trial, trials
 from p2plab.views.report import as_json, exit_status, text
+from tests.search.wrong_drivers import MissesTheExit
 
 
 class Raises(ObedientNic):
@@ -69,6 +71,34 @@ def test_a_wrong_driver_ends_with_the_smallest_story(few):
     assert "def test_no_crash_in_" in repr(answer)
     assert as_json(answer)["exit"] == 1
     assert len(answer.run) == min(len(one.run) for _, one in answer.rows)
+
+
+def test_once_something_breaks_only_smaller_stories_are_looked_for(monkeypatch):
+    """The scenes after it are searched with no more switches than the story has, and the table says so."""
+
+    scene, first, then = p2plab.find("defrag-obedient"), {"pages": 1, "process": "exits"}, {"pages": 1}
+    monkeypatch.setattr(
+        allscenes, "trials", lambda _given: [Trial(scene, "importer", first), Trial(scene, "importer", then)]
+    )
+    answer = p2plab.check(MissesTheExit, shrink=False)
+    (_, broken), (_, bounded) = answer.rows
+    assert answer.smallest == broken
+    assert bounded.word == f"holds up to {broken.switches} switches"
+    assert "0 hold, 1 break, 1 hold up to a bound, 0 not decided" in " ".join(text(answer).split())
+
+
+def test_a_scene_that_is_not_decided_in_its_share_goes_on_at_random(monkeypatch):
+    """A tenth of the budget is for random orders where scenes are not decided; the row says how many there were."""
+    monkeypatch.setattr(known, "scenes", lambda: {"e2-forgets-a-process": p2plab.find("e2-forgets-a-process")})
+    checking = CheckingAllScenes(Some, budget=10.0)
+    checking.advance(0.1)
+    monkeypatch.setattr(checking, "_left", lambda: 0.9)
+    while checking.advance(0.1) is None:
+        pass
+    ((_, undecided),) = checking.verdict.rows
+    assert undecided.why == "its share of the budget is used up"
+    assert undecided.chance.orders > 0
+    assert as_json(checking.verdict)["scenes"][0]["random_orders"]["orders"] == undecided.chance.orders
 
 
 def test_what_was_not_begun_is_said(few):
