@@ -71,6 +71,9 @@ class ScenesReport(Report):
     orders: Counter[str] = field(default_factory=Counter)
     drivers_own: Counter[str] = field(default_factory=Counter)  #: events of the recording drivers, which have no twin
     left_out: list[tuple[str, str]] = field(default_factory=list)  #: (record, why it is not modelled)
+    unheard: list[tuple[str, str]] = field(
+        default_factory=list
+    )  #: (record, what lockdep should have said, and did not)
     files: dict[str, str] = field(default_factory=dict)  #: source -> agrees, differs or not modelled
 
     @property
@@ -86,6 +89,7 @@ class ScenesReport(Report):
             "orders": dict(sorted(self.orders.items())),
             "drivers_own": dict(sorted(self.drivers_own.items())),
             "left_out": [dict(zip(("record", "reason"), row, strict=True)) for row in self.left_out],
+            "unheard": [dict(zip(("record", "chain"), row, strict=True)) for row in self.unheard],
             "files": self.files,
         }
 
@@ -97,6 +101,8 @@ class ScenesReport(Report):
         yield f"  exceptions   {len(self.exceptions)}"
         for record, aspect, reason in self.exceptions:
             yield f"    {record}, {aspect}: {reason}"
+        yield f"  lockdep      silent in {len(self.unheard)} where the model's would report"
+        yield from (f"    {record}: {chain}" for record, chain in self.unheard)
         for order, count in sorted(self.orders.items()):
             yield f"  events {order:<45} {count}"
         if self.drivers_own:
@@ -132,6 +138,8 @@ def _report(record: Record, run: Run, order: str, where: str, report: ScenesRepo
     found = differences(record, run)
     report.drivers_own += of_record(record.events)[1]
     differing = False
+    if (chains := _lockdep(record, run)) and not any(said.kind == "lockdep" for said in record.says):
+        report.unheard.append((where, " -> ".join(chains[0])))
     for aspect in ASPECTS:
         if aspect in aspects and aspect in found:
             report.exceptions.append((where, aspect, reason))
@@ -263,8 +271,8 @@ def differences(record: Record, run: Run) -> dict[str, tuple[Any, Any]]:
     elif record.kind == "good" and (accused := rules & set(PROMISES)):
         found["kernel says"] = ([said.text for said in record.says], sorted(accused))
     reported = [said.chain for said in record.says if said.kind == "lockdep" and said.phase == "play"]
-    if reported != (expected := _lockdep(record, run)):
-        found["lockdep"] = (reported or "silent", expected or "silent")
+    if reported and reported != (expected := _lockdep(record, run)):
+        found["lockdep"] = (reported, expected or "silent")
     return found
 
 

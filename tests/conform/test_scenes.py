@@ -47,7 +47,7 @@ def test_nothing_that_was_played_differs():
     report = conform(FILES)
     assert not report.differ, "\n".join(report.lines())
     assert report.operations == len(ASPECTS) * len(FILES)
-    assert report.left_out == []
+    assert (report.left_out, report.unheard) == ([], [])
     assert {(record, aspect) for record, aspect, _ in report.exceptions} == {
         ("scenes/C2.broken.json", "events"),
         ("scenes/E10.broken.json", "beats"),
@@ -90,8 +90,16 @@ def test_another_return_code_is_found_and_shown_with_its_neighbour(changed, caps
 
 
 def test_a_silent_kernel_is_no_difference(changed):
-    """What the rules find and the kernel's checkers do not is why there are rules."""
+    """What the rules find and the kernel's checkers do not is why there are rules; a lockdep that should speak is named."""
     assert different(changed("F1.broken", lambda record: record.update(kernel_says=[]))) == []
+    report = conform([changed("F3r.broken", lambda record: record.update(kernel_says=[]))])
+    assert (report.differ, report.unheard) == (0, [(report.unheard[0][0], "&mm->mmap_lock")])
+
+
+def test_another_chain_of_lockdep_is_a_difference(changed):
+    """Class by class, from the lock that is wanted to the one that is held."""
+    edit = lambda record: record["kernel_says"][0].update(chain=["gpu_bar", "&n->lock"])  # noqa: E731
+    assert different(changed("X1o.broken", edit)) == ["lockdep"]
 
 
 def test_an_unknown_option_of_the_recording_drivers_is_not_passed_over(changed):
