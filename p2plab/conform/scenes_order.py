@@ -30,7 +30,8 @@ def pressed(text: str, pages: int) -> str:
 
 
 def script(record: Record, pages: int) -> list[Token]:
-    """The record's tokens, and among them the presses as ``("!", action)`` and their ends as ``("<", actor)``."""
+    """The record's tokens, and among them the presses as ``("!", action)``, their ends as ``("<", actor)``, and as
+    ``("#", actor)`` that an importer was held when it was about to ask, having looked how the range stands."""
     found: list[Token] = []
     started = False
     done = 0
@@ -39,11 +40,13 @@ def script(record: Record, pages: int) -> list[Token]:
             started = True
         elif started and text in ("= state after", "comes out of the kernel"):
             break
-        elif started and text[:2] in ("> ", "< "):
+        elif started and (text[:2] in ("> ", "< ") or text == f"# held at {task}.asks"):
             before = of_record(record.events[:number], guide=True)[0]
             found += before[done:]
             done = len(before)
-            if text[0] == "<":
+            if text[0] == "#":
+                found.append(("#", TASKS.get(task, task)))
+            elif text[0] == "<":
                 found.append(("<", TASKS.get(task, task)))
             elif action := pressed(text, pages):
                 found.append(("!", action))
@@ -75,6 +78,11 @@ def in_its_order(record: Record, pages: int) -> Schedule:
                 if not world.why_not(f"!{what}"):  # else the model is elsewhere, and the comparison will say so
                     yield f"!{what}"
                 continue
+            if who == "#":
+                left.pop(0)
+                while what in world.enabled() and not _asks(world, what):
+                    yield what
+                continue
             if who == "<":
                 left.pop(0)
                 while what in world.actors and world.actors[what].enabled:
@@ -94,6 +102,12 @@ def in_its_order(record: Record, pages: int) -> Schedule:
             yield last
 
     return drive
+
+
+def _asks(world: World, actor: str) -> bool:
+    """Whether an actor is about to take mmap_lock, to ask."""
+    op = world.actors[actor].op
+    return op is not None and op.label.startswith("down_read ")
 
 
 def _released(world: World, actor: str) -> bool:

@@ -96,6 +96,16 @@ def test_a_price_is_no_broken_promise():
         assert fired <= set(PRICES)
 
 
+@pytest.mark.parametrize("code", ["F10", "F22"])
+def test_the_twin_is_right_in_the_race_that_breaks_the_broken_one(code):
+    """Both are invalidated between the answer and the programming; the twin sees it, and goes round once."""
+    for driver, rounds in (("broken", 0), (GOOD, 1)):
+        run = story_run(CASES[code], driver)
+        first = [e.event.kind for e in run.log if e.event.kind in ("P2PMapped", "NotifierStart", "TranslationSet")]
+        assert first[:3] == ["P2PMapped", "NotifierStart", "TranslationSet" if not rounds else "P2PMapped"]
+        assert sum(e.event.kind == "MapRetried" for e in run.log) == rounds
+
+
 def test_a_contradiction_of_two_promises_is_said():
     """E11: the finding names predictability; in the twin predictability notes why the refusal is excused."""
     said = board(story_run(CASES["E11"])).first("asked-each-time")

@@ -9,7 +9,8 @@ class NoSecondLook(ObedientNic):
     """Trusts the answer."""
 
     async def map(self, start: int, end: int) -> None:
-        """Asks once, programs at once."""
+        """Waits until the range is valid, asks once, programs at once."""
+        await self.wait_until_valid()
         async with self.mm.mmap_lock.read():
             addresses = await self.p2p_map(start, end)
             async with self.lock:
@@ -23,7 +24,8 @@ CASE = case(
     rule="programs-only-valid",
     about="""The exporter answers, and then takes the range back before the NIC has programmed its device. The NIC's
     callback gives the pages back. The NIC then programs the addresses that it still has in its hand.""",
-    sees="A device programmed with addresses that were stale before it saw them.",
+    sees="A device programmed with addresses that were stale before it saw them. The twin, in the same race, goes round once.",
     broken=Plan(importer=NoSecondLook),
-    story="app nic*5 gpu nic nic_dma ...",
+    story="app nic*6 gpu nic nic_dma ...",
+    version=3,
 )
