@@ -31,11 +31,6 @@ class Play:
     damage: str
     says: tuple[str, ...] = ()
 
-    @property
-    def chip(self) -> str:
-        """What the kernel said, in two or three words: ``Linux 6.12: silent``."""
-        return f"{SHORT}: {'; '.join(dict.fromkeys(_in_short(said) for said in self.says)) or 'silent'}"
-
     def __str__(self) -> str:
         said = "; ".join(self.says) or "silent"
         return f"order {self.order}, damage {self.damage}; the kernel: {said}"
@@ -84,21 +79,20 @@ def play_of(scene: Scenario, settings: Mapping[str, Any]) -> Play | None:
     return played.good if settings.get("driver") == "good" else played.broken
 
 
-def chip(scene: Scenario, settings: Mapping[str, Any]) -> str:
-    """One short text for a scene with these settings, ``Linux 6.12: silent``; empty for a scene that is no case."""
-    if linux(scene) is None:
+def of_rule(rule: str) -> str:
+    """How the kernel's own checkers do where a rule breaks: over the scenes that are named for it; empty if none was played."""
+    from p2plab.catalog import CASES  # it collects this module too
+
+    plays = {code: play for code, played in PLAYED.items() if CASES[code].rule == rule and (play := played.broken)}
+    if not plays:
         return ""
-    play = play_of(scene, settings)
-    return play.chip if play is not None else f"{SHORT}: not played"
-
-
-def _in_short(said: str) -> str:
-    """``lockdep`` of ``lockdep recursive locking (…)``."""
-    return next((word for word in _IN_SHORT if said.startswith(word)), said.partition(" (")[0])
-
-
-#: Complaints of which the first words are enough where there is little room.
-_IN_SHORT = ("lockdep", "hung task", "WARN", "sleeps", "DMA-API leak", "DMA-API overlap", "oops", "callback failed")
+    told = ", ".join(code for code, play in plays.items() if play.says) or "none"
+    scenes = ", ".join(plays)
+    return (
+        f"{SHORT}: played in {scenes}; it complained in {told}"
+        if told != scenes
+        else f"{SHORT}: it complained in {told}"
+    )
 
 
 def summary(codes: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from p2plab.catalog.played import summary
+from p2plab.catalog.played import KERNEL, PLAYED, summary
 from p2plab.catalog.verdict import CaseVerdict, verdicts
 from p2plab.cli.frame import number
 from p2plab.core.errors import BadInput
@@ -80,13 +80,15 @@ def table(found: list[CaseVerdict], seeds: int, seconds: float) -> Iterator[str]
     """The mutation table in at most 72 columns: one letter a rule, then what the letters mean."""
     letters = {name: _letter(number) for number, name in enumerate(_RULES)}
     head = "".join(letters.values())
-    yield f"{'':31}{head}  twin"
+    yield f"{'':27}{head} twin 6.12"
     for result in found:
         marks = "".join(_mark(result, name) for name in _RULES)
         twin = ("accused" if result.accused else "idle") if result.accused or result.unmet else "ok"
-        yield f"{result.case.scenario.name[:30]:<31}{marks}  {twin}"
+        yield f"{result.case.scenario.name[:26]:<27}{marks} {twin:<4} {_linux(result)}"
     yield ""
     yield "# broken, and the rule named for the scene   + broken as well   . kept"
+    yield f"6.12: what Linux {KERNEL} said of the broken one"
+    yield "      ! something   . nothing   - it was not played"
     used = [name for name in _RULES if any(name in result.fired or name == result.case.rule for result in found)]
     yield from (f"{letters[name]} {name}" for name in used)
     yield ""
@@ -108,6 +110,13 @@ def _exceptions(found: list[CaseVerdict]) -> Iterator[str]:
             yield f"{result.case.code}: the good twin is accused by {rule} in {where}"
         if result.unmet:
             yield f"{result.case.code}: the good twin never reached {', '.join(result.unmet)}"
+
+
+def _linux(result: CaseVerdict) -> str:
+    played = PLAYED.get(result.case.code)
+    if played is None or played.broken is None:
+        return "-"
+    return "!" if played.broken.says else "."
 
 
 def _letter(number: int) -> str:

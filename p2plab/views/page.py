@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from p2plab.catalog.played import KERNEL, play_of
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
 from p2plab.core.token import token_of
@@ -77,6 +78,8 @@ def _body(run: Run, data: int, module: int) -> Iterator[str]:
     yield f"<h1>{escape(scene.title)}</h1>"
     yield f"<p>{escape(scene.about)}</p>"
     yield f"<p>Scene <b>{escape(scene.name)}</b>, {len(run)} steps{f', with {escape(knobs)}' if knobs else ''}.</p>"
+    if (play := play_of(scene, run.settings)) is not None:
+        yield f"<p>The same on a real kernel, Linux {KERNEL}: {escape(str(play))}.</p>"
     yield "<noscript><p><b>Without scripts this page cannot step; the whole run is below, as text.</b></p></noscript>"
     yield "<section><h2>The whole run as text</h2><details open><summary>72 columns, to paste into a mail</summary>"
     yield f'<pre tabindex="0" aria-label="The run as text">{escape(story(run))}</pre></details></section>'

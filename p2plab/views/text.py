@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from p2plab.catalog.played import KERNEL, of_rule, play_of
 from p2plab.core.calls import Called
 from p2plab.core.events import Entry, Event
 from p2plab.core.run import Run
@@ -93,6 +94,8 @@ def verdict(run: Run) -> Iterator[str]:
         yield from _wrap(f"promised: {rule.promise}", "  ")
         yield from _wrap(f"happened: {finding.what}", "  ")
         yield from _wrap(f"source:   {rule.source_in(kernel)} ({rule.basis()})", "  ")
+        if said := of_rule(rule.name):
+            yield from _wrap(f"on {said}", "  ")
     for note in board.notes:
         yield from _wrap(f"note: {note}")
     if damaged:
@@ -100,6 +103,8 @@ def verdict(run: Run) -> Iterator[str]:
         yield from _wrap(f"damage: {len(damaged)} beats went astray, {len(others)} of them into somebody's memory")
         for hit in (others or list(damaged))[:SHOWN]:
             yield from _wrap(str(hit), "  ")
+    if (play := play_of(run.scenario, run.settings)) is not None:
+        yield from _wrap(f"the same on a real kernel, Linux {KERNEL}: {play}")
 
 
 def heading(run: Run) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from p2plab.catalog import CASES
-from p2plab.catalog.played import PLAYED, chip, linux, summary
+from p2plab.catalog.played import PLAYED, linux, of_rule, play_of, summary
 from p2plab.cli import main
 from p2plab.conform.scenes_read import read_record
 from p2plab.drivers.nic import ObedientNic
@@ -72,23 +72,39 @@ def test_a_scene_says_it_in_words(capsys):
 
 
 @pytest.mark.parametrize(
-    ("code", "settings", "said"),
+    ("code", "settings", "silent"),
     [
-        ("F2", {"driver": "broken"}, "Linux 6.12: silent"),
-        ("F3", {"driver": "broken"}, "Linux 6.12: lockdep; hung task"),
-        ("F3", {"driver": "good"}, "Linux 6.12: silent"),
-        ("F6", {}, "Linux 6.12: callback failed; WARN"),
-        ("F2", {"driver": "broken", "pages": 3}, "Linux 6.12: not played"),
-        ("C3", {"driver": "broken"}, "Linux 6.12: not played"),
+        ("F2", {"driver": "broken"}, True),
+        ("F3", {"driver": "broken"}, False),
+        ("F3", {"driver": "good"}, True),
+        ("F2", {"driver": "broken", "pages": 3}, None),
+        ("C3", {"driver": "broken"}, None),
     ],
 )
-def test_a_chip_says_it_in_a_few_words(code, settings, said):
-    """Of the driver that plays; other pages, or a class of somebody's own, were not played."""
-    assert chip(CASES[code].scenario, settings) == said
+def test_a_play_is_found_by_scene_and_settings(code, settings, silent):
+    """Of the driver that plays; other pages were not played."""
+    play = play_of(CASES[code].scenario, settings)
+    assert (None if play is None else not play.says) == silent
 
 
-def test_what_is_no_case_has_no_chip():
-    """Nor has a case with another class in one of its roles."""
+def test_what_is_no_case_was_not_played():
+    """Nor was a case with another class in one of its roles."""
     assert linux(SCENES["workbench"]) is None
-    assert chip(SCENES["workbench"], {}) == ""
-    assert chip(CASES["F2"].scenario.with_cast({"importer": ObedientNic}), {}) == ""
+    assert linux(CASES["F2"].scenario.with_cast({"importer": ObedientNic})) is None
+
+
+def test_a_rule_says_how_the_kernel_s_own_checkers_do():
+    """Over the scenes that are named for it."""
+    assert of_rule("obedience") == "Linux 6.12: played in F1, F2, F12, F20; it complained in F1, F20"
+    assert of_rule("never-sleeps") == "Linux 6.12: it complained in F5"
+    assert of_rule("hmm-complete") == ""
+
+
+def test_a_run_says_it_in_one_line(capsys):
+    """Below what broke; a run with other knobs was not played."""
+    assert main(["run", "F2"]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the same on a real kernel, Linux 6.12.117: order per actor, damage agrees; the kernel: silent" in said
+    assert "on Linux 6.12: played in F1, F2, F12, F20; it complained in F1, F20" in said
+    assert main(["run", "F2", "--knob", "pages=3"]) == 1
+    assert "the same on a real kernel" not in capsys.readouterr().out

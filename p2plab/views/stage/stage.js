@@ -705,7 +705,7 @@ function makeStage(root, source) {
   }
 
   function ruleCard(name) {
-    const [promise, from, stated, number] = state.scene.rules[name] ?? ["", [], "", 0];
+    const [promise, from, stated, number, , played] = state.scene.rules[name] ?? ["", [], "", 0, "", ""];
     const chip = state.moment.chips.find(([rule]) => rule === name);
     const how = chip ? `${chip[1] === "price" ? "paid" : "broken"} at step ${chip[2]}: ${chip[3]}` : state.moment.kept.includes(name) ? "kept so far" : "nothing could have broken it yet";
     return h(
@@ -715,6 +715,7 @@ function makeStage(root, source) {
       h("p", {}, h("b", {}, "Promise: "), promise, "."),
       h("p", {}, h("b", {}, "Here: "), how, "."),
       h("p", {}, h("b", {}, "Source: "), ...sourced(from), `, ${stated}.`),
+      ...(played ? [h("p", {}, h("b", {}, "On a real kernel: "), `${played}.`)] : []),
     );
   }
   function openLinux() {

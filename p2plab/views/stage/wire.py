@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from p2plab.catalog.played import of_rule
 from p2plab.core.run import Run
 from p2plab.p2p.things import things_of
 from p2plab.rules import watched_by
@@ -99,8 +100,10 @@ def _label(name: str, action: Any) -> str:
 
 
 def _rule(rule: type[Rule], kernel: str) -> list[Any]:
-    """Promise, source (:func:`~.terms.linked`) as that kernel has it, how much of it is stated, number, kind."""
-    return [rule.promise, linked(rule.source_in(kernel)), rule.basis(), rule.number or 0, rule.kind]
+    """Promise, source (:func:`~.terms.linked`) as that kernel has it, how much of it is stated, number, kind, and how a
+    real kernel's own checkers do."""
+    source = linked(rule.source_in(kernel))
+    return [rule.promise, source, rule.basis(), rule.number or 0, rule.kind, of_rule(rule.name)]
 
 
 def moment_json(moment: Moment, objects: Sequence[str], opened: Collection[str] = ()) -> Json:
