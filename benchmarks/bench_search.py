@@ -30,33 +30,34 @@ def search(build: Callable[..., Any], rule: type, symmetry: bool = False) -> str
     from p2plab.search.folds import Folds
     from p2plab.search.graph import StateGraph
     from p2plab.search.layers import Layers
+    from p2plab.search.model import Model
     from p2plab.search.quiet import maker
     from p2plab.search.recorder import Recorder
     from p2plab.search.search import SMALL
     from p2plab.search.watchdog import Watchdog
 
     with Watchdog() as dog:
-        graph = StateGraph(Recorder(maker(build, {}), dog), Folds([rule]))
+        graph = StateGraph(Model(Recorder(maker(build, {}), dog), Folds([rule])))
         if symmetry:
-            from p2plab.search.members import interchangeable
-            from p2plab.search.symmetric import SymmetricSearch
+            from p2plab.search.symmetry.graph import SymmetricSearch
+            from p2plab.search.symmetry.members import interchangeable
 
-            orbits = SymmetricSearch(graph, *next(interchangeable(graph)))
+            orbits = SymmetricSearch(graph.model, *next(interchangeable(graph.model)))
             while not orbits.done:
                 orbits.advance(10, 10**8)
             return f"{len(orbits.graph)} orbits, {orbits.graph.full} states"
         layers = Layers(graph)
         layers.advance(600, states=SMALL)
         if layers.done:
-            found, states = layers.found[0] if layers.found else None, len(graph)
+            found, states = layers.found, len(graph)
         else:
-            from p2plab.search.widesearch import WideSearch
+            from p2plab.search.arrays.search import ArraySearch
 
-            wide = WideSearch(graph, None)
+            wide = ArraySearch(graph.model, None)
             while not wide.done:
                 wide.advance(10, 10**8)
             found, states = wide.found, len(wide.graph)
-    return f"{states} " + (f"{found[0]} switches, {len(found[2])} steps" if found else "holds")
+    return f"{states} " + (f"{found.switches} switches, {len(found.choices)} steps" if found else "holds")
 
 
 def timed(command: list[str], cwd: str) -> tuple[float, float, str]:

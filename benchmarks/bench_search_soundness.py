@@ -15,16 +15,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from p2plab.everything import SCENES
 from p2plab.rules import RULES as ALL_RULES
-from p2plab.search import layout as layout_module
-from p2plab.search import wide as wide_module
+from p2plab.search.arrays import graph as wide_module
+from p2plab.search.arrays import states as layout_module
+from p2plab.search.arrays.graph import ArrayGraph
+from p2plab.search.arrays.search import ArrayLayers, Breadth
 from p2plab.search.folds import Folds
 from p2plab.search.freeze import Unfreezable
-from p2plab.search.graph import StateGraph
+from p2plab.search.model import Model
 from p2plab.search.quiet import maker
 from p2plab.search.recorder import Recorder
 from p2plab.search.watchdog import Watchdog
-from p2plab.search.wide import WideGraph
-from p2plab.search.widelayers import Breadth, WideLayers
 from tests.search.equals import equals
 from tests.search.gate import RULES, by_symmetry, difference, explored_wide, hidden, memoised, reference
 from tests.search.places import PLACES
@@ -120,11 +120,11 @@ def equals_by_symmetry(first: int, last: int) -> None:
 def wide(build):  # type: ignore[no-untyped-def]
     """The wide search's answer, in the reference's terms."""
     with Watchdog() as dog:
-        graph = WideGraph(StateGraph(Recorder(maker(build, {}), dog), Folds(RULES)))
+        graph = ArrayGraph(Model(Recorder(maker(build, {}), dog), Folds(RULES)))
         breadth = Breadth(graph)
         while not breadth.complete:
             breadth.one_chunk()
-        WideLayers(graph).advance(60)
+        ArrayLayers(graph).advance(60)
     return explored_wide(graph)
 
 

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from p2plab.search.graph import StateGraph
+from p2plab.search.graph import Graph
 from p2plab.search.steps import NotDeterministic
-
-if TYPE_CHECKING:
-    from p2plab.search.wide import WideGraph
 
 #: Paths replayed from scratch at the end of a search.
 AUDITS = 12
 
 
-def audit(graph: StateGraph | WideGraph) -> None:
+def audit(graph: Graph) -> None:
     """Replay some paths from scratch, half of them to their rest. :exc:`NotDeterministic` if one comes out differently."""
-    resting = [int(state) for state in graph.resting()]
+    resting = [int(state) for state in graph.terminal()]
     pick = random.Random(len(graph))
     for number in range(AUDITS):
         among: Sequence[int] = resting if number % 2 and resting else range(len(graph))
         state = among[int(pick.random() * len(among))]
-        graph.recorder.audit(graph.rows_of_path(state), graph.path(state))
+        graph.model.recorder.audit(graph.rows_of_path(state), graph.path(state))
 
 
 def named(error: NotDeterministic) -> str:

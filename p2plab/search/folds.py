@@ -170,11 +170,6 @@ class Folds:
         new.exercised = self.exercised
         return new
 
-    def adopted(self, other: Folds, combination: int) -> int:
-        """The number here of what the same rules remember elsewhere."""
-        memories = enumerate(other.together[combination])
-        return self._combine(tuple(self._number(rule, other._memories[rule][memory]) for rule, memory in memories))
-
     def _number(self, number: int, rule: Monitor) -> int:
         known = self._numbers[number].setdefault(frozen(rule), len(self._memories[number]))
         if known == len(self._memories[number]):

@@ -1,30 +1,28 @@
-"""The states of a search and the steps between them: expanding one state, and what its successors are."""
+"""What is explored: states by number, the steps between them, and where promises break.
+
+A :class:`Graph` is a set of numbered states with the successors of each, one an actor: the actor is the label of a step. A
+:class:`Searcher` expands one, in an order of its own, and finds a :class:`Story`. :class:`StateGraph` is the graph in plain
+Python; in arrays, by symmetry and among workers the others are in ``arrays``, ``symmetry`` and ``parallel``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from p2plab.core.lockdep import any_waiting_cycle
-from p2plab.search.folds import Broken, Folds
-from p2plab.search.recorder import Recorder
-from p2plab.search.steps import Leaf, Row
+from p2plab.search import liveness
+from p2plab.search.folds import Broken
+from p2plab.search.model import Model
+from p2plab.search.steps import NOWHERE, Leaf, Row, breach_of, waits
+from p2plab.search.verdict import Orbits
 
-#: A state in full: what each actor is about to do, each cell's value, what the rules remember.
+#: A state in full: what each actor is about to do, each cell's value, what the monitors remember.
 Key = tuple[tuple[Any, ...], frozenset[Any], tuple[Any, ...]]
-
-#: In ``successors``: the actor cannot step there.
-NOWHERE = -1
-
-
-def goal_of(code: int) -> int:
-    """A goal's code among successors, from its number; and its number from the code."""
-    return -2 - code
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
+class Breach:
     """A broken promise: the state in which it shows, and the actor whose step shows it (None: the state itself)."""
 
     state: int
@@ -32,50 +30,134 @@ class Goal:
     broken: Broken
 
 
-class StateGraph:
-    """States by number, 0 first; ``successors[state]`` has a state, :data:`NOWHERE` or a goal's code an actor.
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What a search found: a promise broken by these choices, with so many switches."""
 
-    A successor is worked out when somebody asks for it (:meth:`step`); until then :data:`NOWHERE` stands there, and
-    before a state is looked at, None.
+    switches: int
+    broken: Broken
+    choices: tuple[str, ...]
+
+
+class Graph(Protocol):
+    """States by number, 0 first."""
+
+    model: Model
+    actors: tuple[str, ...]
+    breaches: list[Breach]
+    breaches_of: dict[int, list[int]]  #: state -> the breaches that it is itself
+    transitions: int
+
+    def __len__(self) -> int:
+        """How many states were met."""
+
+    @property
+    def full(self) -> int:
+        """How many states they stand for: more, where each is an orbit."""
+
+    @property
+    def orbits(self) -> Orbits | None:
+        """How it was searched by symmetry; None for any other search."""
+
+    def row(self, state: int) -> Row:
+        """A state: the numbers of its columns' values."""
+
+    def followers(self, state: int) -> Sequence[int]:
+        """The successors of a state, one an actor: a state, :data:`NOWHERE`, or the code of a breach."""
+
+    def path(self, state: int) -> list[str]:
+        """Some choices that lead to a state."""
+
+    def rows_of_path(self, state: int) -> list[Row]:
+        """The states that :meth:`path` passes, the first and the last included."""
+
+    def terminal(self) -> Collection[int]:
+        """The states in which everybody is done or has no work."""
+
+    def count_orders(self) -> int | None:
+        """How many runs there are; None if a loop makes them endless, or the graph is too large to count them."""
+
+    def cannot_terminate(self) -> int | None:
+        """The first state from which no run ever ends; None if there is none."""
+
+
+class Searcher(Protocol):
+    """Explores a graph, a slice at a time."""
+
+    @property
+    def graph(self) -> Graph:
+        """What it explores."""
+
+    @property
+    def found(self) -> Story | None:
+        """The first story that breaks a promise: the simplest where the order is by switches."""
+
+    @property
+    def switches(self) -> int:
+        """The switches tried so far, where they are tried one by one."""
+
+    @property
+    def frontier(self) -> int:
+        """How much is known and not yet followed."""
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing more to do."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every state was expanded and nothing breaks."""
+
+    def advance(self, seconds: float, states: int) -> None:
+        """Go on for about that long, or until there are that many states."""
+
+
+class StateGraph:
+    """A :class:`Graph` of rows in a dict, expanded one state at a time.
+
+    ``successors[state]`` is None before a state is looked at. A successor is worked out when somebody asks for it
+    (:meth:`step`); until then :data:`NOWHERE` stands there.
     """
 
-    def __init__(self, recorder: Recorder, folds: Folds) -> None:
-        self.recorder = recorder
-        self.table, self.columns, self.folds = recorder.table, recorder.columns, folds
-        self.actors: tuple[str, ...] = recorder.columns.actors
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.table, self.columns = model.table, model.columns
+        self.actors = model.actors
         self.rows: list[Row] = []
         self.successors: list[list[int] | None] = []
         self.came_from: list[tuple[int, int]] = []
-        self.goals: list[Goal] = []
-        self.goals_of: dict[int, list[int]] = {}  #: state -> the goals that it is itself
-        self.at_rest: list[int] = []  #: states in which everybody is done or has no work
+        self.breaches: list[Breach] = []
+        self.breaches_of: dict[int, list[int]] = {}
         self.transitions = 0
         self.expanded = 0
+        self._terminal: list[int] = []
         self._asked: list[int] = []  #: per state the actors whose successor is worked out, as bits
         self._everybody = (1 << len(self.actors)) - 1
         self._numbers: dict[Row, int] = {}
-        self._judged: dict[tuple[int, int], tuple[int, tuple[Broken, ...]]] = {}
-        self._cycles: dict[tuple[tuple[str, ...], ...], tuple[str, ...]] = {}
-        self._begin()
-
-    def _begin(self) -> None:
-        row: list[int] = [0] * len(self.columns)
-        events = self.recorder.setup_events
-        row[self.columns.rules], broken = self.folds.after(0, self.table.number_of(events), events)
-        state = self._number(tuple(row), -1, -1)
-        self.setup_broke = bool(broken)
-        for breach in broken:
-            self._add_goal(state, None, breach)
+        self._number(model.initial, -1, -1)
+        for broken in model.setup_broke:
+            self._add_breach(0, None, broken)
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def resting(self) -> list[int]:
-        """The states at rest."""
-        return self.at_rest
+    @property
+    def full(self) -> int:
+        """Each stands for itself."""
+        return len(self.rows)
+
+    orbits = None
+
+    def row(self, state: int) -> Row:
+        """As :meth:`Graph.row`."""
+        return self.rows[state]
+
+    def terminal(self) -> list[int]:
+        """As :meth:`Graph.terminal`."""
+        return self._terminal
 
     def path(self, state: int) -> list[str]:
-        """Some choices that lead to a state."""
+        """As :meth:`Graph.path`."""
         choices = []
         while state:
             state, actor = self.came_from[state]
@@ -87,15 +169,23 @@ class StateGraph:
         return self._numbers.get(row)
 
     def rows_of_path(self, state: int) -> list[Row]:
-        """The states that :meth:`path` passes, the first and the last included."""
+        """As :meth:`Graph.rows_of_path`."""
         rows = [self.rows[state]]
         while state:
             state, _ = self.came_from[state]
             rows.append(self.rows[state])
         return rows[::-1]
 
+    def count_orders(self) -> int | None:
+        """As :meth:`Graph.count_orders`."""
+        return liveness.count_orders(self)
+
+    def cannot_terminate(self) -> int | None:
+        """As :meth:`Graph.cannot_terminate`."""
+        return liveness.cannot_terminate(self)
+
     def in_full(self) -> list[Key]:
-        """Every state in full: locals, cells and rules' memory, frozen. For comparing with another search."""
+        """Every state in full: locals, cells and monitors' memory, frozen. For comparing with another search."""
         values = [list(numbers) for numbers in self.columns.values]
         rules, cells = self.columns.rules, self.columns.of
         at_setup = {cell: value for cell, value in self.columns.at_setup.items() if cell not in cells}
@@ -103,20 +193,20 @@ class StateGraph:
             (
                 tuple(values[actor][row[actor]] for actor in range(rules)),
                 frozenset((at_setup | {cell: values[column][row[column]] for cell, column in cells.items()}).items()),
-                self.folds.frozen(row[rules]),
+                self.model.folds.frozen(row[rules]),
             )
             for row in self.rows
         ]
 
     def look_at(self, state: int) -> None:
-        """Find out whether the story ends in a state: set-up broke something, a deadlock, rest."""
+        """Find out whether a run ends in a state: set-up broke something, a deadlock, a terminal state."""
         if self.successors[state] is not None:
             return
         self.successors[state] = [NOWHERE] * len(self.actors)
         self.expanded += 1
-        if state not in self.goals_of:  # set-up itself may have broken something
+        if state not in self.breaches_of:  # set-up itself may have broken something
             self._look_for_deadlock(state)
-        if state in self.goals_of:  # whoever else could go on
+        if state in self.breaches_of:  # whoever else could go on
             self._asked[state] = self._everybody
 
     def step(self, state: int, actor: int) -> int:
@@ -126,15 +216,13 @@ class StateGraph:
         bit = 1 << actor
         if not self._asked[state] & bit:
             self._asked[state] |= bit
-            leaf = self.table.look_up(self.rows[state], actor)
-            if leaf is None:
-                leaf = self._leaf(state, actor)
+            leaf = self._leaf(state, actor)
             if leaf.enabled:
-                successors[actor] = self._successor(state, self.rows[state], actor, leaf)
+                successors[actor] = self._successor(state, actor, leaf)
         return successors[actor]
 
-    def expand(self, state: int) -> Sequence[int]:
-        """All successors of a state, one an actor."""
+    def followers(self, state: int) -> Sequence[int]:
+        """As :meth:`Graph.followers`; the state is expanded if it was not."""
         self.look_at(state)
         if self._asked[state] != self._everybody:
             for actor in range(len(self.actors)):
@@ -143,19 +231,13 @@ class StateGraph:
         assert successors is not None
         return successors
 
-    def followers(self, state: int) -> Sequence[int]:
-        """As :meth:`expand`: the successors of a state, one an actor."""
-        return self.expand(state)
-
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _leaf(self, state: int, actor: int) -> Leaf:
-        while True:
-            leaf = self.table.look_up(self.rows[state], actor)
-            if leaf is not None:
-                return leaf
-            if self.recorder.record(self.rows[state], actor, lambda: self.path(state)):
+        while (leaf := self.table.look_up(self.rows[state], actor)) is None:
+            if self.model.recorder.record(self.rows[state], actor, lambda: self.path(state)):
                 self._widen()
+        return leaf
 
     def _widen(self) -> None:
         more = (0,) * (len(self.columns) - len(self.rows[0]))
@@ -171,81 +253,45 @@ class StateGraph:
             self.came_from.append((parent, actor))
         return number
 
-    def judge(self, memory: int, leaf: Leaf) -> tuple[int, tuple[Broken, ...]]:
-        """What the rules remember after a step taken when they remembered ``memory``, and what it broke."""
-        known = self._judged.get((memory, leaf.events))
-        if known is None:
-            known = self.folds.after(memory, leaf.events, self.table.events[leaf.events])
-            self._judged[memory, leaf.events] = known
-        return known
-
-    def _successor(self, state: int, row: Row, actor: int, leaf: Leaf) -> int:
+    def _successor(self, state: int, actor: int, leaf: Leaf) -> int:
+        row = self.rows[state]
         self.transitions += 1
         if leaf.broken:
-            return goal_of(self._add_goal(state, actor, leaf.broken[0]))
-        memory, broken = self.judge(row[self.columns.rules], leaf)
+            return breach_of(self._add_breach(state, actor, leaf.broken[0]))
+        memory, broken = self.model.judge(row[self.columns.rules], leaf)
         if broken:
-            return goal_of(self._add_goal(state, actor, broken[0]))
+            return breach_of(self._add_breach(state, actor, broken[0]))
         new = list(row)
         for column, value in leaf.writes:
             new[column] = value
         new[self.columns.rules] = memory
         return self._number(tuple(new), state, actor)
 
-    def _add_goal(self, state: int, actor: int | None, broken: Broken) -> int:
-        self.goals.append(Goal(state, actor, broken))
+    def _add_breach(self, state: int, actor: int | None, broken: Broken) -> int:
+        self.breaches.append(Breach(state, actor, broken))
         if actor is None:
-            self.goals_of.setdefault(state, []).append(len(self.goals) - 1)
-        return len(self.goals) - 1
+            self.breaches_of.setdefault(state, []).append(len(self.breaches) - 1)
+        return len(self.breaches) - 1
 
     def _look_for_deadlock(self, state: int) -> None:
-        row, free = self.rows[state], self.recorder.free
+        row, free = self.rows[state], self.model.recorder.free
         waiting: list[tuple[str, Leaf]] = []
         able = linked = False
         for actor, local in enumerate(row[: self.columns.rules]):
             if local in free[actor]:  # it can step whatever the others do: what its step does need not be known here
                 able = True
                 continue
-            leaf = self.table.look_up(self.rows[state], actor)
-            if leaf is None:
-                leaf = self._leaf(state, actor)
+            leaf = self._leaf(state, actor)
             if leaf.enabled:
                 able = True
-            elif not leaf.gone and not leaf.idle:
+            elif waits(leaf):
                 waiting.append((self.actors[actor], leaf))
                 linked |= bool(leaf.waits)
         if linked or (waiting and not able):
-            broken = self.deadlock(waiting, able)
+            broken = self.model.deadlock(waiting, able)
             if broken is not None:
-                self._add_goal(state, None, broken)
+                self._add_breach(state, None, broken)
         elif not able:
-            self.at_rest.append(state)
-            for broken in self.left_open(row[self.columns.rules]):
-                self._add_goal(state, None, broken)
-
-    def deadlock(self, waiting: Sequence[tuple[str, Leaf]], able: bool) -> Broken | None:
-        """The deadlock among those who wait: a cycle, or that nobody is ``able`` to step; else None."""
-        edges = tuple((name, *leaf.waits) for name, leaf in waiting)
-        if edges not in self._cycles:
-            after = {name: others for name, *others in edges}
-            self._cycles[edges] = any_waiting_cycle(after, lambda name: tuple(after.get(name, ())))
-        cycle = self._cycles[edges]
-        if not cycle and able:
-            return None
-        labels = {name: leaf.label for name, leaf in waiting}
-        who = cycle or tuple(labels)
-        what = "; ".join(f"{name}: {labels[name]}" for name in who)
-        ring = " -> ".join((*cycle, cycle[0])) if cycle else "all wait"
-        return Broken("no-deadlock", who[0], f"deadlock: {ring} ({what})")
-
-    def left_open(self, memory: int) -> list[Broken]:
-        """The callbacks that somebody rests in."""
-        return [
-            Broken("calls-return", calls[-1].partition(".")[0], f"{actor} rests for ever inside {calls[-1]}")
-            for actor, calls in self.folds.left_open(memory).items()
-        ]
-
-
-def waits(leaf: Leaf) -> bool:
-    """Whether a blocked actor waits for something other than work."""
-    return not leaf.enabled and not leaf.gone and not leaf.idle
+            self._terminal.append(state)
+            for broken in self.model.left_open(row[self.columns.rules]):
+                self._add_breach(state, None, broken)

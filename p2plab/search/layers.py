@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import time
 
-from p2plab.search.graph import NOWHERE, StateGraph, goal_of
+from p2plab.search.graph import StateGraph, Story
+from p2plab.search.steps import NOWHERE, breach_of
 
 #: Where the first node came from; no node has this number.
 _START = -(1 << 62)
 
 
 class Layers:
-    """The search, one slice at a time. ``found``: the goals met so far, as (switches, goal, choices)."""
+    """A :class:`~p2plab.search.graph.Searcher`. ``stories`` has all that were met: one, if it stops at the first."""
 
     def __init__(self, graph: StateGraph, bound: int | None = None, stop_at_first: bool = True) -> None:
         self.graph = graph
         self.bound = bound
         self.stop_at_first = stop_at_first
-        self.found: list[tuple[int, int, tuple[str, ...]]] = []
+        self.stories: list[Story] = []
         self.switches = 0
         self.done = False
         self.complete = False  #: whether every state was expanded
@@ -31,6 +32,11 @@ class Layers:
         self._here: dict[int, list[tuple[int, int]]] = {0: [(self._actors, _START)]}  #: by length: (node, where from)
         self._to_switch: dict[int, list[int]] = {}  #: by length: nodes of the layer before, where another takes over
         self._later: dict[int, list[int]] = {}
+
+    @property
+    def found(self) -> Story | None:
+        """The simplest story."""
+        return self.stories[0] if self.stories else None
 
     @property
     def frontier(self) -> int:
@@ -86,12 +92,12 @@ class Layers:
             return
         self._came[node] = came
         state, last = divmod(node, self._actors + 1)
-        if state < NOWHERE:  # a goal that a step led to, put here so that it is met in its turn
-            self._meet(goal_of(state), node)
+        if state < NOWHERE:  # a breach that a step led to, put here so that it is met in its turn
+            self._meet(breach_of(state), node)
             return
         self.graph.look_at(state)
-        for goal in self.graph.goals_of.get(state, ()):
-            self._meet(goal, node)
+        for breach in self.graph.breaches_of.get(state, ()):
+            self._meet(breach, node)
         if last == self._actors:
             self._switch(length + 1, node)
             return
@@ -109,11 +115,11 @@ class Layers:
                 if successor != NOWHERE:
                     self._here.setdefault(length, []).append((successor * (self._actors + 1) + actor, node))
 
-    def _meet(self, goal: int, node: int) -> None:
+    def _meet(self, breach: int, node: int) -> None:
         choices: list[str] = []
         while node != _START:
             last = node % (self._actors + 1)
             choices += self.graph.actors[last : last + 1]  # nobody, for the first node
             node = self._came[node]
-        self.found.append((self.switches, goal, tuple(reversed(choices))))
+        self.stories.append(Story(self.switches, self.graph.breaches[breach].broken, tuple(reversed(choices))))
         self.done |= self.stop_at_first

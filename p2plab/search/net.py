@@ -11,20 +11,16 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from p2plab.core.schedule import schedule_text
 from p2plab.core.tracked import cells_of, name_of
 from p2plab.search.closed import Refused
 from p2plab.search.frames import line_of
 from p2plab.search.freeze import CellName
-from p2plab.search.graph import StateGraph
+from p2plab.search.graph import Graph, StateGraph
 from p2plab.search.quiet import QuietWorld
 from p2plab.search.steps import ABSENT, Leaf, NotDeterministic, Row
 from p2plab.search.verdict import Net
-
-if TYPE_CHECKING:
-    from p2plab.search.wide import WideGraph
 
 #: The net computes for a quarter of the time that the search took, and this at least (seconds).
 SHARE, LEAST = 0.25, 0.05
@@ -37,10 +33,12 @@ LONGEST = 1_000
 class SecondNet:
     """Runs steps again until all were run, or until its time is up; ``result`` says how many."""
 
-    def __init__(self, graph: StateGraph | WideGraph, seconds: float) -> None:
+    def __init__(self, graph: Graph, seconds: float) -> None:
         self.graph = graph
-        self.small = graph if isinstance(graph, StateGraph) else graph.small
-        self.table, self.columns, self.recorder = graph.table, graph.columns, graph.recorder
+        #: Whose states can be found by what they are: in a large search a walk goes wherever nobody has been.
+        self.by_row = graph if isinstance(graph, StateGraph) else None
+        self.model = graph.model
+        self.table, self.columns, self.recorder = graph.model.table, graph.model.columns, graph.model.recorder
         self.seconds = max(LEAST, SHARE * seconds)
         self.spent = self.waited = 0.0  #: in seconds of computing, and by the clock on the wall
         self.done = False
@@ -75,8 +73,8 @@ class SecondNet:
 
     def _targets(self) -> Iterator[Sequence[int]]:
         """Actors in whose order to step first, to come to each state along another path than the search did."""
-        graph = self.graph
-        if not isinstance(graph, StateGraph):
+        graph = self.by_row
+        if graph is None:
             return
         before: list[list[tuple[int, int]]] = [[] for _ in range(len(graph))]
         for state, successors in enumerate(graph.successors):
@@ -91,10 +89,9 @@ class SecondNet:
         for state in states:
             row, steps = graph.rows[state], graph.successors[state] or ()
             if any((row, actor) not in self._again for actor, to in enumerate(steps) if to >= 0):
-                yield self._another_path(state, before)
+                yield self._another_path(graph, state, before)
 
-    def _another_path(self, state: int, before: list[list[tuple[int, int]]]) -> Sequence[int]:
-        graph = self.small
+    def _another_path(self, graph: StateGraph, state: int, before: list[list[tuple[int, int]]]) -> Sequence[int]:
         actors: list[int] = []
         another = False
         while state:
@@ -108,8 +105,7 @@ class SecondNet:
 
     def _walk(self, first: Sequence[int]) -> None:
         """From the start, along some steps and then wherever nobody has been, until nobody can go on."""
-        graph = self.graph if isinstance(self.graph, StateGraph) else None
-        row: Row = (*self.small.rows[0], *(0,) * (len(self.columns) - len(self.small.rows[0])))
+        graph, row = self.by_row, self.model.initial
         state: int | None = 0
         another = graph is None  # of a large search: a path by chance is never the first one
         with self.recorder.dog.step():
@@ -153,14 +149,10 @@ class SecondNet:
             looked = world.go(name)
         if tuple(world.events) != self.table.events[leaf.events]:
             raise self._differs(row, trail[:-1], world, name, f"{name} does something else in its step {leaf.label!r}")
-        memory, broken = self.small.judge(row[self.columns.rules], leaf)
+        memory, broken = self.model.judge(row[self.columns.rules], leaf)
         if broken:
             return None
-        new = list(row)
-        for column, value in leaf.writes:
-            new[column] = value
-        new[self.columns.rules] = memory
-        after = tuple(new)
+        after = self.model.after(row, leaf, memory)
         if self.columns.values[actor].get(world.frozen_actor(name).value) != after[actor]:
             what = f"{name} goes on otherwise after its step {leaf.label!r}, or has another local variable"
             raise self._differs(row, trail[:-1], world, name, what)
@@ -203,9 +195,7 @@ class SecondNet:
 
     def _first_path(self, row: Row) -> Sequence[str] | None:
         """The path on which the search met a state first, where that is known."""
-        if not isinstance(self.graph, StateGraph):
-            return None
-        state = self.graph.number_of(row)
+        state = None if self.by_row is None else self.by_row.number_of(row)
         return None if state is None else self.graph.path(state)
 
 

@@ -18,11 +18,12 @@ from typing import Protocol
 
 from p2plab.core.monitor import Monitor
 from p2plab.search.folds import Broken
-from p2plab.search.graph import StateGraph, waits
+from p2plab.search.graph import Story
+from p2plab.search.model import Model
 from p2plab.search.plain import deadlock, left_open, watch
 from p2plab.search.quiet import QuietWorld
-from p2plab.search.steps import Leaf, Row
-from p2plab.search.verdict import RandomOrders
+from p2plab.search.steps import Leaf, Row, waits
+from p2plab.search.verdict import RandomOrders, switches_of
 from p2plab.search.watchdog import StepTooLong, Watchdog, where
 
 #: A run is not followed beyond so many steps.
@@ -59,7 +60,7 @@ class Chance:
         self.runner = runner
         self.switches = switches
         self.deepest = max(switches, 0) + BEYOND
-        self.found: tuple[Broken, tuple[str, ...]] | None = None
+        self.found: Story | None = None
         self.depth = 0  #: of the order that broke something
         self.done = False
         self.orders = 0
@@ -85,7 +86,8 @@ class Chance:
             broken = self._order(depth)
             self.orders += 1
             if broken is not None:
-                self.found, self.depth, self.done = (broken, tuple(self._path)), depth, True
+                choices = tuple(self._path)
+                self.found, self.depth, self.done = Story(switches_of(choices), broken, choices), depth, True
         self.seconds -= time.perf_counter() - began
         self.done |= self.seconds <= 0
 
@@ -119,49 +121,38 @@ class Chance:
 class LookedUp:
     """Runs in which steps are looked up, and run where nobody has seen them yet."""
 
-    def __init__(self, graph: StateGraph) -> None:
-        self.graph, self.actors = graph, graph.actors
+    def __init__(self, model: Model) -> None:
+        self.model, self.actors = model, model.actors
         self._row: Row = ()
         self._path: Sequence[str] = ()
 
     def begin(self) -> Broken | None:
-        graph = self.graph
-        self._row, self._path = self._wide(graph.rows[0]), ()
-        return next((graph.goals[goal].broken for goal in graph.goals_of.get(0, ()) if graph.setup_broke), None)
+        self._row, self._path = self.model.initial, ()
+        return next(iter(self.model.setup_broke), None)
 
     def able(self, actor: int) -> bool:
         return self._leaf(actor).enabled
 
     def step(self, actor: int, path: Sequence[str]) -> Broken | None:
-        leaf, column = self._leaf(actor), self.graph.columns.rules
+        leaf = self._leaf(actor)
         self._path = (*path, self.actors[actor])
         if leaf.broken:
             return leaf.broken[0]
-        memory, broken = self.graph.judge(self._row[column], leaf)
+        memory, broken = self.model.judge(self._row[self.model.columns.rules], leaf)
         if broken:
             return broken[0]
-        row = list(self._row)
-        for at, value in leaf.writes:
-            row[at] = value
-        row[column] = memory
-        self._row = tuple(row)
+        self._row = self.model.after(self._row, leaf, memory)
         return None
 
     def end(self) -> Broken | None:
         leaves = [(name, self._leaf(actor)) for actor, name in enumerate(self.actors)]
         waiting = [(name, leaf) for name, leaf in leaves if waits(leaf)]
         if waiting:
-            return self.graph.deadlock(waiting, able=False)
-        return next(iter(self.graph.left_open(self._row[self.graph.columns.rules])), None)
+            return self.model.deadlock(waiting, able=False)
+        return next(iter(self.model.left_open(self._row[self.model.columns.rules])), None)
 
     def _leaf(self, actor: int) -> Leaf:
-        while (leaf := self.graph.table.look_up(self._row, actor)) is None:
-            self.graph.recorder.record(self._row, actor, lambda: self._path)
-            self._row = self._wide(self._row)
-        return leaf
-
-    def _wide(self, row: Row) -> Row:
-        return (*row, *(0,) * (len(self.graph.columns) - len(row)))
+        return self.model.leaf(self._row, actor, lambda: self._path)
 
 
 class InWorlds:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from p2plab.core.lockdep import any_waiting_cycle
 from p2plab.core.monitor import Monitor
 from p2plab.search.folds import Broken, OpenCalls
+from p2plab.search.graph import Story
 from p2plab.search.quiet import QuietWorld, entry
 from p2plab.search.watchdog import Watchdog
 
@@ -29,7 +30,7 @@ class Plain:
         self.make, self.rules, self.dog, self.bound = make, rules, dog, bound
         self.switches = 0
         self.runs = 0
-        self.found: tuple[int, Broken, Prefix] | None = None
+        self.found: Story | None = None
         self.done = False
         self.complete = False
         self.cut = False  #: whether some run was too long to be followed to its end
@@ -79,8 +80,8 @@ class Plain:
                 world.go(same)
             taken = (*taken, same)
             broken = watch(world, watchers)
-        if broken is not None and (self.found is None or len(taken) < len(self.found[2])):
-            self.found = (self.switches, broken, taken)
+        if broken is not None and (self.found is None or len(taken) < len(self.found.choices)):
+            self.found = Story(self.switches, broken, taken)
 
     def _replay(self, prefix: Prefix) -> tuple[Prefix, Broken | None, QuietWorld, list[Monitor]]:
         watchers = [rule() for rule in self.rules]

@@ -20,11 +20,11 @@ from p2plab.search.audit import audit, named
 from p2plab.search.closed import Closed, Refused, world_of
 from p2plab.search.confirm import confirm
 from p2plab.search.drivers import cast, played
-from p2plab.search.fair import stays_open
 from p2plab.search.folds import Folds, watched
 from p2plab.search.freeze import Unfreezable
-from p2plab.search.graph import StateGraph
-from p2plab.search.liveness import count_orders, lap, restless
+from p2plab.search.graph import Graph, StateGraph, Story
+from p2plab.search.liveness import Lasso, lasso, stays_open
+from p2plab.search.model import Model
 from p2plab.search.net import SecondNet
 from p2plab.search.pct import Chance, InWorlds, LookedUp, Runner
 from p2plab.search.plain import Plain
@@ -33,12 +33,11 @@ from p2plab.search.recorder import Recorder
 from p2plab.search.silence import silence
 from p2plab.search.stages import Stages
 from p2plab.search.steps import NotDeterministic
-from p2plab.search.verdict import Effort, Incomplete, Orbits, Pass, RandomOrders, Verdict, Violation, switches_of
+from p2plab.search.verdict import Effort, Incomplete, Pass, RandomOrders, Verdict, Violation, switches_of
 from p2plab.search.watchdog import STEP_SECONDS, StepTooLong, Watchdog, where
 
 if TYPE_CHECKING:
-    from p2plab.search.wide import WideGraph
-    from p2plab.search.widesearch import WideSearch
+    from p2plab.search.arrays.search import ArraySearch
 
 #: States after which a search is one for arrays: numpy is imported only then.
 SMALL = 10_000
@@ -202,9 +201,9 @@ class Search:
         return self._stages.layers.graph if self._stages is not None else None
 
     @property
-    def wide(self) -> WideSearch | None:
+    def arrays(self) -> ArraySearch | None:
         """The search in arrays, once the search has grown to be one."""
-        return self._stages.wide if self._stages is not None else None
+        return self._stages.arrays if self._stages is not None else None
 
     @property
     def exact(self) -> bool:
@@ -220,9 +219,7 @@ class Search:
         stages = self._begun()
         stages.advance(seconds)
         if stages.found is not None:
-            switches, goal, schedule = stages.found
-            broken = stages.graph.goals[goal].broken
-            self._show(broken.rule, broken.what, switches, schedule)
+            self._show_story(stages.found)
         elif stages.current.done and self._netted(stages.graph, seconds):
             self._nothing_broke(stages.graph, stages.current.complete, stages.current.switches)
         if self.verdict is None and len(stages.graph) > self.most_states:
@@ -231,9 +228,9 @@ class Search:
     def _begun(self) -> Stages:
         if self._stages is None:
             self._folds = Folds(self._watched)
-            graph = StateGraph(self._recorder(), self._folds)
+            model = Model(self._recorder(), self._folds)
             symmetry = self._symmetry and not any(issubclass(rule, LeadsTo) for rule in self._watched)
-            self._stages = Stages(graph, self.bound, self.most_states, SMALL, symmetry)
+            self._stages = Stages(model, self.bound, self.most_states, SMALL, symmetry)
         return self._stages
 
     def _chance_slice(self, why: str, whole: float, seconds: float) -> None:
@@ -243,12 +240,11 @@ class Search:
             if self._plain is not None:
                 runner: Runner = InWorlds(self._maker(), watched(self._watched), self._dog)
             else:
-                runner = LookedUp(self._begun().layers.graph)
+                runner = LookedUp(self._begun().model)
             chance = self._chance = Chance(runner, switches, whole)
         chance.advance(seconds)
         if chance.found is not None:
-            broken, schedule = chance.found
-            self._show(broken.rule, broken.what, switches_of(schedule), schedule)
+            self._show_story(chance.found)
         elif chance.done:
             self.verdict = self._incomplete(why)
 
@@ -269,7 +265,8 @@ class Search:
         scene, knobs = self.scene, self.knobs
         return maker(lambda world: scene.build(world, knobs), scene.cast)
 
-    def _show(self, rule: str, what: str, switches: int, schedule: Sequence[str]) -> None:
+    def _show_story(self, story: Story) -> None:
+        rule, what, schedule = story.broken.rule, story.broken.what, story.choices
         confirmed = confirm(self.scene, self.knobs, rule, schedule)
         if confirmed is None:
             error = NotDeterministic(f"a run that broke {rule} ({what}) did not break it when it was executed again")
@@ -279,11 +276,11 @@ class Search:
         then = schedule[len(run)] if len(run) < len(schedule) else ""
         said = what if rule == "endless-step" else finding.what
         self.verdict = Violation(
-            self.scene.name, rule, finding.culprit, said, run, switches, then, self._effort(),
+            self.scene.name, rule, finding.culprit, said, run, story.switches, then, self._effort(),
             watched=self.rules, not_tested=self._not_tested, chance=self._tried,
         )  # fmt: skip
 
-    def _netted(self, graph: StateGraph | WideGraph, seconds: float) -> bool:
+    def _netted(self, graph: Graph, seconds: float) -> bool:
         """Whether the second net is done: what was looked up is run again, along other paths."""
         if not self._second_net:
             audit(graph)
@@ -300,7 +297,7 @@ class Search:
             self.closed.look("some step", everywhere=True)
         self.verdict = self._incomplete(named(error))
 
-    def _nothing_broke(self, graph: StateGraph | WideGraph, complete: bool, switches: int) -> None:
+    def _nothing_broke(self, graph: Graph, complete: bool, switches: int) -> None:
         if self.closed.functions:
             self.closed.look("some step", everywhere=True)
         never = [goal for goal in self.goals if not _reached(graph, goal)]
@@ -312,49 +309,50 @@ class Search:
         elif idler := self._idle_role(graph):
             self.verdict = self._incomplete(idler)
         elif not complete or not (self._never_rests(graph) or self._left_open(graph)):
-            orders = count_orders(graph) if complete else None
-            orbits, net = _orbits_of(graph), None if self._net is None else self._net.result
+            orders = graph.count_orders() if complete else None
+            orbits, net = graph.orbits, None if self._net is None else self._net.result
             idle = self._not_tested
             self.verdict = Pass(
                 self.scene.name, self.bound, complete, orders, idle, self._effort(), orbits, net, watched=self.rules
             )
 
-    def _never_rests(self, graph: StateGraph | WideGraph) -> bool:
-        state = restless(graph) if isinstance(graph, StateGraph) else graph.restless()
+    def _never_rests(self, graph: Graph) -> bool:
+        state = graph.cannot_terminate()
         if state is None:
             return False
         if self._stages is not None and self._stages.symmetric is not None:
             self._stages.without_symmetry("some order never comes to rest, and its loop is looked for")
             return True
-        there, around = lap(graph, state)
-        run = Run(self.scene, self.knobs, (*graph.path(state), *there, *around))
-        if run.at(len(run)).state() != run.at(len(run) - len(around)).state():
-            raise NotDeterministic("a loop that the search saw does not come back to where it began")
-        who = " and ".join(dict.fromkeys(around))
-        what = f"the last {len(around)} steps, of {who}, go round for ever: no order comes to rest from there"
-        self._violation("retry-for-ever", around[0], what, run)
+        around = lasso(graph, state)
+        who = " and ".join(dict.fromkeys(around.cycle))
+        what = f"the last {len(around.cycle)} steps, of {who}, go round for ever: no order comes to rest from there"
+        self._violation("retry-for-ever", around.cycle[0], what, self._run_of(around))
         return True
 
-    def _left_open(self, graph: StateGraph | WideGraph) -> bool:
+    def _left_open(self, graph: Graph) -> bool:
         """Whether a leads-to of your own stays open for ever on some fair run; the verdict is then its lasso."""
         for number, rule in enumerate(self._folds.rules):
             if not isinstance(rule, LeadsTo):
                 continue
-            rows = graph.rows if isinstance(graph, StateGraph) else map(graph.row, range(len(graph)))
-            memories = (self._folds.memory(row[graph.columns.rules], number) for row in rows)
+            column = graph.model.columns.rules
+            memories = (self._folds.memory(graph.row(state)[column], number) for state in range(len(graph)))
             still = {state for state, memory in enumerate(memories) if getattr(memory, "open", False)}
-            lasso = stays_open(graph, still, {int(state) for state in graph.resting()})
-            if lasso is None:
+            found = stays_open(graph, still, {int(state) for state in graph.terminal()})
+            if found is None:
                 continue
-            run = Run(self.scene, self.knobs, (*lasso.stem, *lasso.cycle))
-            if lasso.cycle and run.at(len(run)).state() != run.at(len(lasso.stem)).state():
-                raise NotDeterministic("a loop that the search saw does not come back to where it began")
-            who = " and ".join(dict.fromkeys(lasso.cycle))
-            around = f"the last {len(lasso.cycle)} steps, of {who}, go round for ever, and are fair"
-            what = f"{rule.promise}: not in this run, {around if lasso.cycle else 'which comes to rest without it'}"
-            self._violation(rule.name, (lasso.cycle or lasso.stem)[-1], what, run)
+            who = " and ".join(dict.fromkeys(found.cycle))
+            around = f"the last {len(found.cycle)} steps, of {who}, go round for ever, and are fair"
+            what = f"{rule.promise}: not in this run, {around if found.cycle else 'which comes to rest without it'}"
+            self._violation(rule.name, (found.cycle or found.stem)[-1], what, self._run_of(found))
             return True
         return False
+
+    def _run_of(self, found: Lasso) -> Run:
+        """A lasso, executed. :exc:`NotDeterministic` where the cycle does not come back to where it began."""
+        run = Run(self.scene, self.knobs, (*found.stem, *found.cycle))
+        if found.cycle and run.at(len(run)).state() != run.at(len(found.stem)).state():
+            raise NotDeterministic("a loop that the search saw does not come back to where it began")
+        return run
 
     def _violation(self, rule: str, culprit: str, what: str, run: Run) -> None:
         switches = switches_of(run.schedule)
@@ -377,8 +375,7 @@ class Search:
             self.verdict = self._incomplete(f"a step never ends: {where(error)}")
             return
         if plain.done and plain.found is not None:
-            switches, broken, schedule = plain.found
-            self._show(broken.rule, broken.what, switches, schedule)
+            self._show_story(plain.found)
         elif plain.done and plain.complete:
             self.verdict = self._incomplete(
                 "nothing broke in any order, and nothing was looked up: no proof by the search"
@@ -420,7 +417,7 @@ class Search:
         """The cell with the most values, and the actor with the most places to be in, as far as the search came."""
         if self._stages is None:
             return None, None
-        columns = self._stages.layers.graph.columns
+        columns = self._stages.model.columns
         cells = [(len(columns.values[column]), ".".join(cell)) for cell, column in columns.of.items()]
         actors = [(len(values), name) for name, values in zip(columns.actors, columns.values, strict=False)]
         return tuple((name, many) for many, name in (max(found, default=(0, "")) for found in (cells, actors)))  # type: ignore[return-value]
@@ -453,9 +450,9 @@ class Search:
         own = [goal for goal in self.scene.own.values() if isinstance(goal, Goal)]
         return [*asked, *(known.goals()[name] for name in self.scene.must), *own]
 
-    def _idle_role(self, graph: StateGraph | WideGraph) -> str:
+    def _idle_role(self, graph: Graph) -> str:
         """Why nothing is known of a class that plays a part: no step of the scene reached it. Empty if one did."""
-        told = [event for number, events in enumerate(graph.table.events) if number for _, event in events]
+        told = [event for number, events in enumerate(graph.model.table.events) if number for _, event in events]
         idle = [role for role in self.scene.cast if not played(self.scene, self.knobs, role, told)]
         if not idle:
             return ""
@@ -472,21 +469,12 @@ class Search:
         if self._stages is None:
             return Effort(seconds=self._seconds)
         graph = self._stages.graph
-        return Effort(self._stages.states, graph.transitions, self._seconds, graph.recorder.misses)
-
-
-def _orbits_of(graph: StateGraph | WideGraph) -> Orbits | None:
-    """What a search by symmetry took for interchangeable, as the answer says it; None for any other search."""
-    symmetry = getattr(graph, "symmetry", None)
-    if symmetry is None:
-        return None
-    members = tuple((kind.title, len(kind.members)) for kind in symmetry.classes)
-    return Orbits(len(graph), members, graph.compared)  # type: ignore[union-attr]
+        return Effort(graph.full, graph.transitions, self._seconds, graph.model.recorder.misses)
 
 
 def _is(kind: str, event: Event) -> bool:
     return event.kind == kind
 
 
-def _reached(graph: StateGraph | WideGraph, goal: Goal) -> bool:
-    return any(goal.reached(event) for events in graph.table.events for _, event in events)
+def _reached(graph: Graph, goal: Goal) -> bool:
+    return any(goal.reached(event) for events in graph.model.table.events for _, event in events)

@@ -19,6 +19,8 @@ from p2plab.search.freeze import CellName
 
 Row = tuple[int, ...]
 
+#: Where a step leads, if to no state: the actor cannot step. Below it are the codes of broken promises.
+NOWHERE = -1
 #: The value of a cell that does not exist.
 ABSENT = ("absent",)
 
@@ -42,6 +44,16 @@ class Leaf:
     idle: bool = False
     gone: bool = False
     label: str = ""
+
+
+def breach_of(code: int) -> int:
+    """A broken promise's code among successors, from its number; and its number from the code."""
+    return -2 - code
+
+
+def waits(leaf: Leaf) -> bool:
+    """Whether a blocked actor waits for something other than work."""
+    return not leaf.enabled and not leaf.gone and not leaf.idle
 
 
 GONE = Leaf(False, gone=True)

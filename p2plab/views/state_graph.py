@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from p2plab.search.graph import NOWHERE, StateGraph, goal_of
+from p2plab.search.graph import StateGraph
+from p2plab.search.steps import NOWHERE, breach_of
 from p2plab.views.picture import AMBER, BLUE, GREEN, INK, MINT, ORANGE, PALE, PINK, SKY, ColumnBuilder, Picture
 
 #: Colours of the actors' steps, in the order in which they appear; a legend names them.
@@ -47,8 +48,8 @@ class GraphPicture:
 def picture_of(graph: StateGraph, most: int = MOST) -> GraphPicture:
     """The states met so far, nearest to the start first, up to ``most``. A step that breaks a rule ends in a node."""
     depths = {0: 0}
-    kinds = dict.fromkeys(graph.at_rest, "rest")
-    kinds |= {state: graph.goals[goals[0]].broken.rule for state, goals in graph.goals_of.items()}
+    kinds = dict.fromkeys(graph.terminal(), "rest")
+    kinds |= {state: graph.breaches[breaches[0]].broken.rule for state, breaches in graph.breaches_of.items()}
     edges: list[GraphEdge] = []
     queue = [0]
     for state in queue:
@@ -58,8 +59,8 @@ def picture_of(graph: StateGraph, most: int = MOST) -> GraphPicture:
             leaf = graph.table.look_up(graph.rows[state], actor)
             target = successor
             if successor < NOWHERE:  # the state after a broken promise was never entered: give it a number of its own
-                target = len(graph) + goal_of(successor)
-                kinds[target] = graph.goals[goal_of(successor)].broken.rule
+                target = len(graph) + breach_of(successor)
+                kinds[target] = graph.breaches[breach_of(successor)].broken.rule
             if target not in depths:
                 if len(depths) >= most:
                     continue

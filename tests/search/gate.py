@@ -3,21 +3,21 @@
 import numpy as np
 
 from p2plab.rules.health import LockOrderKept, NoCrash
+from p2plab.search.arrays.graph import NumberedGraph
+from p2plab.search.arrays.search import Breadth
 from p2plab.search.closed import Closed, Refused
 from p2plab.search.folds import Folds, watched
 from p2plab.search.freeze import Unfreezable
 from p2plab.search.graph import StateGraph
 from p2plab.search.layers import Layers
-from p2plab.search.members import interchangeable
+from p2plab.search.model import Model
 from p2plab.search.naive import Explored, explore
 from p2plab.search.quiet import maker
 from p2plab.search.recorder import Recorder
-from p2plab.search.steps import ABSENT, NotDeterministic
-from p2plab.search.symmetric import SymmetricGraph
-from p2plab.search.symmetry import NotSymmetric
+from p2plab.search.steps import ABSENT, NOWHERE, NotDeterministic
+from p2plab.search.symmetry.graph import SymmetricGraph
+from p2plab.search.symmetry.members import NotSymmetric, interchangeable
 from p2plab.search.watchdog import Watchdog
-from p2plab.search.wide import WideGraph
-from p2plab.search.widelayers import Breadth
 from tests.search.programs import NeverTwice, program
 
 RULES = (NeverTwice, LockOrderKept, NoCrash)
@@ -27,7 +27,7 @@ def memoised(build, rules=RULES, limit=5_000) -> Explored:
     """What the memoised search finds, in the reference's terms."""
     with Watchdog() as dog:
         closed = Closed([build.driver]) if hasattr(build, "driver") else None
-        graph = StateGraph(Recorder(maker(build, {}), dog, closed), Folds(rules))
+        graph = StateGraph(Model(Recorder(maker(build, {}), dog, closed), Folds(rules)))
         layers = Layers(graph, stop_at_first=False)
         layers.advance(60, states=limit)
     return explored(graph, layers.complete)
@@ -50,23 +50,23 @@ def explored(graph: StateGraph, complete: bool) -> Explored:
     keys = [(a, frozenset((cell, value) for cell, value in b if value != ABSENT), c) for a, b, c in graph.in_full()]
     result = Explored(set(keys), complete=complete, transitions=graph.transitions)
     assert len(result.states) == len(keys), "two numbers for one state"
-    for goal in graph.goals:
-        what = goal.broken.what
-        if goal.broken.rule == "no-deadlock":
+    for breach in graph.breaches:
+        what = breach.broken.what
+        if breach.broken.rule == "no-deadlock":
             what = "all wait" if "all wait" in what else "cycle"
-        if goal.broken.rule != "calls-return":
-            actor = None if goal.actor is None else graph.actors[goal.actor]
-            result.broken.add((keys[goal.state], actor, goal.broken.rule, what))
-    result.at_rest = {keys[state] for state in graph.at_rest}
+        if breach.broken.rule != "calls-return":
+            actor = None if breach.actor is None else graph.actors[breach.actor]
+            result.broken.add((keys[breach.state], actor, breach.broken.rule, what))
+    result.at_rest = {keys[state] for state in graph.terminal()}
     return result
 
 
-def explored_wide(graph: WideGraph) -> Explored:
-    """A wide graph in the reference's terms."""
-    small = graph.small
+def explored_wide(graph: NumberedGraph) -> Explored:
+    """A graph in arrays in the reference's terms."""
+    small = StateGraph(graph.model)
     small.rows = [graph.row(state) for state in range(len(graph))]
-    small.goals, small.transitions = graph.goals, graph.transitions
-    small.at_rest = graph.resting().tolist()
+    small.breaches, small.transitions = graph.breaches, graph.transitions
+    small._terminal = graph.terminal().tolist()
     return explored(small, True)
 
 
@@ -91,14 +91,14 @@ def by_symmetry(build, rules=RULES, limit=2_000) -> tuple[str, int, int]:
     No permutations: nobody is interchangeable, or not after all. Unless nothing differs the text says what does.
     """
     with Watchdog() as dog:
-        small = StateGraph(Recorder(maker(build, {}), dog), Folds(rules))
+        small = StateGraph(Model(Recorder(maker(build, {}), dog), Folds(rules)))
         layers = Layers(small, stop_at_first=False)
         layers.advance(60, states=limit)
         if not layers.complete:
             return "", 0, 0
-        for symmetry, ordered in interchangeable(small):
+        for symmetry, ordered in interchangeable(small.model):
             try:
-                graph = SymmetricGraph(small, symmetry, ordered)
+                graph = SymmetricGraph(small.model, symmetry, ordered)
                 breadth = Breadth(graph)
                 while not breadth.complete:
                     breadth.one_chunk()
@@ -108,12 +108,18 @@ def by_symmetry(build, rules=RULES, limit=2_000) -> tuple[str, int, int]:
         return "", 0, len(small)
 
 
+def adopted(folds: Folds, other: Folds, combination: int) -> int:
+    """The number in one search of what the same rules remember in another."""
+    memories = enumerate(other.together[combination])
+    return folds._combine(tuple(folds._number(rule, other._memories[rule][memory]) for rule, memory in memories))
+
+
 def translated(row, small: StateGraph, graph: SymmetricGraph) -> list[int]:
     """A state of one graph as the other numbers its values; a cell that never changed in the other is left out."""
     new = [0] * len(graph.columns)
     for column, value in enumerate(row):
         if column == small.columns.rules:
-            new[column] = graph.small.folds.adopted(small.folds, value)
+            new[column] = adopted(graph.model.folds, small.model.folds, value)
         elif column < small.columns.rules:
             new[column] = graph.columns.number(column, small.columns.frozen(column, value))
     for cell, there in graph.columns.of.items():
@@ -136,12 +142,16 @@ def orbits_differ(small: StateGraph, graph: SymmetricGraph) -> str:
     if graph.full != len(small):
         return f"the sizes of the orbits: {graph.full}, states: {len(small)}"
     size = dict(zip(orbit_of, sizes.tolist(), strict=True))
-    if (many := sum(size[known[state]] * graph.enabled_at(state) for state in range(len(graph)))) != small.transitions:
+    if (
+        many := sum(
+            size[known[state]] * sum(to != NOWHERE for to in graph.followers(state)) for state in range(len(graph))
+        )
+    ) != small.transitions:
         return f"steps: {many} and {small.transitions}"
     for what, full, orbits in (
-        ("at rest", {orbit_of[s] for s in small.at_rest}, {known[s] for s in graph.resting().tolist()}),
-        ("broken", {(orbit_of[g.state], g.broken.rule) for g in small.goals},
-         {(known[g.state], g.broken.rule) for g in graph.goals}),
+        ("at rest", {orbit_of[s] for s in small.terminal()}, {known[s] for s in graph.terminal().tolist()}),
+        ("broken", {(orbit_of[g.state], g.broken.rule) for g in small.breaches},
+         {(known[g.state], g.broken.rule) for g in graph.breaches}),
     ):  # fmt: skip
         if full != orbits:
             return f"{what}: {len(full)} and {len(orbits)}, {len(full & orbits)} in common"

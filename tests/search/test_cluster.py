@@ -87,7 +87,7 @@ def test_a_cluster_gives_the_answer_of_one_process(cluster, soon):
 
 def test_a_worker_of_the_cluster_is_killed_and_nothing_is_lost(cluster, soon, monkeypatch):
     """What it had is loaded into the one that is left; the numbers are those of one process."""
-    monkeypatch.setattr("p2plab.search.widelayers.CHUNK", 700)
+    monkeypatch.setattr("p2plab.search.arrays.search.CHUNK", 700)
     checking = Checking(find(BROKEN), knobs=GOOD, cluster=cluster.address, budget=120)
     while checking.progress.states < 1_000:
         assert checking.advance(0.01) is None
@@ -105,7 +105,7 @@ def test_a_worker_of_the_cluster_is_killed_and_nothing_is_lost(cluster, soon, mo
 
 def test_a_scheduler_that_dies_ends_the_search_with_a_sentence(tmp_path, soon, monkeypatch):
     """Not with an error of Dask's, and not after minutes."""
-    monkeypatch.setattr("p2plab.search.widelayers.CHUNK", 200)
+    monkeypatch.setattr("p2plab.search.arrays.search.CHUNK", 200)
     own = DaskCluster(tmp_path)
     try:
         own.worker()

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from p2plab.core.actors import step
 from p2plab.core.tracked import Tracked
 from p2plab.core.world import World
-from p2plab.search import wideways
-from p2plab.search.edges import Edges
+from p2plab.search.arrays import whole
+from p2plab.search.arrays.edges import Edges
+from p2plab.search.arrays.graph import ArrayGraph
+from p2plab.search.arrays.whole import cannot_terminate, count_orders
 from p2plab.search.folds import Folds
-from p2plab.search.graph import NOWHERE, StateGraph, goal_of
-from p2plab.search.orders import count_orders
+from p2plab.search.model import Model
 from p2plab.search.quiet import maker
 from p2plab.search.recorder import Recorder
+from p2plab.search.steps import NOWHERE, breach_of
 from p2plab.search.watchdog import Watchdog
-from p2plab.search.wide import WideGraph
-from p2plab.search.wideways import restless
 
 
 @st.composite
@@ -64,8 +64,8 @@ def test_successors_come_back_as_they_were_added(rows, cuts):
 def test_a_goal_is_a_successor_and_no_state():
     """A step that breaks something has its goal's code."""
     edges = Edges(2)
-    edges.add(np.array([7]), np.array([[True], [True]]), np.array([goal_of(3), 0]))
-    assert edges.of(np.array([7])).tolist() == [[goal_of(3), 0]]
+    edges.add(np.array([7]), np.array([[True], [True]]), np.array([breach_of(3), 0]))
+    assert edges.of(np.array([7])).tolist() == [[breach_of(3), 0]]
     assert edges.known(np.array([6, 7, 100_000])).tolist() == [False, True, False]
     everything_but_the_last = np.append(np.ones(9, bool), False)
     assert edges.leads_to(np.array([7]), everything_but_the_last).tolist() == [True]
@@ -86,7 +86,7 @@ def test_any_of_hundreds_of_actors_may_have_led_to_a_state():
             world.actor(f"a{number}", job)
 
     with Watchdog() as dog:
-        graph = WideGraph(StateGraph(Recorder(maker(build, {}), dog), Folds([])))
+        graph = ArrayGraph(Model(Recorder(maker(build, {}), dog), Folds([])))
         graph.expand(np.zeros(1, np.int64))
     assert [graph.path(state) for state in range(1, len(graph))] == [[f"a{number}"] for number in range(300)]
 
@@ -116,13 +116,13 @@ def the_slow_way(rows: list[list[int]]) -> int | None:
 def test_the_first_that_never_rests_is_found_in_any_graph(rows, block):
     """Loops that can be left, loops that cannot, and none."""
     graph = SimpleNamespace(
-        edges=edges_of(rows, []), goals=[], actors=rows[0], came_from=np.zeros(99), came_by=np.zeros(99)
+        edges=edges_of(rows, []), breaches=[], actors=rows[0], came_from=np.zeros(99), came_by=np.zeros(99)
     )
-    graph.resting = lambda: np.array([state for state, row in enumerate(rows) if max(row) < 0], np.int64)
+    graph.terminal = lambda: np.array([state for state, row in enumerate(rows) if max(row) < 0], np.int64)
     graph = type("Graph", (SimpleNamespace,), {"__len__": lambda _: len(rows)})(**vars(graph))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wideways, "BLOCK", block)
-        assert restless(graph) == the_slow_way(rows)
+        patch.setattr(whole, "BLOCK", block)
+        assert cannot_terminate(graph) == the_slow_way(rows)
 
 
 def test_orders_are_counted_where_no_loop_makes_them_endless():

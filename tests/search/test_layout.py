@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2plab.search import layout as layout_module
-from p2plab.search import visited as visited_module
-from p2plab.search.layout import Layout, widened
-from p2plab.search.visited import Collision, Visited
+from p2plab.search.arrays import states as layout_module
+from p2plab.search.arrays import states as visited_module
+from p2plab.search.arrays.states import Collision, Layout, Visited, widened
 
 counts = st.lists(st.integers(1, 300), min_size=1, max_size=12)
 

@@ -13,11 +13,13 @@ import pytest
 
 from p2plab import find
 from p2plab.core.errors import BadInput
-from p2plab.search import Incomplete, Pass, Violation, check, wide
+from p2plab.search import Incomplete, Pass, Violation, check
+from p2plab.search.arrays.graph import ArrayGraph
+from p2plab.search.arrays.search import ArrayLayers, Breadth
 from p2plab.search.checking import Checking
 from p2plab.search.folds import Folds
-from p2plab.search.graph import StateGraph
-from p2plab.search.liveness import lap
+from p2plab.search.liveness import lasso
+from p2plab.search.model import Model
 from p2plab.search.parallel import processes, share, wire
 from p2plab.search.parallel.graph import SharedGraph
 from p2plab.search.parallel.part import Part
@@ -25,7 +27,6 @@ from p2plab.search.parallel.team import Lost
 from p2plab.search.quiet import maker
 from p2plab.search.recorder import Recorder
 from p2plab.search.watchdog import Watchdog
-from p2plab.search.widelayers import Breadth, WideLayers
 from tests.search.gate import RULES, difference, explored_wide, memoised
 from tests.search.programs import program, source
 
@@ -68,7 +69,7 @@ class InThisProcess:
 
 
 def graph_of(build, dog):
-    return wide.WideGraph(StateGraph(Recorder(maker(build, {}), dog), Folds(RULES)))
+    return ArrayGraph(Model(Recorder(maker(build, {}), dog), Folds(RULES)))
 
 
 def everything(graph):
@@ -81,19 +82,19 @@ def everything(graph):
 def small_story(build, dog, parts):
     """(switches, choices) of the smallest story, in one process or by a team."""
     graph = graph_of(build, dog) if not parts else SharedGraph(graph_of(build, dog), InThisProcess(parts))
-    layers = WideLayers(graph)
+    layers = ArrayLayers(graph)
     layers.advance(60)
     if parts:
         graph.close()
-    return layers.found and (layers.found[0], layers.found[2])
+    return layers.found and (layers.found.switches, layers.found.choices)
 
 
 @pytest.mark.parametrize("block", range(6))
 def test_a_team_finds_the_states_and_the_story_that_one_process_finds(block, monkeypatch):
     """Random programs, one to four parts, rounds of any size; no order of numbers decides which story is shown."""
     monkeypatch.setattr("p2plab.search.parallel.graph.CHUNK", 1 + 3 * block)
-    monkeypatch.setattr("p2plab.search.wide.CHUNK", 1 + 3 * block)
-    monkeypatch.setattr("p2plab.search.widelayers.CHUNK", 2 + 5 * block)
+    monkeypatch.setattr("p2plab.search.arrays.graph.CHUNK", 1 + 3 * block)
+    monkeypatch.setattr("p2plab.search.arrays.search.CHUNK", 2 + 5 * block)
     for seed in range(6 * block, 6 * block + 6):
         build = program(seed)
         small = memoised(build, limit=300)
@@ -176,8 +177,8 @@ def test_the_loop_that_never_rests_is_the_same_one(parts):
             graph = graph_of(endless, dog)
             graph = graph if team is None else SharedGraph(graph, team)
             everything(graph)
-            state = graph.restless()
-            ways.append((graph.path(state), lap(graph, state), len(graph)))
+            state = graph.cannot_terminate()
+            ways.append((graph.path(state), lasso(graph, state), len(graph)))
             if team is not None:
                 graph.close()
     assert ways[0] == ways[1]
@@ -188,7 +189,7 @@ def test_the_loop_that_never_rests_is_the_same_one(parts):
 def test_nothing_is_lost_when_parts_die_in_the_middle(dies, monkeypatch):
     """Wherever in a round: what they had is loaded into another, and the round is done again."""
     monkeypatch.setattr("p2plab.search.parallel.graph.LOSSES", 20)
-    monkeypatch.setattr("p2plab.search.widelayers.CHUNK", 20)
+    monkeypatch.setattr("p2plab.search.arrays.search.CHUNK", 20)
     for seed in range(8, 14):
         build = program(seed)
         small = memoised(build, limit=300)
@@ -260,7 +261,7 @@ def begun(workers=2, **options):
 
 def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(soon, monkeypatch):
     """The final numbers are those of one process."""
-    monkeypatch.setattr("p2plab.search.widelayers.CHUNK", 200)
+    monkeypatch.setattr("p2plab.search.arrays.search.CHUNK", 200)
     checking, process_ids = begun()
     os.kill(process_ids[1], signal.SIGKILL)
     while checking.advance(0.5) is None:
@@ -273,7 +274,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(soon, monkeypat
 
 def test_a_worker_that_is_stopped_ends_the_search_with_its_budget(soon, monkeypatch):
     """It neither dies nor answers; a few seconds after the budget it is given up, and nobody is left."""
-    monkeypatch.setattr("p2plab.search.widelayers.CHUNK", 200)
+    monkeypatch.setattr("p2plab.search.arrays.search.CHUNK", 200)
     monkeypatch.setattr(share, "GRACE", 0.2)
     checking, process_ids = begun()
     checking.search.budget = checking.progress.seconds + 0.5
@@ -287,7 +288,7 @@ def test_a_worker_that_is_stopped_ends_the_search_with_its_budget(soon, monkeypa
 
 def test_workers_that_die_again_and_again_are_given_up(soon, monkeypatch):
     """A sentence, and not for ever."""
-    monkeypatch.setattr("p2plab.search.widelayers.CHUNK", 20)
+    monkeypatch.setattr("p2plab.search.arrays.search.CHUNK", 20)
     checking, _ = begun()
     while checking.verdict is None:
         for process_id in checking.sharing.team.process_ids:
@@ -299,7 +300,7 @@ def test_workers_that_die_again_and_again_are_given_up(soon, monkeypatch):
 
 def test_no_process_is_left_when_a_search_ends_or_is_cancelled(soon, monkeypatch):
     """However it ends: by itself, by cancel, by its budget."""
-    monkeypatch.setattr("p2plab.search.widelayers.CHUNK", 50)
+    monkeypatch.setattr("p2plab.search.arrays.search.CHUNK", 50)
     checking, process_ids = begun()
     assert isinstance(checking.cancel(), Incomplete)
     assert gone_in(process_ids)

@@ -145,7 +145,7 @@ def test_a_small_search_does_without_numpy():
 def test_without_numpy_a_search_that_grows_stays_small(monkeypatch):
     """Slower, the same answer."""
     monkeypatch.setattr(search_module, "SMALL", 50)
-    monkeypatch.setitem(sys.modules, "p2plab.search.widesearch", None)
+    monkeypatch.setitem(sys.modules, "p2plab.search.arrays.search", None)
     answer = check(find("defrag-obedient"))
     assert isinstance(answer, Pass)
     assert answer.complete

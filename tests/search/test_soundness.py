@@ -7,11 +7,15 @@ from p2plab.core.actors import step
 from p2plab.core.tracked import Footprint
 from p2plab.core.world import World
 from p2plab.rules import RULES as ALL_RULES
-from p2plab.search import frames, layout, wide, widelayers
+from p2plab.search import frames
+from p2plab.search.arrays import graph as array_graph
+from p2plab.search.arrays import search as array_search
+from p2plab.search.arrays import states as array_states
 from p2plab.search.folds import Folds
 from p2plab.search.freeze import Freezer, Unfreezable
 from p2plab.search.graph import StateGraph
 from p2plab.search.layers import Layers
+from p2plab.search.model import Model
 from p2plab.search.quiet import maker
 from p2plab.search.recorder import Recorder
 from p2plab.search.steps import NotDeterministic
@@ -43,10 +47,12 @@ def test_random_programs_have_the_same_outcomes_as_every_order_run_one_by_one(se
     if expected is None:
         return
     with Watchdog() as dog:
-        graph = StateGraph(Recorder(maker(build, {}), dog), Folds(RULES))
+        graph = StateGraph(Model(Recorder(maker(build, {}), dog), Folds(RULES)))
         Layers(graph, stop_at_first=False).advance(60)
-    ends = [(graph.path(state), None) for state in graph.at_rest]
-    ends += [(graph.path(goal.state), goal.actor) for goal in graph.goals if goal.broken.rule != "calls-return"]
+    ends = [(graph.path(state), None) for state in graph.terminal()]
+    ends += [
+        (graph.path(breach.state), breach.actor) for breach in graph.breaches if breach.broken.rule != "calls-return"
+    ]
     found = set()
     for path, last in ends:
         world = World(build)
@@ -170,24 +176,26 @@ def test_a_local_that_is_not_read_again_is_no_state():
 @pytest.mark.parametrize("block", range(10))
 def test_the_search_in_arrays_finds_what_the_small_one_finds(block, monkeypatch):
     """The same states, and the same smallest story, cut into chunks of any size and into words of few bits."""
-    monkeypatch.setattr(layout, "WORD", (64, 5, 11)[block % 3])
-    monkeypatch.setattr(layout, "SPARE", block % 2)
-    monkeypatch.setattr(wide, "CHUNK", 1 + 3 * block)
-    monkeypatch.setattr(widelayers, "CHUNK", 1 + 3 * block)
+    monkeypatch.setattr(array_states, "WORD", (64, 5, 11)[block % 3])
+    monkeypatch.setattr(array_states, "SPARE", block % 2)
+    monkeypatch.setattr(array_graph, "CHUNK", 1 + 3 * block)
+    monkeypatch.setattr(array_search, "CHUNK", 1 + 3 * block)
     for seed in range(6 * block, 6 * block + 6):
         build = program(seed)
         small = memoised(build, limit=SMALL)
         if not small.complete:
             continue
         with Watchdog() as dog:
-            graph = wide.WideGraph(StateGraph(Recorder(maker(build, {}), dog), Folds(RULES)))
-            breadth = widelayers.Breadth(graph)
+            graph = array_graph.ArrayGraph(Model(Recorder(maker(build, {}), dog), Folds(RULES)))
+            breadth = array_search.Breadth(graph)
             while not breadth.complete:
                 breadth.one_chunk()
             assert difference(small, explored_wide(graph)) == "", source(seed)
-            layered = widelayers.WideLayers(wide.WideGraph(StateGraph(Recorder(maker(build, {}), dog), Folds(RULES))))
+            layered = array_search.ArrayLayers(
+                array_graph.ArrayGraph(Model(Recorder(maker(build, {}), dog), Folds(RULES)))
+            )
             layered.advance(60)
-            layers = Layers(StateGraph(Recorder(maker(build, {}), dog), Folds(RULES)))
+            layers = Layers(StateGraph(Model(Recorder(maker(build, {}), dog), Folds(RULES))))
             layers.advance(60)
-        found = [(switches, len(choices)) for switches, _, choices in layers.found]
-        assert ([(layered.found[0], len(layered.found[2]))] if layered.found else []) == found, source(seed)
+        found = [(story.switches, len(story.choices)) for story in layers.stories]
+        assert ([(layered.found.switches, len(layered.found.choices))] if layered.found else []) == found, source(seed)

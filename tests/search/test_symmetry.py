@@ -9,9 +9,11 @@ from p2plab.core.scenario import Scenario
 from p2plab.core.tracked import Tracked
 from p2plab.everything import SCENES
 from p2plab.rules import RULES as ALL_RULES
-from p2plab.search import Pass, Search, Violation, check, symmetric
+from p2plab.search import Pass, Search, Violation, check
 from p2plab.search import search as search_module
-from p2plab.search.symmetry import NotSymmetric
+from p2plab.search.symmetry.graph import SymmetricGraph
+from p2plab.search.symmetry.members import NotSymmetric
+from p2plab.search.symmetry.orbits import Representatives
 from p2plab.views.report import as_json, headline
 from tests.search.equals import equals, text_of
 from tests.search.gate import by_symmetry
@@ -163,7 +165,7 @@ def test_scenes_have_the_same_orbits():
 
 def test_steps_that_are_not_compared_are_caught_by_the_gate(monkeypatch):
     """Believe the set-up alone, and orbits come out that are none."""
-    monkeypatch.setattr(symmetric.SymmetricGraph, "_compare", lambda *_: None)
+    monkeypatch.setattr(SymmetricGraph, "_compare", lambda *_: None)
     assert any(fails(seed) for seed in range(40))
 
 
@@ -174,9 +176,9 @@ def test_orbits_found_twice_are_caught_by_the_gate(monkeypatch):
         colours[np.arange(len(origin)), cell.argmax(axis=1)] += np.uint64(1)
         return origin, colours
 
-    monkeypatch.setattr(symmetric.Orbits, "_refined", lambda self, rows, active, colours: colours)
+    monkeypatch.setattr(Representatives, "_refined", lambda self, rows, active, colours: colours)
     assert not any(fails(seed) for seed in range(10))
-    monkeypatch.setattr(symmetric.Orbits, "_told_apart", any_of_them)
+    monkeypatch.setattr(Representatives, "_told_apart", any_of_them)
     assert any(fails(seed) for seed in range(10))
 
 

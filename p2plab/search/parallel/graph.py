@@ -1,4 +1,4 @@
-"""A wide graph whose states lie with workers: here are the numbers only, so that all that reads a graph reads this one too.
+"""A graph whose states lie with workers: here are the numbers only, so that all that reads a graph reads this one too.
 
 For each state: its successors, whence it came, and whose it is. That is some 20 bytes a state and 4 for each step; the
 states' words and their table, 15 to 30 bytes each, are the workers'.
@@ -6,21 +6,18 @@ states' words and their table, 15 to 30 bytes each, are the workers'.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from p2plab.search.graph import NOWHERE, Goal, goal_of
-from p2plab.search.layout import widened
-from p2plab.search.parallel.part import owner_of
-from p2plab.search.parallel.spool import Spool
-from p2plab.search.parallel.tables import packed
+from p2plab.search.arrays.graph import CHUNK, ArrayGraph, NumberedGraph
+from p2plab.search.arrays.states import GROWTH, Collision, longer, widened
+from p2plab.search.parallel.part import owner_of, packed
 from p2plab.search.parallel.team import Lost, Message, NoWorkers, Team
-from p2plab.search.steps import Row
-from p2plab.search.visited import GROWTH, Collision, longer
-from p2plab.search.wide import CHUNK, WideGraph
+from p2plab.search.steps import NOWHERE, Row
 
 Ints = npt.NDArray[Any]
 
@@ -31,21 +28,20 @@ Version = tuple[int, int]
 LOSSES = 5
 
 
-class SharedGraph(WideGraph):
-    """Goes on where ``wide`` is; ``wide`` must not be used any more."""
+class SharedGraph(NumberedGraph):
+    """Goes on where ``begun`` is; that must not be used any more."""
 
-    def __init__(self, wide: WideGraph, team: Team) -> None:
-        wide.expand(np.zeros(1, np.int64))  # what set-up broke is looked at there
-        vars(self).update(vars(wide))
+    def __init__(self, begun: ArrayGraph, team: Team) -> None:
+        begun.expand(np.zeros(1, np.int64))  # what set-up broke is looked at there
+        super().__init__(begun.model, begun)
         self.team, self.parts = team, team.parts
         self.losses = self._round = 0
         self._sent: dict[int, Version] = {}  #: by part, which tables it has
         self._packed: tuple[Version, Message] = ((-1, -1), {})
-        self._seed = wide.visited.seed
-        count = wide.visited.count
-        self._count = count
-        words = wide.visited.words[:, :count]
-        owners = owner_of(wide.visited.hash_of(words), team.parts)
+        self._seed = begun.visited.seed
+        self._count = count = begun.visited.count
+        words = begun.visited.words[:, :count]
+        owners = owner_of(begun.visited.hash_of(words), team.parts)
         self._owner: Ints = np.zeros(len(self.came_from), np.int16)
         self._owner[:count] = owners
         self._local: Ints = np.zeros(len(self.came_from), np.int32)
@@ -58,7 +54,6 @@ class SharedGraph(WideGraph):
             self._global.append(its.astype(np.int32))
             self._many.append(len(its))
             self._spool.add(part, words.take(its, axis=1))
-        del self.visited
         self._begin(list(range(team.parts)))
 
     def __len__(self) -> int:
@@ -101,8 +96,8 @@ class SharedGraph(WideGraph):
         for part, reply in expanded.items():
             its = np.searchsorted(states, by_part[part])
             self._note_ends(by_part[part], reply)
-            for at, actor, goal in self._broken(by_part[part], reply):
-                successors[its[at], actor] = goal
+            for at, actor, breach in self._broken(by_part[part], reply):
+                successors[its[at], actor] = breach
         self._number(states, successors, by_part, expanded, inserted)
         able = successors != NOWHERE
         self.edges.add(states, np.ascontiguousarray(able.T), successors[able])
@@ -146,7 +141,7 @@ class SharedGraph(WideGraph):
         return {"after": after}
 
     def _record_step(self, row: Row, actor: int, state: int) -> None:
-        row = self._whole(row)
+        row = self.model.whole(row)
         if self.table.look_up(row, actor) is None:
             self.recorder.record(row, actor, lambda: self.path(state))
             self._room_for_values()
@@ -159,23 +154,16 @@ class SharedGraph(WideGraph):
     def _note_ends(self, states: Ints, reply: Message) -> None:
         self.transitions += int(reply["transitions"])
         for at, kind in reply["ended"].tolist():
-            state = int(states[at])
-            self._end(state, Goal(state, None, self._ends.broken[kind]))
+            self._end(int(states[at]), self._ends.broken[kind])
         if len(reply["resting"]):
-            resting, memories = states[reply["resting"]], reply["resting_memory"]
-            self.at_rest.append(resting)
-            for memory in np.unique(memories).tolist():
-                for broken in self.small.left_open(memory):
-                    for state in resting[memories == memory].tolist():
-                        self._end(state, Goal(state, None, broken))
+            self._rest(states[reply["resting"]], reply["resting_memory"])
 
     def _broken(self, states: Ints, reply: Message) -> Iterator[tuple[int, int, int]]:
-        """The steps that broke something: from which of the states, by whom, and the code of the goal."""
+        """The steps that broke something: from which of the states, by whom, and the code of the breach."""
         for at, actor, memory, number in reply["broken"].tolist():
             leaf = self._leaves.all[number]
-            what = leaf.broken or self.small.judge(memory, leaf)[1]
-            self.goals.append(Goal(int(states[at]), actor, what[0]))
-            yield at, actor, goal_of(len(self.goals) - 1)
+            what = leaf.broken or self.model.judge(memory, leaf)[1]
+            yield at, actor, self._break(int(states[at]), actor, what[0])
 
     def _number(
         self,
@@ -262,3 +250,34 @@ class SharedGraph(WideGraph):
             raise NoWorkers(f"workers died {self.losses} times (out of memory?): the search is given up")
         self._sent.clear()  # whoever was asked at the same time may not have heard it
         self.team.replace(parts)
+
+
+class Spool:
+    """The states of each part once more, on disk: what a worker that died had is given to the one that takes its place.
+
+    States are words, in the order in which they were added. Files have no name: they go when this process does.
+    """
+
+    def __init__(self, parts: int) -> None:
+        self._files: list[BinaryIO] = [tempfile.TemporaryFile() for _ in range(parts)]  # noqa: SIM115
+        self._shapes: list[list[tuple[int, int]]] = [[] for _ in range(parts)]
+
+    def add(self, part: int, words: Ints) -> None:
+        """Some more states of a part, each a column."""
+        if words.shape[1]:
+            self._shapes[part].append((words.shape[0], words.shape[1]))
+            self._files[part].write(np.ascontiguousarray(words).data)
+
+    def read(self, part: int) -> Iterator[Ints]:
+        """All states of a part, in pieces."""
+        file = self._files[part]
+        file.flush()
+        file.seek(0)
+        for rows, columns in self._shapes[part]:
+            yield np.frombuffer(file.read(rows * columns * 8), np.uint64).reshape(rows, columns)
+        file.seek(0, 2)
+
+    def close(self) -> None:
+        """Give the room back."""
+        for file in self._files:
+            file.close()

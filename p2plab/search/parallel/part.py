@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from p2plab.search.layout import widened
-from p2plab.search.lookups import UNKNOWN, Combinations, Pairs, first_of_each
-from p2plab.search.parallel.tables import Tables
+from p2plab.search.arrays.graph import BREAKS
+from p2plab.search.arrays.states import Collision, Layout, Visited, widened
+from p2plab.search.arrays.steps import UNKNOWN, Combinations, Effects, FlatTree, Leaves, Pairs, first_of_each
 from p2plab.search.parallel.team import Message
-from p2plab.search.visited import Collision, Visited
-from p2plab.search.wideends import BREAKS
+from p2plab.search.steps import StepTable
 
 Ints = npt.NDArray[Any]
 
@@ -100,7 +99,8 @@ class Part:
         if "ends" in message:
             self._ends.learn(self._asked_keys, message["ends"])
         if "after" in message:
-            self._judged.learn(*self._asked_pairs, message["after"])
+            before, events = self._asked_pairs
+            self._judged.learn(before, events, message["after"])
         self._here: Ints = self.visited.words.take(self._states, axis=1)
         return self._ask_steps() or self._ask_ends() or self._ask_rules() or self._step()
 
@@ -206,3 +206,55 @@ class Part:
             new = later[np.unique(numbers[later], return_index=True)[1]]
         words = self.visited.words[:, base : self.visited.count]
         return {"numbers": numbers.astype(np.int32), "new": new.astype(np.int32), "words": words}
+
+
+# -- what a part must know of the steps met so far: decision trees and leaves, as arrays -----------------------------------
+
+_OF_A_TREE = ("roots", "columns", "offsets", "sizes", "children")
+
+
+def packed(table: StepTable, leaves: Leaves, layout: Layout) -> Message:
+    """All that a worker needs for its look-ups."""
+    actors = len(table.columns.actors)
+    trees = [FlatTree(table, actor, leaves) for actor in range(actors)]
+    leaves.refresh(layout, table.columns.rules)
+    assert leaves.effects is not None
+    message: Message = {
+        "actors": actors,
+        "rules": table.columns.rules,
+        "layout": layout.packed(),
+        "enabled": leaves.enabled,
+        "waiting": leaves.waiting,
+        "linked": leaves.linked,
+        "broken": leaves.broken,
+        "events": leaves.events,
+        "keep": leaves.effects.keep,
+        "put": leaves.effects.put,
+    }
+    for actor, tree in enumerate(trees):
+        message |= {f"{name}{actor}": getattr(tree, name) for name in _OF_A_TREE}
+    return message
+
+
+class _Tree(FlatTree):
+    """A tree that was sent."""
+
+    def __init__(self, message: Message, actor: int) -> None:
+        self.roots, self.columns, self.offsets, self.sizes, self.children = (
+            message[f"{name}{actor}"] for name in _OF_A_TREE
+        )
+
+
+class Tables:
+    """The same on the worker's side."""
+
+    def __init__(self, message: Message) -> None:
+        self.actors, self.rules = int(message["actors"]), int(message["rules"])
+        self.layout = Layout.of_fields(message["layout"])
+        self.trees: list[FlatTree] = [_Tree(message, actor) for actor in range(self.actors)]
+        self.enabled: Ints = message["enabled"]
+        self.waiting: Ints = message["waiting"]
+        self.linked: Ints = message["linked"]
+        self.broken: Ints = message["broken"]
+        self.events: Ints = message["events"]
+        self.effects = Effects(message["keep"], message["put"], self.layout, self.rules)

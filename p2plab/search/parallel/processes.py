@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from p2plab.search.parallel.mail import Place, boxes
 from p2plab.search.parallel.team import LATE, Lost, Message, NoWorkers
-from p2plab.search.parallel.wire import Ended, receive, send
+from p2plab.search.parallel.wire import Ended, Place, boxes, receive, send
 
 #: The room of a pipe in bytes, where the system lets one ask for it: fewer changes between processes.
 _PIPE = 1 << 20

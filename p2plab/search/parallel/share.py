@@ -59,27 +59,27 @@ class Sharing:
 
     def look(self) -> None:
         """Hand the search over if it is time. :exc:`NoWorkers`."""
-        wide = self.search.wide
+        arrays = self.search.arrays
         if self.team is not None and self.search.budget is not None:
             self.team.limit(max(0.0, self.search.budget - self.search.progress.seconds) + GRACE)
         if self.search.verdict is not None or not self.search.exact:  # the end, or a search that only replays
             self.close()
             return
-        if wide is None or wide.graph is self._graph or len(wide.graph) < PAYS // 2:
+        if arrays is None or arrays.graph is self._graph or len(arrays.graph) < PAYS // 2:
             return
         if self.team is None:
             self.team = self._make()  # they get ready while the search goes on here
             if self.search.budget is not None:
                 self.team.limit(max(0.0, self.search.budget - self.search.progress.seconds) + GRACE)
-        if len(wide.graph) < PAYS:
+        if len(arrays.graph) < PAYS:
             return
-        from p2plab.search.parallel.graph import SharedGraph  # numpy: only now
+        from p2plab.search.arrays.graph import ArrayGraph  # numpy: only now
+        from p2plab.search.parallel.graph import SharedGraph
 
         self._forget()
-        self._graph = SharedGraph(wide.graph, self.team)
-        wide.graph = wide.breadth.graph = self._graph
-        if wide.layers is not None:
-            wide.layers.graph = self._graph
+        assert isinstance(arrays.graph, ArrayGraph)
+        self._graph = SharedGraph(arrays.graph, self.team)
+        arrays.move(self._graph)
 
     def close(self) -> None:
         """Let the workers go."""

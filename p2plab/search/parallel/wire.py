@@ -1,11 +1,20 @@
-"""What goes between processes: a message is numbers, words and arrays of integers by name. No pickle."""
+"""What goes between processes of one machine: messages through pipes, and large arrays through files without a name.
+
+A message is numbers, words and arrays of integers by name. No pickle. The files are in memory where there is room;
+they have no name, so nothing stays behind, however a process ends.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import BinaryIO
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from p2plab.search.parallel.team import Message
 
@@ -67,3 +76,44 @@ def _fill(stream: BinaryIO, room: memoryview) -> None:
         if not count:
             raise Ended
         room = room[count:]
+
+
+# -- arrays that one process leaves for another ---------------------------------------------------------------------------
+
+Ints = npt.NDArray[Any]
+#: Where an array lies: offset, type, shape.
+Place = list[Any]
+
+_IN_MEMORY = Path("/dev/shm")
+
+
+def boxes(count: int) -> list[BinaryIO]:
+    """New files, one for each process that leaves something."""
+    folder = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None
+    return [tempfile.TemporaryFile(dir=folder) for _ in range(count)]
+
+
+def leave(box: int, arrays: Sequence[Ints]) -> list[Place]:
+    """Write arrays over whatever was in a box; where each lies. OSError where there is no room."""
+    places: list[Place] = []
+    at = 0
+    for array in arrays:
+        places.append([at, array.dtype.str, list(array.shape)])
+        view = np.ascontiguousarray(array).data.cast("B") if array.size else memoryview(b"")
+        while view:
+            written = os.pwrite(box, view, at)
+            at, view = at + written, view[written:]
+    return places
+
+
+def fetch(box: int, place: Place) -> Ints:
+    """Read one of them."""
+    at, kind, shape = place
+    array: Ints = np.empty(shape, np.dtype(kind))
+    view = array.data.cast("B") if array.size else memoryview(b"")
+    while view:
+        count = os.preadv(box, [view], at)
+        if not count:
+            raise OSError("a box holds less than was left in it")
+        at, view = at + count, view[count:]
+    return array

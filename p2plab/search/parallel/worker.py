@@ -6,9 +6,8 @@ import os
 import signal
 import sys
 
-from p2plab.search.parallel.mail import fetch, leave
 from p2plab.search.parallel.part import Part
-from p2plab.search.parallel.wire import Ended, receive, send
+from p2plab.search.parallel.wire import Ended, fetch, leave, receive, send
 
 
 def main(boxes: list[int]) -> None:

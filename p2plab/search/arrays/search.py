@@ -1,4 +1,4 @@
-"""Searching a wide graph: breadth first for a proof; fewest switches first, in arrays, once something is known to break."""
+"""Searching in arrays: breadth first for a proof; fewest switches first once something is known to break."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from p2plab.search.graph import NOWHERE, goal_of
-from p2plab.search.wide import CHUNK, WideGraph
+from p2plab.search.arrays.graph import CHUNK, ArrayGraph, NumberedGraph
+from p2plab.search.arrays.states import Collision
+from p2plab.search.graph import Story
+from p2plab.search.model import Model
+from p2plab.search.steps import NOWHERE, breach_of
 
 Ints = npt.NDArray[Any]
 
@@ -17,7 +20,7 @@ Ints = npt.NDArray[Any]
 class Breadth:
     """Expands every state, in the order in which they are met, until something breaks or all are done."""
 
-    def __init__(self, graph: WideGraph) -> None:
+    def __init__(self, graph: NumberedGraph) -> None:
         self.graph = graph
         self.expanded = 0
 
@@ -34,7 +37,7 @@ class Breadth:
     def advance(self, seconds: float, states: int) -> None:
         """Go on for about that long, or until there are that many states; stops after the chunk that breaks something."""
         deadline = time.perf_counter() + seconds
-        while not self.complete and not self.graph.goals and len(self.graph) <= states:
+        while not self.complete and not self.graph.breaches and len(self.graph) <= states:
             self.one_chunk()
             if time.perf_counter() > deadline:
                 return
@@ -46,13 +49,13 @@ class Breadth:
         self.expanded = last
 
 
-class WideLayers:
+class ArrayLayers:
     """Fewest switches first, then fewest steps, on nodes (state, who stepped last). States are expanded when needed."""
 
-    def __init__(self, graph: WideGraph, bound: int | None = None) -> None:
+    def __init__(self, graph: NumberedGraph, bound: int | None = None) -> None:
         self.graph, self.bound = graph, bound
         self.switches = 0
-        self.found: tuple[int, int, tuple[str, ...]] | None = None
+        self.found: Story | None = None
         self.done = False
         self._actors = len(self.graph.actors)
         self._came: Ints = np.full(1, -2, np.int64)
@@ -80,8 +83,9 @@ class WideLayers:
 
     def _begin(self) -> None:
         self.graph.expand(np.zeros(1, np.int64))
-        if 0 in self.graph.goals_of:
-            self.found, self.done = (0, self.graph.goals_of[0][0], ()), True
+        if 0 in self.graph.breaches_of:
+            self.found = Story(0, self.graph.breaches[self.graph.breaches_of[0][0]].broken, ())
+            self.done = True
             return
         for actor, successor in enumerate(self.graph.followers(0)):
             if successor != NOWHERE:
@@ -94,7 +98,7 @@ class WideLayers:
         states = nodes // self._actors
         broken = np.flatnonzero(states < NOWHERE)
         if broken.size:
-            self._meet(goal_of(int(states[broken[0]])), int(came[broken[0]]), int(nodes[broken[0]] % self._actors))
+            self._meet(breach_of(int(states[broken[0]])), int(came[broken[0]]), int(nodes[broken[0]] % self._actors))
             return
         # Each once, in the order met: which of the smallest stories is found must not depend on how states are numbered.
         first = np.sort(np.unique(nodes, return_index=True)[1])
@@ -107,8 +111,8 @@ class WideLayers:
         self._came[nodes] = came
         states, last = nodes // self._actors, nodes % self._actors
         self.graph.expand(states)
-        for index in np.flatnonzero(np.isin(states, list(self.graph.goals_of))):
-            self._meet(self.graph.goals_of[int(states[index])][0], int(came[index]), int(last[index]))
+        for index in np.flatnonzero(np.isin(states, list(self.graph.breaches_of))):
+            self._meet(self.graph.breaches_of[int(states[index])][0], int(came[index]), int(last[index]))
             return
         followers = self.graph.edges.of(states)
         for actor in range(self._actors):
@@ -123,9 +127,71 @@ class WideLayers:
             more = max(node + 1, 2 * len(self._came)) - len(self._came)
             self._came = np.concatenate([self._came, np.full(more, -2, np.int64)])
 
-    def _meet(self, goal: int, came: int, last: int) -> None:
+    def _meet(self, breach: int, came: int, last: int) -> None:
         choices = [self.graph.actors[last]]
         while came >= 0:
             choices.append(self.graph.actors[came % self._actors])
             came = int(self._came[came])
-        self.found, self.done = (self.switches, goal, tuple(reversed(choices))), True
+        self.found = Story(self.switches, self.graph.breaches[breach].broken, tuple(reversed(choices)))
+        self.done = True
+
+
+class ArraySearch:
+    """A :class:`~p2plab.search.graph.Searcher`.
+
+    First all states in the order met; once something is known to break, or under a bound, layer by layer.
+    """
+
+    def __init__(self, model: Model, bound: int | None) -> None:
+        self.model, self.bound = model, bound
+        self._seed = 1
+        self._begin()
+
+    def _begin(self) -> None:
+        self.graph: NumberedGraph = ArrayGraph(self.model, self._seed)
+        self.breadth = Breadth(self.graph)
+        self.layers: ArrayLayers | None = None
+
+    def move(self, graph: NumberedGraph) -> None:
+        """Go on in another graph, which has taken over all that this one has."""
+        self.graph = self.breadth.graph = graph
+        if self.layers is not None:
+            self.layers.graph = graph
+
+    @property
+    def frontier(self) -> int:
+        """How many states or steps wait to be followed."""
+        return self.breadth.frontier if self.layers is None else self.layers.frontier
+
+    @property
+    def switches(self) -> int:
+        """The switches tried so far, where they are tried one by one."""
+        return 0 if self.layers is None else self.layers.switches
+
+    @property
+    def complete(self) -> bool:
+        """Whether every state was expanded and nothing breaks."""
+        return self.breadth.complete and not self.graph.breaches
+
+    @property
+    def found(self) -> Story | None:
+        """The simplest story."""
+        return None if self.layers is None else self.layers.found
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing more to do."""
+        return self.complete or (self.layers is not None and self.layers.done)
+
+    def advance(self, seconds: float, states: int) -> None:
+        """Go on for about that long, up to that many states."""
+        try:
+            if self.layers is None and self.bound is None and not self.graph.breaches:
+                self.breadth.advance(seconds, states)
+            if self.layers is None and (self.bound is not None or self.graph.breaches):
+                self.layers = ArrayLayers(self.graph, self.bound)
+            if self.layers is not None:
+                self.layers.advance(seconds)
+        except Collision:  # two states with one hash: once in a very long while; other random numbers tell them apart
+            self._seed += 1
+            self._begin()

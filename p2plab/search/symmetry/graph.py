@@ -8,20 +8,20 @@ symmetry, and an ordinary one takes its place.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from p2plab.search.arrays.graph import ArrayGraph
+from p2plab.search.arrays.search import Breadth
+from p2plab.search.arrays.states import Collision
 from p2plab.search.freeze import CellName, Unfreezable
-from p2plab.search.graph import NOWHERE, StateGraph
-from p2plab.search.orbits import Orbits
-from p2plab.search.recorder import Recorder
+from p2plab.search.model import Model
 from p2plab.search.steps import Leaf, NotDeterministic, Row
-from p2plab.search.symmetry import NotSymmetric, Permutation, Symmetry
-from p2plab.search.visited import Collision
-from p2plab.search.wide import WideGraph
+from p2plab.search.symmetry.members import NotSymmetric, Permutation, Symmetry
+from p2plab.search.symmetry.orbits import Representatives
+from p2plab.search.verdict import Orbits
 
 Ints = npt.NDArray[Any]
 
@@ -30,24 +30,32 @@ Ints = npt.NDArray[Any]
 THOROUGHLY = 1_000
 
 
-class SymmetricGraph(WideGraph):
+class SymmetricGraph(ArrayGraph):
     """The graph of orbits. ``full`` is how many states they stand for. :exc:`NotSymmetric` may come out of any method."""
 
-    def __init__(self, small: StateGraph, symmetry: Symmetry, ordered: frozenset[CellName], seed: int = 1) -> None:
+    def __init__(self, model: Model, symmetry: Symmetry, ordered: frozenset[CellName], seed: int = 1) -> None:
         # With a table of its own: a step that is known already would not be run, and so not compared.
-        super().__init__(
-            StateGraph(Recorder(small.recorder.make, small.recorder.dog, small.recorder.closed), small.folds.anew()),
-            seed,
-        )
+        super().__init__(model.anew(), seed)
         self.symmetry, self._ordered = symmetry, ordered
-        self.full = 1
+        self._full = 1
         self.compared = 0  #: steps that were run in two places
         self._random = random.Random(seed)
         self._places: Ints = np.zeros((len(self.came_from), len(symmetry)), np.int8)
-        self._orbits = Orbits(symmetry, self._value, self._image_of)
+        self._orbits = Representatives(symmetry, self._value, self._image_of)
         self._actor_number = {name: number for number, name in enumerate(self.actors)}
         self._met = (-1, -1)
         self.learn()
+
+    @property
+    def full(self) -> int:
+        """How many states the orbits stand for."""
+        return self._full
+
+    @property
+    def orbits(self) -> Orbits:  # type: ignore[override]
+        """What was taken for interchangeable."""
+        members = tuple((kind.title, len(kind.members)) for kind in self.symmetry.classes)
+        return Orbits(len(self), members, self.compared)
 
     def path(self, state: int) -> list[str]:
         """Choices that lead to a state: what was done, by those who are in the members' places at the end."""
@@ -70,12 +78,8 @@ class SymmetricGraph(WideGraph):
         return rows[::-1]
 
     def representatives(self, rows: Ints) -> tuple[Ints, Ints, Ints, Ints]:
-        """As :meth:`Orbits.representatives`."""
+        """As :meth:`Representatives.representatives`."""
         return self._orbits.representatives(rows)
-
-    def enabled_at(self, state: int) -> int:
-        """How many steps can be taken in a state that was expanded."""
-        return sum(successor != NOWHERE for successor in self.followers(state))
 
     # -- one state an orbit -----------------------------------------------------------------------------------------
 
@@ -97,7 +101,7 @@ class SymmetricGraph(WideGraph):
         fresh = numbers[new]
         self.came_from[fresh], self.came_by[fresh] = states[first][new], who[first][new]
         self._places[fresh] = places[new]
-        self.full += int(sizes[new].sum())
+        self._full += int(sizes[new].sum())
         arrived: Ints = numbers[back]
         return arrived
 
@@ -109,13 +113,13 @@ class SymmetricGraph(WideGraph):
 
     def learn(self) -> None:
         """Make columns and values known to the orbits; a cell that changes has those that correspond to it beside it."""
-        met = self.columns.version, len(self.small.folds)
+        met = self.columns.version, len(self.model.folds)
         if met == self._met:
             return
         known = len(self._orbits.columns)
         if known == 0:
             for name in self.actors:
-                template, refs = self.symmetry.taken_apart(name)
+                template, refs = self.symmetry.decompose(name)
                 self._orbits.add_column(("actor", template), tuple(dict.fromkeys(refs)))
             self._orbits.add_column("rules", ())
             known = len(self._orbits.columns)
@@ -123,12 +127,12 @@ class SymmetricGraph(WideGraph):
         for cell in cells:
             self._add_cells_like(cell)
         for cell in list(self.columns.of)[known - self.columns.rules - 1 :]:
-            template, refs = self.symmetry.taken_apart(cell[0])
+            template, refs = self.symmetry.decompose(cell[0])
             self._orbits.add_column(("cell", template, cell[1]), refs)
         for column, values in enumerate(self.columns.values):
-            many = len(self.small.folds) if column == self.columns.rules else len(values)
+            many = len(self.model.folds) if column == self.columns.rules else len(values)
             self._orbits.learn(column, many)
-        self._met = self.columns.version, len(self.small.folds)
+        self._met = self.columns.version, len(self.model.folds)
 
     def _add_cells_like(self, cell: CellName) -> None:
         todo, seen = [cell], {cell}
@@ -145,7 +149,7 @@ class SymmetricGraph(WideGraph):
 
     def _value(self, column: int, value: int) -> Any:
         if column == self.columns.rules:
-            return self.small.folds.frozen(value)
+            return self.model.folds.frozen(value)
         return self.columns.frozen(column, value)
 
     def _image_of(self, column: int, there: int, value: int, places: Permutation) -> int:
@@ -155,7 +159,7 @@ class SymmetricGraph(WideGraph):
 
         if column == self.columns.rules:
             try:
-                return self.small.folds.renamed(value, rename)
+                return self.model.folds.renamed(value, rename)
             except TypeError as error:
                 raise NotSymmetric(str(error)) from None
         frozen = self.symmetry.renamed(self.columns.frozen(column, value), places)
@@ -181,12 +185,14 @@ class SymmetricGraph(WideGraph):
         self._room_for_values()
 
     def _compare(self, row: Row, state: int, actor: int, places: Permutation) -> None:
-        row = self._whole(row)
+        row = self.model.whole(row)
         other = self._orbits.image(row, places)
         there = self._actor_number[self.symmetry.renamed(self.actors[actor], places)]
-        one, its = self._leaf(row, actor, lambda: self.path(state)), None
+        one, its = self.model.leaf(row, actor, lambda: self.path(state)), None
         try:
-            its = self._leaf(other, there, lambda: [self.symmetry.renamed(name, places) for name in self.path(state)])
+            its = self.model.leaf(
+                other, there, lambda: [self.symmetry.renamed(name, places) for name in self.path(state)]
+            )
         except (NotDeterministic, Unfreezable) as error:
             raise NotSymmetric(str(error)) from None
         self.learn()
@@ -195,15 +201,6 @@ class SymmetricGraph(WideGraph):
             raise NotSymmetric(
                 f"{self.actors[there]} does not do at its place what {self.actors[actor]} does: {one.label}"
             )
-
-    def _leaf(self, row: Row, actor: int, path: Callable[[], list[str]]) -> Leaf:
-        leaf = None
-        while leaf is None:
-            row = self._whole(row)
-            leaf = self.table.look_up(row, actor)
-            if leaf is None:
-                self.recorder.record(row, actor, path)
-        return leaf
 
     def _correspond(self, one: Leaf, row: Row, its: Leaf, other: Row, places: Permutation) -> bool:
         if (one.enabled, one.idle, one.gone, bool(one.broken)) != (its.enabled, its.idle, its.gone, bool(its.broken)):
@@ -218,22 +215,22 @@ class SymmetricGraph(WideGraph):
         return True
 
     def _after(self, row: Row, leaf: Leaf) -> Row:
-        new = list(self._whole(row))
-        for column, value in leaf.writes:
-            new[column] = value
-        return tuple(new)
+        row = self.model.whole(row)
+        return self.model.after(row, leaf, row[self.columns.rules])
 
 
 class SymmetricSearch:
-    """Every orbit, breadth first; for a story that breaks a promise an ordinary search has to look."""
+    """A :class:`~p2plab.search.graph.Searcher` of every orbit, breadth first.
 
-    def __init__(self, small: StateGraph, symmetry: Symmetry, ordered: frozenset[CellName]) -> None:
-        from p2plab.search.widelayers import Breadth
+    It finds no story: who switched is no property of an orbit. For that an ordinary search has to look.
+    """
 
-        self.graph = SymmetricGraph(small, symmetry, ordered)
+    found = None
+    switches = 0
+
+    def __init__(self, model: Model, symmetry: Symmetry, ordered: frozenset[CellName]) -> None:
+        self.graph = SymmetricGraph(model, symmetry, ordered)
         self._breadth = Breadth(self.graph)
-        self.found = None
-        self.switches = 0
 
     @property
     def frontier(self) -> int:
@@ -243,12 +240,12 @@ class SymmetricSearch:
     @property
     def broken(self) -> bool:
         """Whether something breaks."""
-        return bool(self.graph.goals)
+        return bool(self.graph.breaches)
 
     @property
     def complete(self) -> bool:
         """Whether all orbits were expanded and nothing breaks."""
-        return self._breadth.complete and not self.graph.goals
+        return self._breadth.complete and not self.graph.breaches
 
     done = complete
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from p2plab.search.graph import NOWHERE
-from p2plab.search.visited import GROWTH, longer
+from p2plab.search.arrays.states import GROWTH, longer
+from p2plab.search.steps import NOWHERE
 
 Ints = npt.NDArray[Any]
 
@@ -22,7 +22,7 @@ _BLOCK = 1 << 16
 
 
 class Edges:
-    """Successors by state, for those states that were added; a successor is a state's number or a goal's code."""
+    """Successors by state, for those states that were added; a successor is a state's number or a breach's code."""
 
     def __init__(self, actors: int) -> None:
         self.actors = actors

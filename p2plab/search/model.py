@@ -1,0 +1,87 @@
+"""What is searched: where it begins, what an actor's step does, what breaks by it, and where a run ends.
+
+A graph of states (:mod:`p2plab.search.graph`) asks only this, however it keeps its states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from p2plab.core.lockdep import any_waiting_cycle
+from p2plab.search.folds import Broken, Folds
+from p2plab.search.recorder import Recorder
+from p2plab.search.steps import Leaf, Row
+
+
+class Model:
+    """A scene's transition system: steps looked up in a table, run by the recorder where nobody has seen them yet."""
+
+    def __init__(self, recorder: Recorder, folds: Folds) -> None:
+        self.recorder, self.folds = recorder, folds
+        self.table, self.columns = recorder.table, recorder.columns
+        self.actors: tuple[str, ...] = recorder.columns.actors
+        self._judged: dict[tuple[int, int], tuple[int, tuple[Broken, ...]]] = {}
+        self._cycles: dict[tuple[tuple[str, ...], ...], tuple[str, ...]] = {}
+        events = recorder.setup_events
+        self._memory, self.setup_broke = folds.after(0, self.table.number_of(events), events)
+
+    def anew(self) -> Model:
+        """The same scene, of which nothing is known yet."""
+        before = self.recorder
+        return Model(Recorder(before.make, before.dog, before.closed), self.folds.anew())
+
+    @property
+    def initial(self) -> Row:
+        """The state after set-up."""
+        row = [0] * len(self.columns)
+        row[self.columns.rules] = self._memory
+        return tuple(row)
+
+    def whole(self, row: Row) -> Row:
+        """A state with the columns that came later: there it is as after set-up."""
+        more = len(self.columns) - len(row)
+        return (*row, *(0,) * more) if more else row
+
+    def leaf(self, row: Row, actor: int, path: Callable[[], Sequence[str]]) -> Leaf:
+        """What an actor does in a state; its driver's code runs if nobody has seen it. ``path`` leads to the state."""
+        while (leaf := self.table.look_up(row := self.whole(row), actor)) is None:
+            self.recorder.record(row, actor, path)
+        return leaf
+
+    def judge(self, memory: int, leaf: Leaf) -> tuple[int, tuple[Broken, ...]]:
+        """What the monitors remember after a step taken when they remembered ``memory``, and what it broke."""
+        known = self._judged.get((memory, leaf.events))
+        if known is None:
+            known = self.folds.after(memory, leaf.events, self.table.events[leaf.events])
+            self._judged[memory, leaf.events] = known
+        return known
+
+    def after(self, row: Row, leaf: Leaf, memory: int) -> Row:
+        """The state after a step; ``memory`` is what the monitors remember then."""
+        new = list(self.whole(row))
+        for column, value in leaf.writes:
+            new[column] = value
+        new[self.columns.rules] = memory
+        return tuple(new)
+
+    def deadlock(self, waiting: Sequence[tuple[str, Leaf]], able: bool) -> Broken | None:
+        """The deadlock among those who wait: a cycle, or that nobody is ``able`` to step; else None."""
+        edges = tuple((name, *leaf.waits) for name, leaf in waiting)
+        if edges not in self._cycles:
+            after = {name: others for name, *others in edges}
+            self._cycles[edges] = any_waiting_cycle(after, lambda name: tuple(after.get(name, ())))
+        cycle = self._cycles[edges]
+        if not cycle and able:
+            return None
+        labels = {name: leaf.label for name, leaf in waiting}
+        who = cycle or tuple(labels)
+        what = "; ".join(f"{name}: {labels[name]}" for name in who)
+        ring = " -> ".join((*cycle, cycle[0])) if cycle else "all wait"
+        return Broken("no-deadlock", who[0], f"deadlock: {ring} ({what})")
+
+    def left_open(self, memory: int) -> list[Broken]:
+        """The callbacks that somebody rests in."""
+        return [
+            Broken("calls-return", calls[-1].partition(".")[0], f"{actor} rests for ever inside {calls[-1]}")
+            for actor, calls in self.folds.left_open(memory).items()
+        ]
