@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 AFTER, EVERY = 1.0, 0.2
 
 
-class Progress:
+class ProgressLine:
     """A line that is written over. It says nothing where standard error is no terminal."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Progress:
 
 def counted(things: Sequence[_T]) -> Iterator[_T]:
     """The same things, with a line that says how many were asked for."""
-    progress = Progress()
+    progress = ProgressLine()
     try:
         for number, thing in enumerate(things):
             progress.count(number, len(things), str(getattr(thing, "name", "")))

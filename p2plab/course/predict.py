@@ -53,7 +53,7 @@ class QuizQuestion:
         return "\n".join(lines)
 
 
-class Chance:
+class SeededChoices:
     """Choices by a seed: the same ones with every version of Python."""
 
     def __init__(self, seed: str) -> None:
@@ -84,8 +84,8 @@ def question(kind: str, seed: int) -> QuizQuestion:
         raise BadInput(f"there is no kind of question {kind[:40]!r}; there are {', '.join(KINDS)}")
     if not 0 <= seed < 10**9:
         raise BadInput(f"seed {str(seed)[:20]}: allowed are 0 to 999999999")
-    make: Callable[[Chance, int], QuizQuestion] = KINDS[kind]
-    return make(Chance(f"{kind} {seed}"), seed)
+    make: Callable[[SeededChoices, int], QuizQuestion] = KINDS[kind]
+    return make(SeededChoices(f"{kind} {seed}"), seed)
 
 
 def seed_sheet(seeds: Iterable[int] = range(1, 9), kinds: Iterable[str] = ("stale", "events", "reach", "rule")) -> str:

@@ -11,7 +11,7 @@ from p2plab.core.places import recorded_machines
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_seed, by_text
 from p2plab.core.token import token_of
-from p2plab.course.predict import WIDTH, Chance, QuizQuestion
+from p2plab.course.predict import WIDTH, QuizQuestion, SeededChoices
 from p2plab.everything import find
 from p2plab.mm.ask import Effect, ask
 from p2plab.mm.ask_operations import OPERATIONS
@@ -31,7 +31,7 @@ SCENES = ("defrag-ignorant", "f12-partial-range")
 TRIES = 40
 
 
-def stale(chance: Chance, seed: int) -> QuizQuestion:
+def stale(chance: SeededChoices, seed: int) -> QuizQuestion:
     """After step n, which pages does the NIC's device look up at an address that no longer shows them?"""
     wanted = chance.below(3) > 0  # most people learn more from a question that has something to find
     for _ in range(TRIES):
@@ -62,7 +62,7 @@ def _ways(run: Run, step: int) -> list[Way]:
     return [follow_page(run, step, page) for page in range(things_of(run.at(step)).width)]
 
 
-def events(chance: Chance, seed: int) -> QuizQuestion:
+def events(chance: SeededChoices, seed: int) -> QuizQuestion:
     """Which event does this operation raise, over which pages, under which lock?"""
     kind = chance.pick(("device", "device_eager", "anon", "file_shared"))
     asked = ask(chance.pick(OPERATIONS), kind)
@@ -86,7 +86,7 @@ def _heard(answer: Effect) -> str:
     return ", then ".join(rows) or NOTHING
 
 
-def reach(chance: Chance, seed: int) -> QuizQuestion:
+def reach(chance: SeededChoices, seed: int) -> QuizQuestion:
     """Can these two devices talk, in 2019 and today?"""
     wanted = chance.pick(((True, True), (False, True), (False, False), (True, True)))
     for _ in range(TRIES):
@@ -107,7 +107,7 @@ def reach(chance: Chance, seed: int) -> QuizQuestion:
     return QuizQuestion("reach", seed, prompt, choices, frozenset({right}), why)
 
 
-def rule(chance: Chance, seed: int) -> QuizQuestion:
+def rule(chance: SeededChoices, seed: int) -> QuizQuestion:
     """Which rule breaks first in this run, and by whose step?"""
     while True:
         case = CASES[chance.pick(CASES)]
@@ -152,7 +152,7 @@ def _word(yes: bool) -> str:
     return "yes" if yes else "no"
 
 
-KINDS: dict[str, Callable[[Chance, int], QuizQuestion]] = {
+KINDS: dict[str, Callable[[SeededChoices, int], QuizQuestion]] = {
     "stale": stale,
     "events": events,
     "reach": reach,

@@ -16,7 +16,7 @@ RECORDED = (LINUX_6_1, LINUX_6_12, LINUX_7_3)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class EffectChange:
     """One operation on one kind of memory that not all kernels do alike: an answer of each, and the rules behind it.
 
     ``rules``: for each kernel but the first, those that changed the answer since the one before it.
@@ -28,7 +28,7 @@ class Change:
     rules: tuple[tuple[KernelRule, ...], ...]
 
 
-def change(operation: str, kind: str, kernels: Sequence[Kernel] = RECORDED) -> Change | None:
+def change(operation: str, kind: str, kernels: Sequence[Kernel] = RECORDED) -> EffectChange | None:
     """How the kernels differ, oldest first; None if all answer the same. BadInput for unknown names.
 
     >>> [rule.name for rule in change("madvise_dontneed", "anon").rules[1]]
@@ -44,7 +44,7 @@ def change(operation: str, kind: str, kernels: Sequence[Kernel] = RECORDED) -> C
         _responsible(operation, kind, kernels[at], kernels[at + 1]) if said[at] != said[at + 1] else ()
         for at in range(len(kernels) - 1)
     ]
-    return Change(operation, kind, answers, tuple(rules))
+    return EffectChange(operation, kind, answers, tuple(rules))
 
 
 def seen(answer: Effect) -> tuple[tuple[Row, ...], str]:

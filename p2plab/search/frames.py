@@ -18,8 +18,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Any, NamedTuple
 
-from p2plab.core.containers import TRACKED_CONTAINERS
-from p2plab.core.tracked import Tracked
+from p2plab.core.tracked import TRACKED_CONTAINERS, Tracked
 
 Suspended = types.CoroutineType | types.GeneratorType | types.AsyncGeneratorType  # type: ignore[type-arg]
 

@@ -20,10 +20,17 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from p2plab.core.actors import Op
-from p2plab.core.containers import TRACKED_CONTAINERS, TrackedSet
 from p2plab.core.errors import P2PError
-from p2plab.core.iterators import TrackedIterator
-from p2plab.core.tracked import Tracked, cells_of, is_exact_number, is_made_in_python, name_of
+from p2plab.core.tracked import (
+    TRACKED_CONTAINERS,
+    Tracked,
+    TrackedIterator,
+    TrackedSet,
+    cells_of,
+    is_exact_number,
+    is_made_in_python,
+    name_of,
+)
 from p2plab.search.frames import number_of, parts_of
 
 #: A cell by name: an object's name, and an attribute of it.

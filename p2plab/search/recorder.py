@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from p2plab.core.containers import TRACKED_CONTAINERS
-from p2plab.core.tracked import Footprint, Tracked, Untrackable, cells_of, name_of
+from p2plab.core.tracked import TRACKED_CONTAINERS, Footprint, Tracked, Untrackable, cells_of, name_of
 from p2plab.search.closed import Closed, Refused
 from p2plab.search.folds import Broken
 from p2plab.search.frames import rebinding

@@ -13,15 +13,17 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-from p2plab.core.containers import (
+from p2plab.core.tracked import (
+    Tracked,
     TrackedCounter,
     TrackedDefaultDict,
     TrackedDeque,
     TrackedDict,
     TrackedList,
     TrackedSet,
+    cells_of,
+    name_of,
 )
-from p2plab.core.tracked import Tracked, cells_of, name_of
 from p2plab.search.freeze import CellName, is_importable
 from p2plab.search.quiet import QuietWorld
 from p2plab.search.steps import ABSENT, Columns, NotDeterministic, Row

@@ -17,9 +17,8 @@ from types import FrameType, FunctionType, MethodType
 from typing import Any
 
 from p2plab.core.calls import Called
-from p2plab.core.containers import TRACKED_CONTAINERS
 from p2plab.core.run import Run
-from p2plab.core.tracked import Tracked, cells_of, name_of
+from p2plab.core.tracked import TRACKED_CONTAINERS, Tracked, cells_of, name_of
 from p2plab.core.world import World
 from p2plab.p2p.contract import Grant
 from p2plab.p2p.exporter import Exporter

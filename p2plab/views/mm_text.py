@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from p2plab.mm.ask import Effect, Row
-from p2plab.mm.ask_changes import Change, seen
+from p2plab.mm.ask_changes import EffectChange, seen
 from p2plab.mm.ask_specimen import START
 from p2plab.mm.flags import PAGE_SIZE
 from p2plab.mm.snapshot import SpaceShot, VmaShot
@@ -31,7 +31,7 @@ def table(answers: Sequence[Effect]) -> str:
     return "\n".join([*lines[1:], _LOCKS]) + "\n"
 
 
-def changes_text(changes: Sequence[Change]) -> str:
+def changes_text(changes: Sequence[EffectChange]) -> str:
     """Where kernels differ: for each operation and kind of memory one line or more a kernel, and what changed, with source."""
     lines: list[str] = []
     for found in changes:

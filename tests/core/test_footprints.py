@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from p2plab.core.actors import step, wait_event
-from p2plab.core.containers import TrackedDict, TrackedList
 from p2plab.core.schedule import follow, straight
-from p2plab.core.tracked import Tracked, Untrackable, cells_of, freeze
+from p2plab.core.tracked import Tracked, TrackedDict, TrackedList, Untrackable, cells_of, freeze
 from p2plab.core.world import World
 
 

@@ -23,9 +23,8 @@ from typing import Any, BinaryIO
 
 from p2plab.core import actors
 from p2plab.core import errno as errnos
-from p2plab.core.containers import TRACKED_CONTAINERS
 from p2plab.core.errors import BadInput, KernelError, P2PError
-from p2plab.core.tracked import Tracked, name_of
+from p2plab.core.tracked import TRACKED_CONTAINERS, Tracked, name_of
 from p2plab.course import kit
 from p2plab.course.marking.child import LONGEST_LINE
 from p2plab.mm import AddressSpace
