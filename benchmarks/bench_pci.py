@@ -23,8 +23,8 @@ sys.path.insert(0, str(ROOT))
 from p2plab.pci import (  # noqa: E402
     RFC2019,
     Device,
+    FunctionKind,
     HostBridge,
-    Kind,
     Machine,
     Resource,
     assign_resources,
@@ -52,12 +52,14 @@ def tree(functions: int, seed: int = 1) -> Machine:
         host = hosts[domain]
         ports = min(24, max(1, (functions - len(devices) - 2) // 3))
         first = bus[domain] + 1
-        root = _bridge(domain, 0, (first >> 3) & 31, first & 7, Kind.ROOT_PORT, first, first + 1 + ports, None, host)
-        upstream = _bridge(domain, first, 0, 0, Kind.UPSTREAM, first + 1, first + 1 + ports, root.bdf, host)
+        root = _bridge(
+            domain, 0, (first >> 3) & 31, first & 7, FunctionKind.ROOT_PORT, first, first + 1 + ports, None, host
+        )
+        upstream = _bridge(domain, first, 0, 0, FunctionKind.UPSTREAM, first + 1, first + 1 + ports, root.bdf, host)
         devices += [root, upstream]
         for port in range(ports):
             here = first + 2 + port
-            down = _bridge(domain, first + 1, port, 0, Kind.DOWNSTREAM, here, here, upstream.bdf, host)
+            down = _bridge(domain, first + 1, port, 0, FunctionKind.DOWNSTREAM, here, here, upstream.bdf, host)
             devices.append(down)
             for function in range(2):
                 devices.append(_function(rng, f"{domain:04x}:{here:02x}:00.{function}", down.bdf, host))
@@ -78,7 +80,15 @@ def _host(domain: int) -> HostBridge:
 
 
 def _bridge(
-    domain: int, bus: int, slot: int, function: int, kind: Kind, first: int, last: int, parent: str | None, host: str
+    domain: int,
+    bus: int,
+    slot: int,
+    function: int,
+    kind: FunctionKind,
+    first: int,
+    last: int,
+    parent: str | None,
+    host: str,
 ) -> Device:
     bdf = f"{domain:04x}:{bus:02x}:{slot:02x}.{function}"
     return Device(
@@ -92,7 +102,7 @@ def _function(rng: random.Random, bdf: str, parent: str, host: str) -> Device:
         Resource(0, 0, small - 1, MEM32 | IORESOURCE_UNSET),
         Resource(2, 0, big - 1, PREF64 | IORESOURCE_UNSET),
     )
-    return Device(bdf, Kind.ENDPOINT, 0x1AF4, 0x1110, 0x050000, parent=parent, host_bridge=host, resources=bars)
+    return Device(bdf, FunctionKind.ENDPOINT, 0x1AF4, 0x1110, 0x050000, parent=parent, host_bridge=host, resources=bars)
 
 
 def timed(call: Callable[[], object]) -> float:

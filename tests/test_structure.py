@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -67,10 +69,15 @@ OUTSIDE = {
 DRAWING = re.compile(r"views/figures\.py$")
 
 
-def imports(file: Path) -> set[str]:
-    """Dotted names that a module imports, at its top or later."""
+def imports(file: Path, types: bool = True) -> set[str]:
+    """Dotted names that a module imports, at its top or later; those for ``types`` alone too."""
     names = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    if not types:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -354,3 +361,43 @@ def test_an_old_python_is_told_so(tmp_path):
         assert said in done.stdout
         assert not ready.exists()
         assert not (tmp_path / "venv").exists()
+
+
+def circles(modules: Iterable[Path]) -> list[list[str]]:
+    """The modules that import each other, at their top or later; what is imported for types alone does not count."""
+    names = {".".join(f.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): f for f in modules}
+    above = {}
+    for name, file in names.items():
+        imported = imports(file, types=False)
+        above[name] = names.keys() & (imported | {found.rpartition(".")[0] for found in imported}) - {name}
+    try:
+        TopologicalSorter(above).prepare()
+    except CycleError as error:
+        return [error.args[1]]
+    return []
+
+
+def test_no_circle_between_rooms_or_inside_of_core():
+    """The table has none, and neither have core's modules."""
+    TopologicalSorter(BELOW).prepare()
+    assert circles((PACKAGE / "core").glob("*.py")) == []
+
+
+#: Classes that share a name, and why both have it. DESIGN.md, "Names", says more.
+TWICE = {
+    "KernelError": "a hand-in's process has stand-ins with the names that drivers know",
+    "Entry": "an entry of the log, and in views/stage/model.py the entry of a table that is drawn",
+    "Goal": "core: what must be reachable; search/graph.py: a broken promise",
+    "Orbits": "search: the numbers in an answer, and the orbits themselves",
+    "Place": "views/stage/model.py: where an address leads; search/closed.py: where in the code",
+}
+
+
+def test_a_class_has_its_name_alone():
+    """One meaning a name: a reader who finds a class by its name has found the one."""
+    found: dict[str, list[str]] = {}
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(file.relative_to(PACKAGE).as_posix())
+    assert {name: files for name, files in found.items() if len(files) > 1 and name not in TWICE} == {}

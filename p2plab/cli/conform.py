@@ -16,7 +16,7 @@ from p2plab.core.places import recordings
 from p2plab.pci.kernel import kernel_named
 
 if TYPE_CHECKING:
-    from p2plab.conform.report import Report
+    from p2plab.conform.report import Comparison
 
 KINDS = {
     "mm": "address spaces and mmu notifiers (mmu/*.jsonl)",
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "--kernel is for pci and p2pdma; each file of mm and scenes is held against the kernel it names"
             )
         against["kernel"] = kernel_named(arguments.kernel)
-    report: Report = importlib.import_module(f"p2plab.conform.{arguments.kind}").conform(
+    report: Comparison = importlib.import_module(f"p2plab.conform.{arguments.kind}").conform(
         counted(_paths(arguments.kind, arguments.files)), **against
     )
     if arguments.json:

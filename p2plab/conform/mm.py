@@ -10,7 +10,7 @@ from p2plab.conform.mm_ops import perform
 from p2plab.conform.mm_read import Pair, Recording, read_cases
 from p2plab.conform.mm_replay import COMPARED, Replay
 from p2plab.conform.mm_two import differences, outcomes, recorded_outcome
-from p2plab.conform.report import Difference, NotModelled, Report
+from p2plab.conform.report import Comparison, Difference, NotModelled
 from p2plab.core.actors import run_alone
 from p2plab.core.errors import BadInput
 from p2plab.core.world import World
@@ -18,9 +18,9 @@ from p2plab.core.world import World
 EVENT_FIELDS = ("cb", "event", "start", "end", "blockable", "mmap_lock", "i_mmap_locked")
 
 
-def conform(paths: Iterable[Path]) -> Report:
+def conform(paths: Iterable[Path]) -> Comparison:
     """Replay all cases of all files."""
-    report = Report("mm")
+    report = Comparison("mm")
     for path in paths:
         pairs: dict[tuple[object, ...], list[Pair]] = {}
         for case in read_cases(path):
@@ -33,7 +33,7 @@ def conform(paths: Iterable[Path]) -> Report:
     return report
 
 
-def _two_threads(pairs: list[Pair], source: str, report: Report) -> None:
+def _two_threads(pairs: list[Pair], source: str, report: Comparison) -> None:
     """All repetitions of one pair: each counts as one operation; its recorded outcome must be a possible one."""
     report.cases += len(pairs)
     first = pairs[0]
@@ -57,7 +57,7 @@ def _two_threads(pairs: list[Pair], source: str, report: Report) -> None:
         report.never_recorded += len(possible - {recorded_outcome(pair) for pair in pairs})
 
 
-def _replay(case: Recording, source: str, report: Report) -> None:
+def _replay(case: Recording, source: str, report: Comparison) -> None:
     report.cases += 1
 
     async def story() -> None:
@@ -66,7 +66,7 @@ def _replay(case: Recording, source: str, report: Report) -> None:
     World(lambda _world: run_alone(story))
 
 
-async def _run(replay: Replay, case: Recording, source: str, report: Report) -> None:
+async def _run(replay: Replay, case: Recording, source: str, report: Comparison) -> None:
     for number, op in enumerate(case.ops):
         try:
             if not number:

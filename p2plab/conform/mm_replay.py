@@ -26,7 +26,7 @@ from p2plab.mm.flags import (
 )
 from p2plab.mm.folio import Folio, HugePmd, Pte
 from p2plab.mm.interval import mmu_interval_notifier_insert
-from p2plab.mm.recorder import IntervalRecorder, Note, Recorder, ToPage
+from p2plab.mm.recorder import IntervalRecorder, Note, NotifierRecorder, ToPage
 from p2plab.mm.space import AddressSpace, Memory
 from p2plab.mm.touch import Signal
 
@@ -66,7 +66,7 @@ class Replay:
     async def begin(self, op: dict[str, Any]) -> None:
         """Before the first operation: the process has other memory too, and two listeners."""
         await self.map_elsewhere()
-        await self.mm.mmu_notifier_register(Recorder(self.note_in(self.heard), self.page))
+        await self.mm.mmu_notifier_register(NotifierRecorder(self.note_in(self.heard), self.page))
         await mmu_interval_notifier_insert(self.interval, self.mm, self.base, self.case.pages << PAGE_SHIFT)
         if op["op"] != "mmap":  # recorded from a process that had mapped and written its pages before
             await self.map(self.kind, 0, self.case.pages)
@@ -154,7 +154,7 @@ class Replay:
         """Fork, let the child work with listeners of its own, and let it exit."""
         heard: list[dict[str, Any]] = []
         child = await self.mm.fork("child")
-        await child.mmu_notifier_register(Recorder(self.note_in(heard), self.page))
+        await child.mmu_notifier_register(NotifierRecorder(self.note_in(heard), self.page))
         interval = IntervalRecorder(self.note_in(heard), self.page, refuse=False)
         await mmu_interval_notifier_insert(interval, child, self.base, self.case.pages << PAGE_SHIFT)
         status = 0

@@ -26,7 +26,7 @@ from p2plab.core.world import World
 from p2plab.mm.flags import MAP_FIXED, MAP_PRIVATE, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SHIFT, PAGE_SIZE
 from p2plab.mm.interval import mmu_interval_notifier_insert
 from p2plab.mm.notifier import MmuNotifierRange
-from p2plab.mm.recorder import Note, Recorder, ToPage
+from p2plab.mm.recorder import Note, NotifierRecorder, ToPage
 from p2plab.mm.sys_madvise import ADVICE, FLAG_ADVICE, OTHER_ADVICE
 from p2plab.mm.touch import Signal
 from p2plab.mm.zap import unmap_mapping_range
@@ -49,7 +49,7 @@ class PairOutcome:
     memory: str
 
 
-class _Sleepy(Recorder):
+class _Sleepy(NotifierRecorder):
     """A listener in whose start callback thread A sleeps, if ``sleep`` says so, until it is let go on."""
 
     def __init__(self, note: Note, page: ToPage, sleep: Callable[[MmuNotifierRange], Awaitable[None]]) -> None:

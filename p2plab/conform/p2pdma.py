@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from p2plab.conform.report import Difference, Report
+from p2plab.conform.report import Comparison, Difference
 from p2plab.core.errors import BadInput, KernelError, NotKnown
 from p2plab.pci.acs_boot import UnreadOption, acs_at_boot
 from p2plab.pci.dma import DmaAddress, dma_map, pci_p2pdma_add_resource
@@ -31,9 +31,9 @@ _LISTED = re.compile(r"(?:^|_)wl([0-9a-f]{4})(?:_|$)")
 _ADDED = re.compile(r"nvme ([0-9a-f:.]+): added peer-to-peer DMA memory 0x([0-9a-f]+)-0x([0-9a-f]+)")
 
 
-def conform(paths: Iterable[Path], kernel: PciKernel | None = None) -> Report:
+def conform(paths: Iterable[Path], kernel: PciKernel | None = None) -> Comparison:
     """Compare every file with the kernel that it says, or with ``kernel``. Raises BadInput naming the file."""
-    report = Report("p2pdma")
+    report = Comparison("p2pdma")
     for path in paths:
         data = load_json(path)
         try:
@@ -48,7 +48,7 @@ def conform(paths: Iterable[Path], kernel: PciKernel | None = None) -> Report:
     return report
 
 
-def _topology(report: Report, source: str, data: Mapping[str, Any], kernel: PciKernel) -> None:
+def _topology(report: Comparison, source: str, data: Mapping[str, Any], kernel: PciKernel) -> None:
     machine = read_recording(data)
     offered: dict[str, int] = {}
     for row in _list(data, "register"):
@@ -69,7 +69,7 @@ def _topology(report: Report, source: str, data: Mapping[str, Any], kernel: PciK
         _pairs(report, f"{source}: {state}", here, run, fields, offered, kernel)
 
 
-def _boot(report: Report, source: str, machine: Machine, data: Mapping[str, Any], kernel: PciKernel) -> None:
+def _boot(report: Comparison, source: str, machine: Machine, data: Mapping[str, Any], kernel: PciKernel) -> None:
     """What boot made of each ACS register, before the first state's stimuli."""
     header = data.get("header")
     cmdline = str(header.get("cmdline", "")) if isinstance(header, Mapping) else ""
@@ -105,7 +105,7 @@ def _written_ids(changes: Any, device: str) -> dict[str, tuple[int, int]]:
 
 
 def _pairs(
-    report: Report,
+    report: Comparison,
     case: str,
     machine: Machine,
     run: Any,
@@ -190,7 +190,7 @@ def _p2pmem(machine: Machine, bdf: str, offered: Mapping[str, int]) -> str:
     return f"{bdf} size={size} available={size} published=0"
 
 
-def _nvme(report: Report, source: str, data: Mapping[str, Any]) -> None:
+def _nvme(report: Comparison, source: str, data: Mapping[str, Any]) -> None:
     """The NVMe driver's own offer of its controller memory: the part that the rule for a BAR decides."""
     lines = [str(line) for line in _list(data, "log")]
     report.cases += 1
@@ -204,7 +204,7 @@ def _nvme(report: Report, source: str, data: Mapping[str, Any]) -> None:
 
 
 def _compare(
-    report: Report, source: str, case: str, operation: str, recorded: Mapping[str, Any], model: Mapping[str, Any]
+    report: Comparison, source: str, case: str, operation: str, recorded: Mapping[str, Any], model: Mapping[str, Any]
 ) -> None:
     found = [
         Difference(source, case, operation, what, recorded.get(what), value)

@@ -14,7 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from p2plab.conform.report import Difference, Report
+from p2plab.conform.report import Comparison, Difference
 from p2plab.core.errors import BadInput
 from p2plab.pci.addressmap import address_map
 from p2plab.pci.allocate import assign_resources, without_addresses
@@ -49,9 +49,9 @@ _REALLOC = "pci_try_num: "
 _IOMEM = re.compile(r"( *)([0-9a-f]+)-([0-9a-f]+) : (PCI Bus [0-9a-f:]+|[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$")
 
 
-def conform(paths: Iterable[Path], kernel: PciKernel | None = None) -> Report:
+def conform(paths: Iterable[Path], kernel: PciKernel | None = None) -> Comparison:
     """Compare every file with the kernel that it says, or with ``kernel``. Raises BadInput naming the file."""
-    report = Report("pci")
+    report = Comparison("pci")
     for path in paths:
         data = load_json(path)
         try:
@@ -69,7 +69,7 @@ def conform(paths: Iterable[Path], kernel: PciKernel | None = None) -> Report:
 
 
 def _reading(
-    report: Report,
+    report: Comparison,
     source: str,
     data: Mapping[str, Any],
     machine: Machine,
@@ -125,7 +125,7 @@ def _range(found: Resource, reading: str) -> str:
     return f"{found.name} {found} flags {found.flags:#x}"
 
 
-def _layout(report: Report, source: str, case: str, machine: Machine) -> None:
+def _layout(report: Comparison, source: str, case: str, machine: Machine) -> None:
     """One operation per function: the invariants hold for its ranges."""
     wrong: dict[str, list[str]] = {}
     for sentence in broken(machine):
@@ -134,7 +134,7 @@ def _layout(report: Report, source: str, case: str, machine: Machine) -> None:
         _compare(report, source, case, device.bdf, {"broken": []}, {"broken": wrong.get(device.bdf, [])})
 
 
-def _iomem(report: Report, source: str, machine: Machine, lines: list[str], kernel: PciKernel) -> None:
+def _iomem(report: Comparison, source: str, machine: Machine, lines: list[str], kernel: PciKernel) -> None:
     """One operation per PCI line of /proc/iomem: the same range, under the same range above it."""
     recorded: list[str] = []
     above: list[tuple[int, str]] = []
@@ -161,7 +161,7 @@ def _iomem(report: Report, source: str, machine: Machine, lines: list[str], kern
 
 
 def _allocator(
-    report: Report, source: str, machine: Machine, dmesg: list[str], cmdline: str, kernel: PciKernel
+    report: Comparison, source: str, machine: Machine, dmesg: list[str], cmdline: str, kernel: PciKernel
 ) -> None:
     """The kernel's messages one by one, then each function's addresses, then the same from a blank machine."""
     if not dmesg:
@@ -185,7 +185,7 @@ def _allocator(
     _blank(report, source, machine, found, auto, kernel)
 
 
-def _blank(report: Report, source: str, machine: Machine, found: Machine, auto: bool, kernel: PciKernel) -> None:
+def _blank(report: Comparison, source: str, machine: Machine, found: Machine, auto: bool, kernel: PciKernel) -> None:
     """From blank devices: a sound layout, no refusal without reason, and room for what the kernel had room for."""
     blank = assign_resources(without_addresses(found), auto, kernel)
     wrong = unjust(blank, kernel)
@@ -202,7 +202,7 @@ def _blank(report: Report, source: str, machine: Machine, found: Machine, auto: 
 
 
 def _compare(
-    report: Report, source: str, case: str, operation: str, recorded: Mapping[str, Any], model: Mapping[str, Any]
+    report: Comparison, source: str, case: str, operation: str, recorded: Mapping[str, Any], model: Mapping[str, Any]
 ) -> None:
     found = [
         Difference(source, case, operation, what, recorded.get(what), model.get(what))

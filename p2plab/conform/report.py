@@ -29,7 +29,7 @@ class Difference:
 
 
 @dataclass
-class Report:
+class Comparison:
     """Running totals of a comparison. ``operations == agree + differ + sum(not_modelled.values())``."""
 
     what: str

@@ -18,7 +18,7 @@ from p2plab.catalog import CASES
 from p2plab.catalog.case import Case
 from p2plab.catalog.importers.f03_takes_mmap_lock import TakesMmapLockForReading, TakesMmapLockInInterval
 from p2plab.catalog.rig import NICS, Plan, Rig, Setup, job, jobs_of
-from p2plab.conform.report import Difference, NotModelled, Report
+from p2plab.conform.report import Comparison, Difference, NotModelled
 from p2plab.conform.scenes_order import in_its_order
 from p2plab.conform.scenes_read import Record, read_record
 from p2plab.conform.scenes_says import unexplained
@@ -64,7 +64,7 @@ _INTERVAL: Mapping[str, type[OdpNic]] = {"F3": TakesMmapLockInInterval}
 
 
 @dataclass
-class ScenesReport(Report):
+class ScenesReport(Comparison):
     """Besides the counts: each exception with its reason, how the orders agree, and what only the drivers log."""
 
     exceptions: list[tuple[str, str, str]] = field(default_factory=list)  #: (record, aspect, reason)

@@ -18,7 +18,7 @@ from p2plab.mm.ask_specimen import KINDS, PAGES, START, Specimen
 from p2plab.mm.flags import PAGE_SIZE, PMD_SIZE
 from p2plab.mm.interval import mmu_interval_notifier_insert
 from p2plab.mm.kernel import TODAY, Kernel
-from p2plab.mm.recorder import IntervalRecorder, Recorder
+from p2plab.mm.recorder import IntervalRecorder, NotifierRecorder
 from p2plab.mm.snapshot import SpaceShot, snapshot
 from p2plab.mm.touch import Signal
 
@@ -109,7 +109,7 @@ async def _listen(specimen: Specimen, heard: list[dict[str, Any]]) -> None:
     def page(address: int) -> int:
         return (address - START) // PAGE_SIZE
 
-    await specimen.mm.mmu_notifier_register(Recorder(heard.append, page))
+    await specimen.mm.mmu_notifier_register(NotifierRecorder(heard.append, page))
     if specimen.mm.kernel.interval_notifiers:
         interval = IntervalRecorder(heard.append, page, refuse=False)
         await mmu_interval_notifier_insert(interval, specimen.mm, START, PAGES[specimen.kind] * PAGE_SIZE)

@@ -22,7 +22,7 @@ def _span(range: MmuNotifierRange, page: ToPage) -> dict[str, Any]:
     return {"start": page(range.start), "end": page(range.end)}
 
 
-class Recorder(MmuNotifier):
+class NotifierRecorder(MmuNotifier):
     """An ordinary listener with all three callbacks."""
 
     name = "recorder"

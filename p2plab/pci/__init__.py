@@ -12,7 +12,7 @@ from p2plab.pci.acs_boot import with_boot_options
 from p2plab.pci.addressmap import Span, address_map
 from p2plab.pci.allocate import Allocation, Refusal, assign_resources, without_addresses
 from p2plab.pci.bars import ConfigSpace, probe_bars
-from p2plab.pci.device import Device, Kind
+from p2plab.pci.device import Device, FunctionKind
 from p2plab.pci.dma import DmaAddress, dma_map, pci_p2pdma_add_resource
 from p2plab.pci.invariants import broken
 from p2plab.pci.kernel import KERNELS, LINUX_6_1, LINUX_6_12, LINUX_7_3, RFC2019, TODAY, PciKernel, kernel_named
@@ -52,8 +52,8 @@ __all__ = [
     "Decode",
     "Device",
     "DmaAddress",
+    "FunctionKind",
     "HostBridge",
-    "Kind",
     "Machine",
     "MapType",
     "Matrix",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from p2plab.pci.device import Device, Kind
+from p2plab.pci.device import Device, FunctionKind
 from p2plab.pci.kernel import INTEL
 
 ATI, AMD, SOLARFLARE, CAVIUM, ZHAOXIN, WANGXUN = 0x1002, 0x1022, 0x1924, 0x177D, 0x1D17, 0x8088
@@ -43,8 +43,8 @@ _NAMES = (
 #: Of them, those with a quirk that may say no of an endpoint.
 _DENIES = ("Beijing Wangxun", "Wangxun", "Device", "Unknown")
 
-_PORTS = (Kind.ROOT_PORT, Kind.DOWNSTREAM)
-_ENDPOINTS = (Kind.ENDPOINT, Kind.LEGACY_ENDPOINT, Kind.RC_ENDPOINT)
+_PORTS = (FunctionKind.ROOT_PORT, FunctionKind.DOWNSTREAM)
+_ENDPOINTS = (FunctionKind.ENDPOINT, FunctionKind.LEGACY_ENDPOINT, FunctionKind.RC_ENDPOINT)
 
 #: ``pci_quirk_mf_endpoint_acs``: functions of one part that do not talk to each other, as its vendor has verified.
 _MF_ENDPOINT = {
@@ -119,7 +119,7 @@ def acs_quirk(
 
 
 def _without_ids(device: Device, multifunction: bool) -> Quirk | None:
-    if device.name.startswith("Intel") and device.kind is Kind.RC_ENDPOINT:
+    if device.name.startswith("Intel") and device.kind is FunctionKind.RC_ENDPOINT:
         return Quirk("pci_quirk_rciep_acs", True)
     if device.name and not device.name.startswith(_NAMES):
         return None
@@ -141,18 +141,18 @@ def _all(
         )  # a group means an IOMMU, and that of these is AMD's: there is an IVRS
     if _is(device, _MF_ENDPOINT):
         yield Quirk("pci_quirk_mf_endpoint_acs", True)
-    if vendor == INTEL and kind is Kind.RC_ENDPOINT:
+    if vendor == INTEL and kind is FunctionKind.RC_ENDPOINT:
         yield Quirk("pci_quirk_rciep_acs", True)
     for function, parts in _ISOLATED.items():
         if _is(device, parts):
             yield Quirk(function, True)
-    if vendor == INTEL and kind is Kind.ROOT_PORT and _within(device, _PCH):
+    if vendor == INTEL and kind is FunctionKind.ROOT_PORT and _within(device, _PCH):
         yield _intel_pch(device, requested, boot)
-    if vendor == INTEL and kind is Kind.ROOT_PORT and _within(device, _SPT_PCH):
+    if vendor == INTEL and kind is FunctionKind.ROOT_PORT and _within(device, _SPT_PCH):
         yield from _intel_spt_pch(device)
-    if vendor == CAVIUM and kind is Kind.ROOT_PORT and _within(device, _CAVIUM_PORTS):
+    if vendor == CAVIUM and kind is FunctionKind.ROOT_PORT and _within(device, _CAVIUM_PORTS):
         yield Quirk("pci_quirk_cavium_acs", True)
-    if vendor == ANNAPURNA and device.device == 0x0031 and kind is Kind.ROOT_PORT:
+    if vendor == ANNAPURNA and device.device == 0x0031 and kind is FunctionKind.ROOT_PORT:
         yield Quirk("pci_quirk_al_acs", True)
     if vendor == ZHAOXIN and kind in _PORTS:
         yield Quirk("pci_quirk_zhaoxin_pcie_ports_acs", _within(device, _ZHAOXIN_PORTS))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from p2plab.pci.bars import PCI_BASE_ADDRESS_0, flag_bits
-from p2plab.pci.device import Kind
+from p2plab.pci.device import FunctionKind
 from p2plab.pci.dump import ROM_FLAGS, legacy_ide
 from p2plab.pci.machine import HostBridge, Machine
 from p2plab.pci.resource import (
@@ -32,17 +32,17 @@ OLD_DID = re.compile(r"BAR \d+: (?:assigned|no space for|failed to assign|trying
 
 #: The words of the kernel's boot messages for a function's type (drivers/pci/probe.c, pci_type_str).
 KINDS = {
-    "PCIe Endpoint": Kind.ENDPOINT,
-    "PCIe Legacy Endpoint": Kind.LEGACY_ENDPOINT,
-    "PCIe Root Port": Kind.ROOT_PORT,
-    "PCIe Switch Upstream Port": Kind.UPSTREAM,
-    "PCIe Switch Downstream Port": Kind.DOWNSTREAM,
-    "PCIe to PCI/PCI-X bridge": Kind.PCIE_TO_PCI,
-    "PCI/PCI-X to PCIe bridge": Kind.PCI_TO_PCIE,
-    "PCIe Root Complex Integrated Endpoint": Kind.RC_ENDPOINT,
-    "PCIe Root Complex Event Collector": Kind.RC_EVENT_COLLECTOR,
-    "conventional PCI endpoint": Kind.CONVENTIONAL,
-    "conventional PCI bridge": Kind.CONVENTIONAL_BRIDGE,
+    "PCIe Endpoint": FunctionKind.ENDPOINT,
+    "PCIe Legacy Endpoint": FunctionKind.LEGACY_ENDPOINT,
+    "PCIe Root Port": FunctionKind.ROOT_PORT,
+    "PCIe Switch Upstream Port": FunctionKind.UPSTREAM,
+    "PCIe Switch Downstream Port": FunctionKind.DOWNSTREAM,
+    "PCIe to PCI/PCI-X bridge": FunctionKind.PCIE_TO_PCI,
+    "PCI/PCI-X to PCIe bridge": FunctionKind.PCI_TO_PCIE,
+    "PCIe Root Complex Integrated Endpoint": FunctionKind.RC_ENDPOINT,
+    "PCIe Root Complex Event Collector": FunctionKind.RC_EVENT_COLLECTOR,
+    "conventional PCI endpoint": FunctionKind.CONVENTIONAL,
+    "conventional PCI bridge": FunctionKind.CONVENTIONAL_BRIDGE,
 }
 
 _STAMP = re.compile(r"^\[ *\d+\.\d+\] ")

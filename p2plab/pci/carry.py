@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from p2plab.pci.device import Kind
+from p2plab.pci.device import FunctionKind
 from p2plab.pci.kernel import PciKernel
 from p2plab.pci.machine import Machine
 from p2plab.pci.whitelist import cpu_allows, host_bridge_device, listed
@@ -62,7 +62,7 @@ def _unshown(machine: Machine, host_bridge: str) -> str:
     if first is None:
         return ""
     at_zero = (first.slot, first.function) == (0, 0)
-    if not at_zero and first.kind in (Kind.BRIDGE, Kind.FUNCTION):
+    if not at_zero and first.kind in (FunctionKind.BRIDGE, FunctionKind.FUNCTION):
         return f"the PCI Express type of {first.bdf}: run lspci as root with -vv"
     device = host_bridge_device(machine, host_bridge)
     if device is not None and (device.vendor is None or device.device is None):

@@ -16,7 +16,7 @@ _BDF = re.compile(r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.(
 CLASS_HOST_BRIDGE, CLASS_PCI_BRIDGE = 0x0600, 0x0604
 
 
-class Kind(StrEnum):
+class FunctionKind(StrEnum):
     """What a function is, by its PCI Express type (kernel: ``pci_pcie_type``) or, failing that, by its header."""
 
     ENDPOINT = "endpoint"
@@ -36,15 +36,15 @@ class Kind(StrEnum):
 
 #: PCI_EXP_TYPE_* of include/uapi/linux/pci_regs.h.
 PCIE_TYPES = {
-    0: Kind.ENDPOINT,
-    1: Kind.LEGACY_ENDPOINT,
-    4: Kind.ROOT_PORT,
-    5: Kind.UPSTREAM,
-    6: Kind.DOWNSTREAM,
-    7: Kind.PCIE_TO_PCI,
-    8: Kind.PCI_TO_PCIE,
-    9: Kind.RC_ENDPOINT,
-    10: Kind.RC_EVENT_COLLECTOR,
+    0: FunctionKind.ENDPOINT,
+    1: FunctionKind.LEGACY_ENDPOINT,
+    4: FunctionKind.ROOT_PORT,
+    5: FunctionKind.UPSTREAM,
+    6: FunctionKind.DOWNSTREAM,
+    7: FunctionKind.PCIE_TO_PCI,
+    8: FunctionKind.PCI_TO_PCIE,
+    9: FunctionKind.RC_ENDPOINT,
+    10: FunctionKind.RC_EVENT_COLLECTOR,
 }
 
 
@@ -65,7 +65,7 @@ class Device:
     """
 
     bdf: str
-    kind: Kind = Kind.FUNCTION
+    kind: FunctionKind = FunctionKind.FUNCTION
     vendor: int | None = None
     device: int | None = None
     class_code: int | None = None

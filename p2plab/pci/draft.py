@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from p2plab.core.errors import BadInput
 from p2plab.pci.acs import Acs
-from p2plab.pci.device import CLASS_HOST_BRIDGE, CLASS_PCI_BRIDGE, PCIE_TYPES, Device, Kind, split_bdf
+from p2plab.pci.device import CLASS_HOST_BRIDGE, CLASS_PCI_BRIDGE, PCIE_TYPES, Device, FunctionKind, split_bdf
 from p2plab.pci.dump import Header, legacy_ide
 from p2plab.pci.hostids import cpu_by_host_bridge
 from p2plab.pci.machine import HostBridge, Machine, Unread
@@ -19,7 +19,7 @@ Bus = tuple[int, int]
 #: The programming interface of a PCI bridge that passes on what nobody else claims.
 SUBTRACTIVE = 0x01
 #: What only sits on a root bus.
-ON_ROOT_BUS = (Kind.ROOT_PORT, Kind.RC_ENDPOINT, Kind.RC_EVENT_COLLECTOR)
+ON_ROOT_BUS = (FunctionKind.ROOT_PORT, FunctionKind.RC_ENDPOINT, FunctionKind.RC_EVENT_COLLECTOR)
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Draft:
     class_code: int | None = None
     revision: int | None = None
     subsystem: tuple[int, int] | None = None
-    kind: Kind | None = None
+    kind: FunctionKind | None = None
     secondary: int | None = None
     subordinate: int | None = None
     resources: dict[int, Resource] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Draft:
         """A function whose capabilities are all listed, PCI Express not among them, is a conventional one."""
         listed = self.has_caps is False or (self.caps_listed and not (self.ext_listed or self.express_seen))
         if listed and not (self.denied or self.silent or self.cut) and self.kind is None:
-            self.kind = Kind.CONVENTIONAL_BRIDGE if self.bridge else Kind.CONVENTIONAL
+            self.kind = FunctionKind.CONVENTIONAL_BRIDGE if self.bridge else FunctionKind.CONVENTIONAL
 
     def acs_known(self, reachable: bool) -> bool:
         """Its ACS register is shown, or that it has none; ``reachable``: extended config space was, of some function."""
@@ -91,7 +91,7 @@ class Draft:
             return True
         if self.acs_listed or self.denied or self.silent or self.cut:
             return False
-        if self.kind in (Kind.CONVENTIONAL, Kind.CONVENTIONAL_BRIDGE):
+        if self.kind in (FunctionKind.CONVENTIONAL, FunctionKind.CONVENTIONAL_BRIDGE):
             return True
         return self.kind is not None and self.caps_listed and (self.ext_listed or reachable)
 
@@ -106,7 +106,7 @@ class Draft:
         if header.secondary is not None:
             self.secondary, self.subordinate = header.secondary, header.subordinate
         if header.whole:
-            conventional = Kind.CONVENTIONAL_BRIDGE if header.bridge else Kind.CONVENTIONAL
+            conventional = FunctionKind.CONVENTIONAL_BRIDGE if header.bridge else FunctionKind.CONVENTIONAL
             self.kind = conventional if header.pcie_type is None else PCIE_TYPES.get(header.pcie_type, self.kind)
             self.hotplug = header.hotplug if self.hotplug is None else self.hotplug
         if header.extended:
@@ -141,7 +141,7 @@ class Draft:
         acs = None if self.acs_ctrl is None else Acs(self.acs_cap or 0, self.acs_ctrl)
         return Device(
             bdf=self.bdf,
-            kind=self.kind or (Kind.BRIDGE if self.bridge else Kind.FUNCTION),
+            kind=self.kind or (FunctionKind.BRIDGE if self.bridge else FunctionKind.FUNCTION),
             vendor=self.vendor,
             device=self.device,
             class_code=self.class_code,
@@ -266,7 +266,11 @@ def _acs_shown(drafts: Iterable[Draft]) -> dict[str, bool]:
         express = any(d.kind in PCIE_TYPES.values() for d in group)
         for draft in group:
             lost = draft.kind in with_acs and draft.acs_ctrl is None
-            if express and draft.kind in (Kind.CONVENTIONAL, Kind.CONVENTIONAL_BRIDGE) and not draft.header_seen:
+            if (
+                express
+                and draft.kind in (FunctionKind.CONVENTIONAL, FunctionKind.CONVENTIONAL_BRIDGE)
+                and not draft.header_seen
+            ):
                 draft.kind, lost = None, True
             if lost and not draft.extended:
                 shown[draft.bdf] = False

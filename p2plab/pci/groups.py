@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from p2plab.pci.acs import PCI_ACS_CR, PCI_ACS_EC, PCI_ACS_RR, PCI_ACS_SV, PCI_ACS_UF, names
 from p2plab.pci.acs_quirks import Quirk, acs_quirk
-from p2plab.pci.device import Device, Kind
+from p2plab.pci.device import Device, FunctionKind
 from p2plab.pci.machine import Machine
 from p2plab.pci.reach import ACS_MISSING, GAP_MISSING
 
 #: ``REQ_ACS_FLAGS``: what a port must do so that what is below it is kept apart.
 REQUIRED = PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF
-_PORTS = (Kind.ROOT_PORT, Kind.DOWNSTREAM)
-_SINGLE = (Kind.ENDPOINT, Kind.LEGACY_ENDPOINT, Kind.UPSTREAM, Kind.RC_ENDPOINT)
-_CONVENTIONAL = (Kind.CONVENTIONAL, Kind.CONVENTIONAL_BRIDGE)
+_PORTS = (FunctionKind.ROOT_PORT, FunctionKind.DOWNSTREAM)
+_SINGLE = (FunctionKind.ENDPOINT, FunctionKind.LEGACY_ENDPOINT, FunctionKind.UPSTREAM, FunctionKind.RC_ENDPOINT)
+_CONVENTIONAL = (FunctionKind.CONVENTIONAL, FunctionKind.CONVENTIONAL_BRIDGE)
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ class _Groups:
         """``pci_for_each_dma_alias``: the bridges whose own requester ID those above see."""
         here = self._above(device)
         while here is not None:
-            if here.kind in (Kind.BRIDGE, Kind.FUNCTION):
+            if here.kind in (FunctionKind.BRIDGE, FunctionKind.FUNCTION):
                 raise _Unknown(f"the PCI Express type of {here.bdf}: run lspci as root with -vv")
-            if here.kind not in (*_PORTS, Kind.UPSTREAM):
+            if here.kind not in (*_PORTS, FunctionKind.UPSTREAM):
                 yield here
             here = self._above(here)
 
@@ -131,11 +131,11 @@ class _Groups:
         if quirk is not None and quirk.apart is not None:
             self.vouched |= {device.bdf: quirk.function} if quirk.apart else {}
             return "" if quirk.apart else f"{device.bdf} keeps nothing apart, by {quirk.function}"
-        if device.kind in (Kind.BRIDGE, Kind.FUNCTION):
+        if device.kind in (FunctionKind.BRIDGE, FunctionKind.FUNCTION):
             raise _Unknown(f"the PCI Express type of {device.bdf}: run lspci as root with -vv")
         if quirk is not None:
             raise _Unknown(quirk.missing)
-        if device.kind in _CONVENTIONAL or device.kind in (Kind.PCIE_TO_PCI, Kind.PCI_TO_PCIE):
+        if device.kind in _CONVENTIONAL or device.kind in (FunctionKind.PCIE_TO_PCI, FunctionKind.PCI_TO_PCIE):
             return f"{device.bdf} is no PCI Express port or function that could have ACS"
         if device.kind in _SINGLE and not self._multifunction(device):
             return ""

@@ -13,7 +13,7 @@ from p2plab.core.errors import BadInput
 from p2plab.pci import lspci_fields as fields
 from p2plab.pci import lspci_sriov, paste
 from p2plab.pci.beside import boot_drafts, iomem_drafts, with_boot_log
-from p2plab.pci.device import Kind, canonical
+from p2plab.pci.device import FunctionKind, canonical
 from p2plab.pci.draft import Draft, assemble
 from p2plab.pci.dump import decode_header
 from p2plab.pci.lspci_tree import TreeFunction, TreeReader
@@ -37,7 +37,13 @@ _EXPRESS_DETAIL = re.compile(r"(?:Dev|Lnk|Slt|Root)(?:Cap|Ctl|Sta)2?:")
 _DETAIL = re.compile(
     r"ACSC(?:ap|tl):|SltCap:|BAR \d: current|IOV(?:Cap|Ctl|Sta):|Initial VFs:|VF (?:offset|Migration):|Supported Page Size:"
 )
-_PORTS = (Kind.ROOT_PORT, Kind.UPSTREAM, Kind.DOWNSTREAM, Kind.PCIE_TO_PCI, Kind.PCI_TO_PCIE)
+_PORTS = (
+    FunctionKind.ROOT_PORT,
+    FunctionKind.UPSTREAM,
+    FunctionKind.DOWNSTREAM,
+    FunctionKind.PCIE_TO_PCI,
+    FunctionKind.PCI_TO_PCIE,
+)
 #: The order in which lspci prints a function's fields. One that comes too late belongs to a function whose first line is lost.
 _ORDER = re.compile(
     r"(DeviceName:)|(Subsystem:)|(!!! |Physical Slot:|Device tree node:)|(Control:|Flags:)|(Status:)|(Latency:)|(Interrupt:)|"

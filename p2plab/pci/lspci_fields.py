@@ -6,7 +6,7 @@ import re
 
 from p2plab.pci.acs import BITS
 from p2plab.pci.bars import flag_bits
-from p2plab.pci.device import Kind
+from p2plab.pci.device import FunctionKind
 from p2plab.pci.dump import ROM_FLAGS
 from p2plab.pci.rebar import ResizableBar, size_code
 from p2plab.pci.resource import (
@@ -39,15 +39,15 @@ _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
 
 #: ``cap_express`` of lspci (pciutils, ls-caps.c); "Root Port (Slot+)" and the like are cut at the bracket.
 EXPRESS = {
-    "Endpoint": Kind.ENDPOINT,
-    "Legacy Endpoint": Kind.LEGACY_ENDPOINT,
-    "Root Port": Kind.ROOT_PORT,
-    "Upstream Port": Kind.UPSTREAM,
-    "Downstream Port": Kind.DOWNSTREAM,
-    "PCI-Express to PCI/PCI-X Bridge": Kind.PCIE_TO_PCI,
-    "PCI/PCI-X to PCI-Express Bridge": Kind.PCI_TO_PCIE,
-    "Root Complex Integrated Endpoint": Kind.RC_ENDPOINT,
-    "Root Complex Event Collector": Kind.RC_EVENT_COLLECTOR,
+    "Endpoint": FunctionKind.ENDPOINT,
+    "Legacy Endpoint": FunctionKind.LEGACY_ENDPOINT,
+    "Root Port": FunctionKind.ROOT_PORT,
+    "Upstream Port": FunctionKind.UPSTREAM,
+    "Downstream Port": FunctionKind.DOWNSTREAM,
+    "PCI-Express to PCI/PCI-X Bridge": FunctionKind.PCIE_TO_PCI,
+    "PCI/PCI-X to PCI-Express Bridge": FunctionKind.PCI_TO_PCIE,
+    "Root Complex Integrated Endpoint": FunctionKind.RC_ENDPOINT,
+    "Root Complex Event Collector": FunctionKind.RC_EVENT_COLLECTOR,
 }
 _EXPRESS = re.compile(r"Capabilities: \[[0-9a-f]+\] Express(?: \(v\d+\))? ([A-Za-z/ -]+?)(?: \(Slot[+-]\))?(?:,|$)")
 
@@ -141,10 +141,10 @@ def buses(text: str) -> tuple[int, int] | None:
     return (int(found[2], 16), int(found[3], 16)) if found else None
 
 
-def express_kind(text: str) -> Kind | None:
+def express_kind(text: str) -> FunctionKind | None:
     """What a PCI Express capability says the function is, if this is one."""
     found = _EXPRESS.match(text)
-    return EXPRESS.get(found[1].strip(), Kind.FUNCTION) if found else None
+    return EXPRESS.get(found[1].strip(), FunctionKind.FUNCTION) if found else None
 
 
 def acs_bits(text: str, register: str) -> int | None:

@@ -13,7 +13,7 @@ from p2plab.core.errors import BadInput
 from p2plab.pci.acs import Acs
 from p2plab.pci.bootlog import KINDS, MAX_LINE, given_up, root_windows, virtual_functions
 from p2plab.pci.chipset import cpu_kind
-from p2plab.pci.device import CLASS_PCI_BRIDGE, PCIE_TYPES, Device, Kind, canonical
+from p2plab.pci.device import CLASS_PCI_BRIDGE, PCIE_TYPES, Device, FunctionKind, canonical
 from p2plab.pci.iommu import iommu_state
 from p2plab.pci.kernel import KERNELS, TODAY, PciKernel
 from p2plab.pci.lspci import read_lspci
@@ -158,7 +158,7 @@ def _merge(device: Device, shown: Device) -> Device:
         vf_rebar=shown.vf_rebar,
         acs_shown=shown.acs_shown,
         memory_decode=shown.memory_decode,
-        kind=shown.kind if device.kind in (Kind.BRIDGE, Kind.FUNCTION) else device.kind,
+        kind=shown.kind if device.kind in (FunctionKind.BRIDGE, FunctionKind.FUNCTION) else device.kind,
     )
 
 
@@ -174,7 +174,7 @@ def _device(row: Any, where: str, kinds: Mapping[str, str]) -> Device:
     kind = KINDS.get(kinds.get(bdf, ""))
     if kind is None:
         bridge = secondary is not None or (class_code is not None and class_code >> 8 == CLASS_PCI_BRIDGE)
-        kind = Kind.BRIDGE if bridge else Kind.FUNCTION
+        kind = FunctionKind.BRIDGE if bridge else FunctionKind.FUNCTION
     subsystem = _number(row, "subsystem_vendor", where), _number(row, "subsystem_device", where)
     resources = row.get("resource", [])
     if not isinstance(resources, list):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from p2plab.core.errors import BadInput, KernelError
 from p2plab.pci.allocate import assign_resources, unplaced, without_addresses
 from p2plab.pci.bootlog import bar_flags, space_flags
-from p2plab.pci.device import Device, Kind
+from p2plab.pci.device import Device, FunctionKind
 from p2plab.pci.machine import HostBridge, Machine
 from p2plab.pci.rebar import size_code
 from p2plab.pci.resource import (
@@ -338,7 +338,7 @@ def _without_windows(machine: Machine, bridges: list[str]) -> Machine:
 
 def _other_slot(wanted: Machine, request: Request, machine: Machine) -> str:
     """The first empty slot below a port in which everything fits."""
-    ports = (Kind.ROOT_PORT, Kind.DOWNSTREAM)
+    ports = (FunctionKind.ROOT_PORT, FunctionKind.DOWNSTREAM)
     for port in machine:
         if port.kind in ports and port.secondary and not machine.children(port.bdf):
             slot = f"{port.domain:04x}:{port.secondary:02x}:00.{request.bdf[-1]}"

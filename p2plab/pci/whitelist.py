@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2plab.pci.device import Device, Kind
+from p2plab.pci.device import Device, FunctionKind
 from p2plab.pci.kernel import ANY, PciKernel
 from p2plab.pci.machine import Machine
 
@@ -17,7 +17,7 @@ def cpu_allows(cpu: str | None) -> bool:
 def host_bridge_device(machine: Machine, host_bridge: str) -> Device | None:
     """``pci_host_bridge_dev``: the first function of the root bus, if it is 00.0 or a root port; else none."""
     first = next(iter(machine.on_root_bus(host_bridge)), None)
-    if first is not None and ((first.slot, first.function) == (0, 0) or first.kind is Kind.ROOT_PORT):
+    if first is not None and ((first.slot, first.function) == (0, 0) or first.kind is FunctionKind.ROOT_PORT):
         return first
     return None
 
@@ -46,6 +46,6 @@ def _no_device(machine: Machine, host_bridge: str) -> str:
     first = next(iter(machine.on_root_bus(host_bridge)), None)
     if first is None:
         return "nothing is on its root bus"
-    if first.kind in (Kind.BRIDGE, Kind.FUNCTION):
+    if first.kind in (FunctionKind.BRIDGE, FunctionKind.FUNCTION):
         return f"its first function {first.bdf} is not 00.0, and whether it is a root port is not shown"
     return f"its first function {first.bdf} is neither 00.0 nor a root port"

@@ -25,7 +25,7 @@ from p2plab.mm import (
     mmu_notifier_invalidate_range_start,
     oom_reap,
 )
-from p2plab.mm.recorder import IntervalRecorder, Recorder
+from p2plab.mm.recorder import IntervalRecorder, NotifierRecorder
 
 BASE = 0x7F00_0000_0000
 PAGE = 4096
@@ -223,7 +223,7 @@ def test_the_reaper_leaves_device_memory_alone(alone, shared):
         await mm.mmap(BASE + 8 * PAGE, 4 * PAGE, flags=FIXED)
         for start in (0, 8):
             await mm.touch(BASE + start * PAGE, BASE + (start + 4) * PAGE, start > 0)
-        await mm.mmu_notifier_register(Recorder(heard.append, page))
+        await mm.mmu_notifier_register(NotifierRecorder(heard.append, page))
         assert await oom_reap(mm) is True
         assert mm.page_table.get(BASE) is not None
         assert mm.page_table.get(BASE + 8 * PAGE) is None
@@ -242,7 +242,7 @@ def test_exit_unhooks_the_chain_before_it_unmaps(alone):
     async def story():
         mm = AddressSpace()
         await mm.mmap(BASE, PAGE, flags=FIXED)
-        await mm.mmu_notifier_register(Recorder(heard.append, page))
+        await mm.mmu_notifier_register(NotifierRecorder(heard.append, page))
         await mmu_interval_notifier_insert(IntervalRecorder(heard.append, page, refuse=False), mm, BASE, PAGE)
         await mm.exit()
         mm._check()

@@ -23,7 +23,7 @@ from p2plab.mm import (
     unmap_mapping_range,
 )
 from p2plab.mm.ksm import ksm_scan
-from p2plab.mm.recorder import Recorder
+from p2plab.mm.recorder import NotifierRecorder
 from p2plab.mm.snapshot import snapshot
 
 BASE = 0x7F00_4000_0000
@@ -44,7 +44,7 @@ async def listening(mm):
         if call["cb"] == "start":
             heard.append((call["event"], call["start"], call["end"], call["mmap_lock"]))
 
-    await mm.mmu_notifier_register(Recorder(note, page))
+    await mm.mmu_notifier_register(NotifierRecorder(note, page))
     return heard
 
 
@@ -353,7 +353,7 @@ def test_a_move_between_alike_places_is_announced_from_the_edge_below(alone, ker
         await mm.touch(start, start + PAGE, True)
         heard = []
         note = lambda call: call["cb"] == "start" and heard.append((call["event"], call["start"], call["end"]))  # noqa: E731
-        await mm.mmu_notifier_register(Recorder(note, lambda address: (address - start) // PAGE))
+        await mm.mmu_notifier_register(NotifierRecorder(note, lambda address: (address - start) // PAGE))
         await mm.mremap(start, length, length, 3, start + 16 * HUGE * PAGE)
         assert heard == [("UNMAP", first, 2 * HUGE), ("UNMAP", 0, 2 * HUGE)]
         assert snapshot(mm).vmas[0].present == ((start + 16 * HUGE * PAGE, start + 16 * HUGE * PAGE + PAGE),)

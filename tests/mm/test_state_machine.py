@@ -39,7 +39,7 @@ from p2plab.mm import (
 from p2plab.mm.khugepaged import khugepaged_scan
 from p2plab.mm.ksm import ksm_scan
 from p2plab.mm.migrate import mbind, migrate_pages
-from p2plab.mm.recorder import IntervalRecorder, Recorder
+from p2plab.mm.recorder import IntervalRecorder, NotifierRecorder
 from p2plab.mm.snapshot import snapshot
 from p2plab.mm.sys_madvise import ADVICE, FLAG_ADVICE, OTHER_ADVICE
 
@@ -112,7 +112,7 @@ class Memories(RuleBasedStateMachine):
             world.actor("thread", lambda: works_on(self.jobs_of_b))
 
         self.world = World(build)
-        recorder = Recorder(self.heard.append, lambda address: (address - BASE) // PAGE)
+        recorder = NotifierRecorder(self.heard.append, lambda address: (address - BASE) // PAGE)
         self.run(lambda: self.mm.mmu_notifier_register(recorder))
         if kernel.interval_notifiers:
             node = IntervalRecorder(self.heard.append, lambda address: address, refuse)

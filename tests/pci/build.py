@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from p2plab.pci import Device, HostBridge, Kind, Machine, Resource
+from p2plab.pci import Device, FunctionKind, HostBridge, Machine, Resource
 from p2plab.pci.resource import IORESOURCE_UNSET
 
 RECORDED = Path(__file__).resolve().parents[2] / "assets" / "recordings" / "pci"
@@ -26,7 +26,9 @@ def port(bdf, kind, secondary, last=None, parent=None, host="pci0000:00", **more
 def function(bdf, parent=None, *resources, host="pci0000:00", **more) -> Device:
     """An endpoint."""
     more.setdefault("class_code", 0x050000)
-    return Device(bdf, Kind.ENDPOINT, 0x1AF4, 0x1110, parent=parent, host_bridge=host, resources=resources, **more)
+    return Device(
+        bdf, FunctionKind.ENDPOINT, 0x1AF4, 0x1110, parent=parent, host_bridge=host, resources=resources, **more
+    )
 
 
 def bar(index, size, flags=PREF64) -> Resource:
@@ -36,7 +38,7 @@ def bar(index, size, flags=PREF64) -> Resource:
 
 def host_function(ids=(0x8086, 0x29C0), host="pci0000:00") -> Device:
     """The function 00.0 that stands for the host bridge."""
-    return Device(f"{host[3:]}:00.0", Kind.CONVENTIONAL, *ids, 0x060000, host_bridge=host)
+    return Device(f"{host[3:]}:00.0", FunctionKind.CONVENTIONAL, *ids, 0x060000, host_bridge=host)
 
 
 def switches(cpu="intel", ids=(0x8086, 0x29C0)) -> Machine:
@@ -45,20 +47,20 @@ def switches(cpu="intel", ids=(0x8086, 0x29C0)) -> Machine:
         "switches",
         (
             host_function(ids),
-            port("0000:00:01.0", Kind.ROOT_PORT, 1, 8),
-            port("0000:01:00.0", Kind.UPSTREAM, 2, 8, "0000:00:01.0"),
-            port("0000:02:00.0", Kind.DOWNSTREAM, 3, None, "0000:01:00.0"),
-            port("0000:02:01.0", Kind.DOWNSTREAM, 4, None, "0000:01:00.0"),
-            port("0000:02:02.0", Kind.DOWNSTREAM, 5, 8, "0000:01:00.0"),
+            port("0000:00:01.0", FunctionKind.ROOT_PORT, 1, 8),
+            port("0000:01:00.0", FunctionKind.UPSTREAM, 2, 8, "0000:00:01.0"),
+            port("0000:02:00.0", FunctionKind.DOWNSTREAM, 3, None, "0000:01:00.0"),
+            port("0000:02:01.0", FunctionKind.DOWNSTREAM, 4, None, "0000:01:00.0"),
+            port("0000:02:02.0", FunctionKind.DOWNSTREAM, 5, 8, "0000:01:00.0"),
             function("0000:03:00.0", "0000:02:00.0"),
             function("0000:03:00.1", "0000:02:00.0"),
             function("0000:04:00.0", "0000:02:01.0"),
-            port("0000:05:00.0", Kind.UPSTREAM, 6, 8, "0000:02:02.0"),
-            port("0000:06:00.0", Kind.DOWNSTREAM, 7, None, "0000:05:00.0"),
+            port("0000:05:00.0", FunctionKind.UPSTREAM, 6, 8, "0000:02:02.0"),
+            port("0000:06:00.0", FunctionKind.DOWNSTREAM, 7, None, "0000:05:00.0"),
             function("0000:07:00.0", "0000:06:00.0"),
-            port("0000:00:02.0", Kind.ROOT_PORT, 9),
+            port("0000:00:02.0", FunctionKind.ROOT_PORT, 9),
             function("0000:09:00.0", "0000:00:02.0"),
-            port("0000:00:03.0", Kind.ROOT_PORT, 10),
+            port("0000:00:03.0", FunctionKind.ROOT_PORT, 10),
             function("0000:0a:00.0", "0000:00:03.0"),
             function("0000:00:04.0"),
         ),

@@ -11,8 +11,8 @@ from p2plab.pci import (
     LINUX_6_12,
     LINUX_7_3,
     RFC2019,
+    FunctionKind,
     HostBridge,
-    Kind,
     Machine,
     Resource,
     assign_resources,
@@ -64,7 +64,7 @@ def test_the_biggest_alignment_goes_first_and_64_bit_above_4_gib():
     """Two BARs on the root bus and one behind a root port."""
     built = machine(
         function("0000:00:01.0", None, bar(0, 4 * KIB, MEM32), bar(2, 256 * MIB)),
-        port("0000:00:02.0", Kind.ROOT_PORT, 1),
+        port("0000:00:02.0", FunctionKind.ROOT_PORT, 1),
         function("0000:01:00.0", "0000:00:02.0", bar(0, 16 * KIB, MEM64), bar(2, GIB), bar(4, 256, IO)),
     )
     done = assign_resources(built)
@@ -87,7 +87,7 @@ def test_the_biggest_alignment_goes_first_and_64_bit_above_4_gib():
 def test_a_32_bit_prefetchable_bar_keeps_out_of_a_64_bit_window():
     """It goes into the non-prefetchable window: the other may lie above 4 GiB."""
     built = machine(
-        port("0000:00:02.0", Kind.ROOT_PORT, 1), function("0000:01:00.0", "0000:00:02.0", bar(0, MIB, PREF32))
+        port("0000:00:02.0", FunctionKind.ROOT_PORT, 1), function("0000:01:00.0", "0000:00:02.0", bar(0, MIB, PREF32))
     )
     done = assign_resources(built).machine
     assert done["00:02.0"].mem_window == Resource(14, 0xC000_0000, 0xC00F_FFFF, 0x200)
@@ -97,9 +97,9 @@ def test_a_32_bit_prefetchable_bar_keeps_out_of_a_64_bit_window():
 def test_what_finds_no_room_is_refused_and_the_rest_is_placed():
     """8 GiB and 32 GiB do not both fit into 32 GiB: the bigger alignment wins, as on the recorded 36-bit machine."""
     built = machine(
-        port("0000:00:02.0", Kind.ROOT_PORT, 1),
+        port("0000:00:02.0", FunctionKind.ROOT_PORT, 1),
         function("0000:01:00.0", "0000:00:02.0", bar(2, 8 * GIB)),
-        port("0000:00:03.0", Kind.ROOT_PORT, 2),
+        port("0000:00:03.0", FunctionKind.ROOT_PORT, 2),
         function("0000:02:00.0", "0000:00:03.0", bar(2, 32 * GIB)),
         windows=(LOW, Resource(17, 0x8_0000_0000, 0xF_FFFF_FFFF, 0x200200)),
     )
@@ -122,7 +122,7 @@ def test_the_machine_given_is_not_changed():
 
 def test_room_for_devices_still_to_come_is_kept_if_there_is_any():
     """A port that can be hot-plugged gets windows of 4 KiB I/O and 2 MiB each; without space, none."""
-    built = machine(port("0000:00:02.0", Kind.ROOT_PORT, 1, hotplug=True))
+    built = machine(port("0000:00:02.0", FunctionKind.ROOT_PORT, 1, hotplug=True))
     done = assign_resources(built)
     assert [str(w) for w in done.machine["00:02.0"].windows] == [
         "[io  0x1000-0x1fff]",
@@ -142,7 +142,7 @@ def test_what_the_firmware_placed_stays():
     window = Resource(15, 0x2_0000_0000, 0x2_3FFF_FFFF, 0x102201)
     placed = Resource(2, 0x2_0000_0000, 0x2_0FFF_FFFF, PREF64)
     built = machine(
-        port("0000:00:02.0", Kind.ROOT_PORT, 1, resources=(window,)),
+        port("0000:00:02.0", FunctionKind.ROOT_PORT, 1, resources=(window,)),
         function("0000:01:00.0", "0000:00:02.0", placed),
         function("0000:01:00.1", "0000:00:02.0", bar(2, 512 * MIB), bar(4, GIB)),
     )
@@ -186,7 +186,7 @@ def test_a_function_that_decodes_goes_before_one_that_does_not():
 def test_room_for_later_is_added_after_what_must_be_has_its_place():
     """A BAR that fits nowhere spoils the first try with all wishes; the window still grows in the second."""
     built = machine(
-        port("0000:00:02.0", Kind.ROOT_PORT, 1, hotplug=True),
+        port("0000:00:02.0", FunctionKind.ROOT_PORT, 1, hotplug=True),
         function("0000:01:00.0", "0000:00:02.0", bar(0, MIB, MEM32)),
         function("0000:00:03.0", None, bar(0, 4 * MIB, MEM32)),
         windows=(Resource(16, 0xC000_0000, 0xC02F_FFFF, 0x200200), HIGH, PORTS),
@@ -206,7 +206,7 @@ def test_ports_keep_clear_of_what_old_cards_decode_too():
 def test_small_ports_count_four_times_in_a_window():
     """Five times 256 ports, each of which may have to dodge the aliases, need 8 KiB."""
     cards = [function(f"0000:01:{slot:02x}.0", "0000:00:02.0", bar(0, 256, IO)) for slot in range(5)]
-    done = assign_resources(machine(port("0000:00:02.0", Kind.ROOT_PORT, 1), *cards)).machine
+    done = assign_resources(machine(port("0000:00:02.0", FunctionKind.ROOT_PORT, 1), *cards)).machine
     assert done["00:02.0"].io_window == Resource(13, 0x1000, 0x2FFF, 0x100)
     assert [done[card.bdf].resources[0].start for card in cards] == [0x1000, 0x1400, 0x1800, 0x1C00, 0x2000]
 
@@ -225,10 +225,10 @@ def test_a_wish_from_below_keeps_its_alignment_on_the_way_up():
         for slot, size in enumerate((256, 64, 32, 16, 8, 4, 2))
     ]
     built = machine(
-        port("0000:00:02.0", Kind.ROOT_PORT, 1, 3),
-        port("0000:01:00.0", Kind.UPSTREAM, 2, 3, "0000:00:02.0"),
+        port("0000:00:02.0", FunctionKind.ROOT_PORT, 1, 3),
+        port("0000:01:00.0", FunctionKind.UPSTREAM, 2, 3, "0000:00:02.0"),
         *cards,
-        port("0000:02:1f.0", Kind.DOWNSTREAM, 3, None, "0000:01:00.0", hotplug=True),
+        port("0000:02:1f.0", FunctionKind.DOWNSTREAM, 3, None, "0000:01:00.0", hotplug=True),
         function("0000:01:01.0", "0000:00:02.0", bar(2, 16 * MIB)),
     )
     said = [m for m in assign_resources(built).messages if "pref] to" in m]
@@ -282,7 +282,7 @@ def test_on_a_root_bus_the_firmwares_address_is_the_last_resort():
 def test_a_window_that_reaches_too_far_is_clipped():
     """What the bus above offers of it is kept."""
     built = machine(
-        port("0000:00:02.0", Kind.ROOT_PORT, 1, resources=(Resource(14, 0xFE00_0000, 0xFEFF_FFFF, 0x200),)),
+        port("0000:00:02.0", FunctionKind.ROOT_PORT, 1, resources=(Resource(14, 0xFE00_0000, 0xFEFF_FFFF, 0x200),)),
     )
     done = assign_resources(built)
     assert done.machine["00:02.0"].mem_window == Resource(14, 0xFE00_0000, 0xFEBF_FFFF, 0x200)
@@ -294,7 +294,7 @@ def test_a_window_that_reaches_too_far_is_clipped():
 def test_behind_a_bridge_that_passes_everything_on_the_bus_above_has_room_too():
     """Subtractive decoding (prog-if 01): no window is needed."""
     built = machine(
-        replace(port("0000:00:1e.0", Kind.CONVENTIONAL_BRIDGE, 1), class_code=0x060401, resources=()),
+        replace(port("0000:00:1e.0", FunctionKind.CONVENTIONAL_BRIDGE, 1), class_code=0x060401, resources=()),
         function("0000:01:00.0", "0000:00:1e.0", Resource(0, 0xD000_0000, 0xD000_0FFF, MEM32)),
     )
     done = assign_resources(built).machine
@@ -317,7 +317,9 @@ def unplaced(draw) -> Machine:
     devices, bridges = [], [(None, 0)]
     for bus in range(1, draw(st.integers(1, 10))):
         parent, above = draw(st.sampled_from(bridges))
-        bridge = port(f"0000:{above:02x}:{bus:02x}.0", Kind.DOWNSTREAM, bus, parent=parent, hotplug=draw(st.booleans()))
+        bridge = port(
+            f"0000:{above:02x}:{bus:02x}.0", FunctionKind.DOWNSTREAM, bus, parent=parent, hotplug=draw(st.booleans())
+        )
         devices.append(bridge)
         bridges.append((bridge.bdf, bus))
     for number in range(draw(st.integers(0, 10))):
@@ -388,7 +390,7 @@ def test_7_3_takes_roms_that_are_off_for_optional():
     """The window must hold the BAR, and would like to hold the ROM too; until 6.12 it must hold both."""
     rom = Resource(6, 0, 8 * MIB - 1, 0x46200 | IORESOURCE_UNSET)
     card = function("0000:01:00.0", "0000:00:02.0", bar(0, MIB, MEM32), rom)
-    built = machine(port("0000:00:02.0", Kind.ROOT_PORT, 1), card)
+    built = machine(port("0000:00:02.0", FunctionKind.ROOT_PORT, 1), card)
     said = {k.name: assign_resources(built, kernel=k).messages for k in (LINUX_6_12, LINUX_7_3)}
     wish = "0000:00:02.0: bridge window [mem 0x00100000-0x001fffff] to [bus 01] add_size 800000 add_align 800000"
     assert [wish in said[name] for name in ("6.12", "7.3")] == [False, True]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from p2plab.pci import HostBridge, Kind, Machine, read_recording, with_acs
+from p2plab.pci import FunctionKind, HostBridge, Machine, read_recording, with_acs
 from p2plab.pci.groups import REQUIRED, iommu_groups
 from tests.pci.build import (
     A1,
@@ -53,7 +53,7 @@ def test_without_acs_all_below_a_root_port_is_one_group():
 
 def test_with_acs_at_every_port_each_card_has_its_own():
     """Two functions of one card without ACS of their own stay together."""
-    ports = [d.bdf for d in switches() if d.kind in (Kind.ROOT_PORT, Kind.DOWNSTREAM)]
+    ports = [d.bdf for d in switches() if d.kind in (FunctionKind.ROOT_PORT, FunctionKind.DOWNSTREAM)]
     machine = with_acs(switches(), dict.fromkeys(ports, REQUIRED))
     found = groups(machine)
     assert (found[A], found[A1], found[B], found[E]) == (A, A, B, E)
@@ -86,7 +86,7 @@ def two_ports(ids, **more):
     devices = (
         host_function(),
         *(
-            replace(port(bdf, Kind.ROOT_PORT, n), vendor=vendor, device=device, **more)
+            replace(port(bdf, FunctionKind.ROOT_PORT, n), vendor=vendor, device=device, **more)
             for n, bdf in enumerate(below, 1)
         ),
         function("0000:01:00.0", below[0]),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from p2plab.pci import HostBridge, Kind, Machine, Resource, broken
+from p2plab.pci import FunctionKind, HostBridge, Machine, Resource, broken
 from p2plab.pci.allocate import Allocation, Refusal
 from p2plab.pci.invariants import unjust
 from tests.pci.build import HIGH, LOW, MEM32, MEM64, PREF64, function, port
@@ -12,7 +12,7 @@ PREF = Resource(15, 0x2_0000_0000, 0x2_3FFF_FFFF, 0x102201)
 
 
 def machine(*resources, windows=(WINDOW, PREF)) -> Machine:
-    root = port("0000:00:02.0", Kind.ROOT_PORT, 1, resources=windows)
+    root = port("0000:00:02.0", FunctionKind.ROOT_PORT, 1, resources=windows)
     return Machine(
         "bent", (root, function("0000:01:00.0", root.bdf, *resources)), (HostBridge("pci0000:00", (LOW, HIGH)),)
     )

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from p2plab.core.errors import BadInput
-from p2plab.pci import Acs, Kind, ResizableBar, Resource, read_lspci, read_recording
+from p2plab.pci import Acs, FunctionKind, ResizableBar, Resource, read_lspci, read_recording
 from tests.pci.build import RECORDED
 
 PLAIN = """\
@@ -112,8 +112,8 @@ def test_one_v_shows_bars_in_order_but_not_their_numbers():
         Resource(3, 0x1000, 0x10FF, 0x40101),
         Resource(6, 0xFE8C_0000, 0xFE8D_FFFF, 0x46200),
     )
-    assert machine["00:02.0"].kind is Kind.ROOT_PORT
-    assert machine["01:00.0"].kind is Kind.FUNCTION
+    assert machine["00:02.0"].kind is FunctionKind.ROOT_PORT
+    assert machine["01:00.0"].kind is FunctionKind.FUNCTION
     assert "the number of each BAR: counted from 0 in order (-vv shows it)" in machine.lacks
     assert "ACS of some functions (-vvv as root shows it)" in machine.lacks
 
@@ -129,7 +129,12 @@ def test_a_graphics_card_with_everything():
         Resource(7, 0x7D_0000_0000, 0x7D_0000_0000, 0x14220C, sized=False),
     )
     assert card.rebar == (ResizableBar(0, 0x7F00, 14), ResizableBar(2, 0x1FE, 8))
-    assert (card.acs, card.kind, card.iommu_group, card.ids) == (Acs(0, 0), Kind.LEGACY_ENDPOINT, 17, "1002:73bf")
+    assert (card.acs, card.kind, card.iommu_group, card.ids) == (
+        Acs(0, 0),
+        FunctionKind.LEGACY_ENDPOINT,
+        17,
+        "1002:73bf",
+    )
 
 
 @pytest.mark.parametrize("line", ["Region 0: [virtual] Memory at {}", "Region 0: Memory at {} [virtual]"])
@@ -187,10 +192,10 @@ def test_without_the_status_bit_there_is_no_capability_list():
     config = bytearray(256)
     config[0:4], config[0x34], config[0x40] = bytes.fromhex("86 80 34 12"), 0x40, 0x10
     rows = [f"{at:02x}: {config[at : at + 16].hex(' ')}" for at in range(0, 256, 16)]
-    assert read_lspci("\n".join(["03:00.0 RAM memory: x", *rows]))["03:00.0"].kind is Kind.CONVENTIONAL
+    assert read_lspci("\n".join(["03:00.0 RAM memory: x", *rows]))["03:00.0"].kind is FunctionKind.CONVENTIONAL
     config[6] = 0x10
     rows = [f"{at:02x}: {config[at : at + 16].hex(' ')}" for at in range(0, 256, 16)]
-    assert read_lspci("\n".join(["03:00.0 RAM memory: x", *rows]))["03:00.0"].kind is Kind.ENDPOINT
+    assert read_lspci("\n".join(["03:00.0 RAM memory: x", *rows]))["03:00.0"].kind is FunctionKind.ENDPOINT
 
 
 def test_a_function_that_does_not_answer_is_shown_as_such():

@@ -3,7 +3,7 @@
 import pytest
 
 from p2plab.core.errors import BadInput
-from p2plab.pci import Acs, Kind, MapType, ResizableBar, reach_verdict, read_lspci
+from p2plab.pci import Acs, FunctionKind, MapType, ResizableBar, reach_verdict, read_lspci
 from p2plab.pci.paste import decode
 from p2plab.views.pci_text import machine_text
 
@@ -93,7 +93,7 @@ def test_drivers_and_a_tree_leave_type_and_acs_open():
     machine = read_lspci(text)
     verdict = reach_verdict(machine, *PAIR)
     assert (machine["02:01.0"].kind, machine["02:01.0"].acs_shown, verdict.map_type) == (
-        Kind.BRIDGE,
+        FunctionKind.BRIDGE,
         False,
         MapType.NOT_KNOWN,
     )

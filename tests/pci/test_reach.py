@@ -13,8 +13,8 @@ from p2plab.pci import (
     KERNELS,
     RFC2019,
     TODAY,
+    FunctionKind,
     HostBridge,
-    Kind,
     Machine,
     MapType,
     distance_many,
@@ -107,9 +107,9 @@ def test_a_host_bridge_is_named_only_if_acs_sent_the_request_up():
 
 def test_the_list_of_ports_is_cut_where_the_kernels_buffer_ends():
     """128 bytes hold nine names and a bit (inferred from seq_buf; no recording is that deep)."""
-    devices = [host_function(), port("0000:00:01.0", Kind.ROOT_PORT, 1, 30)]
+    devices = [host_function(), port("0000:00:01.0", FunctionKind.ROOT_PORT, 1, 30)]
     for bus in range(1, 15):
-        devices.append(port(f"0000:{bus:02x}:00.0", Kind.DOWNSTREAM, bus + 1, 30, devices[-1].bdf))
+        devices.append(port(f"0000:{bus:02x}:00.0", FunctionKind.DOWNSTREAM, bus + 1, 30, devices[-1].bdf))
     devices += [function("0000:0f:00.0", devices[-1].bdf), function("0000:01:01.0", "0000:00:01.0")]
     machine = Machine("deep", tuple(devices), (HostBridge("pci0000:00"),), "intel")
     machine = with_acs(machine, {f"0000:{bus:02x}:00.0": RR for bus in range(1, 15)})
@@ -146,7 +146,7 @@ def test_a_host_bridge_is_known_by_its_first_function_if_that_is_00_0_or_a_root_
     listed = {"vendor": 0x8086, "device": 0x2030}
     plain = Machine("plain", (function("0000:00:01.0"), function("0000:00:02.0")), (HostBridge("pci0000:00"),), "intel")
     assert today(with_ids(plain, {"00:01.0": (0x8086, 0x2030)}), "00:01.0", "00:02.0") == (NOT, -1)
-    root = port("0000:00:01.0", Kind.ROOT_PORT, 1)
+    root = port("0000:00:01.0", FunctionKind.ROOT_PORT, 1)
     machine = Machine(
         "root port", (root, function("0000:00:02.0"), function("0000:00:03.0")), plain.host_bridges, "intel"
     )
@@ -287,7 +287,7 @@ def trees(draw) -> Machine:
     for bus in range(1, draw(st.integers(1, 12))):
         parent, host, above = draw(st.sampled_from(open_bridges))
         number = int(host[-2:], 16) + bus
-        bridge = port(f"0000:{above:02x}:{bus:02x}.0", Kind.DOWNSTREAM, number, parent=parent, host=host)
+        bridge = port(f"0000:{above:02x}:{bus:02x}.0", FunctionKind.DOWNSTREAM, number, parent=parent, host=host)
         devices += [bridge, function(f"0000:{number:02x}:00.0", bridge.bdf, host=host)]
         open_bridges.append((bridge.bdf, host, number))
     machine = Machine(

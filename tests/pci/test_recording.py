@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from p2plab.core.errors import BadInput
-from p2plab.pci import Acs, Kind, read_recording
+from p2plab.pci import Acs, FunctionKind, read_recording
 from p2plab.pci.chipset import cpu_kind
 from p2plab.pci.iommu import IommuState, after_options, iommu_state
 from tests.pci.build import RECORDED, A, switches
@@ -17,7 +17,7 @@ def test_a_recording_shows_tree_types_acs_and_root_windows():
     machine = read_recording(RECORDED / "q35_iommu_rootports.json")
     port = machine["00:02.0"]
     assert (port.kind, port.acs, port.hotplug, port.name) == (
-        Kind.ROOT_PORT,
+        FunctionKind.ROOT_PORT,
         Acs(0x5F, 0x1D),
         True,
         "Red Hat, Inc. QEMU PCIe Root port",
@@ -33,7 +33,7 @@ def test_a_recording_shows_tree_types_acs_and_root_windows():
 def test_a_recording_of_verdicts_is_a_machine_too():
     """Its base state says the types and ACS registers of the ports."""
     machine = read_recording(RECORDED.parent / "p2pdma" / "q35_iommu_multifn.intel.json")
-    assert (machine["00:02.0"].kind, machine["00:02.0"].acs) == (Kind.ROOT_PORT, Acs(0x5F, 0x1D))
+    assert (machine["00:02.0"].kind, machine["00:02.0"].acs) == (FunctionKind.ROOT_PORT, Acs(0x5F, 0x1D))
     assert machine["02:00.0"].acs is None
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from p2plab.core.errors import KernelError
 from p2plab.pci import (
+    FunctionKind,
     HostBridge,
-    Kind,
     Machine,
     ResizableBar,
     Resource,
@@ -28,8 +28,8 @@ def graphics_card(high=HIGH, neighbour=()) -> Machine:
         "card",
         (
             host_function(),
-            port("0000:00:01.0", Kind.ROOT_PORT, 1, 2),
-            port(PORT, Kind.DOWNSTREAM, 2, parent="0000:00:01.0"),
+            port("0000:00:01.0", FunctionKind.ROOT_PORT, 1, 2),
+            port(PORT, FunctionKind.DOWNSTREAM, 2, parent="0000:00:01.0"),
             function(
                 GPU,
                 PORT,
@@ -100,7 +100,7 @@ def test_a_window_that_holds_something_else_cannot_grow():
 def test_a_neighbour_below_the_same_root_port_keeps_that_window_shut():
     """The port just above could grow, the root port cannot: another card lies in its window."""
     other = (
-        port("0000:01:01.0", Kind.DOWNSTREAM, 3, parent="0000:00:01.0"),
+        port("0000:01:01.0", FunctionKind.DOWNSTREAM, 3, parent="0000:00:01.0"),
         function("0000:03:00.0", "0000:01:01.0", bar(2, 64 * MIB)),
     )
     machine = graphics_card(neighbour=other)

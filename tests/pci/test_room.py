@@ -7,8 +7,8 @@ import pytest
 
 from p2plab.core.errors import BadInput, KernelError, NotKnown
 from p2plab.pci import (
+    FunctionKind,
     HostBridge,
-    Kind,
     Machine,
     ResizableBar,
     Resource,
@@ -62,7 +62,7 @@ def test_the_last_message_counts():
 
 def low_only(size=4 * GIB, hotplug=None, *more) -> Machine:
     """A GPU that finds no room below 4 GiB."""
-    root = port("0000:00:01.0", Kind.ROOT_PORT, 1, hotplug=hotplug)
+    root = port("0000:00:01.0", FunctionKind.ROOT_PORT, 1, hotplug=hotplug)
     gpu = function("0000:01:00.0", "0000:00:01.0", bar(1, size))
     return Machine("low", (root, gpu, *more), (HostBridge("pci0000:00", (LOW,)),), "intel")
 
@@ -111,9 +111,11 @@ def test_a_number_for_hot_plug_is_one_with_which_the_card_finds_room():
 
 def test_an_option_that_does_nothing_is_not_named():
     """The window that is too small is another card's neighbour: pci=realloc moves nobody who has a place."""
-    first = replace(port("0000:00:01.0", Kind.ROOT_PORT, 1), resources=(Resource(14, 0xC000_0000, 0xC00F_FFFF, 0x200),))
+    first = replace(
+        port("0000:00:01.0", FunctionKind.ROOT_PORT, 1), resources=(Resource(14, 0xC000_0000, 0xC00F_FFFF, 0x200),)
+    )
     second = replace(
-        port("0000:00:02.0", Kind.ROOT_PORT, 2), resources=(Resource(14, 0xC010_0000, 0xFEBF_FFFF, 0x200),)
+        port("0000:00:02.0", FunctionKind.ROOT_PORT, 2), resources=(Resource(14, 0xC010_0000, 0xFEBF_FFFF, 0x200),)
     )
     taken = function("0000:02:00.0", "0000:00:02.0", Resource(0, 0xC010_0000, 0xC010_0FFF, 0x40200))
     wanting = function("0000:01:00.0", "0000:00:01.0", bar(0, 256 * MIB, 0x40200))

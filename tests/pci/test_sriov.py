@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from p2plab.pci import (
+    FunctionKind,
     HostBridge,
-    Kind,
     Machine,
     Resource,
     address_map,
@@ -40,7 +40,7 @@ def physical(share, total=8, window=2 * MIB) -> Machine:
     below = "0000:00:01.0"
     devices = (
         host_function(),
-        port(below, Kind.ROOT_PORT, 1, resources=windows),
+        port(below, FunctionKind.ROOT_PORT, 1, resources=windows),
         function(PF, below, Resource(0, 0xFE80_0000, 0xFE80_3FFF, MEM64), vf_bar, vfs=total),
         *(function(f"0000:01:00.{n}", below, physfn=PF) for n in (1, 2, 3)),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from p2plab.core.errors import BadInput
-from p2plab.pci import Kind, read_recording, read_sysfs
+from p2plab.pci import FunctionKind, read_recording, read_sysfs
 from p2plab.pci.chipset import cpu_of
 from p2plab.pci.sysfs import LIVE
 from tests.pci.build import RECORDED
@@ -83,7 +83,7 @@ def test_what_only_root_may_read_is_missed_and_said(tmp_path):
     for config in root.rglob("config"):
         config.write_bytes(config.read_bytes()[:64])
     machine = read_sysfs(root)
-    assert machine["00:02.0"].kind is Kind.BRIDGE
+    assert machine["00:02.0"].kind is FunctionKind.BRIDGE
     assert machine["01:00.0"].parent == "0000:00:02.0"
     assert machine.lacks == (
         "the address ranges of the host bridges",

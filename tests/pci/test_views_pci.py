@@ -8,8 +8,8 @@ import pytest
 from p2plab.core.errors import BadInput
 from p2plab.pci import (
     RFC2019,
+    FunctionKind,
     HostBridge,
-    Kind,
     Machine,
     address_map,
     assign_resources,
@@ -103,7 +103,9 @@ def far_apart() -> Machine:
     """4 KiB beside 32 GiB, below one port."""
     gpu = function("0000:01:00.0", "0000:00:02.0", bar(0, 4096), bar(2, 32 << 30))
     room = HostBridge("pci0000:00", (LOW, replace(HIGH, end=0x3F_FFFF_FFFF)))
-    return assign_resources(Machine("far apart", (port("0000:00:02.0", Kind.ROOT_PORT, 1), gpu), (room,))).machine
+    return assign_resources(
+        Machine("far apart", (port("0000:00:02.0", FunctionKind.ROOT_PORT, 1), gpu), (room,))
+    ).machine
 
 
 def test_small_and_big_are_both_wide_enough_to_read():
