@@ -39,20 +39,33 @@ MOST_STEPS = 2_000
 
 def page(run: Run) -> str:
     """The whole file. Equal runs give equal text. :exc:`BadInput` for a run too long to step through."""
-    data = _json(stage_data(run))
+    return document(run, {"run": stage_data(run)})
+
+
+def document(
+    run: Run, data: dict[str, Any], policy: str = POLICY, python: str = "", above: str = "", below: str = ""
+) -> str:
+    """A page that shows ``run`` first. ``data`` goes into script elements of these names: ``page.js`` reads them.
+
+    ``python`` is the address of a worker that replays tokens; ``above`` and ``below`` are HTML around the page's own words.
+    """
+    held = {name: _json(value) for name, value in data.items()}
     module = _script((_HERE / "stage" / "stage.js").read_text(encoding="utf-8"))
     style = (_HERE / "stage" / "stage.css").read_text(encoding="utf-8") + (_HERE / "page.css").read_text(
         encoding="utf-8"
     )
-    body = "\n".join(_body(run, len(data.encode()), len(module.encode())))
+    body = "\n".join(_body(run, sum(len(text.encode()) for text in held.values()), len(module.encode()), bool(python)))
+    scripts = "".join(f'<script type="application/json" id="{name}">{text}</script>\n' for name, text in held.items())
+    attributes = f' data-python="{escape(python)}"' if python else ""
+    attributes += f' data-own="{escape(run.scenario.name)}"' if "run" in data else ""
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="color-scheme" content="light dark">\n'
         f"<title>{escape(run.scenario.title)}: a run of {len(run)} steps</title>\n"
-        f"<style>\n{style}</style>\n</head>\n<body>\n{body}\n"
-        f'<script type="application/json" id="run">{data}</script>\n'
+        f"<style>\n{style}</style>\n</head>\n<body{attributes}>\n{above}{body}{below}\n"
+        f"{scripts}"
         f'<script type="module">\n{module}\n{_script((_HERE / "page.js").read_text(encoding="utf-8"))}</script>\n'
         "</body>\n</html>\n"
     )
@@ -70,32 +83,49 @@ def stage_data(run: Run) -> dict[str, Any]:
     return {"scene": scene_json(run), "run": run_json(run), "first": first, "later": later}
 
 
-def _body(run: Run, data: int, module: int) -> Iterator[str]:
-    scene = run.scenario
+def settings(run: Run) -> str:
+    """``Scene NAME, 36 steps, with pages=4.``, and what became of it on a real kernel if it was played there."""
     knobs = ", ".join(f"{name}={value}" for name, value in run.settings.items())
+    said = f"Scene {run.scenario.name}, {len(run)} steps{f', with {knobs}' if knobs else ''}."
+    play = play_of(run.scenario, run.settings)
+    return said if play is None else f"{said} The same on a real kernel, Linux {KERNEL}: {play}."
+
+
+def other_pictures(run: Run) -> list[tuple[str, str]]:
+    """The title of each picture of the run's end that is not the stage, and what it shows in words."""
+    at = Look(run, len(run))
+    return [(picture.title, picture.draw(at).alt) for picture in PICTURES.values()]
+
+
+def _body(run: Run, data: int, module: int, python: bool) -> Iterator[str]:
+    scene = run.scenario
     yield '<div id="stage"></div>'
+    yield '<p id="said" role="status" hidden></p>'
     yield "<main>"
-    yield f"<h1>{escape(scene.title)}</h1>"
-    yield f"<p>{escape(scene.about)}</p>"
-    yield f"<p>Scene <b>{escape(scene.name)}</b>, {len(run)} steps{f', with {escape(knobs)}' if knobs else ''}.</p>"
-    if (play := play_of(scene, run.settings)) is not None:
-        yield f"<p>The same on a real kernel, Linux {KERNEL}: {escape(str(play))}.</p>"
+    yield f'<h1 id="title">{escape(scene.title)}</h1>'
+    yield f'<p id="about">{escape(scene.about)}</p>'
+    yield f'<p id="scene">{escape(settings(run))}</p>'
     yield "<noscript><p><b>Without scripts this page cannot step; the whole run is below, as text.</b></p></noscript>"
     yield "<section><h2>The whole run as text</h2><details open><summary>72 columns, to paste into a mail</summary>"
-    yield f'<pre tabindex="0" aria-label="The run as text">{escape(story(run))}</pre></details></section>'
-    yield "<section><h2>Other pictures of this run, in words</h2><dl>"
-    at = Look(run, len(run))
-    yield from (f"<dt>{escape(p.title)}</dt><dd>{escape(p.draw(at).alt)}</dd>" for p in PICTURES.values())
+    yield f'<pre tabindex="0" aria-label="The run as text" id="text">{escape(story(run))}</pre></details></section>'
+    yield '<section id="pictures"><h2>Other pictures of this run, in words</h2><dl>'
+    yield from (f"<dt>{escape(title)}</dt><dd>{escape(words)}</dd>" for title, words in other_pictures(run))
     yield "</dl></section>"
     yield "<section><h2>What this model leaves out</h2><ul>"
     yield from (f"<li><b>{escape(name)}</b>: {escape(what)}</li>" for name, what in LEAVES_OUT)
     yield "</ul></section>"
     yield f'<section><h2>Token</h2><p>Replays this run anywhere: <code id="token">{escape(token_of(run))}</code> '
     yield '<button type="button" id="copy">Copy</button> <output for="copy" id="copied"></output></p>'
-    yield (
-        f"<p>This file asks no server for anything. It holds {_size(module)} of script and {_size(data)} of this run.</p>"
-        "</section>"
-    )
+    yield '<form id="open"><label for="wanted">Open another run: a scene or a token</label> '
+    yield '<input id="wanted" autocomplete="off" spellcheck="false"> <button>Open</button></form>'
+    yield '<p id="python"></p>'
+    if python:
+        yield "<p>Python runs in this page; only this site is asked for files.</p></section>"
+    else:
+        yield (
+            f"<p>This file asks no server for anything. It holds {_size(module)} of script and {_size(data)} of runs.</p>"
+            "</section>"
+        )
     yield "</main>"
 
 

@@ -20,9 +20,11 @@ from typing import Any
 
 import pytest
 
+import p2plab
 from tests.browser.conftest import REQUIRED, ROOT
 from tests.browser.notebook import broken, colours, open_drawer, press, run_all, said
 from tests.lite.parts import parts
+from tests.test_links import links
 
 TROUBLE = ", ".join(f"[data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("error", "stderr"))
 PROMPTS = "() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].map(e => e.textContent)"
@@ -76,7 +78,7 @@ class Visit:
 
     def open(self, notebook: str) -> None:
         """Open a notebook, and wait until it has a kernel: what is run earlier is not run at all."""
-        self.page.goto(f"{self.site}/lab/index.html?path={notebook}.ipynb")
+        self.page.goto(f"{self.site}/lab/index.html?path=notebooks/{notebook}.ipynb")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
         self.page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
         self.page.wait_for_function(
@@ -145,18 +147,68 @@ def test_the_first_notebook_runs_in_the_browser_alone(visit: Visit):
     assert visit.abroad == []
 
 
-def test_the_front_page_says_what_is_here_and_what_is_not(visit: Visit):
-    """Every notebook is linked or left out with its reason; the links lead to files; nothing is asked of anybody."""
+def test_the_first_page_is_a_story_and_every_link_of_it_leads_somewhere(visit: Visit):
+    """At 1280 and 390 pixels: stepped at once, every notebook linked, what is left out is said; nothing asked of anybody."""
     page = visit.page
-    page.goto(visit.site)
-    text = page.inner_text("main")
-    for name in parts().NOTEBOOKS:
-        assert page.locator(f"a[href='lab/index.html?path={name}.ipynb']").count() >= 1
-        assert (Path(parts().SITE) / "files" / f"{name}.ipynb").is_file()
-    for why in parts().LEFT_OUT.values():
-        assert why in text
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(f"{visit.site}/#E4@12")
+        page.wait_for_selector(".stage[data-step='12']")
+        page.click(".forward")
+        page.wait_for_selector(".stage[data-step='13']")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        links = page.eval_on_selector_all("main a[href]", "all => all.map(a => a.getAttribute('href'))")
+        for name in parts().NOTEBOOKS:
+            assert f"lab/index.html?path=notebooks/{name}.ipynb" in links
+        for link in links:
+            path, _, query = link.partition("?")
+            assert (Path(parts().SITE) / path).is_file()
+            assert (Path(parts().SITE) / "files" / query.rpartition("path=")[2]).is_file()
+        text = page.inner_text("main.front")
+        assert all(re.sub("<.*?>", "", why) in text for _, why in parts().NOT_HERE)
     assert visit.abroad == []
     assert visit.errors == []
+
+
+def test_a_token_starts_python_behind_the_page(visit: Visit):
+    """A run that no story is: the page says that Python starts, and then shows the run."""
+    page = visit.page
+    run = p2plab.run("defrag-obedient", pages=2, seed=5)
+    page.goto(f"{visit.site}/#{run.token}@9")
+    page.locator("#said", has_text="Python replays the token in this page").wait_for()
+    page.wait_for_selector(".stage[data-step='9']")
+    assert page.locator("#token").inner_text() == run.token
+    assert page.locator("#text").text_content() == run.story
+    assert page.locator("#python").inner_text() == "Python is ready behind this page: it opens any token."
+    page.goto(f"{visit.site}/#{run.token[:-1]}")
+    page.locator("#said", has_text="the token is damaged").wait_for()
+    assert visit.abroad == []
+    assert visit.errors == []
+
+
+def test_links_of_the_notebooks_lead_to_what_is_on_the_site():
+    """Notebooks, documents and headings: as files of the site."""
+    home = Path(parts().SITE) / "files"
+    for page in sorted((home / "notebooks").glob("*.ipynb")):
+        inside = [target.partition("#")[0] for target in links(page) if ":" not in target]
+        assert [target for target in inside if target and not (page.parent / target).is_file()] == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_click_in_a_notebook_opens_the_glossary(visit: Visit, width: int):
+    """Rendered; and no file browser lies over the notebook, on a phone either."""
+    page = visit.page
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{visit.site}/lab/index.html?path=notebooks/00-start-here.ipynb")
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    page.wait_for_function("window.jupyterapp.shell.leftCollapsed")
+    page.wait_for_timeout(2_000)
+    assert not page.locator(".jp-DirListing-item").first.is_visible()
+    assert page.locator(".jp-Notebook").first.bounding_box()["width"] > 0.75 * width
+    page.locator(".jp-Notebook a", has_text="glossary").first.click()
+    page.wait_for_selector(".jp-MarkdownViewer h1")
+    assert page.locator(".jp-MarkdownViewer h1").first.inner_text().startswith("Glossary")
+    assert visit.abroad == []
 
 
 @every_notebook
@@ -175,4 +227,4 @@ def test_every_notebook_of_the_site_runs(visit: Visit, notebook: str):
 def test_what_is_left_out_has_a_reason(notebook: str):
     """It is in the project, and it is not in the site."""
     assert (ROOT / "notebooks" / f"{notebook}.ipynb").is_file()
-    assert not (Path(parts().SITE) / "files" / f"{notebook}.ipynb").exists()
+    assert not (Path(parts().SITE) / "files" / "notebooks" / f"{notebook}.ipynb").exists()

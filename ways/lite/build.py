@@ -14,14 +14,17 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from parts import (
     LEFT_OUT,
     NOT_ASKED_FOR,
     NOT_HERE,
     NOTEBOOKS,
+    NUMPY,
     PLAIN_HALF,
     PYODIDE,
     PYTHON,
@@ -31,6 +34,11 @@ from parts import (
     normal,
     pins,
 )
+
+sys.path.insert(0, str(ROOT))
+
+from p2plab.core.places import course_in
+from p2plab.views.links import stories_page
 
 HERE = Path(__file__).parent
 FETCHED = WORK / "wheels"
@@ -52,6 +60,7 @@ def main() -> None:
     _write_settings(sorted(_distribution(wheel)[0] for wheel in wheels))
     _copy_notebooks()
     _jupyter_lite()
+    _notebook_first()
     _front_page()
     size = sum(file.stat().st_size for file in SITE.rglob("*") if file.is_file())
     print(
@@ -173,17 +182,20 @@ def _write_settings(packages: list[str]) -> None:
     }
     data = {
         "appName": "p2plab",
+        "exposeAppInBrowser": True,  # _notebook_first reaches it
         "disabledExtensions": ["@jupyterlab/apputils-extension:announcements"],
         "litePluginSettings": {"@jupyterlite/pyodide-kernel-extension:kernel": kernel},
     }
     settings = {"jupyter-lite-schema-version": 0, "jupyter-config-data": data}
     (LITE / "jupyter-lite.json").write_text(json.dumps(settings, indent=1))
+    overrides = {"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}}
+    (LITE / "overrides.json").write_text(json.dumps(overrides))
 
 
 def _copy_notebooks() -> None:
-    """Those that run here, for the browser's kernel."""
-    folder = LITE / "files"
-    folder.mkdir()
+    """Those that run here, for the browser's kernel, and what they lead to."""
+    folder = LITE / "files" / "notebooks"
+    folder.mkdir(parents=True)
     known = {*NOTEBOOKS, *LEFT_OUT}
     for source in sorted((ROOT / "notebooks").glob("*.ipynb")):
         if source.stem not in known:
@@ -195,7 +207,40 @@ def _copy_notebooks() -> None:
                 "language": "python",
                 "name": "python",
             }
+            _show_what_needs_numpy(notebook, NUMPY.get(source.stem, ()))
             (folder / source.name).write_text(json.dumps(notebook), encoding="utf-8")
+    for name, file in course_in(ROOT).items():
+        if not name.startswith("notebooks/"):
+            (LITE / "files" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, LITE / "files" / name)
+
+
+def _show_what_needs_numpy(notebook: dict[str, Any], words: Sequence[str]) -> None:
+    """Such cells print what they printed here, in the project's environment, and say so."""
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    needy = [cell for cell in cells if any(word in "".join(cell["source"]) for word in words)]
+    if not needy:
+        return
+    sources = ["".join(cell["source"]) for cell in needy]
+    done = subprocess.run(
+        [ROOT / ".venv" / "bin" / "python", "-c", _PRINTED, json.dumps(sources)],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for cell, source, printed in zip(needy, sources, json.loads(done.stdout), strict=True):
+        asked = "".join(f"#     {line}\n" for line in source.splitlines())
+        said = "# This cell needs NumPy, which this site cannot bring. What it printed when the site was built:\n"
+        cell["source"] = f'{said}{asked}print("""\n{printed.rstrip()}\n""")'
+
+
+_PRINTED = """
+import contextlib, io, json, sys
+names, said = {}, []
+for source in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(source, names)
+    said.append(out.getvalue())
+print(json.dumps(said))
+"""
 
 
 def _jupyter_lite() -> None:
@@ -208,18 +253,40 @@ def _jupyter_lite() -> None:
     subprocess.run([Path(sys.prefix) / "bin" / "jupyter", "lite", "build", *options], cwd=LITE, check=True)
 
 
+def _notebook_first() -> None:
+    """A link to a notebook shows the notebook, and not the file browser over it, which hides all of it on a phone."""
+    page = SITE / "lab" / "index.html"
+    text = page.read_text(encoding="utf-8")
+    if text.count("</body>") != 1:
+        raise SystemExit("JupyterLite's page has changed: its file browser would hide a notebook on a phone")
+    page.write_text(text.replace("</body>", f"<script>{_COLLAPSE}</script>\n</body>"), encoding="utf-8")
+
+
+#: JupyterLab opens its file browser once more some time after the notebook is there: until then, or until a person acts.
+_COLLAPSE = """
+let since = 0;
+const looks = new URLSearchParams(location.search).has("path") && setInterval(() => {
+  const shell = window.jupyterapp?.shell;
+  if (!shell?.currentWidget) return;
+  since ||= Date.now();
+  if (!shell.leftCollapsed) shell.collapseLeft();
+  if (Date.now() > since + 5_000) clearInterval(looks);
+}, 50);
+for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => clearInterval(looks), true);
+"""
+
+
 def _front_page() -> None:
-    """What is here, and what is left out on purpose."""
-    titles = {name: _title(ROOT / "notebooks" / f"{name}.ipynb") for name in (*NOTEBOOKS, *LEFT_OUT)}
-    here = "\n".join(
-        f'<li><a href="lab/index.html?path={name}.ipynb">{escape(titles[name])}</a></li>' for name in NOTEBOOKS
-    )
-    out = "\n".join(f"<li>{escape(titles[name])}: {escape(why)}</li>" for name, why in LEFT_OUT.items())
+    """A story to step through at once; below it what is here, and what is left out on purpose."""
+    titles = {name: _title(ROOT / "notebooks" / f"{name}.ipynb") for name in NOTEBOOKS}
+    link = "lab/index.html?path=notebooks"
+    here = "\n".join(f'<li><a href="{link}/{name}.ipynb">{escape(titles[name])}</a></li>' for name in NOTEBOOKS)
     rest = "\n".join(f"<li>{what}: {why}</li>" for what, why in NOT_HERE)
-    page = (HERE / "front.html").read_text(encoding="utf-8")
-    for mark, text in (("HERE", here), ("LEFT_OUT", out), ("NOT_HERE", rest)):
-        page = page.replace(f"<!-- {mark} -->", text)
-    (SITE / "index.html").write_text(page, encoding="utf-8")
+    front = (HERE / "front.html").read_text(encoding="utf-8")
+    for mark, text in (("HERE", here), ("NOT_HERE", rest)):
+        front = front.replace(f"<!-- {mark} -->", text)
+    shutil.copy(HERE / "python.js", SITE)
+    (SITE / "index.html").write_text(stories_page(python="python.js", below=front), encoding="utf-8")
 
 
 def _title(notebook: Path) -> str:

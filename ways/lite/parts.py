@@ -22,6 +22,7 @@ NOTEBOOKS = (
     "04-notifiers",
     "05-two-callbacks-two-promises",
     "06-comply-and-fail",
+    "07-moving-things",
     "08-every-order",
     "09-the-review",
     "10-what-the-kernel-did-instead",
@@ -31,20 +32,27 @@ NOTEBOOKS = (
 
 #: Notebook, and why it is not in the site.
 LEFT_OUT = {
-    "07-moving-things": "its sweeps over apertures count with numpy, which no wheel brings to a browser without a network",
-    "app": "it is the page that a server gives out; the site is itself one",
+    "app": "it is the stand-alone lab (`make app`), which needs a server; open the first notebook instead",
 }
+
+#: Cells that need numpy, by a word in them: the site shows what they printed when it was built.
+NUMPY = {"07-moving-things": ("p2plab.sweeps", "refusals(")}
 
 #: Parts of p2plab that stay out, for the front page, in HTML.
 NOT_HERE = (
     ("large searches", "the search counts with plain Python: small scenes are proved, larger ones end in “incomplete”"),
-    ("sweeps", "they count with numpy"),
+    (
+        "sweeps",
+        "they need NumPy, and NumPy for the browser is in no package index, only on Pyodide's own servers; "
+        "notebook 07 shows what they printed when this site was built",
+    ),
     ("marking hand-ins", "every hand-in needs a process of its own"),
     (
         "holding the model against recordings of memory (<code>p2plab conform mm</code>)",
         "the recordings are not shipped",
     ),
     ("your own machine", "a browser sees no PCI devices; the text of <code>lspci</code> can be read all the same"),
+    ("the stand-alone lab", "<code>make app</code> needs a server; open the first notebook instead"),
     ("the terminal", 'there is none; <code>from p2plab.cli import main; main(["scenes"])</code> says the same'),
 )
 

@@ -730,8 +730,8 @@ function makeStage(root, source) {
 
   // -- asking: what is this, and where is that written? -----------------------------------------------------------------------
 
-  /** A source in pieces: mails are links, all else is code. */
-  const sourced = (pieces) => pieces.map(([text, url]) => (url ? h("a", { href: url, target: "_blank", rel: "noopener" }, `mail <${text}>`) : h("code", {}, text)));
+  /** A source in pieces: mails are links, all else is code. A run may come in a link: no other address becomes one. */
+  const sourced = (pieces) => pieces.map(([text, url]) => (String(url).startsWith("https://lore.kernel.org/") ? h("a", { href: url, target: "_blank", rel: "noopener" }, `mail <${text}>`) : h("code", {}, text)));
 
   /** What a kind of thing is, and its source in pieces. A promise is named by the rule. */
   function term(kind) {
@@ -1349,9 +1349,9 @@ function savedPage(root, { scene, run, first, later }, options = {}) {
       stage.show(Boolean(drag) || far);
       options.moved?.(step);
     },
-    send() {},
+    send: options.send ?? (() => {}),
   });
-  return { key: stage.key, go: (wanted) => ((step = Math.max(0, Math.min(run.end, wanted))), stage.show(true)), moments };
+  return { key: stage.key, stop: stage.stop, go: (wanted) => ((step = Math.max(0, Math.min(run.end, wanted))), stage.show(true)), moments };
 }
 
 export { makeStage, savedPage, textOf };
