@@ -1,12 +1,11 @@
-"""An importer of one's own, and a question: does it obey in every order of events?
+"""Your own importer: does it obey in every order of events?
 
-It forgets to wait for the beat that is in flight. Checked here, or in a terminal:
+This one does not wait for the beat that is in flight. Check it here or in a terminal:
 p2plab check defrag-obedient --importer examples/my_nic.py:MyNic
 """
 
-from p2plab import find
+import p2plab
 from p2plab.drivers.nic import ObedientNic
-from p2plab.search import check
 from p2plab.views.report import headline
 
 
@@ -23,6 +22,6 @@ class MyNic(ObedientNic):
 
 
 if __name__ == "__main__":
-    answer = check(find("defrag-obedient"), importer=MyNic)
+    answer = p2plab.check("defrag-obedient", importer=MyNic)
     print(headline(answer).partition(" (")[0])
     print(answer.what)

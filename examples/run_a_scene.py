@@ -1,16 +1,12 @@
-"""Run a scene with a schedule of your own, see what broke, and get the token to hand on."""
+"""Run a scene with your own schedule, see what broke, and get the token to pass on."""
 
-from p2plab import find
-from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
-from p2plab.core.token import token_of
+import p2plab
 from p2plab.rules.damage import damage
-from p2plab.views.text import board_of
 
-run = Run(find("defrag-ignorant"), {"pages": 2}).driven(by_text("app nic nic_dma*1 gpu ..."))
+run = p2plab.run("defrag-ignorant", pages=2, schedule="app nic nic_dma*1 gpu ...")
 
-for rule in board_of(run).rules:
-    print(f"{rule.name:<16} {board_of(run).state(rule)}")
+for rule in run.board.rules:
+    print(f"{rule.name:<16} {run.board.state(rule)}")
 for hit in damage(run.log):
     print(hit)
-print(token_of(run).partition("~")[0])
+print(run.token.partition("~")[0])
