@@ -27,6 +27,12 @@ IOMMU = Knob(
     "on: a stale access faults, or lands in another page of the same importer; off: it damages anybody",
     choices=("off", "on"),
 )
+CHECKERS = Knob(
+    "checkers",
+    "on",
+    "on: what was freed is poison, and to follow it is an oops; off: a plain kernel (6.12), where nothing happens",
+    choices=("on", "off"),
+)
 USUAL = (PAGES, DMA, IOMMU)
 #: The kinds of bench and the plans of a case, by the knob ``driver``.
 Twins = Mapping[str, tuple[type[Bench], Plan]]
@@ -112,4 +118,5 @@ def usual(plan: Plan, settings: Mapping[str, Any]) -> Plan:
     plan = replace(plan, pages=plan.pages + more, slots=plan.slots + more)
     if "dma" in settings:
         plan = replace(plan, write=settings["dma"] == "write")
+    plan = replace(plan, poisoned=settings.get("checkers") != "off")
     return replace(plan, iommu=True) if settings.get("iommu") == "on" else plan

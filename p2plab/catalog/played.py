@@ -86,13 +86,10 @@ def of_rule(rule: str) -> str:
     plays = {code: play for code, played in PLAYED.items() if CASES[code].rule == rule and (play := played.broken)}
     if not plays:
         return ""
-    told = ", ".join(code for code, play in plays.items() if play.says) or "none"
-    scenes = ", ".join(plays)
-    return (
-        f"{SHORT}: played in {scenes}; it complained in {told}"
-        if told != scenes
-        else f"{SHORT}: it complained in {told}"
-    )
+    told, scenes = ", ".join(code for code, play in plays.items() if play.says), ", ".join(plays)
+    if told == scenes:
+        return f"{SHORT}: it complained in {told}"
+    return f"{SHORT}: played in {scenes}; it {f'complained in {told}' if told else 'was silent'}"
 
 
 def summary(codes: Iterable[str]) -> str:

@@ -153,6 +153,7 @@ class Plan:
     second_object: str = "A"  #: what further importers map
     second_process: bool = False  #: whether further importers have a process of their own
     iommu: bool = False
+    poisoned: bool = True  #: whether a freed vma is poison, as with ``slub_debug=P``, or keeps what was last there
     ram: int = 0  #: frames of main memory to fall back to
     wiring: str | None = None
     rules: str | None = None
@@ -217,6 +218,7 @@ class Rig(Tracked):
         self.machine = self.make_machine()
         self.mm = AddressSpace("app", plan.kernel)
         self.mm2 = AddressSpace("app2", plan.kernel) if plan.second_process else self.mm
+        self.mm.poisoned = self.mm2.poisoned = plan.poisoned
         self.memory = DeviceMemory(3 * plan.pages + plan.later + 2)
         bar = next(r for r in self.machine[plan.exporter_at].bars if r.index == plan.bar)
         self.aperture = plan.aperture("gpu", bar.start, plan.slots, self.memory)

@@ -168,7 +168,7 @@ def _replay(record: Record) -> tuple[Run, str]:
         known = option in _PLAYED_BY or option.partition("=")[0] in _KNOWN_OPTIONS
         if not known and record.code not in _ABOUT.get(option, ()):
             raise NotModelled(f"the recording drivers' option {option[:40]!r}")
-    at: dict[str, Any] = {"kernel": kernel, **_interval(record, case)}
+    at: dict[str, Any] = {"kernel": kernel, "poisoned": record.poisoned, **_interval(record, case)}
     for option in record.options:
         at.update(_PLAYED_BY.get(option, {}))
     if record.varied and not any(step.startswith(("app", "app2")) and " bind nic2 " in step for step in record.play):

@@ -72,6 +72,7 @@ class Record:
     bytes: dict[int, str]  #: slot -> its bytes in the end
     says: tuple[Complaint, ...]
     stuck: frozenset[str]  #: actors that never came back, and those that the kernel reported as hung
+    poisoned: bool  #: whether freed vmas were poisoned
     traced: bool  #: whether lockdep saw ``srcu`` around the callbacks of 2019
 
     @property
@@ -127,6 +128,7 @@ def read_record(path: Path) -> Record:
         _slots(path, "bar_file", _ends(path, raw)),
         says,
         frozenset(map(str, raw["stuck"])) | hung,
+        any("slub_debug=" in word or "kasan" in raw["kernel"] for word in map(str, raw["qemu_args"])),
         _traced(raw.get("lock_orders")),
     )
 

@@ -47,6 +47,9 @@ class AddressSpace(Tracked):
         self.vma_lock_name = (
             "vma_lock" if name == "mm" else f"{name}.vma_lock"
         )  #: one for all, as lockdep has one class
+        self.poisoned = (
+            True  #: whether what is left of a freed VMA is poison (``slub_debug=P``, KASAN) or its last content
+        )
         self.vmas: list[Vma] = []
         self.write_locked: list[Vma] = []
         self.pkeys: dict[int, int] = {}  #: protection keys in use, with what each of them forbids

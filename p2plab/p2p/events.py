@@ -144,9 +144,12 @@ class BeatLanded(Event):
     before: bytes
     after: bytes
     generation: int = 0  #: how often that frame changed hands or lost its content
+    decoder: str = ""  #: whose BAR took it where no frame is behind the address: a neighbour's; empty for nobody's
 
     def __str__(self) -> str:
         what = "writes" if self.write else "reads"
+        if self.decoder:
+            return f"{what} {self.decoder}"
         return f"{what} {self.frame or 'nothing'}{f' of {self.owner}' if self.owner else ''}"
 
 

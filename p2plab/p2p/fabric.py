@@ -21,13 +21,17 @@ ALL_ONES = b"\xff" * BYTES
 
 
 class Landing(NamedTuple):
-    """Where one access landed: the frame, its owner, the frame's bytes before and after, and its generation."""
+    """Where one access landed: the frame, its owner, the frame's bytes before and after, and its generation.
+
+    ``decoder``: whose BAR took the access where that is no memory of the scene, a neighbour's for instance.
+    """
 
     frame: str
     owner: str
     before: bytes
     after: bytes
     generation: int
+    decoder: str = ""
 
 
 NOBODY = Landing("", "", ALL_ONES, ALL_ONES, 0)
@@ -67,12 +71,22 @@ class Fabric(Tracked):
             emit(IommuFault(peer.name, address, data is not None))
         place = self._place(address, bus, peer)
         if place is None:
-            return NOBODY
+            return NOBODY._replace(decoder=self.neighbour(bus, peer) if bus is not None else "")
         memory, frame = place
         before = memory.content[frame]
         if data is not None:
             memory.content[frame] = data
         return Landing(*memory.who(frame), before, memory.content[frame], memory.generation[frame])
+
+    def neighbour(self, bus: int, peer: Peer | None) -> str:
+        """Which BAR decodes a bus address whose memory is not modelled (``BAR 0 of 0000:03:00.1``); empty if none does."""
+        decoded = self.machine.decode(bus)
+        if decoded.device is None or decoded.resource is None or not decoded.resource.bar:
+            return ""
+        if (decoded.device.bdf, decoded.resource.index) in self.targets or decoded.device.bdf == (peer and peer.bdf):
+            return ""
+        carried = peer is None or self.carries(peer, decoded.device.bdf)
+        return f"BAR {decoded.resource.index} of {decoded.device.bdf}" if carried else ""
 
     def look(self, address: int, peer: Peer | None = None) -> str:
         """The frame (``A[2]``) that an access of ``peer`` would reach now; empty if none. Nothing is accessed."""

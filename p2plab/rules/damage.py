@@ -26,9 +26,15 @@ class Damage:
     owner: str
     before: bytes
     after: bytes
+    decoder: str = ""  #: whose BAR took it, where no frame is there
 
     def __str__(self) -> str:
         old, new = (text.decode("ascii", "replace").rstrip(".#") for text in (self.before, self.after))
+        if self.decoder:
+            what = "wrote" if self.write else "read"
+            return (
+                f"step {self.step}: {self.importer} meant {self.meant} and {what} {self.decoder} at {self.address:#x}"
+            )
         if not self.frame:
             what = "its write is lost" if self.write else "it reads all ones"
             return f"step {self.step}: {self.importer} meant {self.meant}; nothing is at {self.address:#x}, {what}"
@@ -73,6 +79,7 @@ def damage(log: Iterable[Entry]) -> tuple[Damage, ...]:
                     event.owner,
                     event.before,
                     event.after,
+                    event.decoder,
                 )
             )
     return tuple(found)

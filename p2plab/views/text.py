@@ -11,6 +11,7 @@ from p2plab.core.events import Entry, Event
 from p2plab.core.run import Run
 from p2plab.core.token import token_of
 from p2plab.core.world import PERSON, Crashed, World
+from p2plab.p2p.leaks import leaks
 from p2plab.p2p.things import Things
 from p2plab.rules import Board, judge, watched_by
 from p2plab.rules.damage import damage
@@ -99,10 +100,16 @@ def verdict(run: Run) -> Iterator[str]:
     for note in board.notes:
         yield from _wrap(f"note: {note}")
     if damaged:
-        others = [hit for hit in damaged if hit.frame]
+        others = [hit for hit in damaged if hit.frame or hit.decoder]
         yield from _wrap(f"damage: {len(damaged)} beats went astray, {len(others)} of them into somebody's memory")
         for hit in (others or list(damaged))[:SHOWN]:
             yield from _wrap(str(hit), "  ")
+    for exporter, importer, count in leaks(run.world):
+        many = f"{count} page{'s' * (count != 1)}"
+        yield from _wrap(
+            f"leak: {exporter} has {many} lent to {importer}, which gives none back any more: DMA API debugging says so "
+            "when the importer's driver is unbound"
+        )
     if (play := play_of(run.scenario, run.settings)) is not None:
         yield from _wrap(f"the same on a real kernel, Linux {KERNEL}: {play}")
 

@@ -97,6 +97,7 @@ def test_a_rule_says_how_the_kernel_s_own_checkers_do():
     """Over the scenes that are named for it."""
     assert of_rule("obedience") == "Linux 6.12: played in F1, F2, F12, F20; it complained in F1, F20"
     assert of_rule("never-sleeps") == "Linux 6.12: it complained in F5"
+    assert of_rule("inside-bar") == "Linux 6.12: played in E14; it was silent"
     assert of_rule("hmm-complete") == ""
 
 

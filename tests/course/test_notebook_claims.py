@@ -12,6 +12,7 @@ from nbclient import NotebookClient
 
 from p2plab import find
 from p2plab.catalog import CASES
+from p2plab.catalog.played import summary
 from p2plab.catalog.verdict import board, story_run
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_seed, by_text
@@ -276,8 +277,9 @@ def _said(step):
 
 
 def test_comply_and_fail():
-    """06: 51 mistakes; app2 loses two pages."""
+    """06: 51 mistakes, 47 of them played and 29 in silence; app2 loses two pages."""
     assert len(CASES) == 51
+    assert summary(CASES).endswith("47 broken ones were played, and it said nothing in 29")
     run = Run(find("defrag-ignorant")).driven(by_text(find("defrag-ignorant").story))
     lines = memory_text(memory_picture(run)).splitlines()
     assert sum("app2" in line and "DAMAGED" in line for line in lines) == 2

@@ -15,6 +15,7 @@ from p2plab.core.schedule import by_text
 from p2plab.core.token import open_token, token_of
 from p2plab.everything import CASES as ALL
 from p2plab.everything import SCENES, find
+from p2plab.p2p.leaks import leaks
 from p2plab.p2p.things import things_of
 from p2plab.pci import RFC2019, reach_verdict
 from p2plab.rules import PRICES, RULES
@@ -94,6 +95,37 @@ def test_a_price_is_no_broken_promise():
         fired = {finding.rule for finding in board(story_run(CASES[code])).findings}
         assert fired == {CASES[code].rule}
         assert fired <= set(PRICES)
+
+
+@pytest.mark.parametrize("code", ["F8", "F13", "F15", "E8"])
+def test_pages_that_nobody_gives_back_are_a_leak(code):
+    """Where the kernel's DMA API debugging found one; the good twins leave nothing."""
+    assert [row[:2] for row in leaks(story_run(CASES[code]).world)] == [("gpu", "nic")]
+    assert leaks(story_run(CASES[code], GOOD).world) == ()
+
+
+def test_a_run_says_what_leaked(capsys):
+    """And nothing while somebody can still act."""
+    assert main(["run", "E8"]) == 1
+    assert "leak: gpu has 1 page lent to nic" in capsys.readouterr().out
+    assert leaks(story_run(CASES["E8"]).at(10)) == ()
+
+
+def test_a_write_beyond_the_bar_is_the_neighbour_s():
+    """E14: three pages are lost inside the BAR, the fourth lands in the next function's, and the damage says whose that is."""
+    hits = damage(story_run(CASES["E14"]).log)
+    assert [hit.decoder for hit in hits] == ["", "", "", "BAR 0 of 0000:03:00.1"]
+    assert str(hits[3]).endswith("nic meant A[3] and wrote BAR 0 of 0000:03:00.1 at 0xe8004000")
+
+
+def test_without_checkers_a_stale_vma_pointer_does_nothing_and_its_pages_stay_lent():
+    """F14: with them it is an oops; the rule sees both."""
+    case = CASES["F14"]
+    for checkers, crashed in (("on", 1), ("off", 0)):
+        run = Run(case.scenario, {"checkers": checkers}).driven(by_text(case.scenario.story, strict=False))
+        assert sum(e.event.kind == "Crashed" for e in run.log) == crashed
+        assert board(run).first("vma-alive") is not None
+        assert leaks(run.world) == (("gpu", "nic", 1),)
 
 
 @pytest.mark.parametrize("code", ["F10", "F22"])

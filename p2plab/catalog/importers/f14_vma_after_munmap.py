@@ -1,7 +1,7 @@
 """F14: the NIC keeps the vma pointer after the callback, and follows it later."""
 
 from p2plab.catalog.bench import Plan
-from p2plab.catalog.case import case
+from p2plab.catalog.case import CHECKERS, USUAL, case
 from p2plab.drivers.nic import ObedientNic
 from p2plab.p2p.contract import p2p_unmap
 
@@ -32,4 +32,6 @@ CASE = case(
     broken=Plan(importer=GivesBackLater, app=("mmap", "munmap"), gpu=(), then=("unmap",)),
     good=Plan(app=("mmap", "munmap"), gpu=(), then=("unmap",)),
     story="app*7 nic*11 app nic ...",
+    knobs=(*USUAL, CHECKERS),
+    version=3,
 )
