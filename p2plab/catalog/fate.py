@@ -49,16 +49,19 @@ def _policies(plan: Plan, settings: Mapping[str, Any]) -> Plan:
 
 
 SCENES = (
-    scene(
-        "disasters",
-        "unplug, PCI error, GPU hang, suspend or reset, at any moment",
-        Plan(fate=("strike",)),
-        bench=DisasterBench,
-        knobs=(Knob("what", "unplug", "what befalls the GPU", choices=DISASTERS),),
-        story="app nic nic_dma*3 fate ...",
-        version=2,
-        about="The GPU's driver refuses new maps, takes everything back, waits until nothing is lent, and only then is the "
-        "device gone or reset. What was mapped before may now be refused: the thread's list of what is really bad.",
+    replace(
+        scene(
+            "disasters",
+            "unplug, PCI error, GPU hang, suspend or reset, at any moment",
+            Plan(fate=("strike",)),
+            bench=DisasterBench,
+            knobs=(Knob("what", "unplug", "what befalls the GPU", choices=DISASTERS),),
+            story="app nic nic_dma*3 fate ...",
+            version=2,
+            about="The GPU's driver refuses new maps, takes everything back, waits until nothing is lent, and only then is the "
+            "device gone or reset. What was mapped before may now be refused: the thread's list of what is really bad.",
+        ),
+        variants=({"what": "reset"}, {"what": "suspend"}),
     ),
     scene(
         "policies",

@@ -344,6 +344,12 @@ class Setup:
         rig, plan = self.choose(settings)
         rig(world, replace(plan, **self.at), settings)
 
+    def made_of(self, settings: Mapping[str, Any], classes: Mapping[str, type]) -> Any:
+        """What there is once these classes play: of two scenes that are made of the same one need be searched."""
+        rig, plan = self.choose(settings)
+        usual = ("driver", "importer", "exporter", "pages", "dma", "iommu")
+        return rig, plan.played_by(classes), {name: value for name, value in settings.items() if name not in usual}
+
 
 def importers_of(scene: Scenario) -> int:
     """How many importers the scene can have, as its knobs are set; 0 where it brings its own machine."""

@@ -112,6 +112,12 @@ class Scenario:
     roles: Mapping[str, Role] = field(default_factory=dict, compare=False)
     when_cast: Mapping[str, Value] = field(default_factory=dict, compare=False)
     cast: Mapping[str, type] = field(default_factory=dict, compare=False)
+    small: Mapping[str, Value] = field(
+        default_factory=dict, compare=False
+    )  #: knobs with which it says as much in less time
+    variants: tuple[Mapping[str, Value], ...] = field(
+        default=(), compare=False
+    )  #: knobs with which a class is tried as well
     must: tuple[str, ...] = ()  #: goals that some order must reach where a class of your own plays, by name
     needs: str = field(default="", compare=False)  #: ``FILE.py:NAME`` of a scene that is not p2plab's own
     own: Mapping[str, Any] = field(

@@ -19,23 +19,6 @@ from p2plab.search.search import Progress
 from p2plab.search.shrink import shrink_scene
 from p2plab.search.verdict import Effort, Incomplete, Pass, Verdict, Violation
 
-#: What a scene is also tried with: each of these alone, where the scene has the knobs and the values. A munmap in part is also
-#: F13's; together with a move it has some 200,000 states.
-VARIANTS: tuple[Mapping[str, Value], ...] = (
-    {"process": "unmaps"},
-    {"process": "unmaps-by-parts", "moves": 0},
-    {"process": "forks"},
-    {"process": "exits"},
-    {"moves": 2},
-    {"importers": 2},
-    {"iommu": "on"},
-    {"what": "reset"},
-    {"what": "suspend"},
-)
-#: The scenes that are tried with them: the usual machine, and what may befall it.
-VARIED = ("defrag-obedient", "disasters")
-#: In these scenes fewer pages say as much and take less time.
-SMALLER: Mapping[str, Mapping[str, Value]] = {"defrag-obedient": {"pages": 2}}
 #: So many rounds would use the budget up if no scene had an answer in the first; each later round gives twice as much.
 ROUNDS = 4
 #: Seconds of the first round where there is no budget.
@@ -60,7 +43,10 @@ class Trial:
     def name(self) -> str:
         """``defrag-obedient process=forks``."""
         return " ".join(
-            [self.scene.name, *(f"{name}={value}" for name, value in self.knobs.items() if name != "pages")]
+            [
+                self.scene.name,
+                *(f"{name}={value}" for name, value in self.knobs.items() if name not in self.scene.small),
+            ]
         )
 
 
@@ -133,12 +119,12 @@ def _nowhere(given: object) -> str:
 
 
 def _variants(scene: Scenario, role: str, given: type) -> Iterator[Mapping[str, Value]]:
-    """The knobs to try a scene with: as it is, and with one of :data:`VARIANTS` each."""
+    """The knobs to try a scene with: as small as it says, and with one of its variants each."""
     cast = scene.with_cast({role: given})
     knobs = {knob.name: knob for knob in cast.knobs}
-    small = {name: value for name, value in SMALLER.get(scene.name, {}).items() if name in knobs}
+    small = {name: value for name, value in scene.small.items() if name in knobs}
     yield small
-    for variant in VARIANTS if scene.name in VARIED else ():
+    for variant in scene.variants:
         if all(name in knobs and _is_another(knobs[name], value) for name, value in variant.items()):
             yield {**small, **variant}
 
@@ -150,13 +136,8 @@ def _is_another(knob: Knob, value: Value) -> bool:
 
 def _signature(scene: Scenario, role: str, given: type, knobs: Mapping[str, Value]) -> Any:
     """What a scene is made of once a class plays in it: two that are equal need one search. None: nothing is known of it."""
-    choose = getattr(scene.build, "choose", None)
-    if choose is None:
-        return None
-    settings = scene.with_cast({role: given}).settings(knobs)
-    rig, plan = choose(settings)
-    usual = ("driver", "importer", "exporter", "pages", "dma", "iommu")
-    return rig, plan.played_by({role: given}), {name: value for name, value in settings.items() if name not in usual}
+    made_of = getattr(scene.build, "made_of", None)
+    return None if made_of is None else made_of(scene.with_cast({role: given}).settings(knobs), {role: given})
 
 
 class CheckingAllScenes:
