@@ -6,9 +6,11 @@ from pathlib import Path
 
 import anywidget
 
+from p2plab.views.styles import styled
+
 
 class Looks(anywidget.AnyWidget):
     """An invisible widget: where it is shown, pane.css holds."""
 
     _esm = "export default { render() {} };"
-    _css = Path(__file__).parent / "pane.css"
+    _css = styled(Path(__file__).parent / "pane.css")

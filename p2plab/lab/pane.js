@@ -37,6 +37,12 @@ function load(model) {
   });
 }
 
+/** Whether the page is dark: by the notebook's theme, or where there is none by the system's. */
+const isDark = () => {
+  const light = document.body.dataset.jpThemeLight;
+  return light === undefined ? matchMedia("(prefers-color-scheme: dark)").matches : light === "false";
+};
+
 // JupyterLab keeps its single-key shortcuts while a widget has the focus: 'm' would turn the cell into Markdown and
 // 'd d' delete it. Keys typed inside the lab stay inside; Escape gives the focus back to the cell.
 function keepKeys(event) {
@@ -127,6 +133,18 @@ function render({ model, el }) {
     return button;
   }
 
+  // In the dark the figure's colours are others (views/dark.py): those of the figure, and those in its columns.
+  let inDark = isDark();
+  const painted = (colour) => (inDark && model.get("dark")[colour]) || colour;
+  const paintedItem = () => model.get("item").replace(/#[0-9a-f]{6}(?=")/g, painted);
+  const paintedColumn = (values) => (typeof values[0] === "string" && values[0][0] === "#" ? values.map(painted) : values);
+  const theme = new MutationObserver(() => {
+    if (inDark === isDark()) return;
+    inDark = isDark();
+    draw();
+  });
+  theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
+
   let view = null;
   let bokehDocument = null;
   let drawn = {};
@@ -143,9 +161,9 @@ function render({ model, el }) {
     for (const path of model.get("columns")) {
       const [name, column] = path.split(".");
       const source = (sources[name] ??= { data: {}, changed: false });
-      source.data[column] = model.get(path);
-      source.changed ||= drawn[path] !== source.data[column];
-      drawn[path] = source.data[column];
+      source.data[column] = paintedColumn(model.get(path));
+      source.changed ||= drawn[path] !== model.get(path);
+      drawn[path] = model.get(path);
     }
     for (const [name, source] of Object.entries(sources)) {
       if (source.changed) bokehDocument.get_model_by_name(name).data = source.data;
@@ -167,7 +185,7 @@ function render({ model, el }) {
       bokehDocument?.clear();
       bokehDocument = null; // columns that come before the new figure stands wait for it
       host.replaceChildren();
-      const views = await Bokeh.embed.embed_item(JSON.parse(model.get("item")), host);
+      const views = await Bokeh.embed.embed_item(JSON.parse(paintedItem()), host);
       view = [...(views.roots ?? Object.values(views))][0];
       bokehDocument = view.model.document;
       drawn = {};
@@ -185,6 +203,7 @@ function render({ model, el }) {
   model.on("change:seq", soon);
   return () => {
     gone = true;
+    theme.disconnect();
     model.off("change:item", draw);
     model.off("change:seq", soon);
     model.off("change:alt", say);

@@ -18,8 +18,10 @@ import traitlets
 from bokeh.embed import json_item
 from bokeh.models import CustomJS
 
+from p2plab.views.dark import DARK
 from p2plab.views.leaves_out import LEAVES_OUT
 from p2plab.views.picture import Picture
+from p2plab.views.styles import styled
 
 _HERE = Path(__file__).parent
 _BOKEHJS = Path(bokeh.__file__).parent / "server" / "static" / "js" / "bokeh.min.js"
@@ -33,7 +35,7 @@ class BokehPane(anywidget.AnyWidget):
     """Shows a figure made once. :meth:`show` is the only way in; all that comes back are clicks into the picture."""
 
     _esm = _HERE / "pane.js"
-    _css = _HERE / "pane.css"
+    _css = styled(_HERE / "pane.css")
     version = traitlets.Unicode().tag(sync=True)
     #: The figure's JSON as text: on its way from Python in a browser, a None inside a dict would be lost.
     item = traitlets.Unicode().tag(sync=True)
@@ -42,6 +44,8 @@ class BokehPane(anywidget.AnyWidget):
     columns: traitlets.List[str] = traitlets.List().tag(sync=True)
     seq = traitlets.Int().tag(sync=True)
     key = traitlets.Unicode().tag(sync=True)
+    #: The colours of the light theme, and what each is in the dark one.
+    dark: traitlets.Dict[str, str] = traitlets.Dict(dict(DARK)).tag(sync=True)
     leaves_out: traitlets.List[str] = traitlets.List().tag(sync=True)
 
     def __init__(

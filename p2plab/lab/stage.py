@@ -13,6 +13,7 @@ from p2plab import views
 from p2plab.core.run import Run
 from p2plab.views.stage import moment
 from p2plab.views.stage.wire import WINDOW, moment_json, objects_of, run_json, scene_json
+from p2plab.views.styles import styled
 
 _STAGE = Path(views.__file__).parent / "stage"
 
@@ -25,7 +26,7 @@ class StagePane(anywidget.AnyWidget):
     """
 
     _esm = _STAGE / "stage.js"
-    _css = _STAGE / "stage.css"
+    _css = styled(_STAGE / "stage.css")
     scene = traitlets.Dict().tag(sync=True)
     run = traitlets.Dict().tag(sync=True)
     moment = traitlets.Dict().tag(sync=True)

@@ -23,6 +23,7 @@ from p2plab.views.pictures import PICTURES
 from p2plab.views.stage import moments
 from p2plab.views.stage.wire import moment_json, objects_of, run_json, scene_json
 from p2plab.views.stepwise import changes
+from p2plab.views.styles import styled
 from p2plab.views.text import story
 
 _HERE = Path(__file__).parent
@@ -51,9 +52,7 @@ def document(
     """
     held = {name: _json(value) for name, value in data.items()}
     module = _script((_HERE / "stage" / "stage.js").read_text(encoding="utf-8"))
-    style = (_HERE / "stage" / "stage.css").read_text(encoding="utf-8") + (_HERE / "page.css").read_text(
-        encoding="utf-8"
-    )
+    style = styled(_HERE / "stage" / "stage.css") + (_HERE / "page.css").read_text(encoding="utf-8")
     body = "\n".join(_body(run, sum(len(text.encode()) for text in held.values()), len(module.encode()), bool(python)))
     scripts = "".join(f'<script type="application/json" id="{name}">{text}</script>\n' for name, text in held.items())
     attributes = f' data-python="{escape(python)}"' if python else ""
