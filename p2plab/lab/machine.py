@@ -19,8 +19,9 @@ from p2plab.pci.source import read_text
 from p2plab.pci.whatif import IOMMU_BOOT, moved, what_if, with_acs_words, with_iommu, with_rebar
 from p2plab.pci.whitelist import CPUS
 from p2plab.views.pci_map import zoom
-from p2plab.views.pci_pictures import address_map_figure, address_map_picture, tree_figure, tree_picture
-from p2plab.views.pci_text import headline, machine_text, reach_text
+from p2plab.views.pci_pictures import address_map_figure, address_map_picture
+from p2plab.views.pci_text import headline, machine_text, reach_text, reach_words
+from p2plab.views.pci_tree_html import tree_html
 from p2plab.views.whatif_text import what_if_text
 
 WHOLE = "the whole machine"
@@ -46,9 +47,9 @@ class MachineLab(Explorer):
         self.kernel, self.mask = TODAY, 64
         self.given = self.machine
         self.places: dict[str, str] = {}
-        self.title, self.words = widgets.HTML(), widgets.HTML()
-        self.provider = self.choice("provider", names, self.pair[0], lambda bdf: self._pick(0, bdf))
-        self.client = self.choice("client", names, self.pair[1], lambda bdf: self._pick(1, bdf))
+        self.title, self.sentence, self.words = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.provider = self.choice("exporter", names, self.pair[0], lambda bdf: self._pick(0, bdf))
+        self.client = self.choice("importer", names, self.pair[1], lambda bdf: self._pick(1, bdf))
         self.cpu_choice = self.choice("CPU", [NOT_SHOWN, *CPUS], self.cpu or NOT_SHOWN, self._set_cpu, "150px")
         later = [name for name in KERNELS if name != RFC2019.name]
         self.kernel_choice = self.choice("2019 beside Linux", later, TODAY.name, self._set_kernel, "220px")
@@ -59,7 +60,7 @@ class MachineLab(Explorer):
         self.acs_word = self.choice("ACS", [AS_IT_IS, "on", "off"], AS_IT_IS, self._set_acs, "140px")
         self.iommu_word = self.choice("IOMMU", [AS_IT_IS, *IOMMU_BOOT], AS_IT_IS, self._set_iommu, "150px")
         slots = [AS_IT_IS, *(f"{d.domain:04x}:{d.secondary:02x}:00.0" for d in self.machine.devices if d.secondary)]
-        self.slot = self.choice("the client's card to", slots, AS_IT_IS, self._move, "290px")
+        self.slot = self.choice("the importer's card to", slots, AS_IT_IS, self._move, "290px")
         sizes = [
             AS_IT_IS,
             *(_bar_words(d.bdf, e.index, n) for d in self.machine.devices for e in d.rebar for n in e.bytes_offered),
@@ -75,26 +76,27 @@ class MachineLab(Explorer):
             options=[LARGEST], description="memory in BAR", layout={"width": "220px"}, **SNUG
         )
         self.player = self.button(
-            "play it here", "the provider is the exporter, the client maps its memory", self.play, "play"
+            "play it here", "the exporter lends its memory, the importer maps it", self.play, "play"
         )
         self.stage = widgets.VBox()
         self.lab: Lab | None = None
         self.zoomed = self.choice("zoom to", [WHOLE, *names], WHOLE, self._zoom, "250px")
         self.space = self.choice("of", [MEMORY, PORTS], MEMORY, self._set_space, "150px")
-        self.tree = BokehPane("pci-tree", tree_figure(self.machine), self._tree())
+        self.tree = widgets.HTML()
         self.map = BokehPane("address-map", address_map_figure(self.machine), self._map())
         self.lay_out(
             self.title,
+            self.sentence,
             row(self.provider, self.client, self.cpu_choice, self.kernel_choice, self.mask_choice),
             row(self.port, self.acs_word, self.iommu_word, self.slot, self.bar, self.back),
             row(self.scene, self.second, self.memory_bar, self.player),
             self.guard.strip,
             self.stage,
             self.tree,
-            self.words,
-            self.changes,
             row(self.zoomed, self.space),
             self.map,
+            self.changes,
+            self.words,
         )
         self.refresh()
 
@@ -120,9 +122,11 @@ class MachineLab(Explorer):
     def refresh_all(self) -> None:
         """Show machine, pair and range as they are."""
         self.title.value = f"<b>{escape(headline(self._asked()))}</b>"
+        words, tone = reach_words(self._asked(), self.pair[0], self.pair[1], self.mask, self.kernel)
+        self.sentence.value = f'<p class="p2plab-sentence {tone}" data-view="verdict" role="status">{escape(words)}</p>'
         self.zoomed.value = self.where
         self.space.value = PORTS if self.io else MEMORY
-        self.tree.show(self._tree())
+        self.tree.value = tree_html(self._asked(), self.pair[0], self.pair[1])
         self.map.show(self._map())
         self.acs_word.value = self.iommu_word.value = self.slot.value = self.bar.value = AS_IT_IS
         names = [device.bdf for device in self.machine.devices]
@@ -196,12 +200,9 @@ class MachineLab(Explorer):
         self.pair = [back.get(bdf, bdf) for bdf in self.pair]
         self.machine, self.places = self.given, {}
 
-    def _tree(self) -> Any:
-        return tree_picture(self._asked(), *self.pair)
-
     def _map(self) -> Any:
         low, high = (0, (1 << 64) - 1) if self.where == WHOLE else zoom(self.machine, self.where, self.io)
-        return address_map_picture(self.machine, low, high, self.io)
+        return address_map_picture(self.machine, low, high, self.io, (self.pair[0], self.pair[1]))
 
     def _pick(self, which: int, bdf: str) -> None:
         self.pair[which] = bdf

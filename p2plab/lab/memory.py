@@ -30,9 +30,10 @@ class MemoryLab(Explorer):
         self.kernel = self.choice("Linux", list(KERNELS), kernel, lambda v: self._ask(2, v), "160px")
         self.pane = BokehPane("before-after", before_and_after_figure(self.answer), before_and_after(self.answer))
         self._shown = self.answer
-        self.rows, self.text = widgets.HTML(), widgets.HTML()
+        self.sentence, self.rows, self.text = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.lay_out(
             row(self.operation, self.kind, self.kernel),
+            self.sentence,
             self.guard.strip,
             self.pane,
             self.rows,
@@ -50,6 +51,12 @@ class MemoryLab(Explorer):
         if self.answer is not self._shown:
             self.pane.show(before_and_after(self.answer), before_and_after_figure(self.answer))
             self._shown = self.answer
+        told = f"{len(self.answer.rows)} notifier calls" if len(self.answer.rows) != 1 else "one notifier call"
+        told = told if self.answer.rows else "no listener is told"
+        self.sentence.value = (
+            f'<p class="p2plab-sentence" data-view="asked" role="status"><b>{escape(self.answer.operation)}</b>: '
+            f"{escape(self.answer.what)}. <b>Returned {escape(self.answer.returned)}; {told}.</b></p>"
+        )
         self.rows.value = self._table()
         self.text.value = (
             f"<details><summary>The same as text</summary>"
@@ -76,8 +83,6 @@ class MemoryLab(Explorer):
         )
         none = '<tr><td colspan="6">none: no listener is told</td></tr>'
         return (
-            f'<p data-view="asked"><b>{escape(answer.operation)}</b>: {escape(answer.what)}. '
-            f"The call returned {escape(answer.returned)}.</p>"
             f'<table class="p2plab-board" data-view="calls">{head}{lines or none}</table>'
             f"<p>Source: <code>{escape(answer.source)}</code></p>"
         )

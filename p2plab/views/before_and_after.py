@@ -45,7 +45,7 @@ def before_and_after_figure(answer: Effect) -> Any:
     f.hatch(plot.hbar, bars, **bar)
     f.legend_above(plot)
     labels = f.new_source("labels", "x", "row", "label")
-    plot.text("x", "row", text="label", source=labels, x_offset=5, **(f.LABEL | {"text_align": "left"}))
+    plot.text("x", "row", text="label", source=labels, x_offset=5, **(f.IN_BOX | {"text_align": "left"}))
     f.hover(plot, drawn)
     plot.xaxis.axis_label = "page, from the start of the mapping"
     return plot

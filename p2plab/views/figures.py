@@ -12,9 +12,10 @@ from bokeh.core.properties import value
 from bokeh.models import CDSView, ColumnDataSource, GroupFilter, HoverTool, Range1d
 from bokeh.plotting import figure
 
-from p2plab.views.picture import CROSSES, GREY, INK, LINES, PAPER
+from p2plab.views.picture import CROSSES, GREY, INK, LINES, ON_FILL, PAPER
 
 FONT = "13px"
+FAMILY = "Arial"
 
 #: Up to this many boxes beside each other have room for their labels; the words below and the pointer name every one.
 LABELLED = 32
@@ -29,7 +30,7 @@ def hatch(glyph: Callable[..., Any], source: ColumnDataSource, **place: Any) -> 
     """
     for pattern in (LINES, CROSSES):
         view = CDSView(filter=GroupFilter(column_name="hatch", group=pattern))
-        look = {"hatch_pattern": value(pattern), "hatch_color": GREY, "hatch_alpha": 0.4, "hatch_scale": 16}
+        look = {"hatch_pattern": value(pattern), "hatch_color": ON_FILL, "hatch_alpha": 0.4, "hatch_scale": 16}
         glyph(source=source, view=view, fill_alpha=0, line_alpha=0, **place, **look)
 
 
@@ -39,6 +40,8 @@ def legend_above(plot: Any) -> None:
     plot.add_layout(legend, "above")
     legend.orientation = "horizontal"
     legend.border_line_color = None
+    legend.background_fill_color = PAPER
+    legend.label_text_font = FAMILY
     legend.padding, legend.margin, legend.spacing = 0, 2, 8
     legend.glyph_width, legend.glyph_height = 12, 12
     legend.label_text_font_size, legend.label_text_color = "12px", INK
@@ -52,13 +55,15 @@ def ticks(count: int) -> list[int]:
     return list(range(0, count, apart))
 
 
-#: How a label inside a box is written.
+#: How a label on paper is written, and one inside a box.
 LABEL = {
     "text_align": "center",
     "text_baseline": "middle",
+    "text_font": value(FAMILY),
     "text_font_size": FONT,
     "text_color": INK,
 }
+IN_BOX = LABEL | {"text_color": ON_FILL}
 
 
 def new_source(name: str, *columns: str) -> ColumnDataSource:
@@ -71,7 +76,9 @@ Axis = tuple[float, float] | list[str]
 
 
 def new_figure(title: str, height: int, x: Axis | None = None, y: Axis | None = None) -> Any:
-    """A figure on white paper, readable in either theme, without a toolbar that takes the focus. ``height`` in pixels."""
+    """A figure without a toolbar that takes the focus; ``height`` in pixels. Each of its colours is one of
+    :mod:`~p2plab.views.picture`, so that the page can show the dark one in its place (:mod:`~p2plab.views.dark`).
+    """
     axes: dict[str, Any] = {}
     for name, axis in (("x_range", x), ("y_range", y)):
         if axis is not None:
@@ -82,10 +89,12 @@ def new_figure(title: str, height: int, x: Axis | None = None, y: Axis | None = 
     plot.background_fill_color = plot.border_fill_color = PAPER
     plot.grid.visible = False
     plot.outline_line_color = None
-    plot.title.text_font_size = "14px"
+    plot.title.text_font_size, plot.title.text_color, plot.title.text_font = "14px", INK, FAMILY
     for axis in plot.axis:
         axis.major_label_text_font_size = axis.axis_label_text_font_size = FONT
         axis.major_label_text_color = axis.axis_label_text_color = INK
+        axis.major_label_text_font = axis.axis_label_text_font = FAMILY
+        axis.axis_line_color = axis.major_tick_line_color = GREY
         axis.minor_tick_line_color = None
     return plot
 

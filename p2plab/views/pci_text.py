@@ -152,6 +152,17 @@ def reach_text(
     ]
 
 
+def reach_words(
+    machine: Machine, provider: str, client: str, mask_bits: int = 64, kernel: PciKernel = TODAY
+) -> tuple[str, str]:
+    """The verdict of a pair in two sentences, and whether that is ``good``, ``bad`` or not known (``wait``)."""
+    old, new = (reach_verdict(machine, provider, client, rules) for rules in (RFC2019, kernel))
+    tone = "wait" if new.map_type is MapType.NOT_KNOWN else "good" if new.reachable else "bad"
+    reason = f" ({new.reasons[-1]})" if new.reasons else ""
+    told = dma_words(machine, provider, client, mask_bits, kernel)
+    return f"{kernel.title}: {verdict_words(new)}{reason}; {told}. {RFC2019.title}: {verdict_words(old)}.", tone
+
+
 def directions_words(found: Directions) -> str:
     """Reads and writes in one sentence, with its source."""
     words = {True: "arrive", False: "do not arrive", None: "not known"}

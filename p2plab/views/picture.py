@@ -20,13 +20,17 @@ BLUE, ORANGE, GREEN, YELLOW, SKY, RED, PINK = (
 )
 #: Fills that carry dark labels: all is well, and something is wrong.
 MINT, AMBER = "#8fd6bf", "#f2a46b"
-INK, GREY, PALE, PAPER = "#1b1f24", "#6b7280", "#e5e7eb", "#ffffff"
+INK, GREY, PALE = "#14171a", "#56606b", "#e3e7eb"
+#: White, nearly: Bokeh sends no colour that is its default, and the page could not replace it in the dark theme.
+PAPER = "#fefefe"
+#: Letters on a fill: dark in the dark theme, too.
+ON_FILL = "#0b0d0f"
 
 #: What a box may be hatched with, beside its colour.
 PLAIN, LINES, CROSSES = " ", "right_diagonal_line", "diagonal_cross"
 
-#: Colours of objects, in the order in which they were made. All are light enough for dark labels.
-OBJECTS = ("#56b4e9", "#f0e442", "#cc79a7", "#8fd6bf", "#f2c27b", "#b8c4d0")
+#: Colours of objects, in the order in which they were made, as on the stage. All are light enough for dark labels.
+OBJECTS = ("#b9c2cc", "#56b4e9", "#d58fb8", "#f0e442", "#6fcfae", "#f0b35c")
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ THEMES, WIDTHS = ("light", "dark"), (1280, 1920)
 
 #: Name of the picture, the last line of the cell, and the panes to wait for.
 EXPLORERS = {
-    "machine": ("MachineLab('q35_switch2')", ("pci-tree", "address-map")),
+    "machine": ("MachineLab('q35_switch2')", ("address-map",)),
     "compare": ("CompareLab('defrag-obedient', 'defrag-ignorant')", ()),
     "memory": ("MemoryLab('mremap_move', 'device')", ("before-after",)),
     "designs": ("DesignsLab()", ()),

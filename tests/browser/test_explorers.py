@@ -21,11 +21,13 @@ def test_a_machine_is_drawn_and_a_pair_can_be_chosen(lab_server: Server, watched
     write_notebook(lab_server, "machine.ipynb", "from p2plab.lab import MachineLab\nMachineLab('q35_switch2')")
     open_notebook(page, lab_server, "machine.ipynb")
     run_all(page)
-    wait_for_pictures(page, "pci-tree", "address-map")
-    assert colours(page, "pci-tree") > 5
+    wait_for_pictures(page, "address-map")
+    assert "0000:03:00.0" in page.inner_text("[data-view='pci-tree'] .exporter")
+    assert page.inner_text("[data-view='pci-tree'] .importer .role") == "importer"
     assert colours(page, "address-map") > 5
     assert "BUS_ADDR, distance 4" in page.inner_text("[data-view='reach']")
-    choose(page, "client", "0000:07:00.0", "pci-tree")
+    choose(page, "importer", "0000:07:00.0", "address-map")
+    page.locator("[data-view='pci-tree'] .importer", has_text="0000:07:00.0").wait_for()
     assert "NOT_SUPPORTED, distance -1" in page.inner_text("[data-view='reach']")
     choose(page, "zoom to", "0000:03:00.0", "address-map")
     assert "0xe8000000 to" in page.get_attribute("[data-pane='address-map']", "aria-label")
@@ -52,11 +54,11 @@ def test_hex_labels_above_2_to_53_are_the_model_s_to_the_last_digit(lab_server: 
     write_notebook(lab_server, "far.ipynb", f"from p2plab.lab import MachineLab\nMachineLab({FAR!r})")
     open_notebook(page, lab_server, "far.ipynb")
     run_all(page)
-    wait_for_pictures(page, "pci-tree", "address-map")
+    wait_for_pictures(page, "address-map")
     ours = MachineLab(FAR).map.data
     assert page.evaluate(f"({DRAWN})('ticks').label") == ours["ticks"]["label"]
     assert page.evaluate(f"({DRAWN})('boxes').hover") == ours["boxes"]["hover"]
-    assert ours["boxes"]["hover"][2] == "0000:00:02.0 BAR 0: 0xfffff12345600000 to 0xfffff123456fffff, 1 MiB"
+    assert ours["boxes"]["hover"][2] == "exporter: 0000:00:02.0 BAR 0: 0xfffff12345600000 to 0xfffff123456fffff, 1 MiB"
     pane = page.locator("[data-pane='address-map']")
     pane.scroll_into_view_if_needed()
     box = pane.bounding_box()

@@ -14,11 +14,15 @@ def test_a_pair_is_chosen_and_its_verdict_follows():
     """Below one switch; then below two, where no bridge joins them."""
     lab = MachineLab("q35_switch2")
     assert lab.pair == ["0000:03:00.0", "0000:04:00.0"]
-    assert "they meet at 0000:01:00.0" in lab.tree.alt
+    assert "they meet at 0000:01:00.0" in lab.tree.value
+    assert '<li class="exporter" title="0000:03:00.0' in lab.tree.value
+    assert '<li class="importer" title="0000:04:00.0' in lab.tree.value
+    assert "BUS_ADDR, distance 4" in lab.sentence.value
     assert "BUS_ADDR, distance 4" in lab.words.value
     lab.client.value = "0000:07:00.0"
     assert lab.guard.last is None
-    assert "no bridge joins them" in lab.tree.alt
+    assert "no bridge joins them" in lab.tree.value
+    assert 'p2plab-sentence bad"' in lab.sentence.value
     assert "NOT_SUPPORTED" in lab.words.value
     lab.cpu_choice.value = "zen"
     assert "THRU_HOST_BRIDGE" in lab.words.value
@@ -42,8 +46,28 @@ def test_every_recorded_machine_can_be_shown(name):
     lab = MachineLab(name)
     boxes = lab.map.data["boxes"]
     assert all(0 <= left < right <= 100.001 for left, right in zip(boxes["left"], boxes["right"], strict=True))
-    assert len(lab.tree.data["lines"]["label"]) == len(lab.machine) + len(lab.machine.host_bridges)
+    assert lab.tree.value.count("<li ") == len(lab.machine) + len(lab.machine.host_bridges)
+    named = lab.map.data["named"]
+    assert all(-5 <= start <= 105 for start in named["start"])
     assert lab.as_text().startswith(f"{name}: ")
+
+
+def test_the_map_names_the_bars_of_exporter_and_importer():
+    """Each with its role, place and size; no name lies over another, and no line to a name crosses one."""
+    for machine in recorded_machines():
+        named = MachineLab(machine).map.data["named"]
+        names = list(zip(named["x"], named["start"], named["y"], named["label"], strict=True))
+        for x, start, y, label in names:
+            assert label.startswith(("exporter ", "importer "))
+            for other_x, other_start, other_y, other in names:
+                if (other_x, other) == (x, label):
+                    continue
+                end, other_end = start + len(label) * 0.82, other_start + len(other) * 0.82
+                assert other_y != y or other_start >= end or start >= other_end
+                assert not (other_y > y and start < other_x < end)
+    named = MachineLab("q35_switch2").map.data["named"]
+    assert any(label.startswith("exporter 0000:03:00.0 BAR 2") for label in named["label"])
+    assert "importer 0000:04:00.0 BAR 0 at 0xfe600000, 16 KiB" in named["label"]
 
 
 def test_pasted_lspci_text_is_a_machine():

@@ -16,7 +16,6 @@ from p2plab.views.picture import (
     INK,
     LINES,
     PALE,
-    PAPER,
     PLAIN,
     ColumnBuilder,
     Picture,
@@ -53,7 +52,7 @@ def bar_map(run: Run, step: int, page: int | None = None) -> Picture:
         hover = f"slot {slot} at {aperture.address(slot):#x}: {_of(name, owner)}{', about to move' if moving else ''}"
         box(slot, SHOWS, name or "free", object_colour(name, objects), hatch, hover)
         if frame is not None:
-            box(slot, MEMORY, str(frame), PAPER, PLAIN, f"slot {slot} reaches frame {frame} of device memory")
+            box(slot, MEMORY, str(frame), PALE, PLAIN, f"slot {slot} reaches frame {frame} of device memory")
     for importer in things.importers:
         for slot in _slots(aperture, importer, (grant.address for grant in importer.held.values())):
             box(slot, LENT, importer.name, PALE, PLAIN, f"slot {slot}: lent to {importer.name}")
@@ -89,7 +88,7 @@ def bar_map_figure(run: Run) -> Any:
     if not many:
         f.hatch(plot.rect, source, x="x", y="y", width=0.94, height=0.86)
     if len(aperture) <= f.LABELLED:
-        plot.text("x", "y", text="label", source=source, **f.LABEL)
+        plot.text("x", "y", text="label", source=source, **f.IN_BOX)
     f.hover(plot, drawn)
     plot.yaxis.ticker = list(range(len(ROWS)))
     plot.yaxis.major_label_overrides = dict(enumerate(ROWS))

@@ -46,7 +46,7 @@ def call_graph_figure(_run: Run) -> Any:
     plot.text("x", "y", text="label", source=calls, **(f.LABEL | paper | {"text_font_size": "12px"}))
     parties = f.new_source("parties", "x", "y", "label", "colour")
     plot.rect("x", "y", 0.32, 0.5, source=parties, fill_color="colour", line_color=INK)
-    plot.text("x", "y", text="label", source=parties, **f.LABEL)
+    plot.text("x", "y", text="label", source=parties, **f.IN_BOX)
     plot.axis.visible = False
     return plot
 
