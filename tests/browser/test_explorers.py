@@ -62,7 +62,7 @@ def test_hex_labels_above_2_to_53_are_the_model_s_to_the_last_digit(lab_server: 
     pane = page.locator("[data-pane='address-map']")
     pane.scroll_into_view_if_needed()
     box = pane.bounding_box()
-    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.7 * box["height"])
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.42 * box["height"])
     page.get_by_text("0xfffff12345600000 to 0xfffff123456fffff").wait_for()
     choose(page, "zoom to", "0000:00:02.0", "address-map")
     said = MachineLab(FAR)
