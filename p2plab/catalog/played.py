@@ -184,6 +184,8 @@ PLAYED: Mapping[str, Played] = {
         "the good one was not played",
     ),
     "X3": Played(Play("total", "agrees", ("hung task nic", "hung task gpu")), Play("the record's", "agrees")),
+    **{code: Played(None, None, "the recording drivers have no fences") for code in ("L1", "L2")},
+    "L3": Played(None, None, "the recording drivers have no reservation locks"),
     "C1": Played(None, None, "no kernel has these loops"),
     "C4": Played(None, None, "QEMU's switches have no ACS and would not reroute"),
     "C5": Played(None, None, "QEMU 7.2 has no device with a Resizable BAR"),

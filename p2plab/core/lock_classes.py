@@ -75,6 +75,10 @@ class Hold(NamedTuple):
         return class_of(self.lock)
 
 
+#: A section in which a fence must be signalled (``dma_fence_begin_signalling``): a reader that is got by trying.
+_SIGNALLING = Hold(DMA_FENCE, 1, trylock=True)
+
+
 @dataclass
 class Dependency:
     """``second`` was taken under ``first``. ``kinds``: (first was exclusive, second was no recursive reader)."""
@@ -216,7 +220,10 @@ class Lockdep:
         if new.lock == DMA_FENCE and not self.kernel.fences:
             return
         self._wanted[actor] = new.lock
+        inside = new.lock == DMA_FENCE and self._drop(actor, DMA_FENCE)  # __dma_fence_might_wait
         self._acquire(actor, new, where)
+        if inside:
+            self._hold(actor, _SIGNALLING)
         if new.lock == FS_RECLAIM and self.kernel.reclaim_calls_notifiers and self.report is None:
             self._hold(actor, new)
             self._acquire(actor, Hold(NOTIFIER, 0), where)
@@ -229,20 +236,24 @@ class Lockdep:
             new = Hold(name, 2, checked=self.kernel.srcu == "checked")
         elif (name == NOTIFIER and not self.kernel.notifier_map) or (name == DMA_FENCE and not self.kernel.fences):
             return
+        elif name == DMA_FENCE:
+            self._hold(actor, _SIGNALLING)
+            return
         else:
-            new = Hold(name, 2 if name == DMA_FENCE else 0)
+            new = Hold(name, 0)
         self._acquire(actor, new, where)
         self._hold(actor, new)
 
     def _hold(self, actor: str, hold: Hold) -> None:
         self._held.setdefault(actor, []).append(hold)
 
-    def _drop(self, actor: str, lock: str) -> None:
+    def _drop(self, actor: str, lock: str) -> bool:
         holds = self._held.get(actor, [])
         for number in range(len(holds) - 1, -1, -1):
             if holds[number].lock == lock:
                 del holds[number]
-                return
+                return True
+        return False
 
     # -- lockdep ------------------------------------------------------------------------------------------------------
 

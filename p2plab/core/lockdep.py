@@ -82,9 +82,11 @@ class LockOrder:
         return new
 
     def enters(self, actor: str, lock_map: str, mode: str = "") -> None:
-        """An actor begins a section under a lock map: of these the notifiers' counts here."""
+        """An actor begins a section under a lock map: the notifiers', or one in which it must signal a fence."""
         if lock_map == NOTIFIER:
             self.inside[actor] = self.inside.get(actor, 0) + 1
+        elif lock_map == DMA_FENCE:
+            LockOrder.taken(self, actor, lock_map)
 
     def leaves(self, actor: str, lock_map: str) -> None:
         """Its end."""
@@ -92,11 +94,12 @@ class LockOrder:
             self.inside[actor] -= 1
             if not self.inside[actor]:
                 del self.inside[actor]
+        elif lock_map == DMA_FENCE:
+            LockOrder.released(self, actor, lock_map)
 
     def about_to_take(self, actor: str, lock: str, mode: str = "") -> Iterator[LockInversion]:
         """An actor wants ``lock``: note the order; yields an inversion if the opposite order was seen before."""
-        if lock in (FS_RECLAIM, NOTIFIER, DMA_FENCE) and FS_RECLAIM not in self._after:
-            self._after |= {first: {second: KERNEL} for first, second in KNOWN.items()}
+        self._learn(lock)
         under = (NOTIFIER,) if actor in self.inside and FS_RECLAIM in self._after else ()
         for held in (*self.held.get(actor, ()), *under):
             if held == lock == NOTIFIER and (held, lock) not in self._told:
@@ -110,8 +113,14 @@ class LockOrder:
                 yield LockInversion(held, lock, chain, self._after[chain[0]][chain[1]])
             self._after.setdefault(held, {}).setdefault(lock, actor)
 
+    def _learn(self, lock: str) -> None:
+        """At the first lock map: what the kernel does under each."""
+        if lock in (FS_RECLAIM, NOTIFIER, DMA_FENCE) and FS_RECLAIM not in self._after:
+            self._after |= {first: {second: KERNEL} for first, second in KNOWN.items()}
+
     def taken(self, actor: str, lock: str, mode: str = "") -> None:
         """An actor holds ``lock`` now."""
+        self._learn(lock)
         self.held.setdefault(actor, []).append(lock)
 
     def released(self, actor: str, lock: str) -> None:

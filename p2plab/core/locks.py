@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from p2plab.core.actors import step, wait_event
+from p2plab.core.errors import KernelError
 from p2plab.core.events import Event, emit
 from p2plab.core.running import current_world, running
 from p2plab.core.tracked import Tracked
@@ -76,6 +77,72 @@ class Mutex(Tracked):
             return
         self.unlock()
         await step(f"{self.name} released")
+
+
+class WwAcquireCtx(Tracked):
+    """One transaction over several :class:`WwMutex` (``struct ww_acquire_ctx``). ``stamp``: the lower, the older."""
+
+    def __init__(self, stamp: int) -> None:
+        self.stamp = stamp
+        self.acquired = 0
+
+    def __repr__(self) -> str:
+        return f"<WwAcquireCtx {self.stamp}, {self.acquired} locks>"
+
+
+class WwMutex(Mutex):
+    """A lock of which several may be held, in any order, within one transaction (``struct ww_mutex``), by wait-die.
+
+    So ``reservation_ww_class`` of drivers/dma-buf/dma-resv.c: who meets an older transaction's lock while it has others gets
+    -EDEADLK, and must let all of its locks go; an older one waits. Lockdep knows that locks of one transaction have no order.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.ctx: WwAcquireCtx | None = None
+
+    async def lock_in(self, ctx: WwAcquireCtx) -> None:
+        """Take it for a transaction; :class:`KernelError` -EDEADLK if the transaction has to begin again."""
+        if not ctx.acquired:
+            note_wanted(self.name, "mutex")
+        label = f"lock {self.name}"
+        await wait_event(lambda: self.owner is None or self._must_die(ctx), label, waits_for=self.holders)
+        if self.owner is not None:
+            raise KernelError("EDEADLK", f"{self.name} is held by an older transaction")
+        self.owner = running.actor
+        self.ctx = ctx
+        ctx.acquired += 1
+        note_taken(self.name, "mutex")
+
+    def unlock(self) -> None:
+        """Let it go, within the same step."""
+        super().unlock()
+        if self.ctx is not None:
+            self.ctx.acquired -= 1
+            self.ctx = None
+
+    def _must_die(self, ctx: WwAcquireCtx) -> bool:
+        return bool(ctx.acquired) and self.ctx is not None and self.ctx.stamp < ctx.stamp
+
+
+async def lock_all(ctx: WwAcquireCtx, locks: tuple[WwMutex, ...]) -> None:
+    """All of them, in whatever order: after -EDEADLK everything is let go, and the contended lock is taken first."""
+    first: WwMutex | None = None
+    while True:
+        taken: list[WwMutex] = []
+        try:
+            for lock in (*([first] if first is not None else []), *(lock for lock in locks if lock is not first)):
+                contended = lock
+                await lock.lock_in(ctx)
+                taken.append(lock)
+            return
+        except KernelError as error:
+            if error.name != "EDEADLK":
+                raise
+            first = contended
+            for lock in reversed(taken):
+                lock.unlock()
+            await step("backs off")
 
 
 class RWLock(Tracked):

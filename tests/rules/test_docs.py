@@ -33,7 +33,7 @@ def test_every_rule_is_listed_with_its_promise_and_origin():
 
 def test_every_scene_is_listed_with_its_rule():
     """In the order of the catalogue."""
-    assert rows(r"^\| `([fecx]\d+-[a-z-]+)` \| ([^|]+) \| `([a-z-]+)` \|$") == [
+    assert rows(r"^\| `([fecxl]\d+-[a-z-]+)` \| ([^|]+) \| `([a-z-]+)` \|$") == [
         (case.scenario.name, case.scenario.title, case.rule) for case in CASES.values()
     ]
 

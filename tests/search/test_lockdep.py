@@ -9,6 +9,7 @@ from p2plab.cli import main
 from p2plab.core.lock_classes import ANNOTATIONS
 from p2plab.drivers.nic import ObedientNic
 from p2plab.search.lockdep import of_driver, of_scenes
+from tests.golden import golden
 
 CIRCLE, AGAIN = "circular", "recursive"
 
@@ -32,6 +33,20 @@ def reported(code, kernel, driver="broken", seeds=0):
 def test_what_lockdep_says_depends_on_the_kernel(code, by_kernel):
     """The scene's own story, once."""
     assert {kernel: reported(code, kernel) for kernel in by_kernel} == by_kernel
+
+
+@pytest.mark.parametrize(("code", "kernel"), [("X1", "6.1"), ("L1", "7.3"), ("L2", "7.3"), ("L3", "7.3")])
+def test_a_circle_is_printed_in_lockdep_s_own_form(code, kernel):
+    """The chain in reverse order, and who would do what on which CPU; the good twin is silent."""
+    learned = of_scenes([(CASES[code].scenario.name, CASES[code].scenario, {})], kernel, 0)
+    golden(f"lockdep-{code}.txt", "\n".join(learned.lines()) + "\n")
+    assert reported(code, kernel, "good", seeds=4) == ""
+
+
+def test_reclaim_then_notifier_then_fence_is_the_order_that_the_kernel_knows():
+    """L1 takes reclaim where a fence is due: the chain that closes is the kernel's own."""
+    report = of_scenes([("L1", CASES["L1"].scenario, {})], "7.3", 0).report
+    assert report.classes == ("fs_reclaim", "mmu_notifier_invalidate_range_start", "dma_fence_map")
 
 
 @pytest.mark.parametrize("code", ["F4", "F19", "X3"])
