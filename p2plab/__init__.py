@@ -66,7 +66,7 @@ def run(
     """Run a scene once: its own story, or another order of events.
 
     ``seed``: a random order; ``schedule``: ``"gpu nic*3 !defrag ..."``, as :mod:`p2plab.core.schedule` reads it;
-    ``timed``: whoever is ready first goes first. ``importer`` and ``exporter`` are your own classes, or the value of
+    ``timed``: the actor that is ready first goes first. ``importer`` and ``exporter`` are your own classes, or the value of
     the scene's knob of that name. ``machine``, ``exporter_at`` and ``importer_at`` play it elsewhere: see :func:`elsewhere`.
     ``knobs`` are the scene's. :exc:`~p2plab.core.errors.BadInput` for what cannot be used.
     """
@@ -76,7 +76,7 @@ def run(
     from p2plab.views.shown import ShownRun
 
     if (seed is not None) + (schedule is not None) + timed > 1:
-        raise BadInput("seed, schedule and timed each say who goes next: give one of them")
+        raise BadInput("seed, schedule and timed exclude each other: give only one of them")
     roles, more = _roles(importer, exporter)
     there = find(scene) if machine is None else elsewhere(scene, machine, exporter_at, importer_at)
     found = cast(there, **roles)
@@ -131,7 +131,9 @@ def check(
 
     if isinstance(what, type):
         if importer or exporter or must_reach or knobs or workers != 1 or cluster:
-            raise BadInput("with a class alone every scene is tried as it is; for one scene: check(SCENE, importer=…)")
+            raise BadInput(
+                "a class alone is tried in every scene, and takes no other option; for one scene: check(SCENE, importer=…)"
+            )
         from p2plab.search.allscenes import check_all
 
         seconds = 60.0 if budget == "usual" else budget

@@ -30,7 +30,7 @@ def test_the_order_of_events_is_chosen_in_one_way():
     seeded = p2plab.run("defrag-ignorant", pages=2, seed=7)
     assert (len(seeded), seeded.settings["pages"]) == (32, 2)
     assert p2plab.run("workbench", schedule="!mmap app*2").schedule == ("!mmap", "app", "app")
-    with pytest.raises(BadInput, match="give one of them"):
+    with pytest.raises(BadInput, match="give only one of them"):
         p2plab.run("workbench", seed=1, timed=True)
     with pytest.raises(BadInput, match="has no knob 'colour'"):
         p2plab.run("workbench", colour="red")

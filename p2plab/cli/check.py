@@ -142,9 +142,11 @@ def _all_scenes(given: type, arguments: argparse.Namespace) -> CheckingAllScenes
     """Your class in every scene. :exc:`BadInput` for an option that is about one scene."""
     for option in ("importer", "exporter", "knob", "cluster", "must_reach"):
         if getattr(arguments, option):
-            raise BadInput(f"--{option.replace('_', '-')} is about one scene; with a class alone every scene is tried")
+            raise BadInput(
+                f"--{option.replace('_', '-')} applies to one scene, but a class alone is tried in every scene"
+            )
     if _workers(arguments.workers) != 1:
-        raise BadInput("--workers is about one scene; with a class alone every scene is tried")
+        raise BadInput("--workers applies to one scene, but a class alone is tried in every scene")
     return CheckingAllScenes(
         given,
         budget=_budget(arguments),

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit 0 once everything is written, whether or not a rule broke."""
     wanted = {name: path for name in FORMATS if (path := getattr(arguments, name)) is not None}
     if not wanted and arguments.link is None:
-        raise BadInput(f"say what to write: {', '.join(f'--{name} FILE' for name in FORMATS)}, or --link PAGE")
+        raise BadInput(f"name a file to write: {', '.join(f'--{name} FILE' for name in FORMATS)}, or --link PAGE")
     if arguments.step is not None and arguments.link is None:
         raise BadInput("--step is the step at which --link opens the run")
     if arguments.scene == "all":
@@ -79,5 +79,5 @@ def _run(arguments: argparse.Namespace) -> Run:
     if not text.lstrip().startswith(f"{MARK}."):
         return run_of(arguments)
     if _ordered(arguments):
-        raise BadInput("a token is a whole run: knobs and another order go with a scene's name")
+        raise BadInput("a token fixes the whole run: give a scene's name to set knobs or another order")
     return open_token(text, find)

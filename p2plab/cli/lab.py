@@ -40,7 +40,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exit 0; JupyterLab's status once it has ended; 2 where the folder cannot be used or JupyterLab is not installed."""
     if arguments.json and not arguments.copy:
-        raise BadInput("--json goes with --copy: JupyterLab's own lines are no JSON")
+        raise BadInput("--json needs --copy: JupyterLab's own output is not JSON")
     if not arguments.copy and importlib.util.find_spec("jupyterlab") is None:
         raise NotInstalled("the notebooks", "jupyterlab")
     copied = copy(course(), arguments.folder)

@@ -75,7 +75,7 @@ def _learned(arguments: argparse.Namespace) -> Learned:
             ((scene.name, scene, scene.settings(knobs)) for scene in scenes), arguments.kernel, arguments.seeds
         )
     if len(arguments.scene) > 1 or knobs:
-        raise BadInput(f"{own[-60:]} plays in every scene that takes it: give no other scene, and no knob")
+        raise BadInput(f"{own[-60:]} runs in every scene that takes it: give no scene and no knob")
     with Watchdog(LOADING) as dog:
         found = load_any(own, dog)
     if not isinstance(found, type):

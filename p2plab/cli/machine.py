@@ -79,7 +79,7 @@ def read_beside(arguments: argparse.Namespace) -> Machine:
         if arguments.iomem and not arguments.dmesg and read == machine:
             raise BadInput(f"{arguments.iomem} shows no range of a PCI bus; without root all its addresses read 0")
         if arguments.dmesg and not read.boot:
-            raise BadInput(f"{arguments.dmesg} holds no message of a PCI function or bus")
+            raise BadInput(f"{arguments.dmesg} contains no message about a PCI function or bus")
         machine = read
     for text in arguments.host_window:
         machine = _with_window(machine, text)
@@ -99,9 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
     machine = read_beside(arguments)
     words: list[str] = []
     if arguments.assign and arguments.resize:
-        raise BadInput("--assign and --resize; allowed: one of the two")
+        raise BadInput("--assign and --resize exclude each other")
     if arguments.kernel is not None and not arguments.assign:
-        raise BadInput("--kernel decides how addresses are given, so it needs --assign")
+        raise BadInput("--kernel selects how addresses are assigned, so it needs --assign")
     if arguments.assign:
         kernel = kernel_named(arguments.kernel or LINUX_6_12.name)
         done = assign_resources(_blank(machine), kernel=kernel)

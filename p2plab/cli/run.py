@@ -52,7 +52,7 @@ def order_options(command: argparse.ArgumentParser) -> None:
     )
     order = command.add_mutually_exclusive_group()
     order.add_argument("--seed", type=number, metavar="N", help="a random order of events, from this seed")
-    order.add_argument("--timed", action="store_true", help="whoever is ready first goes first")
+    order.add_argument("--timed", action="store_true", help="the actor that is ready first goes first")
     order.add_argument(
         "--schedule", metavar="TEXT", help="'gpu nic*3 !defrag ...': as far as it can, 3 steps, press, rest"
     )
@@ -75,12 +75,10 @@ def placed(scene: Scenario, arguments: argparse.Namespace) -> Scenario:
     """The scene on the machine of the arguments, if they name one. Raises BadInput, NotKnown."""
     if arguments.machine is None:
         if arguments.exporter_at or arguments.importer_at or arguments.bar is not None:
-            raise BadInput(
-                "--exporter-at, --importer-at and --bar are places on a machine: --machine SOURCE says which"
-            )
+            raise BadInput("--exporter-at, --importer-at and --bar need --machine SOURCE")
         return scene
     if not arguments.exporter_at or not arguments.importer_at:
-        raise BadInput("--machine: who plays what? --exporter-at BDF and --importer-at BDF say it")
+        raise BadInput("--machine also needs --exporter-at BDF and --importer-at BDF")
     machine = read_machine(arguments.machine, pipes=True)
     return elsewhere(scene, machine, arguments.exporter_at, tuple(arguments.importer_at), arguments.bar)
 
@@ -175,7 +173,7 @@ def _found(name: str, arguments: argparse.Namespace) -> Scenario:
     """The scene of a token's name, on the machine of the arguments."""
     if name.endswith(ELSEWHERE) and arguments.machine is None:
         raise BadInput(
-            "this run was on another machine than the scene's: --machine, --exporter-at, --importer-at say which"
+            "this run took place on another machine: name it with --machine, --exporter-at and --importer-at"
         )
     return placed(find(name.removesuffix(ELSEWHERE)), arguments)
 

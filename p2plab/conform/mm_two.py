@@ -291,7 +291,7 @@ _FARTHEST = 1 << 16
 
 def _number(word: str) -> int:
     if not word.isdecimal() or not word.isascii() or len(word) > 6 or int(word) > _FARTHEST:
-        raise BadInput(f"{word[:20]!r} is no page number up to {_FARTHEST}")
+        raise BadInput(f"{word[:20]!r} is not a page number up to {_FARTHEST}")
     return int(word)
 
 

@@ -62,7 +62,7 @@ def _topology(report: Comparison, source: str, data: Mapping[str, Any], kernel: 
     fields = [str(name) for name in _list(data, "pair_fields")] if "pair_fields" in data else list(FIELDS)
     runs = data["runs"]
     if not isinstance(runs, Mapping):
-        raise BadInput("`runs` is no object")
+        raise BadInput("`runs` is not an object")
     for state, run in runs.items():
         report.cases += 1
         here = _in_state(machine, state, run, data.get("state_changes", []))
@@ -115,7 +115,7 @@ def _pairs(
 ) -> None:
     told = run.get("messages", {})
     if not isinstance(told, Mapping):
-        raise BadInput(f"{case}: `messages` is no object")
+        raise BadInput(f"{case}: `messages` is not an object")
     unread = dict(told)
     source, _, state = case.partition(": ")
     for values in _list(run, "pairs"):

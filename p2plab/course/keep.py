@@ -53,7 +53,9 @@ def source_of(driver: object) -> str:
     try:
         parts = [_text(thing) for thing in _needed(driver)]
     except (OSError, TypeError, SyntaxError):
-        raise BadInput(f"the source of {driver.__name__} is not to be had: write it in a cell or a file") from None
+        raise BadInput(
+            f"cannot find the source of {driver.__name__}; define it in a notebook cell or a .py file"
+        ) from None
     return HEAD + "\n\n".join(parts)
 
 
@@ -169,7 +171,7 @@ def _progress(place: Path) -> dict[str, Any]:
 def _write(path: Path, text: str) -> None:
     """All of it or nothing: a full disk must not cost what was there."""
     if len(text) > 10 * LONGEST_SOURCE:
-        raise BadInput(f"{path.name} would have {len(text):,} characters, which is no driver")
+        raise BadInput(f"{path.name} would have {len(text):,} characters, too many for a driver")
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

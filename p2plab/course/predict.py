@@ -39,7 +39,7 @@ class QuizQuestion:
         """Right or not, what is right, and why, with the run. BadInput for something that was no choice."""
         given = frozenset(chosen)
         if foreign := given - set(self.choices):
-            raise BadInput(f"{sorted(foreign)[0][:40]!r} is no choice; there are {'; '.join(self.choices)}")
+            raise BadInput(f"{sorted(foreign)[0][:40]!r} is not a choice; there are {'; '.join(self.choices)}")
         if not given and not self.multiple:
             raise BadInput("choose an answer first")
         right = "; ".join(choice for choice in self.choices if choice in self.answer) or "none of them"

@@ -98,13 +98,13 @@ class DesignsLab(Explorer):
         elif self.cell.tokens:
             self.lab = Lab(f"design-{self.cell.design}", token=self.cell.tokens[0])
         else:
-            raise BadInput("no run answers this: the source does")
+            raise BadInput("the answer comes from the source; no run gives it")
         self.place.children = (self.lab.box,)
 
     @staticmethod
     def _scene(cell: Cell) -> tuple[str, dict[str, str]]:
         if not cell.tokens:
-            raise BadInput(f"no run answers this for {cell.kernel}: the source does")
+            raise BadInput(f"the answer for {cell.kernel} comes from the source; no run gives it")
         return f"design-{cell.design}", settings_of(cell.design, cell.runs[-1], cell.kernel)
 
     def _table(self) -> str:

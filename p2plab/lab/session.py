@@ -83,14 +83,14 @@ class Session:
             last = self.run.schedule[self.step - 1] if self.step else ""
             enabled = world.enabled()
             if not enabled:
-                raise NotEnabled("nobody can take a step now: press an action")
+                raise NotEnabled("no actor can take a step now: press an action")
             actor = last if last in enabled else enabled[0]
         self._go_on(lambda _world: iter([actor]), 1)
 
     def run_to_rest(self, order: Schedule = straight) -> None:
         """Everybody, until nobody can go on, in the order of a schedule."""
         if not self.enabled():
-            raise NotEnabled("nobody can take a step now: press an action")
+            raise NotEnabled("no actor can take a step now: press an action")
         self._go_on(order, LIMIT)
 
     def look_at(self, step: int) -> None:

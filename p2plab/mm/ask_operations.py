@@ -359,7 +359,11 @@ _LIST = [
         untouched,
     ),
     Operation(
-        "process_madvise", "drop one's own pages 4 to 8", "mm/madvise.c process_madvise", _process_madvise, written
+        "process_madvise",
+        "drop pages 4 to 8 of the calling process",
+        "mm/madvise.c process_madvise",
+        _process_madvise,
+        written,
     ),
     Operation("mseal", "seal pages 4 to 8", "mm/mseal.c do_mseal", _mseal, written),
     Operation(

@@ -87,7 +87,7 @@ async def populate_vma_page_range(vma: Vma, start: int, end: int) -> None:
         return
     write = vma.vm_flags & (VM_WRITE | VM_SHARED) == VM_WRITE
     if vma_refuses(vma, write, force=not write):
-        raise KernelError("EFAULT", f"{vma} has no pages to be had")
+        raise KernelError("EFAULT", f"{vma} has no struct pages to pin")
     for address in range(start, end, PAGE_SIZE):
         await faultin(vma, address, write, force=not write)
 

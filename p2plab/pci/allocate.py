@@ -81,7 +81,7 @@ def assign_resources(
     Nothing in ``machine`` changes; a range that finds no room is left out of the result and listed in ``refused``.
     """
     if kernel is RFC2019:
-        raise BadInput(f"how {RFC2019.title} gives addresses is not modelled; allowed: 6.1, 6.12, 7.3")
+        raise BadInput(f"how {RFC2019.title} assigns addresses is not modelled; allowed: 6.1, 6.12, 7.3")
     return _Assignment(machine, realloc_auto, kernel, options).run()
 
 

@@ -178,7 +178,7 @@ def _device(row: Any, where: str, kinds: Mapping[str, str]) -> Device:
     subsystem = _number(row, "subsystem_vendor", where), _number(row, "subsystem_device", where)
     resources = row.get("resource", [])
     if not isinstance(resources, list):
-        raise BadInput(f"{where}: `resource` is no list")
+        raise BadInput(f"{where}: `resource` is not a list")
     return Device(
         bdf=bdf,
         kind=kind,
@@ -210,7 +210,7 @@ def place(path: str, bdf: str, where: str) -> tuple[str, str | None]:
 
 def _resource(row: Any, where: str) -> Resource:
     if not isinstance(row, Mapping):
-        raise BadInput(f"{where}: a resource is no object")
+        raise BadInput(f"{where}: a resource is not an object")
     values = [_number(row, key, f"{where}.resource") for key in ("i", "start", "end", "flags")]
     index, start, end, flags = (-1 if value is None else value for value in values)
     if min(index, start, end, flags) < 0 or max(start, end) >= 1 << 64 or end < start or index > 64:

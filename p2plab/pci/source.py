@@ -43,7 +43,7 @@ def read_machine(source: str, stdin: TextIO | None = None, *, pipes: bool = Fals
     found = _recorded().get(source)
     if found is None:
         names = ", ".join(sorted(_recorded()))
-        raise BadInput(f"{source[:80]!r} is no file, no directory and no recorded machine; recorded: {names or 'none'}")
+        raise BadInput(f"{source[:80]!r} is not a file, a directory or a recorded machine; recorded: {names or 'none'}")
     return read_recording(found)
 
 

@@ -76,7 +76,7 @@ def moved(machine: Machine, source: str, target: str) -> tuple[Machine, dict[str
     if here == there:
         raise BadInput(f"{source} is in slot {target} already")
     if cards[0].parent is None:
-        raise BadInput(f"{source} is on a root bus and no card; allowed: functions below a port")
+        raise BadInput(f"{source} is on a root bus and not a card; allowed: functions below a port")
     port = next((d for d in machine if d.is_bridge and (d.domain, d.secondary) == there[:2]), None)
     if port is None:
         buses = ", ".join(f"{d.secondary:02x}" for d in machine if d.secondary) or "none"

@@ -31,7 +31,7 @@ class ToldFirst(Rule):
 
     name = "told-first"
     kind = "design"
-    promise = "memory that somebody has mapped changes hands only after he was told, or has given it back"
+    promise = "memory that is mapped changes hands only after its importer was told, or has given it back"
     source = "include/linux/dma-buf.h (move_notify); include/linux/mmu_notifier.h"
     stated = True
     years = "now"

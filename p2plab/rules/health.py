@@ -14,7 +14,7 @@ from p2plab.rules.base import Rule
 class NoDeadlock(DeadlockMonitor, Rule):
     """Nobody waits in a circle, and somebody can always go on until all are done."""
 
-    promise = "nobody waits for somebody who waits for him"
+    promise = "no actors wait for each other in a cycle"
     source = (
         "include/linux/mmu_notifier.h; lockdep sees a class taken twice, no chain through the notifiers of 2019 (srcu), "
         "and no wait for what is no lock"

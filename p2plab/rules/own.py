@@ -69,7 +69,9 @@ class StateRule(OwnRule):
             except Exception as error:
                 raise BadInput(f"the rule {cls.name} raised {said(error)}") from error
             if footprint is not None and footprint.writes != before:
-                raise BadInput(f"the rule {cls.name} changes {footprint.names()[1][-1]}: a rule may only look")
+                raise BadInput(
+                    f"the rule {cls.name} changes {footprint.names()[1][-1]}: a rule must not change anything"
+                )
             if not holds:
                 emit(StateBroken(cls.name))
 

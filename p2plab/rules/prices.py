@@ -68,7 +68,7 @@ class EverybodyServed(Rule):
 
     name = "everybody-served"
     number = 15
-    promise = "whoever asks at set-up is served"
+    promise = "every importer that asks at set-up is served"
     source = "20190130000805.GS3176@redhat.com (the importer reports a first failure to user space)"
     stated = False
     kind = "price"

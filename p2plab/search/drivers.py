@@ -148,7 +148,7 @@ def _run(path: Path, dog: Watchdog) -> types.ModuleType:
     except SyntaxError as error:
         raise BadInput(f"{path.name}, line {error.lineno}: {error.msg}") from None
     except StepTooLong:
-        raise BadInput(f"{path.name} does not come to its end: its top level must only define things") from None
+        raise BadInput(f"{path.name} does not finish: its top level may only define things") from None
     except BaseException as error:
         if comes_from_outside(error):
             raise

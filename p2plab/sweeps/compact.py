@@ -45,7 +45,7 @@ def compact(shows: Ints, content: npt.NDArray[np.uint8], done: Compaction | None
     the two arrays are not of one length.
     """
     if len(shows) != len(content):
-        raise ValueError(f"{len(shows)} slots and {len(content)} rows of bytes: they must be as many")
+        raise ValueError(f"{len(shows)} slots and {len(content)} rows of bytes: the numbers must be equal")
     made = plan(shows) if done is None else done
     rows = content.reshape(len(content), -1).view(f"V{content[0].nbytes}").reshape(-1) if len(content) else content
     scratch = np.empty(CHUNK, dtype=rows.dtype)

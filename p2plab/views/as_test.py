@@ -23,7 +23,7 @@ def as_test(run: Run) -> str:
     """A whole file for pytest. :exc:`BadInput` for a run with somebody's own classes, which no token can carry."""
     if run.scenario.cast:
         roles = ", ".join(f"{role}={given.__name__}" for role, given in run.scenario.cast.items())
-        raise BadInput(f"this run has classes of its own ({roles}); a test of its token alone would run without them")
+        raise BadInput(f"this run uses your own classes ({roles}); a test of its token alone would run without them")
     board = board_of(run)
     broken = {rule.name: finding.step for rule in board.rules if (finding := board.first(rule.name))}
     token = token_of(run)

@@ -214,7 +214,7 @@ sys.exit(main(sys.argv[1:]))
         (["check", "defrag-obedient", "--budget", "5m"], 0, ""),
         (["check", "defrag-ignorant", "--workers", "2", "--budget", "5m"], 1, ""),
         (["check", "defrag-obedient", "--importer", "examples/my_nic.py:MyNic"], None, ""),
-        (["mark", "."], 2, "hand-ins are not marked here: this system cannot limit what a process takes; Linux can"),
+        (["mark", "."], 2, "hand-ins cannot be marked here: this system cannot limit a process's resources; Linux can"),
         (["machine", "q35_switch2"], 0, ""),
     ],
     ids=lambda part: "-".join(part) if isinstance(part, list) else "",

@@ -68,10 +68,10 @@ def test_a_token_and_knobs_are_ways_to_the_same_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["defrag-ignorant"], "say what to write: --html FILE, --text FILE"),
+        (["defrag-ignorant"], "name a file to write: --html FILE, --text FILE"),
         (["nonsense", "--text", "x"], "there is no scene 'nonsense'"),
         (["p2p1.nonsense", "--text", "x"], "the token is damaged"),
-        (["p2p1.nonsense", "--seed", "1", "--text", "x"], "a token is a whole run: knobs and another order"),
+        (["p2p1.nonsense", "--seed", "1", "--text", "x"], "a token fixes the whole run"),
         (["defrag-ignorant", "--text", "/nonexistent/x"], "/nonexistent/x cannot be written"),
     ],
 )
@@ -88,5 +88,5 @@ def test_a_run_with_somebody_s_own_class_has_no_test_of_its_token():
     from p2plab.drivers.pinned import PinsUntilUnmap
 
     scene = dataclasses.replace(find("workbench"), cast={"importer": PinsUntilUnmap})
-    with pytest.raises(BadInput, match=r"classes of its own \(importer=PinsUntilUnmap\)"):
+    with pytest.raises(BadInput, match=r"uses your own classes \(importer=PinsUntilUnmap\)"):
         as_test(Run(scene))

@@ -105,8 +105,8 @@ def hostile(treasure: Path, seconds: int, port: int) -> list[HandIn]:
     outcome = "from p2plab.course.exercises.task import Outcome\nOutcome.passed = property(lambda self: True)"
     return [
         *calls,
-        one("loops", "while True:\n    pass", note="does not come to its end"),
-        one("hangs", f"import time\ntime.sleep({seconds + 20})", note="does not come to its end"),
+        one("loops", "while True:\n    pass", note="does not finish"),
+        one("hangs", f"import time\ntime.sleep({seconds + 20})", note="does not finish"),
         one(
             "swallows",
             "while True:\n    try:\n        while True:\n            pass\n    except:\n        pass",
@@ -127,7 +127,7 @@ def hostile(treasure: Path, seconds: int, port: int) -> list[HandIn]:
         one("fills", "with open('/tmp/big', 'wb') as out:\n    out.write(b'x')", note="Error"),
         one("prints", "import sys\nfor _ in range(1 << 10):\n    print('x' * (1 << 20))", "pass", good=True),
         one("connects", f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 2)", note="Error"),
-        one("fakes-a-mark", f"{writes_to_all(FAKE)}os._exit(0)", "not marked", "what is no answer"),
+        one("fakes-a-mark", f"{writes_to_all(FAKE)}os._exit(0)", "not marked", "not an answer"),
         one("claims-a-class", f"{writes_to_all(claims)}import time\ntime.sleep(60)", "fail", note="has no map"),
         one("exits", "import os\nos._exit(0)", "not marked", "ended by itself (exit 0)"),
         one("patches-the-outcome", outcome, good=True, note="No module named"),

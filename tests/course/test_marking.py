@@ -223,7 +223,7 @@ def test_everything_in_a_folder_is_read_or_listed(tmp_path):
         "fay.json": ("", [], "cannot be read: JSONDecodeError"),
         "gus.json": ("", [], f"not a hand-in: its format is not {FORMAT!r}"),
         "hal.json": ("", [], "cannot be read: RecursionError"),
-        "ida.json": ("", [], "skipped: no file"),
+        "ida.json": ("", [], "skipped: not a file"),
         ".git": ("", [], "skipped: a hidden folder"),
         "jo\\udce9.json": ("\\ud800", ["obey"], ""),
         "kim.ipynb": ("", [], 'skipped: it checks no class; a notebook is read for exercise("…").check(…)'),
@@ -316,7 +316,7 @@ def test_without_protection_it_refuses_or_says_so_on_every_line(tmp_path, monkey
     assert main(["mark", str(tmp_path)]) == 2
     said = capsys.readouterr()
     assert said.out == "" or len(said.out.splitlines()) == 1
-    assert "they cannot be shut in here: there is no bubblewrap here. Either install bubblewrap" in said.err
+    assert "cannot be sandboxed here: there is no bubblewrap here. Either install bubblewrap" in said.err
     assert main(["mark", str(tmp_path), "--unprotected"]) == 0
     said = capsys.readouterr()
     rows = list(csv.DictReader(io.StringIO(said.out)))

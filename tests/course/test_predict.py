@@ -61,7 +61,7 @@ def test_wrong_kind_seed_and_choice_are_answered_in_a_sentence():
         question("what", 1)
     with pytest.raises(BadInput, match="allowed"):
         question("stale", -1)
-    with pytest.raises(BadInput, match="is no choice"):
+    with pytest.raises(BadInput, match="is not a choice"):
         question("reach", 1).feedback(["perhaps"])
 
 

@@ -90,7 +90,7 @@ def test_one_step_goes_to_who_acted_last():
     session.take("gpu")
     assert session.run.schedule[-1] == "gpu"
     session.run_to_rest()
-    with pytest.raises(NotEnabled, match="nobody can take a step now: press an action"):
+    with pytest.raises(NotEnabled, match="no actor can take a step now: press an action"):
         session.take()
 
 

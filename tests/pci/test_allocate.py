@@ -408,5 +408,5 @@ def test_7_3_tries_what_must_be_once_more():
 
 def test_how_5_0_gave_addresses_is_not_modelled():
     """The sentence names the kernels that are."""
-    with pytest.raises(BadInput, match=r"2019 \(v5\.0\) gives addresses is not modelled; allowed: 6\.1, 6\.12, 7\.3"):
+    with pytest.raises(BadInput, match=r"2019 \(v5\.0\) assigns addresses is not modelled; allowed: 6\.1, 6\.12, 7\.3"):
         assign_resources(machine(), kernel=RFC2019)

@@ -91,7 +91,7 @@ def test_a_kernel_can_be_chosen(capsys):
     )
     machine = ("machine", "q35_bigbars_phys36", "--kernel", "7.3")
     assert "\nwhat Linux 7.3 would print\n" in run(capsys, *machine, "--assign")[1]
-    assert run(capsys, *machine)[2] == "p2plab: --kernel decides how addresses are given, so it needs --assign\n"
+    assert run(capsys, *machine)[2] == "p2plab: --kernel selects how addresses are assigned, so it needs --assign\n"
     assert run(capsys, *machine[:3], "rfc2019", "--assign")[0] == 2
     recorded = str(RECORDED.parent / "p2pdma" / "q35_switch1.intel.json")
     assert run(capsys, "conform", "p2pdma", recorded, "--kernel", "rfc2019")[0] == 1
@@ -143,7 +143,7 @@ def test_the_machine_as_json(capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("machine", "nowhere"), "'nowhere' is no file, no directory and no recorded machine; recorded: pc_bigbars, "),
+        (("machine", "nowhere"), "'nowhere' is not a file, a directory or a recorded machine; recorded: pc_bigbars, "),
         (("reach", "q35_flat", "00:03.0"), "1 functions given; allowed: two (A B), or none for every pair"),
         (("reach", "q35_flat", "00:03.0", "00:0f.0"), "q35_flat has no function 00:0f.0; it has 0000:00:00.0, "),
         (("reach", "q35_flat", "00:03.0", "gpu"), "'gpu' is not a PCI address"),

@@ -56,7 +56,7 @@ BDF, PATH = "0000:00:00.0", "/sys/devices/pci0000:00/0000:00:00.0"
         ({"devices": [{"bdf": BDF, "path": "/sys/x"}]}, r"devices\[0\] \(0000:00:00.0\): `path` '/sys/x' is not"),
         ({"devices": [{"bdf": BDF, "path": PATH, "vendor": "Intel"}]}, "`vendor` is 'Intel', not a number"),
         ({"devices": [{"bdf": BDF, "path": PATH, "resource": [{"i": 0}]}]}, "a resource needs i, start <= end, flags"),
-        ({"devices": [{"bdf": BDF, "path": PATH, "resource": 7}]}, "`resource` is no list"),
+        ({"devices": [{"bdf": BDF, "path": PATH, "resource": 7}]}, "`resource` is not a list"),
         ({"devices": [{"bdf": BDF, "path": PATH}] * 2}, "0000:00:00.0 is listed twice"),
         (
             {"devices": [], "lspci_vvv": ["00:00.0 x: y", "00: 1"], "lspci_xxx": ["40: 00"]},

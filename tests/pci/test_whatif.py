@@ -43,7 +43,7 @@ def test_there_and_back_is_the_same_machine():
 @pytest.mark.parametrize(
     ("source", "target", "sentence"),
     [
-        ("00:04.0", "09:00.0", "0000:00:04.0 is on a root bus|00:04.0 is on a root bus and no card"),
+        ("00:04.0", "09:00.0", "0000:00:04.0 is on a root bus|00:04.0 is on a root bus and not a card"),
         (A, "7f:00.0", "no port leads to bus 7f; there are 01, 02"),
         ("01:00.0", "03:00.0", "03:00.0 is below 01:00.0"),
         (A, A, "is in slot .* already"),

@@ -76,8 +76,8 @@ def test_the_command_plays_and_replays_elsewhere(capsys):
     token = json.loads(out)["token"]
     assert (status, json.loads(out)["scene"]) == (1, "defrag-ignorant-elsewhere")
     assert run(capsys, "replay", token, *place, "--json")[0] == 1
-    assert run(capsys, "replay", token)[2].startswith("p2plab: this run was on another machine than the scene's")
+    assert run(capsys, "replay", token)[2].startswith("p2plab: this run took place on another machine")
     assert run(capsys, "run", "F1", "--exporter-at", "03:00.0")[::2] == (
-        2, "p2plab: --exporter-at, --importer-at and --bar are places on a machine: --machine SOURCE says which\n",
+        2, "p2plab: --exporter-at, --importer-at and --bar need --machine SOURCE\n",
     )  # fmt: skip
-    assert "who plays what?" in run(capsys, "run", "F1", "--machine", "q35_switch1")[2]
+    assert "--machine also needs --exporter-at" in run(capsys, "run", "F1", "--machine", "q35_switch1")[2]

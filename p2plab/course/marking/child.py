@@ -653,7 +653,7 @@ def load(hello):
         with limited():
             exec(compile(hello["source"], hello["file"], "exec", dont_inherit=True), vars(module))  # noqa: S102  what is marked
     except Endless:
-        raise ValueError(f"{hello['file']} does not come to its end: its top level must only define things") from None
+        raise ValueError(f"{hello['file']} does not finish: its top level may only define things") from None
     except SyntaxError as error:
         raise ValueError(f"{hello['file']}, line {error.lineno}: {error.msg}") from None
     except BaseException as error:  # noqa: BLE001  whatever it raises is said

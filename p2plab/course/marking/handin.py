@@ -157,7 +157,7 @@ class Child:
             message = None
         if not isinstance(message, list) or not message:
             self.close()
-            raise Gone("its process wrote what is no answer")
+            raise Gone("its process wrote something that is not an answer")
         return message
 
     def ended(self) -> str:
@@ -382,7 +382,7 @@ class Talk:
                 said = self._of_a_turn(number, reply)
             except (TypeError, ValueError, KeyError, IndexError, AttributeError, P2PError) as error:
                 self.child.close()
-                raise Gone(f"its process wrote what is no answer ({type(error).__name__})") from None
+                raise Gone(f"its process wrote something that is not an answer ({type(error).__name__})") from None
             if isinstance(said, BaseException):
                 raise said
             if said is not None:
@@ -432,7 +432,7 @@ class Talk:
             return self.encoded(self._inherited(name)(thing, *args, **kwargs))
         if kind == "do":
             return self.encoded(self._callable(thing, name)(*args, **kwargs))
-        raise NotAllowed(f"a hand-in asked for {kind[:20]!r}, which nobody knows")
+        raise NotAllowed(f"a hand-in asked for {kind[:20]!r}, which is unknown")
 
     def _by_the_kit(self, name: str, thing: Any, args: list[Any]) -> Any:
         if name not in _FUNCTIONS or thing is not self._owner() or not isinstance(thing, kit.Gpu):
@@ -445,7 +445,7 @@ class Talk:
         if isinstance(thing, AddressSpace) and name not in _OF_MM:
             raise NotAllowed(f"an importer may not ask {name[:40]!r} of the address space")
         if name == "vm_ops" or (name == "fabric" and not isinstance(self._owner(), kit.Gpu)):
-            raise NotAllowed(f"a driver asks the others by the contract, and not by {name}")
+            raise NotAllowed(f"a driver calls others only through the contract, not {name}")
         value = getattr(thing, name)
         if isinstance(value, types.MethodType) and value.__self__ is thing:
             return _Bound(thing, name, inspect.iscoroutinefunction(value))
@@ -486,7 +486,7 @@ class Talk:
                 raise TypeError(f"a {type(thing).__name__} cannot be iterated over")
             return {"list": [self.encoded(item) for item in itertools.islice(thing, 100_000)]}
         if name not in _OPERATORS:
-            raise NotAllowed(f"a hand-in asked for {name[:20]!r}, which nobody knows")
+            raise NotAllowed(f"a hand-in asked for {name[:20]!r}, which is unknown")
         if name in _CHANGES and not self._is_its_own(thing):
             raise NotAllowed(f"only the model changes this {type(thing).__name__.removeprefix('Tracked').lower()}")
         operate = getattr(type(thing), name, None)

@@ -90,12 +90,12 @@ def mark_file(file: Path, limits: Limits, unprotected: bool = False) -> Marked:
 def shut_in(unprotected: bool) -> Protection:
     """How hand-ins are shut in. BadInput where they are not, and nobody said that this is known."""
     if importlib.util.find_spec("resource") is None:
-        raise BadInput("hand-ins are not marked here: this system cannot limit what a process takes; Linux can")
+        raise BadInput("hand-ins cannot be marked here: this system cannot limit a process's resources; Linux can")
     means = protection()
     if means.missing and not unprotected:
         raise BadInput(
-            f"hand-ins are programs, and they cannot be shut in here: {means.missing}. Either {HOW_TO}, or mark in a machine "
-            "that you can lose, with --unprotected"
+            f"hand-ins are programs, and cannot be sandboxed here: {means.missing}. Either {HOW_TO}, or mark on a disposable "
+            "machine with --unprotected"
         )
     return means
 

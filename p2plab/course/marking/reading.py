@@ -96,7 +96,7 @@ def _skipped(entry: os.DirEntry[str], depth: int) -> str:
             else ""
         )
     if not stat.S_ISREG(mode):
-        return "no file"
+        return "not a file"
     return "" if entry.name.lower().endswith((".json", ".ipynb")) else "not a hand-in (*.json, *.ipynb)"
 
 
@@ -119,7 +119,7 @@ def _json(path: Path) -> Any:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)  # it may be something else by now
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise BadInput("skipped: no file")
+                raise BadInput("skipped: not a file")
             data = file.read(LARGEST_FILE + 1)
         if len(data) > LARGEST_FILE:
             raise BadInput(f"more than {LARGEST_FILE:,} bytes")
