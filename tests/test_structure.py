@@ -53,6 +53,7 @@ ROOT_KNOWS = {"core", "mm", "p2p", "rules", "catalog", "designs"}
 ABOVE_ROOT = {"sweeps", "views", "lab", "course", "doctor", "cli"}
 #: The modules that may import by a name from a variable, and why.
 BY_NAME = {
+    "lab/__init__.py": "gets each of its five explorers from its own module, by a closed list",
     "core/collect.py": "walks the package that its caller hands over",
     "search/closed.py": "imports at once what a driver's code imports in its steps",
     "course/marking/child.py": "loads what a hand-in may use before it shuts itself in",

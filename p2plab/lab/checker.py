@@ -1,18 +1,21 @@
-"""The *check* button: every order of events of this scene, searched a slice at a time so that the page stays alive."""
+"""The *check* button: every order of events of this scene, searched a slice at a time so that the page stays alive.
+
+The search, and NumPy with it, is imported when the button is pressed.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from p2plab.lab.explorer import Explorer
 from p2plab.lab.pane import BokehPane
 from p2plab.lab.session import Session
-from p2plab.search import Checking, Pass, Violation
-from p2plab.views.report import headline, shrunk
-from p2plab.views.state_graph import MOST, depth_of, picture_of, state_graph, state_graph_figure
+
+if TYPE_CHECKING:
+    from p2plab.search import Checking
 
 #: The kernel is busy for at most about this long (seconds) before it listens to the page again.
 SLICE = 0.05
@@ -39,6 +42,8 @@ class Checker:
         """Search; with a page waiting a slice at a time, else to the end. Nothing if a search is under way."""
         if self.said.get("running"):
             return
+        from p2plab.search import Checking
+
         settings = dict(self.session.run.settings)
         if "play" in settings:
             settings["play"] = "story"  # by hand nobody would do anything
@@ -78,6 +83,9 @@ class Checker:
 
     def _slice(self) -> bool:
         """Search a little; whether there is more to do."""
+        from p2plab.search import Pass, Violation
+        from p2plab.views.report import headline, shrunk
+
         assert self.search is not None
         self.said["running"] = False  # unless it goes on: an error must not leave the button dead
         verdict = self.search.advance(SLICE)
@@ -97,6 +105,8 @@ class Checker:
 
     def _draw(self) -> None:
         """The explored states, where they are few enough to be told apart."""
+        from p2plab.views.state_graph import MOST, depth_of, picture_of, state_graph, state_graph_figure
+
         assert self.search is not None
         graph = self.search.graph
         if graph is not None and len(graph) <= MOST:

@@ -1,7 +1,8 @@
 """One Bokeh figure in a notebook: the whole state travels in traits, so any new view shows the model as it is now.
 
 Measured against jupyter_bokeh's widget, whose second view and whose view after a reload show the first state: DESIGN.md,
-"Pictures". BokehJS comes from the kernel as one message per page load: no CDN is asked, and nothing of it is saved.
+"Pictures". BokehJS comes from the kernel as one message per page load: no CDN is asked, and nothing of it is saved. Bokeh is
+imported with the first figure: the stage needs none.
 """
 
 from __future__ import annotations
@@ -13,10 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
-import bokeh
 import traitlets
-from bokeh.embed import json_item
-from bokeh.models import CustomJS
 
 from p2plab.views.dark import DARK
 from p2plab.views.leaves_out import LEAVES_OUT
@@ -24,7 +22,6 @@ from p2plab.views.picture import Picture
 from p2plab.views.styles import styled
 
 _HERE = Path(__file__).parent
-_BOKEHJS = Path(bokeh.__file__).parent / "server" / "static" / "js" / "bokeh.min.js"
 
 
 #: Runs in the browser when a picture is clicked; pane.js hears it. There is one window for all labs, hence the key.
@@ -52,6 +49,8 @@ class BokehPane(anywidget.AnyWidget):
         self, name: str, figure: Any, picture: Picture, tapped: Callable[[float, float], None] | None = None
     ) -> None:
         """``tapped(x, y)`` hears of clicks into the picture, in the figure's own units."""
+        import bokeh
+
         self._tapped = tapped
         key = secrets.token_hex(8)
         columns = _columns(picture)
@@ -90,14 +89,24 @@ class BokehPane(anywidget.AnyWidget):
 
     def _asked(self, _widget: Any, message: dict[str, Any], _buffers: Any) -> None:
         if message.get("kind") == "need-bokehjs":
-            self.send({"kind": "bokehjs"}, [_BOKEHJS.read_bytes()])
+            self.send({"kind": "bokehjs"}, [_bokehjs().read_bytes()])
         elif message.get("kind") == "tap" and self._tapped is not None:
             self._tapped(float(message["x"]), float(message["y"]))
 
     def _item_of(self, figure: Any, key: str) -> str:
+        from bokeh.embed import json_item
+        from bokeh.models import CustomJS
+
         if self._tapped is not None:
             figure.js_on_event("tap", CustomJS(args={"key": key}, code=_TAP))
         return json.dumps(json_item(figure))
+
+
+def _bokehjs() -> Path:
+    """The drawing library for the browser, as it comes with Bokeh."""
+    import bokeh
+
+    return Path(bokeh.__file__).parent / "server" / "static" / "js" / "bokeh.min.js"
 
 
 def _columns(picture: Picture) -> dict[str, list[Any]]:

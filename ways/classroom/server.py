@@ -1,15 +1,92 @@
-"""A student's server: ``jupyterhub-singleuser``, started in half of the time.
+"""A student's server: ``jupyterhub-singleuser``, started in less than half of the time.
 
-JSON schemas can be checked for internationalised addresses with the optional package ``rfc3987-syntax``, which builds a
-grammar whenever it is imported: more than half of what a server's start takes. No schema of Jupyter's asks for that check.
+A start is imports, and many of them a student's server never uses:
+
+- JSON schemas can be checked for internationalised addresses with the optional package ``rfc3987-syntax``, which builds a
+  grammar whenever it is imported. No schema of Jupyter's asks for that check.
+- Modules that a server shares with the hub import the hub's database and pages, for the names alone.
+- A package for downloads is imported for what somebody may ask for later: it is imported then.
+- JupyterLab asks Node.js for the package registry of whoever builds extensions from their sources: nobody does here, and it is
+  answered as on a machine without Node.js.
 """
 
+import importlib.util
 import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import version
+from types import ModuleType
+from typing import Any
 
-sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # as if it were not installed: jsonschema goes on without
+#: With another JupyterHub the hub's modules are imported as they are: whether a server uses them was read and tried with these.
+TRIED = ("6.1.1",)
+#: What only the hub uses: its database and its pages.
+OF_THE_HUB = ("sqlalchemy", "alembic", "jupyterhub.orm", "jupyterhub.roles", "jupyterhub.handlers")
+#: What is imported when it is used.
+LATER = ("requests",)
 
-from jupyterhub.singleuser import main  # noqa: E402
+
+class NotHere(type):
+    """The kind of a name that stands for something of the hub's: it may be named, and not used."""
+
+    def __call__(cls, *_arguments: Any, **_named: Any) -> Any:
+        raise RuntimeError(f"{cls.__module__}.{cls.__name__} is the hub's, and a student's server has none")
+
+
+class Hollow(ModuleType):
+    """A module of which every public name is there, as an exception that nobody raises."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        made = NotHere(name, (Exception,), {"__module__": self.__name__})
+        setattr(self, name, made)
+        return made
+
+
+class Sparing(MetaPathFinder, Loader):
+    """Finds hollow modules for the hub's parts, and real ones that load at their first use for ``LATER``."""
+
+    def __init__(self, hollow: Sequence[str], later: Sequence[str]) -> None:
+        self.hollow, self.later = tuple(hollow), tuple(later)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Asked for every import before Python's own finders."""
+        if name in self.hollow or name.startswith(tuple(f"{part}." for part in self.hollow)):
+            return ModuleSpec(name, self, is_package=True)
+        if (
+            name in self.later
+            and (spec := PathFinder.find_spec(name, path, target)) is not None
+            and spec.loader is not None
+        ):
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+            return spec
+        return None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """A hollow one."""
+        return Hollow(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """There is nothing in it."""
+
+
+def spare() -> None:
+    """From now on imports are as described above."""
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # as if it were not installed: jsonschema goes on without
+    sys.meta_path.insert(0, Sparing(OF_THE_HUB if version("jupyterhub") in TRIED else (), LATER))
+    from jupyterlab import commands
+
+    if hasattr(commands, "_yarn_config"):
+        commands._yarn_config = lambda _logger: {"yarn config": {}, "npm config": {}}
+
 
 if __name__ == "__main__":
+    spare()
+    from jupyterhub.singleuser import main
+
     sys.argv[0] = "jupyterhub-singleuser"
     sys.exit(main())
