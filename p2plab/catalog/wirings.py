@@ -1,4 +1,4 @@
-"""Who sets and who calls: the same story in four wirings, with the posted test of reachability switchable."""
+"""Who sets and who calls: the same story in each wiring, with the posted test of reachability switchable."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from p2plab.catalog.bench import scene
 from p2plab.catalog.rig import Plan
 from p2plab.core.kernels import NAMES, TODAY
 from p2plab.core.scenario import Knob
+from p2plab.drivers.doorbell import Doorbell
+from p2plab.drivers.pinned import PinsUntilUnmap
+from p2plab.drivers.pinning_gpu import PinningGpu
 from p2plab.p2p.wiring import WIRINGS
 
 _KNOBS = (
@@ -25,7 +28,13 @@ _KNOBS = (
 
 
 def _turned(plan: Plan, settings: Mapping[str, Any]) -> Plan:
-    return replace(plan, wiring=settings["wiring"], rules=settings["test"], iommu=settings["iommu"] == "on")
+    wiring = settings["wiring"]
+    plan = replace(plan, wiring=wiring, rules=settings["test"], iommu=settings["iommu"] == "on")
+    if wiring == "ioremap-helper":
+        return replace(plan, exporter=Doorbell, gpu=())
+    if wiring == "vma-dma-map-range-pin":
+        return replace(plan, importer=PinsUntilUnmap, exporter=PinningGpu, ram=plan.pages)
+    return plan
 
 
 SCENES = (
@@ -36,9 +45,11 @@ SCENES = (
         turn=_turned,
         knobs=_KNOBS,
         story="app nic nic_dma*3 gpu nic_dma ...",
-        version=3,
+        version=4,
         about="The NIC maps, the GPU moves, the NIC maps again. The call graph of the run shows who set the two callbacks "
         "and who called them: in the series alone nobody sets them; as intended the exporter does, in its mmap, and "
-        "only HMM calls; as the reviewer expected HMM sets and core VMA code calls.",
+        "only HMM calls; as the reviewer expected HMM sets its own and core VMA code calls them; a helper sets its own for a "
+        "BAR that never moves (so nothing moves here); with the last API of the thread any importer calls core VMA code, and "
+        "may ask for a pin, which this GPU grants in main memory.",
     ),
 )

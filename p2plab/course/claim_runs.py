@@ -193,9 +193,26 @@ def vma_life() -> str:
 def pin_until_unmap() -> str:
     """Such an importer with an exporter that grants the pin by never moving, and with one that was not asked and moves."""
     plan = Plan(importer=PinsUntilUnmap, pages=1, slots=4, gpu=(), app=("mmap", "munmap"))
-    granted = headline(check(scene_of("pin-granted", "an exporter that leaves pinned memory where it is", plan)))
+    still = headline(check(scene_of("pin-granted", "an exporter that leaves pinned memory where it is", plan)))
+    asked = headline(check(find("wirings"), knobs={"wiring": "vma-dma-map-range-pin"}))
     moves = headline(check(find("defrag-obedient"), importer=PinsUntilUnmap))
-    return f"No pin flag was posted. Where the exporter keeps still: {granted}\nWhere it moves, since nobody asked it: {moves}"
+    return "\n".join(
+        [
+            f"No pin flag was posted. An exporter that keeps still: {still}",
+            f"One that is asked, and moves to main memory first: {asked}",
+            f"One that moves, since nobody asked it: {moves}",
+        ]
+    )
+
+
+def map_range() -> str:
+    """The call that the thread ended with, for a device's vma; an ordinary one (GUP) is left out."""
+    return "\n".join(
+        [
+            *call_graph_text(call_graph(_told("wirings", wiring="vma-dma-map-range").log)).splitlines(),
+            headline(check(find("wirings"), knobs={"wiring": "vma-dma-map-range"})),
+        ]
+    )
 
 
 def loop_skips() -> str:
@@ -205,9 +222,12 @@ def loop_skips() -> str:
 
 
 def static_bar() -> str:
-    """Mapped, used, unmapped, in every order."""
-    plan = Plan(exporter=Doorbell, pages=1, slots=4, gpu=(), app=("mmap", "munmap"))
-    return headline(check(scene_of("static-bar", "doorbell pages that never move", plan)))
+    """Mapped, used, unmapped, in every order, with the callbacks that the helper sets; who set and called them."""
+    plan = Plan(exporter=Doorbell, pages=1, slots=4, gpu=(), app=("mmap", "munmap"), wiring="ioremap-helper")
+    scene = find("wirings")
+    told = Run(scene, {"wiring": "ioremap-helper"}).driven(by_text(scene.story, strict=False))
+    holds = headline(check(scene_of("static-bar", "doorbell pages that never move", plan)))
+    return f"{holds}\n{call_graph_text(call_graph(told.log))}"
 
 
 def cap() -> str:

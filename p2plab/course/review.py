@@ -88,6 +88,8 @@ _LIST = (
           "with a notifier the vma outlives the callback; can a user without one still call unmap?", run.vma_life),
     Claim("pin-until-unmap", "31 Jan", _JG, "20190131193513.GC16593@redhat.com",
           "an importer that asks for a pin, which the exporter may refuse, acts on UNMAP only", run.pin_until_unmap),
+    Claim("map-range", "31 Jan", _JG, "20190131153737.GD4619@redhat.com",
+          "a helper for every importer, vma_dma_map_range with flags to write and to pin, instead of GUP", run.map_range),
     Claim("static-bar", "29 Jan", _JGG, "20190129193250.GK10108@mellanox.com",
           "doorbell pages and whole VFIO BARs want such a map too, from a helper that sets the pointers", run.static_bar),
     Claim("cap", "29 Jan", _JG, "20190129195055.GH3176@redhat.com",

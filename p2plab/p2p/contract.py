@@ -13,10 +13,10 @@ from typing import Protocol, cast
 from p2plab.core.calls import called
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
-from p2plab.mm import VM_DEVICE, AddressSpace, Vma
+from p2plab.mm import VM_DEVICE, AddressSpace, Vma, VmOperations
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import MapAsked, P2PMapFailed, P2PMapped, P2PUnmapped, UseAfterFree, pages
-from p2plab.p2p.wiring import call_chain
+from p2plab.p2p.wiring import WIRINGS, Wiring
 
 
 class Interconnect(Protocol):
@@ -102,16 +102,14 @@ async def ask(vma: Vma, peer: Peer, start: int, end: int, write: bool) -> tuple[
     name = str(getattr(exporter, "name", "exporter"))
     addresses: list[int] = [0] * ((end - start) // PAGE_SIZE)
     emit(MapAsked(peer.name, name, start, end, vma.vm_start, vma.vm_end, vma.vm_mm.name))
-    with call_chain(exporter, peer.name, "p2p_map", f"{peer.name}, {len(addresses)} pages") as call:
-        status = 0
-        try:
-            status = await exporter.p2p_map(vma, peer, start, end, addresses, write)
-            if status:
-                raise KernelError.from_return(status, f"{name} refused {pages(start, end)}")
-        except KernelError as error:
-            emit(P2PMapFailed(peer.name, name, start, end, error.name, status))
-            raise
-        call.result = "0"
+    status = 0
+    try:
+        status = await _wiring(exporter).map(vma, peer, start, end, addresses, write)
+        if status:
+            raise KernelError.from_return(status, f"{name} refused {pages(start, end)}")
+    except KernelError as error:
+        emit(P2PMapFailed(peer.name, name, start, end, error.name, status))
+        raise
     wanted = getattr(vma.vm_file, "frame_behind", None) or getattr(exporter, "frame_behind", None)
     frames = tuple(str(wanted(vma, start + n * PAGE_SIZE)) if wanted else "" for n in range(len(addresses)))
     # What memory shows, and not what the exporter says of itself: its promises are judged by this.
@@ -140,9 +138,13 @@ async def p2p_unmap(peer: Peer, grants: tuple[Grant, ...]) -> None:
     emit(P2PUnmapped(peer.name, name, start, end, addresses))
     if exporter is None or not exporter.has("p2p_unmap"):
         return  # it is optional: an exporter without it does not care
-    with call_chain(exporter, peer.name, "p2p_unmap", f"{peer.name}, {len(grants)} pages") as call:
-        status = await exporter.p2p_unmap(vma, peer, start, end, list(addresses))
-        call.result = str(status) if status else ""  # 5/5 ignores it; the log does not
+    await _wiring(exporter).unmap(vma, peer, start, end, list(addresses))  # 5/5 ignores the status; the log does not
+
+
+def _wiring(ops: VmOperations) -> Wiring:
+    """The kernel's way from an importer to these ``vm_ops``."""
+    exporter = getattr(ops, "exporter", ops)
+    return WIRINGS[getattr(exporter, "wiring", "as-intended")]
 
 
 def device_parts(mm: AddressSpace, start: int, end: int) -> list[tuple[int, int]]:

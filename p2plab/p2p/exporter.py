@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from p2plab.core import errno
 from p2plab.core.errors import KernelError
 from p2plab.core.events import emit
 from p2plab.core.locks import Mutex
@@ -13,7 +14,7 @@ from p2plab.p2p.contract import Peer
 from p2plab.p2p.events import DeviceGone, Disaster, LendingEnded, Lent, ObjectDestroyed, PermissionChanged
 from p2plab.p2p.fabric import Fabric
 from p2plab.p2p.memory import BufferObject, DeviceMemory
-from p2plab.p2p.wiring import set_ops
+from p2plab.p2p.wiring import WIRINGS
 from p2plab.pci import KERNELS, Machine, pci_test_p2p, reach_verdict
 from p2plab.pci.kernel import TODAY
 
@@ -129,6 +130,14 @@ class Exporter(VmOperations):
             slots = [slot for slot in self.aperture.slots_of(thing) if slot is not None]
             self.fabric.iommu.revoke(tuple(self.aperture.address(slot) for slot in slots))
 
+    async def grant_pin(self, vma: Vma, peer: Peer) -> int:
+        """Whether the object may be held where it is for ``peer`` from here on: 0 or ``-errno``. Most exporters refuse.
+
+        The flag of <20190131153737.GD4619@redhat.com>; a GPU that grants it moves the object to main memory first
+        (<20190130154328.GA3177@redhat.com>).
+        """
+        return -errno.EOPNOTSUPP
+
     # -- telling everybody ------------------------------------------------------------------------------------------
 
     async def invalidate(self, thing: BufferObject) -> None:
@@ -201,4 +210,4 @@ class BufferFile(File):
             raise KernelError("ENODEV", f"{self.exporter.name} is gone ({self.exporter.gone})")
         vma.vm_flags |= VM_DEVICE
         vma.vm_private_data = self.thing
-        set_ops(vma, self.exporter, self.exporter.name, self.exporter.wiring)
+        WIRINGS[self.exporter.wiring].sets(vma, self.exporter)

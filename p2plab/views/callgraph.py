@@ -17,6 +17,7 @@ NOBODY = "nobody"
 #: The functions whose callers are shown; everything else that is called is left out.
 SHOWN = (
     *("hmm_range_dma_map", "hmm_range_dma_unmap", "vma_p2p_map", "vma_p2p_unmap"),
+    *("p2p_ioremap_device_memory", "vma_dma_map_range", "vma_dma_unmap_range", "pin"),
     *(*CALLBACKS, "devmem.p2p_map", "devmem.p2p_unmap"),
 )
 

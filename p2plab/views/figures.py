@@ -10,6 +10,7 @@ from typing import Any
 
 from bokeh.core.properties import value
 from bokeh.models import CDSView, ColumnDataSource, GroupFilter, HoverTool, Range1d
+from bokeh.models.annotations.arrows import Arrow, NormalHead
 from bokeh.plotting import figure
 
 from p2plab.views.picture import CROSSES, GREY, INK, LINES, ON_FILL, PAPER
@@ -32,6 +33,13 @@ def hatch(glyph: Callable[..., Any], source: ColumnDataSource, **place: Any) -> 
         view = CDSView(filter=GroupFilter(column_name="hatch", group=pattern))
         look = {"hatch_pattern": value(pattern), "hatch_color": ON_FILL, "hatch_alpha": 0.4, "hatch_scale": 16}
         glyph(source=source, view=view, fill_alpha=0, line_alpha=0, **place, **look)
+
+
+def arrowheads(plot: Any, source: ColumnDataSource) -> None:
+    """A head at the end (x1, y1) of each line of the source."""
+    head = NormalHead(size=9, fill_color=INK, line_color=INK)
+    ends: dict[str, Any] = {"x_start": "x0", "y_start": "y0", "x_end": "x1", "y_end": "y1"}
+    plot.add_layout(Arrow(end=head, source=source, **ends))
 
 
 def legend_above(plot: Any) -> None:

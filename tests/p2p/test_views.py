@@ -7,8 +7,21 @@ from p2plab.catalog import CASES
 from p2plab.catalog.verdict import story_run
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
+from p2plab.drivers.gpu import Gpu
+from p2plab.p2p.things import things_of
+from p2plab.rules import judge, watched_by
+from p2plab.search.drivers import cast
 from p2plab.views.callgraph import call_graph, call_graph_text
 from p2plab.views.damage import memory_picture, memory_text
+from p2plab.views.pictures.call_graph import call_graph_figure, call_graph_picture
+
+
+class IoremapGpu(Gpu):
+    wiring = "ioremap-helper"
+
+
+class PinnedGpu(Gpu):
+    wiring = "vma-dma-map-range-pin"
 
 
 def graph_of(wiring: str):
@@ -37,16 +50,66 @@ def test_in_the_series_alone_nobody_sets_and_nobody_calls():
     assert graph.parties == ("nic", "hmm", "nobody")
 
 
-def test_as_the_reviewer_expected_hmm_sets_and_core_code_calls():
-    """Every edge of the way from the importer to the exporter."""
-    graph = graph_of("as-reviewer-expected")
-    assert graph.setters["p2p_map"] == ("hmm",)
-    assert [(e.caller, e.target, e.function) for e in graph.edges][:4] == [
-        ("nic", "hmm", "hmm_range_dma_map"),
-        ("hmm", "mm", "vma_p2p_map"),
-        ("mm", "hmm", "p2p_map"),
-        ("hmm", "gpu", "p2p_map"),
-    ]
+#: wiring -> who sets, and the way from the importer to the exporter, call by call.
+WAYS = {
+    "as-intended": ("gpu", ["nic hmm.hmm_range_dma_map", "hmm gpu.p2p_map"]),
+    "ioremap-helper": ("mm", ["nic hmm.hmm_range_dma_map", "hmm p2p_ioremap.p2p_map"]),
+    "as-reviewer-expected": (
+        "hmm", ["nic hmm.hmm_range_dma_map", "hmm mm.vma_p2p_map", "mm hmm.p2p_map", "hmm gpu.p2p_map"]
+    ),
+    "vma-dma-map-range": ("gpu", ["nic mm.vma_dma_map_range", "mm gpu.p2p_map"]),
+    "vma-dma-map-range-pin": ("gpu", ["nic mm.vma_dma_map_range", "mm gpu.pin", "mm gpu.p2p_map"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wiring", WAYS)
+def test_each_wiring_is_a_way_of_its_own(wiring):
+    """Who sets, and every call on the way; no two are the same, and each is drawn from the log."""
+    setter, way = WAYS[wiring]
+    graph = graph_of(wiring)
+    assert graph.setters["p2p_map"] == (setter,)
+    calls = [f"{e.caller} {e.target}.{e.function}" for e in graph.edges if "p2p_map" in e.function or "map" in way[0]]
+    assert [call for call in calls if call in way] == way
+    assert len({str(known) for known in WAYS.values()}) == len(WAYS)
+
+
+def test_the_vma_has_the_ops_of_whoever_set_them():
+    """The exporter's own, HMM's, or the helper's, which knows the place in the BAR and asks no driver."""
+    kinds = {}
+    for wiring in WAYS:
+        run = Run(find("wirings"), {"wiring": wiring})
+        run = run.driven(by_text(run.scenario.story, strict=False))
+        kinds[wiring] = type(things_of(run.world).spaces[0].vmas[0].vm_ops).__name__
+    assert kinds == {
+        "as-intended": "Gpu", "ioremap-helper": "IoremapOps", "as-reviewer-expected": "HmmOps",
+        "vma-dma-map-range": "Gpu", "vma-dma-map-range-pin": "PinningGpu",
+    }  # fmt: skip
+
+
+def test_a_helper_keeps_the_place_that_an_exporter_gives_up():
+    """It fits a BAR that never moves: under a GPU that defragments, the second answer is where the object was."""
+    run = Run(cast(find("defrag-obedient"), exporter=IoremapGpu))
+    run = run.driven(by_text(run.scenario.story, strict=False))
+    assert "right-when-given" in {finding.rule for finding in judge(run.log, watched_by(run.scenario)).findings}
+
+
+def test_a_pin_may_be_refused():
+    """By an exporter without main memory, with -EOPNOTSUPP, and nothing is mapped."""
+    run = Run(cast(find("defrag-obedient"), exporter=PinnedGpu))
+    run = run.driven(by_text(run.scenario.story, strict=False))
+    failed = [entry.event for entry in run.log if entry.event.kind == "P2PMapFailed"]
+    assert [event.errno for event in failed] == ["EOPNOTSUPP"]
+
+
+def test_the_picture_has_a_head_on_each_line():
+    """From edge to edge of the boxes, with an arrowhead at the called one."""
+    run = Run(find("wirings"))
+    run = run.driven(by_text(run.scenario.story, strict=False))
+    picture = call_graph_picture(run, len(run))
+    calls, parties = picture.data["calls"], picture.data["parties"]
+    places = dict(zip(parties["label"], zip(parties["x"], parties["y"], strict=True), strict=True))
+    assert not {(x, y) for x, y in zip(calls["x1"], calls["y1"], strict=True)} & set(places.values())
+    assert [kind for kind in call_graph_figure(run).center if type(kind).__name__ == "Arrow"]
 
 
 def test_memory_is_shown_with_owner_generation_and_damage():

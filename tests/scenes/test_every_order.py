@@ -51,7 +51,9 @@ def test_reserving_keeps_predictability_in_every_order_and_refusing_does_not():
     assert broken.culprit == "gpu"
 
 
-@pytest.mark.parametrize("wiring", ["as-posted", "as-reviewer-expected"])
+@pytest.mark.parametrize(
+    "wiring", ["as-posted", "as-reviewer-expected", "ioremap-helper", "vma-dma-map-range", "vma-dma-map-range-pin"]
+)
 def test_who_calls_changes_nothing_about_the_promises(wiring):
     """The question of the review is one of layering: every order holds in each wiring."""
     answer = check(find("wirings"), knobs={"wiring": wiring}, budget=30)

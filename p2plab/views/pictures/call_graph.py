@@ -12,6 +12,10 @@ from p2plab.views.picture import AMBER, INK, MINT, PALE, PAPER, ColumnBuilder, P
 WIDTH = 3.0
 #: How high nobody stands; the others are spread around 0.
 BELOW = -1.7
+#: A party's box, across and down.
+BOX = (0.32, 0.5)
+#: How far the lines of two that call each other are from the middle.
+APART = 0.17
 #: The place where the two callbacks are set.
 VM_OPS = "vm_ops"
 
@@ -26,12 +30,26 @@ def call_graph_picture(run: Run, step: int) -> Picture:
         colour = AMBER if name == NOBODY else MINT if name == VM_OPS else PALE
         parties.row(x=x, y=y, label=name, colour=colour)
     calls = ColumnBuilder("x0", "y0", "x1", "y1", "x", "y", "label")
-    for (caller, target), words in _joined(links).items():
-        (x0, y0), (x1, y1) = places[caller], places[target]
+    joined = _joined(links)
+    for (caller, target), words in joined.items():
+        x0, y0, x1, y1 = _between(places[caller], places[target])
+        if (target, caller) in joined:  # two lines beside each other
+            apart = APART if caller < target else -APART
+            y0, y1 = y0 + apart, y1 + apart
         x, y = (x0 + x1) / 2, (y0 + y1) / 2
         calls.row(x0=x0, y0=y0, x1=x1, y1=y1, x=x, y=y, label=words)
     words = call_graph_text(graph).replace("\n", "; ")
     return Picture(f"In this run: {words}.", {"parties": parties.columns, "calls": calls.columns})
+
+
+def _between(caller: tuple[float, float], target: tuple[float, float]) -> tuple[float, float, float, float]:
+    """From the edge of one box to the edge of the other, so that an arrowhead is seen; a box's call of itself is a point."""
+    (x0, y0), (x1, y1) = caller, target
+    dx, dy = x1 - x0, y1 - y0
+    if not dx and not dy:
+        return x0, y0, x1, y1
+    share = min(BOX[0] / 2 / abs(dx) if dx else 1, BOX[1] / 2 / abs(dy) if dy else 1)
+    return x0 + dx * share, y0 + dy * share, x1 - dx * share, y1 - dy * share
 
 
 def call_graph_figure(_run: Run) -> Any:
@@ -42,10 +60,11 @@ def call_graph_figure(_run: Run) -> Any:
     plot = f.new_figure("Who sets and who calls the callbacks", x=across, y=down, height=280)
     calls = f.new_source("calls", "x0", "y0", "x1", "y1", "x", "y", "label")
     plot.segment("x0", "y0", "x1", "y1", source=calls, line_color=INK, line_width=1.5)
+    f.arrowheads(plot, calls)
     paper = {"background_fill_color": PAPER, "background_fill_alpha": 0.9, "text_line_height": 1.1}
     plot.text("x", "y", text="label", source=calls, **(f.LABEL | paper | {"text_font_size": "12px"}))
     parties = f.new_source("parties", "x", "y", "label", "colour")
-    plot.rect("x", "y", 0.32, 0.5, source=parties, fill_color="colour", line_color=INK)
+    plot.rect("x", "y", *BOX, source=parties, fill_color="colour", line_color=INK)
     plot.text("x", "y", text="label", source=parties, **f.IN_BOX)
     plot.axis.visible = False
     return plot
