@@ -23,7 +23,7 @@ def _not_suspended(fate: Any) -> str:
 
 
 class DisasterBench(Bench):
-    """An actor ``fate`` strikes the GPU, once, whenever the schedule lets it."""
+    """An actor ``fate`` strikes the GPU once, at any time that the schedule chooses."""
 
     def prepare(self, settings: Mapping[str, Any]) -> None:
         """Which disaster."""
@@ -31,7 +31,7 @@ class DisasterBench(Bench):
 
     @job("fate", why_not=always)
     async def strike(self) -> None:
-        """The disaster, in as good an order as it leaves time for."""
+        """The disaster, as orderly as time allows."""
         if self.what in ("reset", "GPU-hang"):
             await reset(self.gpu)
         else:

@@ -7,7 +7,7 @@ from p2plab.mm import MmuNotifierRange
 
 
 class IgnorantNic(ObedientNic):
-    """Breaks obedience: it hears the call, does nothing, and goes on using addresses that are no longer its own."""
+    """Breaks obedience: it is called, does nothing, and keeps using addresses that it no longer owns."""
 
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
         """Says yes and keeps everything."""

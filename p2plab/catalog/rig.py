@@ -72,7 +72,7 @@ class Job:
     """What an actor can be asked to do: a button, and a word of a plan's script.
 
     ``needs``: methods that it calls on the exporter and that not every exporter has. ``why_not``: why the button makes
-    no sense now, or empty; it is asked with whoever has the job.
+    no sense now, or empty; it is called with the owner of the job.
     """
 
     actor: str
@@ -134,7 +134,7 @@ def _jobs_of(kind: type[Any]) -> dict[str, Job]:
 class Plan:
     """What a rig is made of, and what its actors do first (jobs by name, in order).
 
-    A None stands for what the machine of the scenes, or the exporter's class, has.
+    None means: as the scenes' machine, or the exporter's class, has it.
     """
 
     importer: type[Mapper] = ObedientNic

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 _T = TypeVar("_T")
 
-#: A line is shown after this many seconds and then at most every so many: a quick answer has no flicker before it.
+#: A line is shown after this many seconds, and then at most once in this interval: a quick answer does not flicker.
 AFTER, EVERY = 1.0, 0.2
 
 

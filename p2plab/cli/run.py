@@ -142,7 +142,7 @@ def run_of(arguments: argparse.Namespace) -> Run:
     def noted(world: World) -> Iterator[str]:
         for choice in order(world):
             yield choice
-            taken.append(choice)  # whoever asks for the next one has taken it
+            taken.append(choice)  # the caller has taken it when it asks for the next one
 
     try:
         return begun.driven(noted)

@@ -30,7 +30,7 @@ PAGE_FIELDS = ("start", "end", "new_start", "new_end", "pages", "at", "node", "v
 
 @dataclass(frozen=True)
 class Recording:
-    """One recorded sequence: where it stands, the kernel, what was mapped, and the operations with what they did."""
+    """One recorded sequence: its place in the file, the kernel, what was mapped, and the operations with what they did."""
 
     where: str
     name: str

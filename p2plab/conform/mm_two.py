@@ -1,7 +1,7 @@
 """Two threads of one process, as recorded: *window* cases and *race* cases, held against all that the model can do.
 
 In a window case thread A sleeps in each ``invalidate_range_start`` of its operation; B begins when A sleeps for the first
-time, and works as far as it can. Only that is fixed: whoever is ready afterwards may go first, and every order is tried.
+time, and works as far as it can. Only that is fixed: after it any ready thread may go first, and every order is tried.
 In a race case nothing is fixed. A recorded outcome agrees if some order of the steps gives it.
 
 Three things are the recorder's and not the kernel's operation: B may have been scheduled too late for its window (its

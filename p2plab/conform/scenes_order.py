@@ -90,7 +90,7 @@ def in_its_order(record: Record, pages: int) -> Schedule:
                 continue
             able = world.enabled()
             if last in able and last != who and _released(world, last):
-                yield last  # one CPU: whoever lets a lock go runs on
+                yield last  # one CPU: the thread that releases a lock runs on
                 continue
             if not able:
                 presses = [token for token in left if token[0] == "!"]

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from p2plab.conform.scenes_read import Complaint
 
-#: What a test of the kernel's own stands for: kind, a pattern for its text, and the rules of which one must be broken.
+#: What a check of the kernel's own means: kind, a pattern for its text, and the rules of which one must be broken.
 #: A name in angle brackets is an event of the log instead.
 TABLE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("sleep", "", ("never-sleeps",)),

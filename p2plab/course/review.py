@@ -42,9 +42,7 @@ class Claim:
         except ModuleNotFoundError as missing:
             if missing.name != "numpy":
                 raise
-            tested = (
-                "Not run here: this run counts with numpy, and there is none (a browser without a network has none)."
-            )
+            tested = "Not run here: it needs numpy, which is not installed (a browser without a network has none)."
         return f"{self.date}, {self.author} ({how}): {self.claim}\n{self.link}\n\n{tested}"
 
 

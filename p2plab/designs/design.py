@@ -78,7 +78,7 @@ class DesignRig(Rig):
     """One design on a rig: a subclass does each line of the list; what it does not override it does not have.
 
     ``importers`` and ``exporters`` are the choices of the knobs of these names; ``roles`` what a class of yours can be: a
-    class that a person casts stands in for the knob's.
+    class that you hand in replaces the knob's.
     """
 
     worker = Player

@@ -120,7 +120,7 @@ DMA_BUF_ROLES = {
 
 
 class DmaBufPlay(DesignRig):
-    """The step list under dma-buf, whoever exports."""
+    """The step list under dma-buf, for any exporter."""
 
     importer: DmaBufImporter
     buf: DmaBuf

@@ -130,7 +130,7 @@ class KeepsMirror(Mirror):
 
 
 class Migration(OrdinaryMemory):
-    """The kernel moves a page: CLEAR to whoever listens, another frame, end (mm/migrate.c, ``try_to_migrate_one``)."""
+    """The kernel moves a page: CLEAR to all listeners, another frame, end (mm/migrate.c, ``try_to_migrate_one``)."""
 
     tells = True
 

@@ -28,7 +28,7 @@ class DmaBufImporter(ImportingDevice):
         self.attachment = await buf.attach(self)
 
     async def map(self, start: int, end: int) -> None:
-        """Map and program, all under the reservation lock; before that, wait for whoever moves it (the lock does)."""
+        """Map and program, all under the reservation lock; before that, wait until nobody moves it (the lock does that)."""
         if self.attachment is None:
             return
         buf = self.attachment.buf
@@ -153,7 +153,7 @@ class PrefetchesWrites(UnmapsLater):
 
 
 class NeverUnmaps(Fencing):
-    """Marks, and leaves the unmap to whoever asks for the next job: that may never come."""
+    """Marks, and leaves the unmap to the next job, which may never come."""
 
 
 class Pinning(DmaBufImporter):

@@ -25,7 +25,7 @@ TROUBLES = {
     "unreachable": "the importer is below another root port, which nobody vouches for",
     "no-pages": "the exporter's memory has no struct page",
 }
-#: The order that shows what a design does: everybody as far as he can, the device in the middle of its transfer.
+#: The order that shows what a design does: every actor goes as far as it can, with the device in the middle of its transfer.
 STORY = "app nic_dma*1 gpu nic_dma gpu nic ..."
 
 

@@ -1,6 +1,6 @@
 """What is wrong with *this* installation, and what to do about it, on one screen: ``doctor()``, or ``p2plab doctor``.
 
-Every look stands alone: it needs little more than Python itself, changes nothing, and one that fails stops no other.
+Every check is independent: it needs little more than Python, changes nothing, and does not stop the others if it fails.
 """
 
 from __future__ import annotations

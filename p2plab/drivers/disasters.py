@@ -1,4 +1,4 @@
-"""What may befall an exporter: unplug, PCI error, hang, suspend, reset. Orderly, as far as the disaster leaves time.
+"""What may happen to an exporter: unplug, PCI error, hang, suspend, reset; as orderly as the disaster allows.
 
 The list of what is "really bad" is that of Jason Gunthorpe and Jérôme Glisse, 30 January 2019
 (<20190130043020.GC30598@mellanox.com>, <20190130154328.GA3177@redhat.com>): after it a map may fail that succeeded before.
@@ -13,7 +13,7 @@ from p2plab.p2p.events import ContentLost
 
 
 async def go_away(gpu: Gpu, why: str) -> None:
-    """Refuse new maps, take everything back, wait until nothing is lent; only then nothing answers any more."""
+    """Refuse new maps, take everything back, wait until nothing is lent; only then stop answering."""
     await _refuse(gpu, why)
     for name in list(gpu.files):
         await gpu.invalidate(gpu.files[name].thing)

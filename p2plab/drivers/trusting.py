@@ -9,7 +9,7 @@ from p2plab.p2p.contract import Peer
 
 
 class TrustingGpu(Gpu):
-    """Gives back to the DMA API whatever it is handed, and looks into no books first.
+    """Returns to the DMA API whatever it is given, without checking its records.
 
     Right only as long as its importers are: a page that comes back twice is unmapped twice, which CONFIG_DMA_API_DEBUG
     reports (kernel/dma/debug.c, ``check_unmap``). With an IOMMU the second time may take out another page's IOVA.

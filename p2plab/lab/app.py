@@ -33,7 +33,7 @@ def app(query: str | None = None) -> Lab:
 
 
 def _query() -> str:
-    """The query of whoever opened the page. A kernel that Voila started before (``--preheat_kernel``) waits for it here."""
+    """The query of the page's visitor. A kernel that Voila started before (``--preheat_kernel``) waits for it here."""
     if os.environ.get("VOILA_PREHEAT") == "True":
         from voila.utils import wait_for_request  # type: ignore[import-untyped]
 

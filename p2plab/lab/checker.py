@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SLICE = 0.05
 #: A search in the lab gives up after this many seconds and says how far it came.
 BUDGET = 60.0
-#: A large search is shared out among so many processes, where there are processors for them.
+#: Maximum number of processes for a large search; never more than there are processors.
 WORKERS = 4
 
 

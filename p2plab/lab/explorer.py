@@ -42,7 +42,7 @@ class Explorer:
         raise NotImplementedError
 
     def refresh(self) -> None:
-        """Show what is true, without hearing one's own changes of the controls."""
+        """Show the current state, ignoring the changes of controls that this causes."""
         self._updating = True
         try:
             self.refresh_all()

@@ -57,7 +57,7 @@ class Lab(Explorer):
         self.session.press(action, self.run_on.value)
 
     def step_on(self) -> None:
-        """As *step* in the bar: the next step of the run; at its end one more, of whoever is next."""
+        """As *step* in the bar: the next step of the run; at its end one more, by the next actor."""
         if self.session.step < len(self.session.run):
             self.session.look_at(self.session.step + 1)
         else:

@@ -29,7 +29,7 @@ class Saver(anywidget.AnyWidget):
     """
 
     def copy(self, text: str) -> None:
-        """Put ``text`` on the clipboard of whoever looks at the page, where the browser allows it."""
+        """Put ``text`` on the reader's clipboard, where the browser allows it."""
         self.send({"kind": "copy", "text": text})
 
     def save(self, name: str, text: str, type: str = "text/plain") -> None:

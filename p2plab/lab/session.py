@@ -77,7 +77,7 @@ class Session:
             self._go_on(_only(woken), LIMIT)
 
     def take(self, actor: str = "") -> None:
-        """One step of ``actor``, or of whoever acted last and still can."""
+        """One step of ``actor``, or of the actor that acted last and still can."""
         world = self.run.at(self.step)
         if not actor:
             last = self.run.schedule[self.step - 1] if self.step else ""

@@ -67,7 +67,7 @@ class Folio(Tracked):
 
     @property
     def refcount(self) -> int:
-        """``folio_ref_count``: mappings, page or swap cache, and whoever took a reference."""
+        """``folio_ref_count``: mappings, page or swap cache, and references taken."""
         cached = int(self.mapping is not None and self.mapping.pages.get(self.index) is self) + int(
             self.swap is not None
         )

@@ -1,6 +1,6 @@
 """The locks below mmap_lock: a VMA's own, a file's i_mmap_rwsem, an anon_vma's. None of them costs a step by itself.
 
-A lock that is free is taken within the running step; whoever has to wait, waits in a step of its own. What is taken and
+A free lock is taken within the running step; waiting for one is a separate step. What is taken and
 given back within one step is only waited for: nobody could see it held.
 """
 

@@ -122,7 +122,7 @@ def _lone_vma(mm: AddressSpace, start: int, end: int, advice: str) -> Vma | None
 
 
 async def process_madvise(mm: AddressSpace, start: int, length: int, advice: str) -> None:
-    """``process_madvise`` of one's own memory. EINVAL for advice that it does not take: until 6.12 all that discards."""
+    """``process_madvise`` on the caller's own memory. EINVAL for advice it rejects: until 6.12 all that discards."""
     takes = ("COLD", "PAGEOUT", "WILLNEED", "COLLAPSE")
     if advice not in takes and not mm.kernel.process_madvise_takes_all:
         raise KernelError("EINVAL", f"process_madvise of {mm.kernel} takes {', '.join(takes)}, not {advice[:40]}")

@@ -1,6 +1,6 @@
 """``struct vm_area_struct`` and ``struct vm_operations_struct``.
 
-A VMA is one mutable object, as in the kernel: a split shortens it in place, so whoever kept a pointer sees the new
+A VMA is one mutable object, as in the kernel: a split shortens it in place, so a pointer that was kept sees the new
 edges, and after munmap the pointer is dead (``freed``).
 """
 

@@ -23,7 +23,7 @@ class Interconnect(Protocol):
     """What a device sends its accesses into."""
 
     def behind(self, address: int, peer: Peer) -> str:
-        """The frame (``A[2]``) that ``address`` stands for, as ``peer`` sends it; empty if none."""
+        """The frame (``A[2]``) at ``address``, as ``peer`` sends it; empty if there is none."""
         ...
 
 

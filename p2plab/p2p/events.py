@@ -1,7 +1,7 @@
 """What happens between exporters, importers and their devices, as events of the log: first the contract and the DMA, then what
 an exporter does with its aperture and its objects, then what came after 2019.
 
-``frame`` is a name for what stands behind an address: ``A[2]`` is page 2 of object A; empty means that nothing does.
+``frame`` names what is at an address: ``A[2]`` is page 2 of object A; empty means nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class MapAsked(Event):
 class P2PMapped(Event):
     """``p2p_map`` said yes: one DMA address for each page of ``[start, end)``, and the frame that was asked for.
 
-    ``shows`` is the frame that each address stood for when it was returned, empty for none; () where no bus is modelled.
+    ``shows`` is the frame at each address when it was returned, empty for none; () where no bus is modelled.
     """
 
     importer: str
@@ -130,7 +130,7 @@ class BeatIssued(Event):
 
 @dataclass(frozen=True, slots=True)
 class BeatLanded(Event):
-    """It arrived. ``frame`` is what stood behind the address then; ``owner`` whose memory that is.
+    """It arrived. ``frame`` is what was at the address then; ``owner`` is whose memory it is.
 
     ``before`` and ``after`` are the first 16 bytes of the frame; for a read they are equal, and are what was read.
     """

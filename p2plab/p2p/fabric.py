@@ -1,4 +1,4 @@
-"""The PCI fabric as a DMA access sees it: an address goes to whoever's BAR decodes it, through the bridges' windows."""
+"""The PCI fabric as a DMA access sees it: an address goes to the BAR that decodes it, through the bridges' windows."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Fabric(Tracked):
         return place[0].who(place[1])[0] if place is not None else ""
 
     def behind(self, address: int, peer: Peer) -> str:
-        """The frame that ``address`` stands for, whether or not the bridges carry what ``peer`` sends; empty if none."""
+        """The frame at ``address``, whether or not the bridges carry what ``peer`` sends; empty if none."""
         place = self._place(address, self.bus_address(address, peer), peer, carried=False)
         return place[0].who(place[1])[0] if place is not None else ""
 

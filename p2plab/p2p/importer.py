@@ -115,7 +115,7 @@ class Importer(Mapper, MmuNotifier):
         self.lost |= self.wanted_again(range)
 
     def invalidation_ends(self, range: MmuNotifierRange) -> None:
-        """Its end. What it took is asked for again, by ``map_again``, which whoever owns the driver sets."""
+        """Its end. What it took is asked for again, by ``map_again``, which the owner of the driver sets."""
         self.invalidations -= 1
         if self.lost:
             self.lost = False

@@ -53,7 +53,7 @@ class Iommu(Tracked):
         self.free[importer] = (*self.free.get(importer, ()), iova)
 
     def revoke(self, addresses: tuple[int, ...]) -> None:
-        """Take out whatever still leads to these bus addresses, whoever has it. The IOVA stays its importer's."""
+        """Remove every translation to these bus addresses, of any importer. The importer keeps the IOVA."""
         for key, translation in self.table.items():
             if translation.address in addresses:
                 self.table[key] = translation._replace(address=None)

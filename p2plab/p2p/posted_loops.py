@@ -58,7 +58,7 @@ class PostedFault(Enum):
 
 #: No fault: the loops as intended.
 NO_FAULTS: frozenset[PostedFault] = frozenset()
-#: What stands in a variable that was never set: any number; the model takes one that is easy to recognise.
+#: The value of a variable that was never set: any number; this one is easy to recognise.
 UNSET = 0x5A5A5A5A
 
 

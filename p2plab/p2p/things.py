@@ -1,4 +1,4 @@
-"""What a scene has on its machine, for whoever looks at it: views, the lab, questions, tests."""
+"""What a scene has on its machine, for views, the lab, questions and tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands beside lspci's text: boot messages and ``/proc/iomem``, for a machine that is known, or alone."""
+"""What comes beside lspci's text: boot messages and ``/proc/iomem``, for a machine that is known, or alone."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class Device:
 
     @property
     def is_host_bridge(self) -> bool:
-        """The function that stands for the host bridge in config space (class 0600)."""
+        """The function that represents the host bridge in config space (class 0600)."""
         return self.class_code is not None and self.class_code >> 8 == CLASS_HOST_BRIDGE
 
     @property

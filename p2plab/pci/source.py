@@ -19,7 +19,7 @@ from p2plab.pci.sysfs import read_sysfs
 def read_machine(source: str, stdin: TextIO | None = None, *, pipes: bool = False) -> Machine:
     """The machine of ``-`` (standard input), a directory, a file, or a recorded machine's name. Raises BadInput.
 
-    ``pipes``: a named pipe or ``/dev/stdin`` is read as well, which may wait for whoever writes it.
+    ``pipes``: a named pipe or ``/dev/stdin`` is read as well, which may wait for its writer.
     """
     if source == "-":
         reader = stdin or sys.stdin

@@ -21,7 +21,7 @@ from p2plab.pci.rebar import size_code
 from p2plab.pci.resize import rebar_of
 from p2plab.pci.resource import Resource
 
-#: What ``--iommu`` stands for at boot.
+#: What ``--iommu`` means at boot.
 IOMMU_BOOT = {"on": "intel_iommu=on iommu.passthrough=0", "pt": "intel_iommu=on iommu=pt", "off": "iommu=off"}
 
 

@@ -47,7 +47,7 @@ class Damage:
 def landings(log: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
     """Each :class:`BeatLanded` of a log with the frame that it meant.
 
-    That is what its importer was lent for the page; an importer that never asked means what the page showed to whoever did.
+    That is what its importer was lent for the page; an importer that never asked means what the page showed to one that did.
     """
     meant: dict[tuple[str, int], str] = {}
     shown: dict[int, str] = {}
@@ -62,7 +62,7 @@ def landings(log: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
 
 
 def damage(log: Iterable[Entry]) -> tuple[Damage, ...]:
-    """All damage in a log, in order. The right bytes at the right place are none, whoever asked for the address."""
+    """All damage in a log, in order. The right bytes at the right place are no damage, whoever asked for them."""
     found = []
     for entry, frame in landings(log):
         event = entry.event

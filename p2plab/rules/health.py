@@ -1,4 +1,4 @@
-"""What no run may do, whoever is to blame: deadlock, take locks in both orders, or crash."""
+"""What no run may do, no matter who is to blame: deadlock, take locks in both orders, or crash."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ class ComesToAnEnd(AskingRule):
 
     A map that is given back before the device was told is a round. Rounds are counted anew when memory, a vma or a
     permission changes, for that is what an invalidation is for. Whoever overtakes a map for nothing is the exporter;
-    whoever goes round although nothing was invalidated is the importer. Going round for ever is for the search: every map
+    if nothing was invalidated, the importer is at fault. Going round for ever is for the search: every map
     ends under fair scheduling.
     """
 

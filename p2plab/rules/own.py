@@ -126,7 +126,7 @@ def always(what: str, holds: Callable[[Any], object]) -> type[Rule]:
 def leads_to(what: str, when: Callable[[Entry], object], then: Callable[[Entry], object]) -> type[Rule]:
     """A rule over whole runs: after ``when(entry)`` there is some day ``then(entry)``, under every fair schedule.
 
-    Fair: whoever could always go on does. It is judged over the whole graph, so by a search that came to its end.
+    Fair: an actor that can always go on does. It is judged over the whole graph, so by a search that came to its end.
     """
     body = {
         "promise": f"always eventually: {what}",

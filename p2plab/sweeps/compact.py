@@ -51,7 +51,7 @@ def compact(shows: Ints, content: npt.NDArray[np.uint8], done: Compaction | None
     scratch = np.empty(CHUNK, dtype=rows.dtype)
     start = made.first
     while start < len(made.used):
-        gap = int(made.used[start]) - start  # so many blocks can be written before the first that is still to be read
+        gap = int(made.used[start]) - start  # blocks that can be written before the first that is still to be read
         source = made.used[start : start + max(gap, CHUNK)]
         target = rows[start : start + len(source)]
         if gap >= len(source):

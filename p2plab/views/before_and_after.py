@@ -12,7 +12,7 @@ from p2plab.views.picture import INK, LINES, MINT, ORANGE, PALE, PLAIN, SKY, YEL
 #: What a stretch of pages is drawn as: colour and word.
 WRITABLE, READ_ONLY, SWAPPED, NOTHING = (MINT, "writable"), (SKY, "read only"), (YELLOW, "swapped"), (PALE, "no page")
 CALL = (ORANGE, "notifier call")
-#: At most so many notifier calls are drawn; the words count all.
+#: Maximum number of notifier calls that are drawn; the words count all.
 MOST = 12
 
 

@@ -17,7 +17,7 @@ _CHARACTER = 0.82
 BAR, EXPORTER, IMPORTER = OBJECTS[0], SKY, OBJECTS[2]
 #: So many rows of names are below the map; a name that has no room in them is left to the pointer and the words.
 NAMES = 4
-#: At most so many edges get a label on the axis, spread evenly.
+#: Maximum number of edges with a label on the axis, spread evenly.
 TICKS = 10
 
 

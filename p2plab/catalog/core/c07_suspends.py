@@ -7,7 +7,7 @@ from p2plab.drivers.disasters import come_back, go_away
 
 
 class SleepsWhenIdle(Bench):
-    """The GPU goes to D3 when its own queues are empty, whoever else uses its memory."""
+    """The GPU goes to D3 when its own queues are empty, even if others use its memory."""
 
     @job("gpu")
     async def suspend(self) -> None:

@@ -13,7 +13,7 @@ from p2plab.p2p.contract import Peer
 
 
 class UnwindsBadly(Gpu):
-    """Lends page by page, and returns where it stands."""
+    """Lends page by page, and returns at the first failure."""
 
     async def p2p_map(self, vma: Vma, peer: Peer, start: int, end: int, pa: list[int], write: bool) -> int:
         """The error path lacks the loop that takes back what was lent so far."""

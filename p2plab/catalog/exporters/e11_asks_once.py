@@ -25,7 +25,7 @@ class Withdraws(Bench):
 
     @job("gpu")
     async def withdraw(self) -> None:
-        """A may no longer be lent; whoever has it gives it back."""
+        """A may no longer be lent; every importer gives it back."""
         thing = self.memory.objects["A"]
         await step("withdraws the permission", lambda: self.gpu.permit(thing, False))
         await self.gpu.invalidate(thing)

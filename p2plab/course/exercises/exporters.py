@@ -28,7 +28,7 @@ _UNPLUG = """
 class MyGpu(Gpu):
     async def unplug(self):
         async with self.lock:
-            await step("power off", lambda: power_off(self, "unplug"))  # and whoever has it mapped?
+            await step("power off", lambda: power_off(self, "unplug"))  # and the importers that have it mapped?
 """
 _GENERAL = {
     "must-reach": "in no order is anything lent: refusing everybody keeps every promise and helps nobody",

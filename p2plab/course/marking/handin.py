@@ -201,7 +201,7 @@ def _methods(base: type) -> dict[str, bool]:
 
 
 def driver(child: Child) -> type:
-    """The class that stands in the world for the child's."""
+    """The class that represents the child's in the world."""
     said = child.said
     base = BASES.get(str(said.get("base")))
     name = str(said.get("name"))[:60]
@@ -279,7 +279,7 @@ def _look_at_call(base: type | None, name: str, method: str, names: list[str], d
         raise BadInput(f"{name}.{method} takes ({', '.join(names[1:])}); it is called with ({', '.join(wants[1:])})")
 
 
-#: By class that stands for a child's, the child.
+#: The child, by the class that represents its class.
 _CHILDREN: weakref.WeakKeyDictionary[type, Child] = weakref.WeakKeyDictionary()
 _SLOTS: weakref.WeakKeyDictionary[type, Any] = weakref.WeakKeyDictionary()
 

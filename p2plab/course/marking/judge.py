@@ -42,7 +42,7 @@ LONGEST = 5_000
 
 def main() -> None:
     """Mark what standard input describes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this ends it
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG: and it does not outlive that one
     given = json.load(sys.stdin)
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 class Marker:
-    """``command`` starts a hand-in's process; ``orders`` are by exercise; so many ``random`` ones come on top."""
+    """``command`` starts a hand-in's process; ``orders`` are by exercise; ``random``: how many random orders are added."""
 
     def __init__(
         self, command: Sequence[str], orders: Mapping[str, Sequence[Sequence[str]]], random: int, budget: float
@@ -141,7 +141,7 @@ def _not_marked(why: str) -> dict[str, Any]:
 
 
 def _as_far_as_it_goes(order: Sequence[str]) -> Schedule:
-    """The choices of an order that can be taken, and then whoever can go on."""
+    """The choices of an order that can be taken, then any actor that can go on."""
 
     def drive(world: World) -> Iterator[str]:
         yield from (choice for choice in order if not world.why_not(choice))

@@ -50,7 +50,7 @@ class Grades(Csv):
         super().__init__(out, GRADES)
 
     def add(self, row: Marked) -> None:
-        """One more row, for whoever handed something in."""
+        """One more row, for one more hand-in."""
         if row.marks:
             score = str(row.passed)
             self._write(("p2plab", "", "", student(row), "", row.name, "", score, "0", score, str(len(EXERCISES))))

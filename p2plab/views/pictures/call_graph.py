@@ -10,7 +10,7 @@ from p2plab.views.picture import AMBER, INK, MINT, PALE, PAPER, ColumnBuilder, P
 
 #: The columns stand from 0 to this.
 WIDTH = 3.0
-#: How high nobody stands; the others are spread around 0.
+#: Where ``nobody`` is drawn; the other parties are spread around 0.
 BELOW = -1.7
 #: A party's box, across and down.
 BOX = (0.32, 0.5)
@@ -96,7 +96,7 @@ def _places(pairs: list[tuple[str, str]]) -> dict[str, tuple[float, float]]:
                 column[target] = column[caller] + 1
     places = {}
     last = max(column.values(), default=0)
-    if NOBODY in column:  # stands below, where its line to the callback that nobody calls crosses no box
+    if NOBODY in column:  # is drawn below, where its line to the callback that nobody calls crosses no box
         places[NOBODY] = (WIDTH * column[NOBODY] / max(last, 1), BELOW)
     for number in sorted(set(column.values())):
         here = [name for name in names if column[name] == number and name != NOBODY]
