@@ -370,7 +370,9 @@ def elsewhere(
     """
     if not isinstance(scene.build, Setup):
         raise BadInput(f"{scene.name} brings its own machine")
-    if not 0 < len(importers) <= (most := importers_of(scene)):
+    if not importers:
+        raise BadInput("an importer is needed")
+    if len(importers) > (most := importers_of(scene)):
         raise BadInput(f"{scene.name} has {most} importer{'s' * (most > 1)}, not {len(importers)}")
     exporter, importers = machine[exporter].bdf, tuple(machine[bdf].bdf for bdf in importers)
     if exporter in importers:

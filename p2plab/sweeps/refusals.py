@@ -46,7 +46,7 @@ def refusals(
 
 
 def one(seed: int, ratio: float, policy: str) -> dict[str, float]:
-    """One GPU and its importers: each maps once; then the GPU evicts now and then, and those that lost their range map again."""
+    """One GPU and its importers: each maps once; then the GPU evicts from time to time, and its users map again."""
     choose = random.Random(f"{seed} {ratio} {policy}")
     counts: Counter[str] = Counter()
 
