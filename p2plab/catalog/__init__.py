@@ -1,6 +1,6 @@
 """The scenes: each a scenario with a story, the rules it watches, and the verdict that must come out.
 
-``CASES`` are the 54 failures F1–F23, E1–E18, C1–C7, X1–X3 and L1–L3, each with its good twin; ``SCENES`` are all
+``CASES`` are the 58 failures F1–F23, E1–E18, C1–C7, X1–X3, L1–L3 and H1–H4, each with its good twin; ``SCENES`` are all
 scenarios by name. A module of this room adds a case by its ``CASE`` and other scenes by its ``SCENES``; nothing else names it.
 """
 
@@ -17,7 +17,7 @@ _CASES: list[Case] = [module.CASE for module in _MODULES if hasattr(module, "CAS
 
 #: Every case by its code (``F1``), in the order of the documentation.
 CASES: dict[str, Case] = {
-    case.code: case for case in sorted(_CASES, key=lambda case: ("FECXL".index(case.code[0]), int(case.code[1:])))
+    case.code: case for case in sorted(_CASES, key=lambda case: ("FECXLH".index(case.code[0]), int(case.code[1:])))
 }
 #: Every scene by its name; those that are no cases first.
 SCENES: dict[str, Scenario] = {

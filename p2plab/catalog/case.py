@@ -24,8 +24,9 @@ DMA = Knob("dma", "write", "what the transfer does", choices=("write", "read"))
 IOMMU = Knob(
     "iommu",
     "off",
-    "on: a stale access faults, or lands in another page of the same importer; off: it damages anybody",
-    choices=("off", "on"),
+    "on: a stale access faults, or lands in another page of the same importer; lazy: not before the IOTLB is flushed; "
+    "off: it damages anybody",
+    choices=("off", "on", "lazy"),
 )
 CHECKERS = Knob(
     "checkers",
@@ -119,4 +120,5 @@ def usual(plan: Plan, settings: Mapping[str, Any]) -> Plan:
     if "dma" in settings:
         plan = replace(plan, write=settings["dma"] == "write")
     plan = replace(plan, poisoned=settings.get("checkers") != "off")
-    return replace(plan, iommu=True) if settings.get("iommu") == "on" else plan
+    iommu = settings.get("iommu")
+    return replace(plan, iommu=True, lazy=iommu == "lazy") if iommu in ("on", "lazy") else plan

@@ -153,6 +153,8 @@ class Plan:
     second_object: str = "A"  #: what further importers map
     second_process: bool = False  #: whether further importers have a process of their own
     iommu: bool = False
+    lazy: bool = False  #: whether the IOMMU flushes its IOTLB some time after an unmap
+    ats: str = "off"  #: whether devices keep translations: ``on``, or ``kept`` where nobody drops them
     poisoned: bool = True  #: whether a freed vma is poison, as with ``slub_debug=P``, or keeps what was last there
     ram: int = 0  #: frames of main memory to fall back to
     wiring: str | None = None
@@ -222,7 +224,8 @@ class Rig(Tracked):
         self.memory = DeviceMemory(3 * plan.pages + plan.later + 2)
         bar = next(r for r in self.machine[plan.exporter_at].bars if r.index == plan.bar)
         self.aperture = plan.aperture("gpu", bar.start, plan.slots, self.memory)
-        self.fabric = Fabric(self.machine, Iommu() if plan.iommu else None, MainMemory(plan.ram) if plan.ram else None)
+        iommu = Iommu(plan.lazy, plan.ats) if plan.iommu else None
+        self.fabric = Fabric(self.machine, iommu, MainMemory(plan.ram) if plan.ram else None)
         self.fabric.attach(plan.exporter_at, plan.bar, self.aperture)
         self.fill(settings)
         self.gpu = self.make_exporter()
@@ -231,6 +234,8 @@ class Rig(Tracked):
         self.fate: Worker | None = None
         self.stations = [self._station(world, number, kind) for number, kind in enumerate((plan.importer, *plan.more))]
         self.importer = self.stations[0].importer
+        if iommu is not None and plan.lazy:
+            world.actor("iommu", iommu.flushes)
         self.prepare(settings)
         if plan.fate or any(job.actor == "fate" for job in jobs_of(type(self)).values()):
             self.fate = self._worker(world, "fate", plan.fate)

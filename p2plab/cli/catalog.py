@@ -15,8 +15,10 @@ from p2plab.core.errors import BadInput
 from p2plab.everything import CASES
 from p2plab.rules import PRICES, PROMISES, RULES
 
-#: The rules of the table: a case breaks a promise of the contract, or costs too much.
+#: The rules of every table: a case breaks a promise of the contract, or costs too much. Some cases are about others.
 _RULES = (*PROMISES, *PRICES)
+#: Columns of the table, and how many of them come after the rules.
+WIDTH, AFTER = 72, 10
 
 SEEDS, MOST_SEEDS = 20, 100_000
 
@@ -71,25 +73,29 @@ def as_json(found: list[CaseVerdict], seeds: int, seconds: float) -> dict[str, o
         "caught": sum(result.caught for result in found),
         "twins_accused": sum(bool(result.accused) for result in found),
         "seeds": seeds,
-        "rules": {name: RULES[name].promise for name in _RULES},
+        "rules": {
+            name: RULES[name].promise for name in dict.fromkeys((*_RULES, *(result.case.rule for result in found)))
+        },
         "seconds": round(seconds, 2),
     }
 
 
 def table(found: list[CaseVerdict], seeds: int, seconds: float) -> Iterator[str]:
     """The mutation table in at most 72 columns: one letter a rule, then what the letters mean."""
-    letters = {name: _letter(number) for number, name in enumerate(_RULES)}
+    rules = tuple(dict.fromkeys((*_RULES, *(result.case.rule for result in found))))
+    letters = {name: _letter(number) for number, name in enumerate(rules)}
     head = "".join(letters.values())
-    yield f"{'':27}{head} twin 6.12"
+    left = WIDTH - AFTER - len(rules)
+    yield f"{'':{left}}{head} twin 6.12"
     for result in found:
-        marks = "".join(_mark(result, name) for name in _RULES)
+        marks = "".join(_mark(result, name) for name in rules)
         twin = ("accused" if result.accused else "idle") if result.accused or result.unmet else "ok"
-        yield f"{result.case.scenario.name[:26]:<27}{marks} {twin:<4} {_linux(result)}"
+        yield f"{result.case.scenario.name[: left - 1]:<{left}}{marks} {twin:<4} {_linux(result)}"
     yield ""
     yield "# broken, and the rule named for the scene   + broken as well   . kept"
     yield f"6.12: what Linux {KERNEL} said of the broken one"
     yield "      ! something   . nothing   - it was not played"
-    used = [name for name in _RULES if any(name in result.fired or name == result.case.rule for result in found)]
+    used = [name for name in rules if any(name in result.fired or name == result.case.rule for result in found)]
     yield from (f"{letters[name]} {name}" for name in used)
     yield ""
     yield from _exceptions(found)

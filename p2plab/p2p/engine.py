@@ -106,6 +106,10 @@ class DmaEngine(Tracked):
             self.in_flight = (page, self.table[page])
             emit(BeatIssued(self.importer, page, self.table[page]))
             await step("beat lands", lambda t=transfer: self._land(t), duration=self.beat_ticks)  # type: ignore[misc]
+            await self.settle(transfer)
+
+    async def settle(self, transfer: Transfer) -> None:
+        """What the device does once a beat is off its hands; nothing here."""
 
     def _ready(self) -> bool:
         """Whether there is a transfer, and a translation for its next page; without one the engine stops there."""
@@ -124,6 +128,10 @@ class DmaEngine(Tracked):
         if self.queue and self.queue[0] is transfer:
             self.next_page = page + PAGE_SIZE
             if self.next_page >= transfer.end:
-                self.queue.pop(0)
-                self.next_page = None
-                emit(TransferEnded(self.importer, "done"))
+                self.ended(transfer)
+
+    def ended(self, transfer: Transfer) -> None:
+        """The last page of the transfer in hand is off the device's hands: tell the user."""
+        self.queue.pop(0)
+        self.next_page = None
+        emit(TransferEnded(self.importer, "done"))

@@ -197,6 +197,22 @@ class IommuFault(Event):
         return f"IOMMU fault: {self.importer} {'writes' if self.write else 'reads'} {self.address:#x}"
 
 
+#: The ``why`` of a DeviceGone that no driver caused.
+SURPRISE = "surprise removal"
+
+
+@dataclass(frozen=True, slots=True)
+class StaleTranslation(Event):
+    """An access went where its IOVA led before: ``cache`` (``ATC`` in the device, ``IOTLB`` in the IOMMU) still had it."""
+
+    importer: str
+    address: Addr
+    cache: str
+
+    def __str__(self) -> str:
+        return f"{self.importer} uses {self.address:#x} by a translation that only the {self.cache} still has"
+
+
 @dataclass(frozen=True, slots=True)
 class HmmRangeMapped(Event):
     """``hmm_range_dma_map`` returned: ``counted`` pages by its own count, ``missing`` have no address in the end."""

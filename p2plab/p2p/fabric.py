@@ -9,7 +9,7 @@ from p2plab.core.events import emit
 from p2plab.core.tracked import Tracked
 from p2plab.p2p.aperture import PAGE_SIZE, Aperture
 from p2plab.p2p.contract import Peer
-from p2plab.p2p.events import IommuFault
+from p2plab.p2p.events import IommuFault, StaleTranslation
 from p2plab.p2p.iommu import Iommu
 from p2plab.p2p.memory import BYTES, DeviceMemory, MainMemory
 from p2plab.pci import Machine, reach_verdict
@@ -66,7 +66,7 @@ class Fabric(Tracked):
 
     def access(self, address: int, data: bytes | None, peer: Peer | None = None) -> Landing:
         """Write ``data`` (or read, if None) as ``peer``; what nobody decodes, or no bridge carries, is lost."""
-        bus = self.bus_address(address, peer, data is not None)
+        bus = self._arrives(address, peer, data is not None)
         if bus is None and peer is not None:
             emit(IommuFault(peer.name, address, data is not None))
         place = self._place(address, bus, peer)
@@ -77,6 +77,15 @@ class Fabric(Tracked):
         if data is not None:
             memory.content[frame] = data
         return Landing(*memory.who(frame), before, memory.content[frame], memory.generation[frame])
+
+    def _arrives(self, address: int, peer: Peer | None, write: bool) -> int | None:
+        """As :meth:`bus_address`, for an access: by what the device or the IOMMU still has of it."""
+        if self.iommu is None or peer is None or (peer.name, address) in self.links:
+            return address
+        bus, cache = self.iommu.access(peer.name, address, write)
+        if cache:
+            emit(StaleTranslation(peer.name, address, cache))
+        return bus
 
     def neighbour(self, bus: int, peer: Peer | None) -> str:
         """Which BAR decodes a bus address whose memory is not modelled (``BAR 0 of 0000:03:00.1``); empty if none does."""

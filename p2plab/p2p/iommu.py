@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from p2plab.core.actors import idle, step
 from p2plab.core.errors import KernelError
 from p2plab.core.tracked import Tracked
 from p2plab.mm import PAGE_SIZE
@@ -24,10 +25,17 @@ class Iommu(Tracked):
 
     An IOVA that was given back is the first to be given out again, the last one first (drivers/iommu/iova.c,
     ``iova_rcache_get``: a stack for each size). So a stale access may fault, or land in another page of the same
-    importer without a fault. Unmapping takes effect at once, as in strict mode; a lazy flush queue is not modelled.
+    importer without a fault. In strict mode unmapping takes effect at once. ``lazy``: what was used stays in the IOTLB until
+    the flush queue is flushed, and only then the IOVA is free (drivers/iommu/dma-iommu.c, ``queue_iova``). ``ats``: devices
+    keep translations themselves; ``on`` drops them with the entry, ``kept`` does not, which no right IOMMU driver does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lazy: bool = False, ats: str = "off") -> None:
+        self.lazy = lazy
+        self.ats = ats
+        self.iotlb: dict[tuple[str, int], Translation] = {}  #: what was used, where that can outlive the entry
+        self.atc: dict[tuple[str, int], Translation] = {}  #: the same in the devices' own caches
+        self.queue: list[tuple[str, int]] = []  #: IOVAs that were unmapped and not flushed
         self.table: dict[tuple[str, int], Translation] = {}
         self.given: dict[str, int] = {}  #: importer -> how many IOVAs it ever got anew
         self.free: dict[str, tuple[int, ...]] = {}  #: importer -> the IOVAs it gave back, the last one last
@@ -50,6 +58,10 @@ class Iommu(Tracked):
         if (importer, iova) not in self.table:
             raise KernelError("ENXIO", f"{importer} has no IOVA {iova:#x}")
         del self.table[importer, iova]
+        self._forget((importer, iova))
+        if self.lazy:
+            self.queue.append((importer, iova))
+            return
         self.free[importer] = (*self.free.get(importer, ()), iova)
 
     def revoke(self, addresses: tuple[int, ...]) -> None:
@@ -57,6 +69,39 @@ class Iommu(Tracked):
         for key, translation in self.table.items():
             if translation.address in addresses:
                 self.table[key] = translation._replace(address=None)
+                self._forget(key)
+
+    def _forget(self, key: tuple[str, int]) -> None:
+        if not self.lazy:
+            self.iotlb.pop(key, None)
+        if self.ats == "on":
+            self.atc.pop(key, None)
+
+    async def flushes(self) -> None:
+        """The timer of the flush queue, for ever: what was unmapped is out of the IOTLB, and its IOVAs are free."""
+        while True:
+            await idle(lambda: self.queue, "the flush queue's timer")
+            await step("flushes the IOTLB", self._flush)
+
+    def _flush(self) -> None:
+        stale = [key for key, cached in self.iotlb.items() if self.table.get(key) != cached]
+        for key in stale:
+            del self.iotlb[key]
+        for importer, iova in self.queue:
+            self.free[importer] = (*self.free.get(importer, ()), iova)
+        self.queue.clear()
+
+    def access(self, importer: str, iova: int, write: bool) -> tuple[int | None, str]:
+        """Where an access goes (None: a fault), and by which cache if the table does not say so: ``ATC``, ``IOTLB``."""
+        key, now = (importer, iova), self.translate(importer, iova, write)
+        caches = [("ATC", self.atc)] if self.ats != "off" else []
+        for name, cache in (*caches, ("IOTLB", self.iotlb)):
+            if (cached := cache.get(key)) is not None and (cached.write or not write):
+                return cached.address, name if cached.address != now else ""
+        if now is not None:
+            for cache in ([self.atc] if caches else []) + ([self.iotlb] if self.lazy else []):
+                cache[key] = self.table[key]
+        return now, ""
 
     def translate(self, importer: str, iova: int, write: bool = False) -> int | None:
         """The bus address behind an IOVA of this device; None is a fault. ``write``: as a write would find it."""

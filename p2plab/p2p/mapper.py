@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 from p2plab.core.actors import wait_event
 from p2plab.core.events import emit
@@ -21,6 +22,8 @@ from p2plab.p2p.fabric import Fabric
 class Mapper(Tracked):
     """The part of an importer that talks to the exporter. It belongs to one address space."""
 
+    device: ClassVar[type[DmaEngine]] = DmaEngine  #: what its device is like on the bus
+
     def __init__(
         self, world: World, name: str, bdf: str, mm: AddressSpace, fabric: Fabric, beat_ticks: int = 1
     ) -> None:
@@ -28,7 +31,7 @@ class Mapper(Tracked):
         self.peer = Peer(name, bdf, fabric)
         self.mm = mm
         self.lock = Mutex(f"{name}.lock")
-        self.engine = DmaEngine(world, f"{name}_dma", name, fabric, beat_ticks, self.peer)
+        self.engine = self.device(world, f"{name}_dma", name, fabric, beat_ticks, self.peer)
         self.held: dict[int, Grant] = {}
         self.write = True  #: what it asks for when it maps
         self.map_again: Callable[[], None] = _nobody

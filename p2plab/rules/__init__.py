@@ -63,6 +63,10 @@ _BOARD = (
     "silent-after-revoke",
     "bounded-unmap",
     "reads-only",
+    "all-ones-are-no-data",
+    "flag-after-data",
+    "atc-dropped",
+    "iotlb-flushed",
 )
 
 
@@ -79,6 +83,8 @@ RULES: dict[str, type[Rule]] = {
 PROMISES: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.kind == "promise")
 #: What the designs of today promise besides.
 DESIGN_PROMISES: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.kind == "design")
+#: What devices and the IOMMU promise on the bus: watched where a scene is about it.
+HARDWARE: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.kind == "hardware")
 #: What a right driver may cost.
 PRICES: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.kind == "price")
 
@@ -91,6 +97,7 @@ def watched_by(scene: Scenario) -> list[type[Rule]]:
 __all__ = [
     "DESIGN_PROMISES",
     "GOALS",
+    "HARDWARE",
     "PRICES",
     "PROMISES",
     "RULES",

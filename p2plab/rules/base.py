@@ -15,8 +15,8 @@ class Rule(Monitor):
 
     ``source`` is a Message-ID of linux-mm or a kernel file; ``stated`` says whether it is written there (True) or
     inferred from it. ``years``: ``2019``, ``now`` or both. ``number`` is the promise's number in the documentation.
-    ``kind``: a ``promise`` must never be broken, nor may one of a ``design`` of today under that design; a ``price`` is
-    paid by a driver that may well be right.
+    ``kind``: a ``promise`` must never be broken, nor may one of a ``design`` of today under that design; one of the
+    ``hardware`` is no driver's; a ``price`` is paid by a driver that may well be right.
     """
 
     number: ClassVar[int | None] = None

@@ -8,8 +8,10 @@ from p2plab.core.events import Entry
 from p2plab.core.monitor import Finding
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import (
+    SURPRISE,
     ApertureMade,
     BeatLanded,
+    DeviceGone,
     Lent,
     MoveBegun,
     MoveEnded,
@@ -93,14 +95,19 @@ class RightWhenGiven(AskingRule):
     def __init__(self) -> None:
         super().__init__()
         self.destroyed: frozenset[str] = frozenset()
+        self.pulled_out: frozenset[str] = frozenset()
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         call, event = self.answered(entry), entry.event
         if isinstance(event, ObjectDestroyed):
             self.destroyed |= {event.object}
+        elif isinstance(event, DeviceGone) and event.why == SURPRISE:
+            self.pulled_out |= {event.exporter}
         elif isinstance(event, P2PMapped) and call is not None and event.shows:
             self.exercised = True
             for number, (address, frame, shown) in enumerate(answers(event)):
+                if not shown and event.exporter in self.pulled_out:
+                    return
                 if shown == frame or event.start + number * PAGE_SIZE in call.invalidated:
                     continue
                 gone = ", which was destroyed" if object_of(frame) in self.destroyed else ""
@@ -153,12 +160,20 @@ class AddressWorks(GrantRule):
     source = "drivers/pci/p2pdma.c (calc_map_type_and_dist); 20190129174728.6430-2-jglisse@redhat.com"
     stated = False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.pulled_out: frozenset[str] = frozenset()
+
     def see(self, entry: Entry) -> Iterator[Finding]:
         self.track(entry.event)
         event = entry.event
-        if isinstance(event, BeatLanded):
+        if isinstance(event, DeviceGone) and event.why == SURPRISE:
+            self.pulled_out |= {event.exporter}
+        elif isinstance(event, BeatLanded):
             grant = self.grants.get((event.importer, event.page))
             self.exercised |= grant is not None
             if grant is not None and not grant.ended and grant.address == event.address and not event.frame:
+                if grant.exporter in self.pulled_out:
+                    return
                 what = f"{event.importer} uses {event.address:#x}, which is good, and nobody answers: it never arrives"
                 yield self.broken(entry, grant.exporter, what)

@@ -8,6 +8,7 @@ from p2plab.core.events import Entry
 from p2plab.core.monitor import Finding
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import (
+    SURPRISE,
     ContentLost,
     DeviceGone,
     LendingEnded,
@@ -119,7 +120,9 @@ class GoneMeansNobody(GrantRule):
     def see(self, entry: Entry) -> Iterator[Finding]:
         self.track(entry.event)
         event = entry.event
-        if isinstance(event, DeviceGone):
+        if isinstance(event, DeviceGone) and event.why == SURPRISE:
+            self.excuse(f"{event.exporter} was pulled out: nobody could be told")
+        elif isinstance(event, DeviceGone):
             self.exercised = True
             left = self.live(exporter=event.exporter)
             if left:

@@ -25,7 +25,9 @@ def rows(pattern: str) -> list[tuple[str, ...]]:
 def test_every_rule_is_listed_with_its_promise_and_origin():
     """In the order of the board."""
     basis = r"(stated|inferred|stated; '[a-z ]+' is inferred)"
-    listed = rows(rf"^\| `([a-z-]+)` \| (\d*) \| ([^|]+) \| ([^|]+) \| {basis}(, a price|, of a design)? \|$")
+    listed = rows(
+        rf"^\| `([a-z-]+)` \| (\d*) \| ([^|]+) \| ([^|]+) \| {basis}(, a price|, of a design|, of the hardware)? \|$"
+    )
     assert [row[:5] for row in listed] == [
         (name, str(rule.number or ""), rule.promise, rule.source, rule.basis()) for name, rule in RULES.items()
     ]
@@ -33,7 +35,7 @@ def test_every_rule_is_listed_with_its_promise_and_origin():
 
 def test_every_scene_is_listed_with_its_rule():
     """In the order of the catalogue."""
-    assert rows(r"^\| `([fecxl]\d+-[a-z-]+)` \| ([^|]+) \| `([a-z-]+)` \|$") == [
+    assert rows(r"^\| `([fecxlh]\d+-[a-z-]+)` \| ([^|]+) \| `([a-z-]+)` \|$") == [
         (case.scenario.name, case.scenario.title, case.rule) for case in CASES.values()
     ]
 

@@ -26,15 +26,15 @@ CODES = (
     [f"F{n}" for n in range(1, 24)]
     + [f"E{n}" for n in range(1, 19)]
     + [f"C{n}" for n in range(1, 8)]
-    + ["X1", "X2", "X3", "L1", "L2", "L3"]
+    + ["X1", "X2", "X3", "L1", "L2", "L3", "H1", "H2", "H3", "H4"]
 )
 
 
-def test_all_54_are_there_in_order():
-    """F1 to F23, E1 to E18, C1 to C7, X1 to X3, L1 to L3, none of them left out, each with a name of its own."""
+def test_all_58_are_there_in_order():
+    """F1 to F23, E1 to E18, C1 to C7, X1 to X3, L1 to L3, H1 to H4, none of them left out, each with a name of its own."""
     assert list(CASES) == CODES
     assert not [case.code for case in CASES.values() if case.unmodelled]
-    assert len({case.scenario.name for case in CASES.values()}) == 54
+    assert len({case.scenario.name for case in CASES.values()}) == 58
 
 
 @EVERY
