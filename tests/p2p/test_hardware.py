@@ -101,8 +101,8 @@ def test_the_fabric_follows_the_recorded_windows():
         slot2 = aperture.address(2)
         assert slot2 == BAR + 2 * PAGE
         hit = fabric.access(slot2, b"new data 16 byte")
-        assert hit == ("A[0]", "app", b"A[0] of app.....", b"new data 16 byte", 1)
-        assert fabric.access(slot2, None) == ("A[0]", "app", b"new data 16 byte", b"new data 16 byte", 1)
+        assert hit == ("A[0]", "app", b"A[0] of app.....", b"new data 16 byte", 1, "")
+        assert fabric.access(slot2, None) == ("A[0]", "app", b"new data 16 byte", b"new data 16 byte", 1, "")
         for nobody in (aperture.address(3), BAR - PAGE, 0xFFFF_8880_0000_0000):
             assert fabric.access(nobody, b"lost" * 4) == NOBODY
 
