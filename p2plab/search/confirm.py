@@ -68,7 +68,7 @@ def breaks(
 ) -> Finding | None:
     """What an order of events (``"app*6 nic gpu*2"``) breaks of a rule, or None; steps that cannot be taken are left out.
 
-    For a regression test: ``importer`` and ``exporter`` put your own classes into the scene.
+    For a regression test: ``roles`` (``importer=MyNic``) put your own classes into the scene.
     """
     with Watchdog():
         run = Run(cast(scene, **roles), knobs)

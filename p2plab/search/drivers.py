@@ -21,9 +21,12 @@ from p2plab.search.watchdog import StepTooLong, Watchdog, where
 LARGEST_FILE = 1_000_000
 
 
-def cast(scene: Scenario, importer: type | None = None, exporter: type | None = None) -> Scenario:
-    """The scene with somebody's classes in its roles. :exc:`BadInput` says what is wrong with a class."""
-    roles = {role: given for role, given in (("importer", importer), ("exporter", exporter)) if given is not None}
+def cast(scene: Scenario, **classes: type | None) -> Scenario:
+    """The scene with your classes in its roles (``importer=MyNic``; None: as it is). :exc:`BadInput` says what is wrong."""
+    roles = {role: given for role, given in classes.items() if given is not None}
+    for name in classes.keys() - roles.keys() - scene.roles.keys():
+        if not any(name in other.roles for other in known.scenes().values()):
+            raise TypeError(f"{name} is no option of a search, and no role")
     if all(scene.cast.get(role) is given for role, given in roles.items()):
         return scene
     try:

@@ -67,8 +67,6 @@ class Search:
         self,
         scene: Scenario,
         *,
-        importer: type | None = None,
-        exporter: type | None = None,
         knobs: Mapping[str, object] | None = None,
         rules: Sequence[str] | None = None,
         bound: int | None = None,
@@ -79,15 +77,17 @@ class Search:
         symmetry: bool = True,
         second_net: bool = True,
         closed: Closed | None = None,
+        **roles: type | None,
     ) -> None:
         """:exc:`BadInput` for a class, knob, rule, kind of event or number that cannot be used.
 
-        ``bound``: switches; ``budget``: seconds; ``states``: at most so many; ``must_reach``: kinds of event;
-        ``symmetry``: whether actors that are interchangeable are searched once. ``second_net``: whether steps that were
-        looked up are run again along other paths, for a quarter of the search's time. ``closed``: the code of the
-        classes, if it was looked through before.
+        ``roles``: your classes, by the role that they play (``importer=MyNic``). ``bound``: maximum number of switches;
+        ``budget``: seconds; ``states``: maximum number of states to visit; ``must_reach``: kinds of event that some order
+        must reach; ``symmetry``: whether actors that are interchangeable are searched once; ``second_net``: whether steps
+        that were looked up are run again along other paths, for a quarter of the search's time; ``closed``: the code of
+        the classes, if it was looked through before.
         """
-        self.scene = cast(scene, importer, exporter)
+        self.scene = cast(scene, **roles)
         self.knobs = self.scene.settings(knobs or {})
         self.rules = tuple(self.scene.rules if rules is None else rules)
         self.must_reach = tuple(must_reach)

@@ -52,7 +52,7 @@ class Shrinking:
         self.answer = answer
         self.done = answer.rule in LEFT_ALONE
         self._scene, self._before, self._exact = cast(scene, **answer.run.scenario.cast), answer, exact
-        self._options = {name: value for name, value in options.items() if name not in ("importer", "exporter")}
+        self._options = {name: value for name, value in options.items() if name not in scene.roles}
         self._known = self._scene.monitors
         self._rules: tuple[str, ...] = tuple(options.get("rules") or self._scene.rules)
         self._dog = Watchdog(float(options.get("step_seconds", STEP_SECONDS)))

@@ -481,3 +481,11 @@ def test_every_promise_is_watched_when_the_driver_is_yours():
     assert "reaper-spares-devices" in own.not_tested
     assert (named.watched, named.not_tested) == (("obedience",), ())
     assert "31 promises" in repr(own)
+
+
+def test_a_misspelt_option_is_no_role():
+    """What is no option of a search must be a role of its scene, with a class or without one."""
+    with pytest.raises(TypeError, match="budegt is no option of a search, and no role"):
+        check(SCENE, budegt=None)
+    with pytest.raises(BadInput, match="cannot be the budegt of defrag-obedient: there is no such role"):
+        check(SCENE, budegt=ObedientNic)
