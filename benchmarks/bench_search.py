@@ -27,17 +27,17 @@ PROTOCOL = [(1, 4), (2, 4), (3, 4), (4, 4), (4, 6), (5, 4), (4, 8)]
 
 def search(build: Callable[..., Any], rule: type, symmetry: bool = False) -> str:
     """One search in this process; the states, and the switches and steps of what it found."""
-    from p2plab.search.folds import Folds
     from p2plab.search.graph import StateGraph
     from p2plab.search.layers import Layers
     from p2plab.search.model import Model
-    from p2plab.search.quiet import maker
+    from p2plab.search.monitors import Monitors
     from p2plab.search.recorder import Recorder
     from p2plab.search.search import SMALL
     from p2plab.search.watchdog import Watchdog
+    from p2plab.search.world import maker
 
     with Watchdog() as dog:
-        graph = StateGraph(Model(Recorder(maker(build, {}), dog), Folds([rule])))
+        graph = StateGraph(Model(Recorder(maker(build, {}), dog), Monitors([rule])))
         if symmetry:
             from p2plab.search.symmetry.graph import SymmetricSearch
             from p2plab.search.symmetry.members import interchangeable

@@ -19,12 +19,12 @@ from p2plab.search.arrays import graph as wide_module
 from p2plab.search.arrays import states as layout_module
 from p2plab.search.arrays.graph import ArrayGraph
 from p2plab.search.arrays.search import ArrayLayers, Breadth
-from p2plab.search.folds import Folds
 from p2plab.search.freeze import Unfreezable
 from p2plab.search.model import Model
-from p2plab.search.quiet import maker
+from p2plab.search.monitors import Monitors
 from p2plab.search.recorder import Recorder
 from p2plab.search.watchdog import Watchdog
+from p2plab.search.world import maker
 from tests.search.equals import equals
 from tests.search.gate import RULES, by_symmetry, difference, explored_wide, hidden, memoised, reference
 from tests.search.places import PLACES
@@ -120,7 +120,7 @@ def equals_by_symmetry(first: int, last: int) -> None:
 def wide(build):  # type: ignore[no-untyped-def]
     """The wide search's answer, in the reference's terms."""
     with Watchdog() as dog:
-        graph = ArrayGraph(Model(Recorder(maker(build, {}), dog), Folds(RULES)))
+        graph = ArrayGraph(Model(Recorder(maker(build, {}), dog), Monitors(RULES)))
         breadth = Breadth(graph)
         while not breadth.complete:
             breadth.one_chunk()

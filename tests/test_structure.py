@@ -252,7 +252,7 @@ def test_every_kind_of_event_is_collected():
     from p2plab.core.events import Event
     from p2plab.everything import EVENTS
 
-    found = {kind.__name__ for kind in classes(p2plab, Event) if kind.__module__ != "p2plab.search.quiet"}
+    found = {kind.__name__ for kind in classes(p2plab, Event) if kind.__module__ != "p2plab.search.world"}
     assert found == set(EVENTS)
 
 
@@ -378,19 +378,18 @@ def circles(modules: Iterable[Path]) -> list[list[str]]:
     return []
 
 
-def test_no_circle_between_rooms_or_inside_of_core():
-    """The table has none, and neither have core's modules."""
+def test_no_circle_between_rooms_or_inside_of_the_engine():
+    """The table has none, and neither have the modules of core and of the search."""
     TopologicalSorter(BELOW).prepare()
-    assert circles((PACKAGE / "core").glob("*.py")) == []
+    for room in ("core", "search"):
+        assert circles((PACKAGE / room).rglob("*.py")) == []
 
 
 #: Classes that share a name, and why both have it. DESIGN.md, "Names", says more.
 TWICE = {
     "KernelError": "a hand-in's process has stand-ins with the names that drivers know",
     "Entry": "an entry of the log, and in views/stage/model.py the entry of a table that is drawn",
-    "Goal": "core: what must be reachable; search/graph.py: a broken promise",
-    "Orbits": "search: the numbers in an answer, and the orbits themselves",
-    "Place": "views/stage/model.py: where an address leads; search/closed.py: where in the code",
+    "Place": "views/stage/model.py: where an address leads; search/sources.py: where in the code",
 }
 
 

@@ -19,9 +19,8 @@ from p2plab.search.allscenes import CheckingAllScenes
 from p2plab.search.checking import Checking
 from p2plab.search.drivers import load, load_any
 from p2plab.search.parallel.share import MOST
-from p2plab.search.silence import silence
 from p2plab.search.verdict import Verdict, Violation
-from p2plab.search.watchdog import PATIENCE, STEP_SECONDS, Watchdog
+from p2plab.search.watchdog import PATIENCE, STEP_SECONDS, Watchdog, silence
 from p2plab.views.report import as_json, exit_status, text
 
 _SECONDS = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,3})?)(ms|s|m|h)?")

@@ -12,40 +12,23 @@ import builtins
 import dis
 import enum
 import importlib
-import os
 import sys
-import sysconfig
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from p2plab.core.errors import BadInput
 from p2plab.core.tracked import Tracked
 from p2plab.search.admitted import BUILTINS, HINTS, MODULES, OUTPUT, REFLECTIVE, VALUES
 from p2plab.search.outside import LOGGING, Outside
+from p2plab.search.sources import OURS, Place, codes_in, is_ours, is_yours, is_yours_class, line_of_op
 
 
 class Refused(BadInput):
     """A driver that keeps state where a search does not see it; the text has the line and what to write instead."""
 
 
-class Place(NamedTuple):
-    """A line of code."""
-
-    function: str
-    line: int
-    file: str
-
-    def __str__(self) -> str:
-        return f"line {self.line} of {self.file} ({self.function})" if self.line else f"{self.function} of {self.file}"
-
-
-_OURS = str(Path(__file__).parents[1]) + os.sep
-_LIBRARY = tuple(
-    {path + os.sep for name, path in sysconfig.get_paths().items() if name.endswith(("stdlib", "lib"))}
-    | {str(Path(os.__file__).parent) + os.sep, "<frozen"}
-)
 _LOADS_GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _LOADS_LOCAL = frozenset({
     "LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"
@@ -59,11 +42,6 @@ _ASKS_A_MODULE = (
 _BETWEEN = frozenset({"CACHE", "PUSH_NULL", "PRECALL", "NOT_TAKEN", "EXTENDED_ARG", "RESUME"})
 _MADE_BY_THE_LIBRARY = frozenset({"<string>", "<attrs generated>"})
 _UNKNOWN = object()
-
-
-def is_yours(filename: str) -> bool:
-    """Whether code is a reader's own: neither p2plab's nor a library's."""
-    return not filename.startswith((_OURS, *_LIBRARY)) and "dist-packages" not in filename
 
 
 class Closed:
@@ -92,7 +70,7 @@ class Closed:
 
     def _watch_ours(self) -> None:
         for name, module in list(sys.modules.items()):
-            if module is None or not _is_ours(name) or name.startswith(("p2plab.search.", "p2plab.core.running")):
+            if module is None or not is_ours(name) or name.startswith(("p2plab.search.", "p2plab.core.running")):
                 continue
             for kind in vars(module).values():
                 if isinstance(kind, type) and kind.__module__ == name and not isinstance(kind, enum.EnumMeta):
@@ -122,7 +100,7 @@ class Closed:
             return next((place for place in found if place is not None), None)
         owner, _, name = changed.partition(DEFAULT)[0].rpartition(".")
         if changed.endswith(DEFAULT):
-            codes = (code for function in self.functions for code in _codes_in(function.__code__))
+            codes = (code for function in self.functions for code in codes_in(function.__code__))
             code = next((code for code in codes if code.co_qualname == f"{owner}.{name}".lstrip(".")), None)
             return None if code is None else Place(code.co_qualname, code.co_firstlineno, Path(code.co_filename).name)
         return self._place_of(name, writes=True) or self._place_of(name) or self._place_of(owner.rpartition(".")[2])
@@ -194,7 +172,7 @@ class Closed:
         if self.outside.can_watch(value):
             for part in self.outside.watch(name or kind.__name__, value):
                 self._visit(part, at, name)
-            if _is_yours_class(kind):
+            if is_yours_class(kind):
                 self._visit(kind, at)
         elif at is not None:
             self._refuse(at, f"{name or 'a value'}, a {kind.__module__}.{kind.__qualname__}", name)
@@ -211,13 +189,13 @@ class Closed:
             self._visit(owner, at, name)
 
     def _class(self, kind: type, at: Place | None) -> None:
-        if not _is_yours_class(kind):
+        if not is_yours_class(kind):
             module = kind.__module__
-            if module != "builtins" and not _is_ours(module):
+            if module != "builtins" and not is_ours(module):
                 self._check_library(module, kind.__qualname__.partition(".")[0], at)
             return
         for base in kind.__mro__[:-1]:
-            if _is_yours_class(base) or _is_ours(base.__module__):
+            if is_yours_class(base) or is_ours(base.__module__):
                 self.outside.watch_class(base)
         for base in kind.__mro__[1:-1]:
             self._visit(base, at)
@@ -225,7 +203,7 @@ class Closed:
             member: enum.Enum
             for member in kind.__members__.values():
                 self.outside.watch_member(f"{kind.__qualname__}.{member.name}", member)
-        if type(kind) is not type and _is_yours_class(type(kind)):
+        if type(kind) is not type and is_yours_class(type(kind)):
             self._visit(type(kind), at)
         if "__del__" in vars(kind):
             code = getattr(vars(kind)["__del__"], "__code__", None)
@@ -252,7 +230,7 @@ class Closed:
     def _function(self, function: types.FunctionType, at: Place | None) -> None:
         code = function.__code__
         if not is_yours(code.co_filename):
-            if code.co_filename.startswith(_OURS):
+            if code.co_filename.startswith(OURS):
                 self._check_ours(function, at)
             else:
                 module = function.__globals__.get("__name__", "")
@@ -288,7 +266,7 @@ class Closed:
         came: Any = _UNKNOWN
         constant: Any = None
         for op in dis.get_instructions(code):
-            line = _line_of(op) or line
+            line = line_of_op(op) or line
             if op.opname in _BETWEEN:
                 continue
             place = Place(code.co_qualname, line, Path(code.co_filename).name)
@@ -356,13 +334,13 @@ class Closed:
         if isinstance(value, types.ModuleType):
             if is_yours(getattr(value, "__file__", None) or "<frozen"):
                 self.outside.watch_name(vars(value), name)
-            elif _is_ours(value.__name__):
+            elif is_ours(value.__name__):
                 if value.__name__ == "p2plab.core.running" or (value.__name__, name) in _NOT_FOR_DRIVERS:
                     self._refuse(place, name, "world")
             else:
                 self._check_library(value.__name__, name, place)
             return getattr(value, name, _UNKNOWN)
-        if isinstance(value, type) and not _is_yours_class(value):
+        if isinstance(value, type) and not is_yours_class(value):
             if value is object and name == "__getattribute__":
                 self._refuse(place, "object.__getattribute__", name)
             return _UNKNOWN
@@ -370,7 +348,7 @@ class Closed:
 
     def _module_as_value(self, module: types.ModuleType, name: str, place: Place) -> None:
         """Whoever has a module as a value can ask it for anything, by a name that nobody sees before it runs."""
-        if MODULES.get(module.__name__) != frozenset() and not _is_ours(module.__name__):
+        if MODULES.get(module.__name__) != frozenset() and not is_ours(module.__name__):
             self._refuse(place, f"the module {name} as a value", "module")
 
     # -- refusing ---------------------------------------------------------------------------------------------------
@@ -410,12 +388,12 @@ class Closed:
     def _place_of(self, name: str, writes: bool = False) -> Place | None:
         """The first line that names something, or that assigns it; of methods that are overridden only if in no other."""
         for function in sorted(self.functions, key=self._is_overridden):
-            for code in _codes_in(function.__code__):
+            for code in codes_in(function.__code__):
                 if name not in (*code.co_names, *code.co_freevars, *code.co_cellvars):
                     continue
                 line = code.co_firstlineno
                 for op in dis.get_instructions(code):
-                    line = _line_of(op) or line
+                    line = line_of_op(op) or line
                     if op.argval == name and (not writes or op.opname.startswith(("STORE_", "DELETE_"))):
                         return Place(code.co_qualname, line, Path(code.co_filename).name)
         return None
@@ -424,19 +402,6 @@ class Closed:
 #: After so many steps p2plab's own classes are looked at as well.
 _NOW_AND_THEN = 200
 DEFAULT = ", a default argument"
-
-
-def _codes_in(code: types.CodeType) -> Iterator[types.CodeType]:
-    yield code
-    for part in code.co_consts:
-        if isinstance(part, types.CodeType):
-            yield from _codes_in(part)
-
-
-def _line_of(op: dis.Instruction) -> int | None:
-    """The line on which an instruction begins one; None for the others. (Its name changed in Python 3.13.)"""
-    number = getattr(op, "line_number", None) or op.starts_line
-    return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 def _imported(name: str, namespace: dict[str, Any]) -> Any:
@@ -457,29 +422,6 @@ def _content_of(cell: types.CellType) -> Any:
         return cell.cell_contents
     except ValueError:
         return None
-
-
-def _is_ours(module: str) -> bool:
-    return module == "p2plab" or module.startswith("p2plab.")
-
-
-def _is_yours_class(kind: type) -> bool:
-    module = kind.__module__
-    if module == "builtins" or _is_ours(module):
-        return False
-    if module == "__main__":
-        return True
-    found = sys.modules.get(module)
-    if found is None:
-        return True
-    return is_yours(getattr(found, "__file__", None) or "<frozen")
-
-
-def world_of(build: Callable[..., Any]) -> Iterable[Any]:
-    """The root that a scene's build function is, if it is a reader's own."""
-    function = getattr(build, "__func__", build)
-    code = getattr(function, "__code__", None)
-    return [function] if code is not None and is_yours(code.co_filename) else []
 
 
 _DESCRIPTORS = (

@@ -10,7 +10,7 @@ from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import by_text
 from p2plab.search.drivers import cast
-from p2plab.search.folds import OpenCalls
+from p2plab.search.monitors import OpenCalls
 from p2plab.search.watchdog import StepTooLong, Watchdog, where
 
 #: Promises that only a search watches, with what they promise.

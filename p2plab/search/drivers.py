@@ -15,8 +15,7 @@ from p2plab.core import known
 from p2plab.core.errors import BadInput, comes_from_outside, text_of
 from p2plab.core.events import Event
 from p2plab.core.scenario import Scenario, Value
-from p2plab.search.silence import silence
-from p2plab.search.watchdog import StepTooLong, Watchdog, where
+from p2plab.search.watchdog import StepTooLong, Watchdog, silence, where
 
 LARGEST_FILE = 1_000_000
 

@@ -8,13 +8,11 @@ else). Mutable objects are numbered at the first visit, so that two names for on
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
 import enum
 import functools
 import gc
 import re
-import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -25,20 +23,29 @@ from p2plab.core.tracked import (
     TRACKED_CONTAINERS,
     Tracked,
     TrackedIterator,
-    TrackedSet,
     cells_of,
     is_exact_number,
     is_made_in_python,
     name_of,
 )
 from p2plab.search.frames import number_of, parts_of
+from p2plab.search.objects import (
+    ATOMS,
+    LAYOUT,
+    PINNED,
+    VALUES,
+    CellName,
+    Homes,
+    base_of,
+    dict_of,
+    fields_of_exception,
+    is_bound,
+    is_frozen_dataclass,
+    is_importable,
+    is_numpy_scalar,
+    slots_of,
+)
 
-#: A cell by name: an object's name, and an attribute of it.
-CellName = tuple[str, str]
-
-
-#: By id, the objects that can change and lie inside of a cell: the cell, which of those in it, and the object itself.
-Homes = dict[int, tuple[CellName, int, Any]]
 _NO_HOMES: Homes = {}
 
 
@@ -82,13 +89,13 @@ class Freezer:
         kind = type(value)
         if kind is int or kind is str or value is None:
             return value
-        if kind in _ATOMS:  # 1 == True == 1.0 in Python; a state must not confuse them
+        if kind in ATOMS:  # 1 == True == 1.0 in Python; a state must not confuse them
             return (kind.__name__, repr(value)) if kind is float or kind is complex else (kind.__name__, value)
         if kind is tuple:
             return ("tuple", *map(self.freeze, value))
         if isinstance(value, Tracked):
             return ("object", name_of(value))
-        known = _CONSTANTS.get(id(value)) or _PINNED.get(id(value))
+        known = _CONSTANTS.get(id(value)) or PINNED.get(id(value))
         if known is not None:
             return known[1]
         by_kind = _BY_KIND.get(kind)
@@ -123,10 +130,10 @@ class Freezer:
             return ("constant", id(value))
         if is_frozen_dataclass(kind):
             return self._frozen_dataclass(kind, value)
-        base = _base_of(kind)
-        if base in _VALUES:  # a named tuple, a kind of number or of text of somebody's own
+        base = base_of(kind)
+        if base in VALUES:  # a named tuple, a kind of number or of text of somebody's own
             content = (
-                tuple(map(self.freeze, tuple.__iter__(value))) if base is tuple else self.freeze(_VALUES[base](value))
+                tuple(map(self.freeze, tuple.__iter__(value))) if base is tuple else self.freeze(VALUES[base](value))
             )
             return ("value", self._class(kind), content, self._attributes(kind, value))
         if is_numpy_scalar(kind):
@@ -169,7 +176,7 @@ class Freezer:
         members = tuple(
             (name, self._member(member))
             for name, member in vars(kind).items()
-            if name not in _OF_EVERY_CLASS and not isinstance(member, _LAYOUT)
+            if name not in _OF_EVERY_CLASS and not isinstance(member, LAYOUT)
         )
         return ("class made here", kind.__qualname__, tuple(map(self._class, kind.__bases__)), members)
 
@@ -187,7 +194,7 @@ class Freezer:
         slots = tuple(
             (number, self.freeze(slot.__get__(value)))
             for number, slot in enumerate(slots_of(kind))
-            if _is_bound(slot, value)
+            if is_bound(slot, value)
         )
         attributes = dict_of(value)
         if not attributes:
@@ -196,7 +203,7 @@ class Freezer:
 
     def _state_of_exception(self, kind: type, value: BaseException) -> Iterator[Any]:
         """What C keeps of an exception: its arguments, where it came from, an errno; not the lines that it passed."""
-        for name in _fields_of_exception(kind):
+        for name in fields_of_exception(kind):
             yield self.freeze(getattr(value, name, None))
 
     def _number(self, value: Any) -> tuple[Any, ...] | None:
@@ -335,151 +342,13 @@ def _content(freezer: Freezer, value: Any) -> Any:
     return (name, *map(freezer.freeze, value._items))
 
 
-def homes_of(cells: Iterable[tuple[CellName, Any]]) -> Homes:
-    """Where each object lies that is no cell of its own and can change: the first cell that reaches it, and which in there.
-
-    That is a function of what is in the cells, so it is the same after every path to a state. ``cells``: in a fixed order.
-    """
-    homes: Homes = {}
-    for cell, value in cells:
-        count = 0
-        todo = [value]
-        seen: set[int] = set()
-        while todo:
-            here = todo.pop()
-            if type(here) in _ATOMS or type(here) in (int, str) or here is None or id(here) in seen:
-                continue
-            if isinstance(here, (Tracked, enum.Enum, type, types.ModuleType)) or id(here) in _PINNED:
-                continue
-            seen.add(id(here))
-            parts = _parts_of(here)
-            if _can_change(here):
-                if id(here) in homes:
-                    continue
-                homes[id(here)] = (cell, count, here)
-                count += 1
-            todo += reversed(parts)
-    return homes
-
-
-def refers_to(frozen: Any) -> tuple[CellName, ...]:
-    """The cells in which objects lie that a frozen value refers to, each once."""
-    if not isinstance(frozen, tuple):
-        return tuple(sorted({cell for part in frozen for cell in refers_to(part)})) if type(frozen) is frozenset else ()
-    if len(frozen) == 3 and frozen[0] == "in" and type(frozen[1]) is tuple:
-        return (frozen[1],)
-    return tuple(dict.fromkeys(cell for part in frozen for cell in refers_to(part)))
-
-
-def _can_change(value: Any) -> bool:
-    kind = type(value)
-    if kind in (tuple, frozenset, types.FunctionType, types.MethodType) or isinstance(value, TRACKED_CONTAINERS):
-        return False
-    return not is_frozen_dataclass(kind) and (_base_of(kind) not in _VALUES)
-
-
-def _parts_of(value: Any) -> list[Any]:
-    """What a value consists of, as far as something in it may change."""
-    kind: Any = type(value)
-    parts: list[Any] = []
-    if isinstance(value, dict):
-        parts = [part for item in dict.items(value) for part in item]
-    elif isinstance(value, (list, tuple, set, frozenset, collections.deque)):
-        base: Any = next(base for base in kind.__mro__ if base in (list, tuple, set, frozenset, collections.deque))
-        parts = list(base.__iter__(value))
-    elif isinstance(value, TrackedSet):
-        parts = list(value._items)
-    elif kind is types.FunctionType:
-        parts = [*(value.__closure__ or ()), *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
-    elif kind is types.CellType:
-        with contextlib.suppress(ValueError):
-            parts = [value.cell_contents]
-    elif kind is types.MethodType:
-        parts = [value.__self__]
-    elif kind is functools.partial:
-        parts = [value.func, *value.args, *value.keywords.values()]
-    if kind not in (list, dict, tuple, set, frozenset):
-        parts += (slot.__get__(value) for slot in slots_of(kind) if slot.__name__ != "cell" and _is_bound(slot, value))
-        parts += (dict_of(value) or {}).values()
-    return parts
-
-
 def _items_of(freezer: Freezer, value: dict[str, Any] | None) -> Any:
     return None if value is None else tuple((name, freezer.freeze(item)) for name, item in value.items())
 
 
-def dict_of(value: Any) -> dict[str, Any] | None:
-    """An object's own ``__dict__``, whatever its class makes of that name."""
-    try:
-        attributes: dict[str, Any] = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        return None
-    return attributes
-
-
-def pin(value: Any, name: str) -> None:
-    """Know an object that nobody changes and that is the same in every world by its name: a constant of a module."""
-    _PINNED.setdefault(id(value), (value, ("outside", name, len(_PINNED))))
-
-
-def is_frozen_dataclass(kind: type) -> bool:
-    """Whether instances of a class are values: dataclasses that nobody can assign to."""
-    parameters = getattr(kind, "__dataclass_params__", None)
-    return parameters is not None and bool(parameters.frozen)
-
-
-def is_numpy_scalar(kind: type) -> bool:
-    """Whether it is one of numpy's kinds of number."""
-    return kind.__module__ == "numpy" and any(base.__name__ == "generic" for base in kind.__mro__)
-
-
-def is_importable(kind: type) -> bool:
-    """Whether it is the class that is found under its name: such a one is made once, and not in each world anew."""
-    found: Any = sys.modules.get(kind.__module__)
-    for name in kind.__qualname__.split("."):
-        found = getattr(found, "__dict__", {}).get(name)
-    return found is kind
-
-
-def _base_of(kind: type) -> type:
-    """The built-in class that a class derives from."""
-    return next((base for base in kind.__mro__ if base in _VALUES or base in _STORES), object)
-
-
-@functools.lru_cache(maxsize=1_000)
-def slots_of(kind: type) -> tuple[types.MemberDescriptorType, ...]:
-    """The slots of a class, in order: those that Python code has declared."""
-    return tuple(
-        member
-        for base in kind.__mro__
-        if is_made_in_python(base)
-        for member in vars(base).values()
-        if type(member) is types.MemberDescriptorType
-    )
-
-
-@functools.lru_cache(maxsize=1_000)
-def _fields_of_exception(kind: type) -> tuple[str, ...]:
-    return tuple(
-        name
-        for base in kind.__mro__
-        if not is_made_in_python(base)
-        for name, member in vars(base).items()
-        if isinstance(member, _LAYOUT) and name not in ("__traceback__", "__dict__")
-    )
-
-
-def _is_bound(slot: types.MemberDescriptorType, value: Any) -> bool:
-    try:
-        slot.__get__(value)
-    except AttributeError:
-        return False
-    return True
-
-
 def _is_constant(value: Any) -> bool:
     """Whether nothing inside of it can ever change or depend on the world."""
-    if value is None or type(value) in _ATOMS or type(value) in (int, str) or isinstance(value, (enum.Enum, type)):
+    if value is None or type(value) in ATOMS or type(value) in (int, str) or isinstance(value, (enum.Enum, type)):
         return True
     if isinstance(value, (tuple, frozenset)):
         return all(map(_is_constant, value))
@@ -490,19 +359,12 @@ def _method(freezer: Freezer, value: types.MethodType) -> Any:
     return ("method", freezer.freeze(value.__func__), freezer.freeze(value.__self__))
 
 
-_LAYOUT = (types.MemberDescriptorType, types.GetSetDescriptorType)
 #: What a class has because it is one, or because a decorator of the standard library made it from the rest.
 _OF_EVERY_CLASS = frozenset({
     "__module__", "__qualname__", "__doc__", "__annotations__", "__slots__", "__match_args__", "__dataclass_params__",
     "__dataclass_fields__",
     "__firstlineno__", "__static_attributes__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__hash__",
 })  # fmt: skip
-#: Built-in values that somebody may derive a class from, and what gives the plain value.
-_VALUES: dict[type, Callable[[Any], Any]] = {
-    int: int.__int__, float: float.__float__, str: str.__str__, bytes: lambda value: bytes(memoryview(value)),
-    tuple: lambda value: tuple(tuple.__iter__(value)), frozenset: frozenset,
-}  # fmt: skip
-_STORES = frozenset({list, dict, set, collections.deque})
 #: Elements whose place in a set follows from their values and from what was there before.
 _ORDERED = frozenset({int, bool, float, str, bytes, type(None)})
 #: What an ``await`` makes of a coroutine or of a step of an asynchronous generator.
@@ -511,7 +373,6 @@ _CONSTANT_KINDS = frozenset({type(NotImplemented), type(dataclasses.MISSING)})
 #: Classes that are found under their name, by id, with what they freeze to.
 _CLASSES: dict[int, tuple[type, Any]] = {}
 _OF_ONE_ACTOR = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType, types.CellType)
-_ATOMS = frozenset({bytes, bool, float, complex, range, slice, type(...)})
 _SOME_ITERATORS = (
     *map(iter, ([], (), range(1), {}, {}.values(), {}.items(), set(), "", b"")),
     reversed([]), reversed({}), iter(range(1 << 70)), enumerate([]), zip(), map(len, []), filter(None, []),
@@ -520,9 +381,6 @@ _ITERATORS = frozenset({type(iterator).__name__ for iterator in _SOME_ITERATORS}
 #: Values that never change, by id, with what they freeze to; each is kept alive so that its id stays its own.
 _CONSTANTS: dict[int, tuple[Any, Any]] = {}
 _MOST_CONSTANTS = 5_000
-#: Constants of modules, by id. That nothing in them changes is watched elsewhere.
-_PINNED: dict[int, tuple[Any, Any]] = {}
-
 _BY_KIND: dict[type, Callable[[Freezer, Any], Any]] = {
     list: Freezer._mutable,
     dict: Freezer._mutable,

@@ -11,9 +11,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from p2plab.search import liveness
-from p2plab.search.folds import Broken
+from p2plab.search.liveness import cannot_terminate, count_orders
 from p2plab.search.model import Model
+from p2plab.search.monitors import Broken
 from p2plab.search.steps import NOWHERE, Leaf, Row, breach_of, waits
 from p2plab.search.verdict import Orbits
 
@@ -178,22 +178,22 @@ class StateGraph:
 
     def count_orders(self) -> int | None:
         """As :meth:`Graph.count_orders`."""
-        return liveness.count_orders(self)
+        return count_orders(self)
 
     def cannot_terminate(self) -> int | None:
         """As :meth:`Graph.cannot_terminate`."""
-        return liveness.cannot_terminate(self)
+        return cannot_terminate(self)
 
     def in_full(self) -> list[Key]:
         """Every state in full: locals, cells and monitors' memory, frozen. For comparing with another search."""
         values = [list(numbers) for numbers in self.columns.values]
-        rules, cells = self.columns.rules, self.columns.of
+        rules, cells = self.columns.memory, self.columns.of
         at_setup = {cell: value for cell, value in self.columns.at_setup.items() if cell not in cells}
         return [
             (
                 tuple(values[actor][row[actor]] for actor in range(rules)),
                 frozenset((at_setup | {cell: values[column][row[column]] for cell, column in cells.items()}).items()),
-                self.model.folds.frozen(row[rules]),
+                self.model.monitors.frozen(row[rules]),
             )
             for row in self.rows
         ]
@@ -258,13 +258,13 @@ class StateGraph:
         self.transitions += 1
         if leaf.broken:
             return breach_of(self._add_breach(state, actor, leaf.broken[0]))
-        memory, broken = self.model.judge(row[self.columns.rules], leaf)
+        memory, broken = self.model.judge(row[self.columns.memory], leaf)
         if broken:
             return breach_of(self._add_breach(state, actor, broken[0]))
         new = list(row)
         for column, value in leaf.writes:
             new[column] = value
-        new[self.columns.rules] = memory
+        new[self.columns.memory] = memory
         return self._number(tuple(new), state, actor)
 
     def _add_breach(self, state: int, actor: int | None, broken: Broken) -> int:
@@ -277,7 +277,7 @@ class StateGraph:
         row, free = self.rows[state], self.model.recorder.free
         waiting: list[tuple[str, Leaf]] = []
         able = linked = False
-        for actor, local in enumerate(row[: self.columns.rules]):
+        for actor, local in enumerate(row[: self.columns.memory]):
             if local in free[actor]:  # it can step whatever the others do: what its step does need not be known here
                 able = True
                 continue
@@ -293,5 +293,5 @@ class StateGraph:
                 self._add_breach(state, None, broken)
         elif not able:
             self._terminal.append(state)
-            for broken in self.model.left_open(row[self.columns.rules]):
+            for broken in self.model.left_open(row[self.columns.memory]):
                 self._add_breach(state, None, broken)

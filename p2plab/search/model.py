@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from p2plab.core.lockdep import any_waiting_cycle
-from p2plab.search.folds import Broken, Folds
+from p2plab.search.monitors import Broken, Monitors
 from p2plab.search.recorder import Recorder
 from p2plab.search.steps import Leaf, Row
 
@@ -16,25 +16,25 @@ from p2plab.search.steps import Leaf, Row
 class Model:
     """A scene's transition system: steps looked up in a table, run by the recorder where nobody has seen them yet."""
 
-    def __init__(self, recorder: Recorder, folds: Folds) -> None:
-        self.recorder, self.folds = recorder, folds
+    def __init__(self, recorder: Recorder, monitors: Monitors) -> None:
+        self.recorder, self.monitors = recorder, monitors
         self.table, self.columns = recorder.table, recorder.columns
         self.actors: tuple[str, ...] = recorder.columns.actors
         self._judged: dict[tuple[int, int], tuple[int, tuple[Broken, ...]]] = {}
         self._cycles: dict[tuple[tuple[str, ...], ...], tuple[str, ...]] = {}
         events = recorder.setup_events
-        self._memory, self.setup_broke = folds.after(0, self.table.number_of(events), events)
+        self._memory, self.setup_broke = monitors.after(0, self.table.number_of(events), events)
 
     def anew(self) -> Model:
         """The same scene, of which nothing is known yet."""
         before = self.recorder
-        return Model(Recorder(before.make, before.dog, before.closed), self.folds.anew())
+        return Model(Recorder(before.make, before.dog, before.closed), self.monitors.anew())
 
     @property
     def initial(self) -> Row:
         """The state after set-up."""
         row = [0] * len(self.columns)
-        row[self.columns.rules] = self._memory
+        row[self.columns.memory] = self._memory
         return tuple(row)
 
     def whole(self, row: Row) -> Row:
@@ -52,7 +52,7 @@ class Model:
         """What the monitors remember after a step taken when they remembered ``memory``, and what it broke."""
         known = self._judged.get((memory, leaf.events))
         if known is None:
-            known = self.folds.after(memory, leaf.events, self.table.events[leaf.events])
+            known = self.monitors.after(memory, leaf.events, self.table.events[leaf.events])
             self._judged[memory, leaf.events] = known
         return known
 
@@ -61,7 +61,7 @@ class Model:
         new = list(self.whole(row))
         for column, value in leaf.writes:
             new[column] = value
-        new[self.columns.rules] = memory
+        new[self.columns.memory] = memory
         return tuple(new)
 
     def deadlock(self, waiting: Sequence[tuple[str, Leaf]], able: bool) -> Broken | None:
@@ -83,5 +83,5 @@ class Model:
         """The callbacks that somebody rests in."""
         return [
             Broken("calls-return", calls[-1].partition(".")[0], f"{actor} rests for ever inside {calls[-1]}")
-            for actor, calls in self.folds.left_open(memory).items()
+            for actor, calls in self.monitors.left_open(memory).items()
         ]

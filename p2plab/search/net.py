@@ -1,4 +1,4 @@
-"""The second net: what was looked up is run, along other paths than the one on which it was seen first.
+"""What was looked up is run after all: some whole paths (the audit), and steps along other paths (the second net).
 
 A search believes that what a step does depends on the state alone. Should anything decide that is no part of a state, then
 two paths to one state differ, and a step that was run at the end of one and looked up at the end of the other comes out
@@ -16,11 +16,11 @@ from p2plab.core.schedule import schedule_text
 from p2plab.core.tracked import cells_of, name_of
 from p2plab.search.closed import Refused
 from p2plab.search.frames import line_of
-from p2plab.search.freeze import CellName
 from p2plab.search.graph import Graph, StateGraph
-from p2plab.search.quiet import QuietWorld
+from p2plab.search.objects import CellName
 from p2plab.search.steps import ABSENT, Leaf, NotDeterministic, Row
 from p2plab.search.verdict import Net
+from p2plab.search.world import SearchWorld
 
 #: The net computes for a quarter of the time that the search took, and this at least (seconds).
 SHARE, LEAST = 0.25, 0.05
@@ -28,6 +28,25 @@ SHARE, LEAST = 0.25, 0.05
 _WAITS = 2
 #: A walk that goes round in circles is ended after so many steps.
 LONGEST = 1_000
+
+
+#: Paths replayed from scratch at the end of a search.
+AUDITS = 12
+
+
+def audit(graph: Graph) -> None:
+    """Replay some paths from scratch, half of them to their rest. :exc:`NotDeterministic` if one comes out differently."""
+    resting = [int(state) for state in graph.terminal()]
+    pick = random.Random(len(graph))
+    for number in range(AUDITS):
+        among: Sequence[int] = resting if number % 2 and resting else range(len(graph))
+        state = among[int(pick.random() * len(among))]
+        graph.model.recorder.audit(graph.rows_of_path(state), graph.path(state))
+
+
+def named(error: NotDeterministic) -> str:
+    """The sentence for a driver that was found out."""
+    return f"not deterministic: {error}. Time, chance, globals and leftovers must not decide what a driver does"
 
 
 class SecondNet:
@@ -138,7 +157,7 @@ class SecondNet:
 
     # -- comparing --------------------------------------------------------------------------------------------------
 
-    def _step(self, world: QuietWorld, row: Row, actor: int, leaf: Leaf, trail: list[str]) -> Row | None:
+    def _step(self, world: SearchWorld, row: Row, actor: int, leaf: Leaf, trail: list[str]) -> Row | None:
         """One step run and compared with what the search looked up; the state after it, None where a story ends."""
         name = self.columns.actors[actor]
         with self.recorder.dog.step():
@@ -149,7 +168,7 @@ class SecondNet:
             looked = world.go(name)
         if tuple(world.events) != self.table.events[leaf.events]:
             raise self._differs(row, trail[:-1], world, name, f"{name} does something else in its step {leaf.label!r}")
-        memory, broken = self.model.judge(row[self.columns.rules], leaf)
+        memory, broken = self.model.judge(row[self.columns.memory], leaf)
         if broken:
             return None
         after = self.model.after(row, leaf, memory)
@@ -167,11 +186,11 @@ class SecondNet:
                 )
         return after
 
-    def _is(self, world: QuietWorld, row: Row, cell: CellName, value: object) -> bool:
+    def _is(self, world: SearchWorld, row: Row, cell: CellName, value: object) -> bool:
         frozen = ABSENT if value is ABSENT else world.frozen(cell, value)
         return self.columns.known(cell, frozen) == self.columns.of_row(row, cell)
 
-    def _compare_all(self, world: QuietWorld, row: Row, trail: list[str]) -> None:
+    def _compare_all(self, world: SearchWorld, row: Row, trail: list[str]) -> None:
         for actor, name in enumerate(self.columns.actors):
             if self.columns.values[actor].get(world.frozen_actor(name).value) != row[actor]:
                 raise self._differs(row, trail, world, name, f"{name} is elsewhere, or has another local variable")
@@ -179,7 +198,7 @@ class SecondNet:
             if not self._is(world, row, cell, value):
                 raise self._differs(row, trail, world, "", f"{'.'.join(cell)} differs")
 
-    def _differs(self, row: Row, trail: Sequence[str], world: QuietWorld, name: str, what: str) -> Exception:
+    def _differs(self, row: Row, trail: Sequence[str], world: SearchWorld, name: str, what: str) -> Exception:
         at = line_of(world.actors[name].coroutine) if name else ""
         paths = f"after {_written(trail)}"
         first = self._first_path(row)

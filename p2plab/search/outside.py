@@ -15,7 +15,7 @@ from operator import is_not
 from typing import Any
 
 from p2plab.core.tracked import is_made_in_python
-from p2plab.search.freeze import pin, slots_of
+from p2plab.search.objects import pin, slots_of
 
 #: By kind of container, what it consists of.
 _PARTS: dict[type, Callable[[Any], Any]] = {

@@ -17,14 +17,14 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from p2plab.core.monitor import Monitor
-from p2plab.search.folds import Broken
 from p2plab.search.graph import Story
 from p2plab.search.model import Model
+from p2plab.search.monitors import Broken
 from p2plab.search.plain import deadlock, left_open, watch
-from p2plab.search.quiet import QuietWorld
 from p2plab.search.steps import Leaf, Row, waits
 from p2plab.search.verdict import RandomOrders, switches_of
 from p2plab.search.watchdog import StepTooLong, Watchdog, where
+from p2plab.search.world import SearchWorld
 
 #: A run is not followed beyond so many steps.
 LONGEST = 2_000
@@ -138,7 +138,7 @@ class LookedUp:
         self._path = (*path, self.actors[actor])
         if leaf.broken:
             return leaf.broken[0]
-        memory, broken = self.model.judge(self._row[self.model.columns.rules], leaf)
+        memory, broken = self.model.judge(self._row[self.model.columns.memory], leaf)
         if broken:
             return broken[0]
         self._row = self.model.after(self._row, leaf, memory)
@@ -149,7 +149,7 @@ class LookedUp:
         waiting = [(name, leaf) for name, leaf in leaves if waits(leaf)]
         if waiting:
             return self.model.deadlock(waiting, able=False)
-        return next(iter(self.model.left_open(self._row[self.model.columns.rules])), None)
+        return next(iter(self.model.left_open(self._row[self.model.columns.memory])), None)
 
     def _leaf(self, actor: int) -> Leaf:
         return self.model.leaf(self._row, actor, lambda: self._path)
@@ -158,7 +158,7 @@ class LookedUp:
 class InWorlds:
     """Runs in which each step is taken in a world."""
 
-    def __init__(self, make: Callable[[], QuietWorld], rules: Sequence[Callable[[], Monitor]], dog: Watchdog) -> None:
+    def __init__(self, make: Callable[[], SearchWorld], rules: Sequence[Callable[[], Monitor]], dog: Watchdog) -> None:
         self.make, self.rules, self.dog = make, rules, dog
         with dog.step():
             self.world = make()

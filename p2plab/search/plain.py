@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 
 from p2plab.core.lockdep import any_waiting_cycle
 from p2plab.core.monitor import Monitor
-from p2plab.search.folds import Broken, OpenCalls
 from p2plab.search.graph import Story
-from p2plab.search.quiet import QuietWorld, entry
+from p2plab.search.monitors import Broken, OpenCalls
 from p2plab.search.watchdog import Watchdog
+from p2plab.search.world import SearchWorld, entry
 
 #: A run longer than this is taken for one that never ends, and not followed.
 LONGEST = 2_000
@@ -25,7 +25,7 @@ class Plain:
     """Layer ``n`` has every run with ``n`` switches; ``found`` is the first that breaks a promise."""
 
     def __init__(
-        self, make: Callable[[], QuietWorld], rules: Sequence[Callable[[], Monitor]], dog: Watchdog, bound: int | None
+        self, make: Callable[[], SearchWorld], rules: Sequence[Callable[[], Monitor]], dog: Watchdog, bound: int | None
     ) -> None:
         self.make, self.rules, self.dog, self.bound = make, rules, dog, bound
         self.switches = 0
@@ -83,7 +83,7 @@ class Plain:
         if broken is not None and (self.found is None or len(taken) < len(self.found.choices)):
             self.found = Story(self.switches, broken, taken)
 
-    def _replay(self, prefix: Prefix) -> tuple[Prefix, Broken | None, QuietWorld, list[Monitor]]:
+    def _replay(self, prefix: Prefix) -> tuple[Prefix, Broken | None, SearchWorld, list[Monitor]]:
         watchers = [rule() for rule in self.rules]
         with self.dog.step():
             world = self.make()
@@ -97,7 +97,7 @@ class Plain:
         return prefix, broken, world, watchers
 
 
-def watch(world: QuietWorld, watchers: Sequence[Monitor]) -> Broken | None:
+def watch(world: SearchWorld, watchers: Sequence[Monitor]) -> Broken | None:
     """What the step that was just taken breaks first, as the rules see it."""
     found = None
     for watcher in watchers:
@@ -116,7 +116,7 @@ def left_open(watchers: Sequence[Monitor]) -> Broken | None:
     return None
 
 
-def deadlock(world: QuietWorld) -> Broken | None:
+def deadlock(world: SearchWorld) -> Broken | None:
     """A cycle of actors that wait for each other, or that all wait."""
     probes = {name: world.probe(name) for name in world.actors}
     waiting = {

@@ -12,12 +12,13 @@ from typing import Any
 
 from p2plab.core.tracked import TRACKED_CONTAINERS, Footprint, Tracked, Untrackable, cells_of, name_of
 from p2plab.search.closed import Closed, Refused
-from p2plab.search.folds import Broken
 from p2plab.search.frames import rebinding
-from p2plab.search.freeze import CellName, Unfreezable, refers_to
-from p2plab.search.quiet import FrozenActor, QuietWorld
+from p2plab.search.freeze import Unfreezable
+from p2plab.search.monitors import Broken
+from p2plab.search.objects import CellName, refers_to
 from p2plab.search.steps import ABSENT, Columns, Leaf, Reading, Row, StepTable
 from p2plab.search.watchdog import StepTooLong, Watchdog, where
+from p2plab.search.world import FrozenActor, SearchWorld
 from p2plab.search.worlds import Worlds
 
 #: Cells as they are, not frozen, by object and attribute.
@@ -30,7 +31,7 @@ _NO_CELLS: Mapping[str, Any] = {}
 class Recorder:
     """Answers misses. ``make`` builds the scene's world."""
 
-    def __init__(self, make: Callable[[], QuietWorld], dog: Watchdog, closed: Closed | None = None) -> None:
+    def __init__(self, make: Callable[[], SearchWorld], dog: Watchdog, closed: Closed | None = None) -> None:
         """``closed``: what of a reader's own code must stay as it is; None where the code is p2plab's own."""
         self.make = make
         self.dog = dog
@@ -104,7 +105,7 @@ class Recorder:
     # -- one step ---------------------------------------------------------------------------------------------------
 
     def _record_blocked(
-        self, world: QuietWorld, row: Row, actor: int, waits: tuple[str, ...], looked: Footprint
+        self, world: SearchWorld, row: Row, actor: int, waits: tuple[str, ...], looked: Footprint
     ) -> None:
         op = world.actors[self.columns.actors[actor]].op
         assert op is not None
@@ -116,7 +117,7 @@ class Recorder:
         self.worlds.keep(world, row)
 
     def _record_step(
-        self, world: QuietWorld, row: Row, actor: int, label: str, before: Cells, footprint: Footprint
+        self, world: SearchWorld, row: Row, actor: int, label: str, before: Cells, footprint: Footprint
     ) -> None:
         name = self.columns.actors[actor]
         if self.closed is not None:
@@ -144,7 +145,7 @@ class Recorder:
         self.table.add(actor, row[actor], Reading(reads, leaf, tuple(sorted(written))))
         self.worlds.keep(world, _applied(row, leaf, len(self.columns)))
 
-    def _record_endless(self, world: QuietWorld, row: Row, actor: int, error: StepTooLong) -> None:
+    def _record_endless(self, world: SearchWorld, row: Row, actor: int, error: StepTooLong) -> None:
         name = self.columns.actors[actor]
         self.dog.note_endless(error)
         op = world.actors[name].op
@@ -180,7 +181,7 @@ class Recorder:
                 todo += reversed(known[1])
         return found
 
-    def _changed_inside(self, world: QuietWorld, row: Row) -> list[str]:
+    def _changed_inside(self, world: SearchWorld, row: Row) -> list[str]:
         """The first cell in which an object is not as the state has it."""
         homes = {cell for cell, _, _ in world.homes.values()}
         return [
@@ -190,7 +191,7 @@ class Recorder:
         ][:1]
 
     def _writes(
-        self, world: QuietWorld, after: Mapping[CellName, Any], written: set[CellName]
+        self, world: SearchWorld, after: Mapping[CellName, Any], written: set[CellName]
     ) -> list[tuple[int, int]]:
         """The new values of the cells written; a cell becomes a column when it first changes."""
         writes: list[tuple[int, int]] = []
@@ -212,7 +213,7 @@ class Recorder:
             self.table.ask_for(added)
         return writes
 
-    def _check_untrackable(self, world: QuietWorld, name: str) -> None:
+    def _check_untrackable(self, world: SearchWorld, name: str) -> None:
         """What cannot be state is no crash of a driver in a search, but a driver that cannot be searched."""
         crash = world.actors[name].crash
         if isinstance(crash, Untrackable):
@@ -222,7 +223,7 @@ class Recorder:
 
     def _check_cells(
         self,
-        world: QuietWorld,
+        world: SearchWorld,
         name: str,
         row: Row,
         before: Cells,
@@ -248,7 +249,7 @@ class Recorder:
                     changed.add(cell)
         return changed
 
-    def _check_others(self, world: QuietWorld, row: Row, actor: int, label: str) -> None:
+    def _check_others(self, world: SearchWorld, row: Row, actor: int, label: str) -> None:
         name = self.columns.actors[actor]
         if len(world.actors) != len(self.columns.actors):
             raise Unfreezable(f"the step {label!r} starts an actor; all actors must be there when the scene is built")
@@ -280,7 +281,7 @@ class Recorder:
                 f"one step keeps the list, dict or set of {'.'.join(cell)} across an await and another assigns a new one"
             )
 
-    def _note_local(self, world: QuietWorld, actor: int, frozen: FrozenActor, local: int) -> None:
+    def _note_local(self, world: SearchWorld, actor: int, frozen: FrozenActor, local: int) -> None:
         self._note_held(frozen.held)
         op = world.actors[self.columns.actors[actor]].op
         if frozen.inside:

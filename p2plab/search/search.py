@@ -16,25 +16,24 @@ from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import straight
 from p2plab.core.tracked import Untrackable
-from p2plab.search.audit import audit, named
-from p2plab.search.closed import Closed, Refused, world_of
+from p2plab.search.closed import Closed, Refused
 from p2plab.search.confirm import confirm
 from p2plab.search.drivers import cast, played
-from p2plab.search.folds import Folds, watched
 from p2plab.search.freeze import Unfreezable
 from p2plab.search.graph import Graph, StateGraph, Story
 from p2plab.search.liveness import Lasso, lasso, stays_open
 from p2plab.search.model import Model
-from p2plab.search.net import SecondNet
+from p2plab.search.monitors import Monitors, watched
+from p2plab.search.net import SecondNet, audit, named
 from p2plab.search.pct import Chance, InWorlds, LookedUp, Runner
 from p2plab.search.plain import Plain
-from p2plab.search.quiet import QuietWorld, maker
 from p2plab.search.recorder import Recorder
-from p2plab.search.silence import silence
+from p2plab.search.sources import world_of
 from p2plab.search.stages import Stages
 from p2plab.search.steps import NotDeterministic
 from p2plab.search.verdict import Effort, Incomplete, Pass, RandomOrders, Verdict, Violation, switches_of
-from p2plab.search.watchdog import STEP_SECONDS, StepTooLong, Watchdog, where
+from p2plab.search.watchdog import STEP_SECONDS, StepTooLong, Watchdog, silence, where
+from p2plab.search.world import SearchWorld, maker
 
 if TYPE_CHECKING:
     from p2plab.search.arrays.search import ArraySearch
@@ -227,8 +226,8 @@ class Search:
 
     def _begun(self) -> Stages:
         if self._stages is None:
-            self._folds = Folds(self._watched)
-            model = Model(self._recorder(), self._folds)
+            self._monitors = Monitors(self._watched)
+            model = Model(self._recorder(), self._monitors)
             symmetry = self._symmetry and not any(issubclass(rule, LeadsTo) for rule in self._watched)
             self._stages = Stages(model, self.bound, self.most_states, SMALL, symmetry)
         return self._stages
@@ -261,7 +260,7 @@ class Search:
             what = f"{type(error).__name__}: {text_of(error)}"
             raise BadInput(f"the scene cannot be built: {what} (in {where(error)})") from None
 
-    def _maker(self) -> Callable[[], QuietWorld]:
+    def _maker(self) -> Callable[[], SearchWorld]:
         scene, knobs = self.scene, self.knobs
         return maker(lambda world: scene.build(world, knobs), scene.cast)
 
@@ -331,11 +330,11 @@ class Search:
 
     def _left_open(self, graph: Graph) -> bool:
         """Whether a leads-to of your own stays open for ever on some fair run; the verdict is then its lasso."""
-        for number, rule in enumerate(self._folds.rules):
+        for number, rule in enumerate(self._monitors.rules):
             if not isinstance(rule, LeadsTo):
                 continue
-            column = graph.model.columns.rules
-            memories = (self._folds.memory(graph.row(state)[column], number) for state in range(len(graph)))
+            column = graph.model.columns.memory
+            memories = (self._monitors.memory(graph.row(state)[column], number) for state in range(len(graph)))
             still = {state for state, memory in enumerate(memories) if getattr(memory, "open", False)}
             found = stays_open(graph, still, {int(state) for state in graph.terminal()})
             if found is None:
@@ -439,7 +438,7 @@ class Search:
         """The rules that no order met so far put to the test."""
         if self._stages is None:
             return self.rules
-        tested = {*self._folds.exercised, DeadlockMonitor.name}
+        tested = {*self._monitors.exercised, DeadlockMonitor.name}
         return tuple(name for name in self.rules if name not in tested)
 
     def _goals(self) -> list[Goal]:

@@ -22,9 +22,8 @@ from p2plab.core.scenario import Knob, Scenario, Value
 from p2plab.search.confirm import confirm
 from p2plab.search.drivers import cast
 from p2plab.search.search import Search
-from p2plab.search.silence import silence
 from p2plab.search.verdict import Shrunk, Violation, switches_of
-from p2plab.search.watchdog import STEP_SECONDS, StepTooLong, Watchdog
+from p2plab.search.watchdog import STEP_SECONDS, StepTooLong, Watchdog, silence
 
 Choices = tuple[str, ...]
 #: (switches, steps): what makes a story long.

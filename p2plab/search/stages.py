@@ -11,7 +11,7 @@ from p2plab.search.model import Model
 
 if TYPE_CHECKING:
     from p2plab.search.arrays.search import ArraySearch
-    from p2plab.search.freeze import CellName
+    from p2plab.search.objects import CellName
     from p2plab.search.symmetry.graph import SymmetricSearch
     from p2plab.search.symmetry.members import Symmetry
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from p2plab.core.errors import P2PError
-from p2plab.search.folds import Broken, Events
-from p2plab.search.freeze import CellName
+from p2plab.search.monitors import Broken, Events
+from p2plab.search.objects import CellName
 
 Row = tuple[int, ...]
 
@@ -98,7 +98,7 @@ class Columns:
 
     def __init__(self, actors: Sequence[str], locals_: Iterable[Any], cells: dict[CellName, Any]) -> None:
         self.actors = tuple(actors)
-        self.rules = len(self.actors)  #: the column of the rules' memory
+        self.memory = len(self.actors)  #: the column of what the monitors remember
         self.at_setup = cells
         self.of: dict[CellName, int] = {}
         self.values: list[dict[Any, int]] = [{value: 0} for value in locals_] + [{}]

@@ -6,22 +6,24 @@ While a watchdog watches, ``core`` tells it of every stretch of driver code that
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
+import io
 import os
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
+from typing import Any
 
 from p2plab.core.errors import BadInput, Stopped
 from p2plab.core.running import running
-from p2plab.search.interrupt import Interrupter
 
 #: Seconds of computing that one step may take. The longest honest step of the catalogue takes some thousandths of one.
 STEP_SECONDS = 0.5
@@ -32,6 +34,8 @@ PATIENCE = 40
 #: A step that is where another one never ended may take this share of it.
 KNOWN = 0.1
 _POLL = 0.05
+_TOOL = 4  # one of the two ids that sys.monitoring leaves to anybody
+_EVERY = 256
 _OURS = tuple(str(Path(__file__).parent.parent / room) for room in ("core", "search"))
 #: Called with another number, and the budget, at each beginning of a step, and with 0 at its end: somebody outside of this
 #: process may watch it, who can end what nothing inside can.
@@ -230,3 +234,55 @@ def _yours(error: BaseException) -> list[tuple[CodeType, int]]:
         for frame, line in traceback.walk_tb(error.__traceback__)
         if not frame.f_code.co_filename.startswith(_OURS)
     ]
+
+
+class Interrupter:
+    """Where Python has no threads (in a browser): looks at the clock from inside, at loops and calls.
+
+    It needs ``sys.monitoring``, of Python 3.12. What never leaves a single call into C cannot be stopped this way.
+
+    Calls ``look`` at every 256th turn of a loop or call of a function, from :meth:`start` to :meth:`stop`.
+
+    What ``look`` raises comes out of the code that was running.
+    """
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        self._look = look
+        self._count = 0
+        self._mine = False
+
+    def start(self) -> None:
+        """Begin. Where Python is too old, or another tool has the place, nobody looks."""
+        watch: Any = getattr(sys, "monitoring", None)
+        if watch is None or watch.get_tool(_TOOL) is not None:
+            return
+        self._mine = True
+        watch.use_tool_id(_TOOL, "p2plab")
+        for event in (watch.events.JUMP, watch.events.PY_START):
+            watch.register_callback(_TOOL, event, self._turn)
+        watch.set_events(_TOOL, watch.events.JUMP | watch.events.PY_START)
+
+    def stop(self) -> None:
+        """End it, and leave nothing behind."""
+        if self._mine:
+            self._mine = False
+            watch: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+            watch.set_events(_TOOL, 0)
+            watch.free_tool_id(_TOOL)
+
+    def _turn(self, *_where: object) -> None:
+        self._count += 1
+        if self._count % _EVERY == 0:
+            self._look()
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """What is printed inside goes nowhere: a search runs a driver thousands of times, and nobody wants to read that."""
+    with contextlib.redirect_stdout(_Nowhere()), contextlib.redirect_stderr(_Nowhere()):
+        yield
+
+
+class _Nowhere(io.TextIOBase):
+    def write(self, text: str) -> int:
+        return len(text)

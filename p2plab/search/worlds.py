@@ -24,10 +24,10 @@ from p2plab.core.tracked import (
     cells_of,
     name_of,
 )
-from p2plab.search.freeze import CellName, is_importable
-from p2plab.search.quiet import QuietWorld
+from p2plab.search.objects import CellName, is_importable
 from p2plab.search.steps import ABSENT, Columns, NotDeterministic, Row
 from p2plab.search.watchdog import Watchdog
+from p2plab.search.world import SearchWorld
 
 #: How many worlds are kept.
 KEPT = 200
@@ -56,10 +56,10 @@ class _CannotBePutBack(Exception):
 class Worlds:
     """Worlds by the row of the state that they are in."""
 
-    def __init__(self, make: Callable[[], QuietWorld], dog: Watchdog, columns: Columns) -> None:
+    def __init__(self, make: Callable[[], SearchWorld], dog: Watchdog, columns: Columns) -> None:
         self.make, self.dog, self.columns = make, dog, columns
         self.replayed = 0
-        self._kept: dict[int, tuple[QuietWorld, Row]] = {}
+        self._kept: dict[int, tuple[SearchWorld, Row]] = {}
         self._by_row: dict[Row, int] = {}
         self._by_local: dict[tuple[int, int], list[int]] = {}
         self._next = 0
@@ -67,7 +67,7 @@ class Worlds:
         self._setup: dict[CellName, Any] = {}
         self._values: dict[tuple[int, int], Any] = {}  #: (column, value) -> what to put back
 
-    def take(self, row: Row, actor: int, path: Callable[[], Sequence[str]]) -> tuple[QuietWorld, Row]:
+    def take(self, row: Row, actor: int, path: Callable[[], Sequence[str]]) -> tuple[SearchWorld, Row]:
         """A world in which ``actor`` and all cells are as in ``row``, and the row it is in. It is no longer kept."""
         number = self._by_row.get(self._key(row))
         if number is not None:
@@ -84,7 +84,7 @@ class Worlds:
             candidates.pop()  # it has gone on since
         return self.replay(row, path(), self.columns.actors[actor]), row
 
-    def keep(self, world: QuietWorld, row: Row) -> None:
+    def keep(self, world: SearchWorld, row: Row) -> None:
         """Keep a world for later."""
         while len(self._kept) >= KEPT:
             oldest = next(iter(self._kept))
@@ -93,7 +93,7 @@ class Worlds:
         if not world.number:
             world.number = self._next = self._next + 1
         number = world.number
-        before, locals_ = self._registered.get(number), row[: self.columns.rules]
+        before, locals_ = self._registered.get(number), row[: self.columns.memory]
         self._kept[number] = world, row
         self._by_row[self._key(row)] = number
         self._registered[number] = locals_
@@ -121,7 +121,7 @@ class Worlds:
         if known is not _CannotBePutBack:
             self._values.setdefault((there, image), _renamed(known, rename))
 
-    def replay(self, row: Row, path: Sequence[str], only: str = "", rows: Sequence[Row] = ()) -> QuietWorld:
+    def replay(self, row: Row, path: Sequence[str], only: str = "", rows: Sequence[Row] = ()) -> SearchWorld:
         """A new world run along a path, and compared: at its end (one actor ``only``, or all) and with ``rows`` on the way.
 
         :exc:`NotDeterministic` names the first thing that differs.
@@ -143,20 +143,20 @@ class Worlds:
 
     def _key(self, row: Row) -> Row:
         """A row as far as a world is concerned: without the rules' memory, and without zeros at its end."""
-        cells = row[self.columns.rules + 1 :]
+        cells = row[self.columns.memory + 1 :]
         end = len(cells)
         while end and not cells[end - 1]:
             end -= 1
-        return row[: self.columns.rules] + cells[:end]
+        return row[: self.columns.memory] + cells[:end]
 
-    def _drop(self, number: int) -> tuple[QuietWorld, Row]:
+    def _drop(self, number: int) -> tuple[SearchWorld, Row]:
         world, row = self._kept.pop(number)
         key = self._key(row)
         if self._by_row.get(key) == number:
             del self._by_row[key]
         return world, (*row, *(0,) * (len(self.columns) - len(row)))
 
-    def _set_cells(self, world: QuietWorld, here: Row, row: Row) -> Row | None:
+    def _set_cells(self, world: SearchWorld, here: Row, row: Row) -> Row | None:
         """Give the cells of a world the values of ``row``; the row it then is in. None, and nothing changed, if it cannot."""
         here = (*here, *(0,) * (len(row) - len(here)))
         changes: list[tuple[Tracked, str, Any]] = []
@@ -180,15 +180,15 @@ class Worlds:
             else:
                 cells_of(owner)[attribute] = value
         world.cells_were_set()
-        rules = self.columns.rules
+        rules = self.columns.memory
         return (*here[:rules], *row[rules:])
 
-    def _compare_actor(self, world: QuietWorld, row: Row, name: str, steps: int) -> None:
+    def _compare_actor(self, world: SearchWorld, row: Row, name: str, steps: int) -> None:
         actor = self.columns.actors.index(name)
         if self.columns.values[actor].get(world.frozen_actor(name).value) != row[actor]:
             raise _differs(steps, f"what {name} is about to do, or a local variable of it,")
 
-    def _compare(self, world: QuietWorld, row: Row, steps: int, only: str) -> None:
+    def _compare(self, world: SearchWorld, row: Row, steps: int, only: str) -> None:
         for name in (only,) if only else self.columns.actors:
             self._compare_actor(world, row, name, steps)
         cells = world.frozen_cells()

@@ -6,18 +6,18 @@ from p2plab.rules.health import LockOrderKept, NoCrash
 from p2plab.search.arrays.graph import NumberedGraph
 from p2plab.search.arrays.search import Breadth
 from p2plab.search.closed import Closed, Refused
-from p2plab.search.folds import Folds, watched
 from p2plab.search.freeze import Unfreezable
 from p2plab.search.graph import StateGraph
 from p2plab.search.layers import Layers
 from p2plab.search.model import Model
-from p2plab.search.naive import Explored, explore
-from p2plab.search.quiet import maker
+from p2plab.search.monitors import Monitors, watched
 from p2plab.search.recorder import Recorder
 from p2plab.search.steps import ABSENT, NOWHERE, NotDeterministic
 from p2plab.search.symmetry.graph import SymmetricGraph
 from p2plab.search.symmetry.members import NotSymmetric, interchangeable
 from p2plab.search.watchdog import Watchdog
+from p2plab.search.world import maker
+from tests.search.naive import Explored, explore
 from tests.search.programs import NeverTwice, program
 
 RULES = (NeverTwice, LockOrderKept, NoCrash)
@@ -27,7 +27,7 @@ def memoised(build, rules=RULES, limit=5_000) -> Explored:
     """What the memoised search finds, in the reference's terms."""
     with Watchdog() as dog:
         closed = Closed([build.driver]) if hasattr(build, "driver") else None
-        graph = StateGraph(Model(Recorder(maker(build, {}), dog, closed), Folds(rules)))
+        graph = StateGraph(Model(Recorder(maker(build, {}), dog, closed), Monitors(rules)))
         layers = Layers(graph, stop_at_first=False)
         layers.advance(60, states=limit)
     return explored(graph, layers.complete)
@@ -91,7 +91,7 @@ def by_symmetry(build, rules=RULES, limit=2_000) -> tuple[str, int, int]:
     No permutations: nobody is interchangeable, or not after all. Unless nothing differs the text says what does.
     """
     with Watchdog() as dog:
-        small = StateGraph(Model(Recorder(maker(build, {}), dog), Folds(rules)))
+        small = StateGraph(Model(Recorder(maker(build, {}), dog), Monitors(rules)))
         layers = Layers(small, stop_at_first=False)
         layers.advance(60, states=limit)
         if not layers.complete:
@@ -108,19 +108,19 @@ def by_symmetry(build, rules=RULES, limit=2_000) -> tuple[str, int, int]:
         return "", 0, len(small)
 
 
-def adopted(folds: Folds, other: Folds, combination: int) -> int:
+def adopted(monitors: Monitors, other: Monitors, combination: int) -> int:
     """The number in one search of what the same rules remember in another."""
     memories = enumerate(other.together[combination])
-    return folds._combine(tuple(folds._number(rule, other._memories[rule][memory]) for rule, memory in memories))
+    return monitors._combine(tuple(monitors._number(rule, other._memories[rule][memory]) for rule, memory in memories))
 
 
 def translated(row, small: StateGraph, graph: SymmetricGraph) -> list[int]:
     """A state of one graph as the other numbers its values; a cell that never changed in the other is left out."""
     new = [0] * len(graph.columns)
     for column, value in enumerate(row):
-        if column == small.columns.rules:
-            new[column] = adopted(graph.model.folds, small.model.folds, value)
-        elif column < small.columns.rules:
+        if column == small.columns.memory:
+            new[column] = adopted(graph.model.monitors, small.model.monitors, value)
+        elif column < small.columns.memory:
             new[column] = graph.columns.number(column, small.columns.frozen(column, value))
     for cell, there in graph.columns.of.items():
         if cell in small.columns.of:

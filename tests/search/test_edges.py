@@ -16,12 +16,12 @@ from p2plab.search.arrays import whole
 from p2plab.search.arrays.edges import Edges
 from p2plab.search.arrays.graph import ArrayGraph
 from p2plab.search.arrays.whole import cannot_terminate, count_orders
-from p2plab.search.folds import Folds
 from p2plab.search.model import Model
-from p2plab.search.quiet import maker
+from p2plab.search.monitors import Monitors
 from p2plab.search.recorder import Recorder
 from p2plab.search.steps import NOWHERE, breach_of
 from p2plab.search.watchdog import Watchdog
+from p2plab.search.world import maker
 
 
 @st.composite
@@ -86,7 +86,7 @@ def test_any_of_hundreds_of_actors_may_have_led_to_a_state():
             world.actor(f"a{number}", job)
 
     with Watchdog() as dog:
-        graph = ArrayGraph(Model(Recorder(maker(build, {}), dog), Folds([])))
+        graph = ArrayGraph(Model(Recorder(maker(build, {}), dog), Monitors([])))
         graph.expand(np.zeros(1, np.int64))
     assert [graph.path(state) for state in range(1, len(graph))] == [[f"a{number}"] for number in range(300)]
 

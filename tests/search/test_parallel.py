@@ -17,16 +17,16 @@ from p2plab.search import Incomplete, Pass, Violation, check
 from p2plab.search.arrays.graph import ArrayGraph
 from p2plab.search.arrays.search import ArrayLayers, Breadth
 from p2plab.search.checking import Checking
-from p2plab.search.folds import Folds
 from p2plab.search.liveness import lasso
 from p2plab.search.model import Model
+from p2plab.search.monitors import Monitors
 from p2plab.search.parallel import processes, share, wire
 from p2plab.search.parallel.graph import SharedGraph
 from p2plab.search.parallel.part import Part
 from p2plab.search.parallel.team import Lost
-from p2plab.search.quiet import maker
 from p2plab.search.recorder import Recorder
 from p2plab.search.watchdog import Watchdog
+from p2plab.search.world import maker
 from tests.search.gate import RULES, difference, explored_wide, memoised
 from tests.search.programs import program, source
 
@@ -69,7 +69,7 @@ class InThisProcess:
 
 
 def graph_of(build, dog):
-    return ArrayGraph(Model(Recorder(maker(build, {}), dog), Folds(RULES)))
+    return ArrayGraph(Model(Recorder(maker(build, {}), dog), Monitors(RULES)))
 
 
 def everything(graph):

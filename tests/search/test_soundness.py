@@ -11,15 +11,15 @@ from p2plab.search import frames
 from p2plab.search.arrays import graph as array_graph
 from p2plab.search.arrays import search as array_search
 from p2plab.search.arrays import states as array_states
-from p2plab.search.folds import Folds
 from p2plab.search.freeze import Freezer, Unfreezable
 from p2plab.search.graph import StateGraph
 from p2plab.search.layers import Layers
 from p2plab.search.model import Model
-from p2plab.search.quiet import maker
+from p2plab.search.monitors import Monitors
 from p2plab.search.recorder import Recorder
 from p2plab.search.steps import NotDeterministic
 from p2plab.search.watchdog import Watchdog
+from p2plab.search.world import maker
 from tests.search.every_order import outcome_of, outcomes
 from tests.search.gate import RULES, difference, explored_wide, memoised, reference
 from tests.search.programs import program, source
@@ -47,7 +47,7 @@ def test_random_programs_have_the_same_outcomes_as_every_order_run_one_by_one(se
     if expected is None:
         return
     with Watchdog() as dog:
-        graph = StateGraph(Model(Recorder(maker(build, {}), dog), Folds(RULES)))
+        graph = StateGraph(Model(Recorder(maker(build, {}), dog), Monitors(RULES)))
         Layers(graph, stop_at_first=False).advance(60)
     ends = [(graph.path(state), None) for state in graph.terminal()]
     ends += [
@@ -186,16 +186,16 @@ def test_the_search_in_arrays_finds_what_the_small_one_finds(block, monkeypatch)
         if not small.complete:
             continue
         with Watchdog() as dog:
-            graph = array_graph.ArrayGraph(Model(Recorder(maker(build, {}), dog), Folds(RULES)))
+            graph = array_graph.ArrayGraph(Model(Recorder(maker(build, {}), dog), Monitors(RULES)))
             breadth = array_search.Breadth(graph)
             while not breadth.complete:
                 breadth.one_chunk()
             assert difference(small, explored_wide(graph)) == "", source(seed)
             layered = array_search.ArrayLayers(
-                array_graph.ArrayGraph(Model(Recorder(maker(build, {}), dog), Folds(RULES)))
+                array_graph.ArrayGraph(Model(Recorder(maker(build, {}), dog), Monitors(RULES)))
             )
             layered.advance(60)
-            layers = Layers(StateGraph(Model(Recorder(maker(build, {}), dog), Folds(RULES))))
+            layers = Layers(StateGraph(Model(Recorder(maker(build, {}), dog), Monitors(RULES))))
             layers.advance(60)
         found = [(story.switches, len(story.choices)) for story in layers.stories]
         assert ([(layered.found.switches, len(layered.found.choices))] if layered.found else []) == found, source(seed)

@@ -15,7 +15,7 @@ from p2plab.core.errors import BadInput, P2PError
 from p2plab.core.scenario import Scenario
 from p2plab.course.keep import Kept, keep
 from p2plab.search import Incomplete, Pass, Verdict, Violation, check
-from p2plab.search.silence import silence
+from p2plab.search.watchdog import silence
 from p2plab.views.report import headline, pytest_of, text
 from p2plab.views.text import WIDTH
 

@@ -29,9 +29,8 @@ from p2plab.rules import judge
 from p2plab.search import check
 from p2plab.search.confirm import finding_of
 from p2plab.search.drivers import cast
-from p2plab.search.silence import silence
 from p2plab.search.verdict import Pass, Violation
-from p2plab.search.watchdog import StepTooLong
+from p2plab.search.watchdog import StepTooLong, silence
 from p2plab.views.report import headline
 
 #: Seconds in which a hand-in's process has to say anything; it stops endless code of its own long before.

@@ -15,9 +15,9 @@ from p2plab.search.arrays import whole
 from p2plab.search.arrays.edges import Edges
 from p2plab.search.arrays.states import Layout, Visited, longer
 from p2plab.search.arrays.steps import UNKNOWN, Combinations, FlatTree, Leaves, Pairs, first_of_each
-from p2plab.search.folds import Broken
 from p2plab.search.graph import Breach
 from p2plab.search.model import Model
+from p2plab.search.monitors import Broken
 from p2plab.search.steps import Leaf, Row, breach_of
 from p2plab.search.verdict import Orbits
 
@@ -120,7 +120,7 @@ class NumberedGraph:
     def _counts(self) -> list[int]:
         """How many values each column has by now."""
         counts = [len(values) for values in self.columns.values]
-        counts[self.columns.rules] = len(self.model.folds)
+        counts[self.columns.memory] = len(self.model.monitors)
         return counts
 
     def _break(self, state: int, actor: int, broken: Broken) -> int:
@@ -166,7 +166,7 @@ class ArrayGraph(NumberedGraph):
     def _expand(self, states: Ints) -> None:
         self._states, self._here = states, self.visited.words.take(states, axis=1)
         leaves = np.stack([self._look_up(states, actor) for actor in range(len(self.actors))])
-        self._leaves.refresh(self.layout, self.columns.rules)
+        self._leaves.refresh(self.layout, self.columns.memory)
         enabled = self._leaves.enabled[leaves]
         enabled &= ~self._look_for_ends(states, leaves, enabled)
         # Each step, state by state: from which of the states, and whose.
@@ -212,7 +212,7 @@ class ArrayGraph(NumberedGraph):
 
     def _room_for_values(self) -> None:
         """Make room in the states for all values known by now."""
-        known = self.columns.version, len(self.model.folds)
+        known = self.columns.version, len(self.model.monitors)
         if known != self._known and self.layout.room_for(self._counts()):
             self.visited.widen(self.layout.words)
             if len(self._here) < self.layout.words:
@@ -230,7 +230,7 @@ class ArrayGraph(NumberedGraph):
         if broken.any():
             good = ~broken
             at, who, leaves, memories = at[good], who[good], leaves[good], memories[good]
-        self._leaves.refresh(self.layout, self.columns.rules)
+        self._leaves.refresh(self.layout, self.columns.memory)
         assert self._leaves.effects is not None
         words = self._leaves.effects.step(self._here.take(at, axis=1), leaves, memories)
         targets[good] = self._arrive(words, states.take(at), who)
@@ -251,7 +251,7 @@ class ArrayGraph(NumberedGraph):
 
     def _judge(self, states: Ints, at: Ints, who: Ints, leaves: Ints, targets: Ints) -> tuple[Ints, Ints]:
         """What the monitors remember after each step, and which steps broke something: these lead to breaches."""
-        before = self.layout.read(self._here, self.columns.rules).take(at)
+        before = self.layout.read(self._here, self.columns.memory).take(at)
         after = self._memories.after(before, self._leaves.events.take(leaves), leaves, self._leaves)
         self._room_for_values()
         wrong: Ints = (after == BREAKS) | self._leaves.broken.take(leaves)
@@ -283,7 +283,7 @@ class ArrayGraph(NumberedGraph):
                 self._end(int(states[some[at]]), self._ends.broken[ends[at] - 1])
         rest = states[~able & ~waits & ~ended]
         if rest.size:
-            self._rest(rest, self.layout.read(self.visited.words.take(rest, axis=1), self.columns.rules))
+            self._rest(rest, self.layout.read(self.visited.words.take(rest, axis=1), self.columns.memory))
         return ended
 
 

@@ -216,7 +216,7 @@ class Collision(Exception):
 
 
 class Visited:
-    """States by number: ``words`` has a column a state, laid out by :class:`p2plab.search.layout.Layout`.
+    """States by number: ``words`` has a column a state, laid out by :class:`Layout`.
 
     A word that is 0 adds nothing to a hash, so states keep theirs when they get more words. The slot of a hash is its
     upper bits: states are looked up in the order of their hashes, so that memory is passed through once, front to back.

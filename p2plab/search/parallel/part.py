@@ -217,11 +217,11 @@ def packed(table: StepTable, leaves: Leaves, layout: Layout) -> Message:
     """All that a worker needs for its look-ups."""
     actors = len(table.columns.actors)
     trees = [FlatTree(table, actor, leaves) for actor in range(actors)]
-    leaves.refresh(layout, table.columns.rules)
+    leaves.refresh(layout, table.columns.memory)
     assert leaves.effects is not None
     message: Message = {
         "actors": actors,
-        "rules": table.columns.rules,
+        "rules": table.columns.memory,
         "layout": layout.packed(),
         "enabled": leaves.enabled,
         "waiting": leaves.waiting,

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from p2plab.search.arrays.graph import ArrayGraph
 from p2plab.search.arrays.search import Breadth
 from p2plab.search.arrays.states import Collision
-from p2plab.search.freeze import CellName, Unfreezable
+from p2plab.search.freeze import Unfreezable
 from p2plab.search.model import Model
+from p2plab.search.objects import CellName
 from p2plab.search.steps import Leaf, NotDeterministic, Row
 from p2plab.search.symmetry.members import NotSymmetric, Permutation, Symmetry
 from p2plab.search.symmetry.orbits import Representatives
@@ -113,7 +114,7 @@ class SymmetricGraph(ArrayGraph):
 
     def learn(self) -> None:
         """Make columns and values known to the orbits; a cell that changes has those that correspond to it beside it."""
-        met = self.columns.version, len(self.model.folds)
+        met = self.columns.version, len(self.model.monitors)
         if met == self._met:
             return
         known = len(self._orbits.columns)
@@ -123,16 +124,16 @@ class SymmetricGraph(ArrayGraph):
                 self._orbits.add_column(("actor", template), tuple(dict.fromkeys(refs)))
             self._orbits.add_column("rules", ())
             known = len(self._orbits.columns)
-        cells = list(self.columns.of)[known - self.columns.rules - 1 :]
+        cells = list(self.columns.of)[known - self.columns.memory - 1 :]
         for cell in cells:
             self._add_cells_like(cell)
-        for cell in list(self.columns.of)[known - self.columns.rules - 1 :]:
+        for cell in list(self.columns.of)[known - self.columns.memory - 1 :]:
             template, refs = self.symmetry.decompose(cell[0])
             self._orbits.add_column(("cell", template, cell[1]), refs)
         for column, values in enumerate(self.columns.values):
-            many = len(self.model.folds) if column == self.columns.rules else len(values)
+            many = len(self.model.monitors) if column == self.columns.memory else len(values)
             self._orbits.learn(column, many)
-        self._met = self.columns.version, len(self.model.folds)
+        self._met = self.columns.version, len(self.model.monitors)
 
     def _add_cells_like(self, cell: CellName) -> None:
         todo, seen = [cell], {cell}
@@ -148,8 +149,8 @@ class SymmetricGraph(ArrayGraph):
                     todo.append(other)
 
     def _value(self, column: int, value: int) -> Any:
-        if column == self.columns.rules:
-            return self.model.folds.frozen(value)
+        if column == self.columns.memory:
+            return self.model.monitors.frozen(value)
         return self.columns.frozen(column, value)
 
     def _image_of(self, column: int, there: int, value: int, places: Permutation) -> int:
@@ -157,14 +158,14 @@ class SymmetricGraph(ArrayGraph):
             renamed: str = self.symmetry.renamed(text, places)
             return renamed
 
-        if column == self.columns.rules:
+        if column == self.columns.memory:
             try:
-                return self.model.folds.renamed(value, rename)
+                return self.model.monitors.renamed(value, rename)
             except TypeError as error:
                 raise NotSymmetric(str(error)) from None
         frozen = self.symmetry.renamed(self.columns.frozen(column, value), places)
         number = self.columns.number(there, frozen)
-        if column > self.columns.rules:
+        if column > self.columns.memory:
             self.recorder.worlds.note_image(column, value, there, number, rename)
         elif frozen is None or frozen[0] == "crashed":
             self.table.gone(there, number)
@@ -216,7 +217,7 @@ class SymmetricGraph(ArrayGraph):
 
     def _after(self, row: Row, leaf: Leaf) -> Row:
         row = self.model.whole(row)
-        return self.model.after(row, leaf, row[self.columns.rules])
+        return self.model.after(row, leaf, row[self.columns.memory])
 
 
 class SymmetricSearch:

@@ -16,8 +16,8 @@ from math import factorial, prod
 from typing import Any
 
 from p2plab.core.tracked import Tracked, name_of
-from p2plab.search.freeze import CellName
 from p2plab.search.model import Model
+from p2plab.search.objects import CellName
 
 #: For each member, by number, the member that takes its place.
 Permutation = tuple[int, ...]
@@ -206,13 +206,13 @@ def interchangeable(model: Model) -> Iterator[tuple[Symmetry, frozenset[CellName
 
     With each, the cells in which its members are named in an order.
     """
-    columns, folds = model.columns, model.folds
+    columns, monitors = model.columns, model.monitors
     cells, actors = columns.at_setup, {name: columns.frozen(number, 0) for number, name in enumerate(columns.actors)}
     classes = classes_of(model.recorder.make().objects, cells, actors)
     for some in (classes, *([one] for one in classes if len(classes) > 1)):
         symmetry = Symmetry(some, actors)
         ordered = _unchanged(symmetry, cells, actors)
-        told = symmetry.decompose(folds.frozen(model.initial[columns.rules]))[1]  # by set-up, to the rules
+        told = symmetry.decompose(monitors.frozen(model.initial[columns.memory]))[1]  # by set-up, to the rules
         if some and ordered is not None and not told and symmetry.order <= MOST_PERMUTATIONS:
             yield symmetry, ordered
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from p2plab.core.lockdep import waiting_cycle
 from p2plab.core.monitor import Monitor
-from p2plab.search.folds import frozen
 from p2plab.search.frames import every_local
 from p2plab.search.graph import Key
-from p2plab.search.quiet import QuietWorld, entry
+from p2plab.search.monitors import frozen
+from p2plab.search.world import SearchWorld, entry
 
 
 @dataclass
@@ -33,7 +33,7 @@ class _Here:
     """One place of the search: a world run from its start along a path, with the rules that watched it."""
 
     def __init__(
-        self, make: Callable[[], QuietWorld], rules: Sequence[Callable[[], Monitor]], path: Sequence[str]
+        self, make: Callable[[], SearchWorld], rules: Sequence[Callable[[], Monitor]], path: Sequence[str]
     ) -> None:
         self.world = make()
         self.rules = [rule() for rule in rules]
@@ -62,7 +62,7 @@ class _Here:
         return locals_, frozenset(world.frozen_cells().items()), tuple(frozen(rule) for rule in self.rules)
 
 
-def explore(make: Callable[[], QuietWorld], rules: Sequence[Callable[[], Monitor]], limit: int = 5_000) -> Explored:
+def explore(make: Callable[[], SearchWorld], rules: Sequence[Callable[[], Monitor]], limit: int = 5_000) -> Explored:
     """Every state, breadth first, up to ``limit`` of them."""
     result = Explored()
     steps: set[tuple[Key, str]] = set()
@@ -95,7 +95,7 @@ def explore(make: Callable[[], QuietWorld], rules: Sequence[Callable[[], Monitor
     return result
 
 
-def _stands_still(world: QuietWorld, key: Key, result: Explored) -> bool:
+def _stands_still(world: SearchWorld, key: Key, result: Explored) -> bool:
     """Whether the story ends here: a cycle, nobody able, or rest. Whichever it is goes into the result."""
     waiting = {}
     able = False

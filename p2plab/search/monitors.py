@@ -18,7 +18,7 @@ from p2plab.core.lockdep import NOTIFIER, LockOrder
 from p2plab.core.locks import LockAcquired, LockReleased
 from p2plab.core.monitor import DeadlockMonitor, Finding, LockOrderMonitor, Monitor
 from p2plab.search.freeze import Freezer
-from p2plab.search.quiet import LockWanted, Unseen, entry
+from p2plab.search.world import LockWanted, Unseen, entry
 
 #: The calls that notifiers get under the lock map of their invalidation.
 NOTIFIED = ("invalidate_range_start", "invalidate", "invalidate_range_end")
@@ -39,7 +39,7 @@ class Broken:
     what: str
 
 
-class LockOrderFold(LockOrderMonitor):
+class WantedLocks(LockOrderMonitor):
     """The same promise, judged from what is wanted: the search's worlds do not judge the lock order themselves."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class OpenCalls(Monitor):
 def watched(rules: Sequence[type[Monitor]]) -> list[type[Monitor]]:
     """The rules as a search watches them; deadlock is seen in the states themselves."""
     kinds = [
-        LockOrderFold if issubclass(rule, LockOrderMonitor) else rule
+        WantedLocks if issubclass(rule, LockOrderMonitor) else rule
         for rule in rules
         if not issubclass(rule, DeadlockMonitor)
     ]
@@ -110,7 +110,7 @@ class _Some:
         return number
 
 
-class Folds:
+class Monitors:
     """The rules of a search and every combination of their memories met so far, numbered; 0 is before anything."""
 
     def __init__(self, rules: Sequence[type[Monitor]]) -> None:
@@ -164,9 +164,9 @@ class Folds:
             memories.append(self._number(number, rule))
         return self._combine(tuple(memories))
 
-    def anew(self) -> Folds:
+    def anew(self) -> Monitors:
         """The same rules, which remember nothing yet: events are numbered otherwise in another table of steps."""
-        new = Folds(self.kinds)
+        new = Monitors(self.kinds)
         new.exercised = self.exercised
         return new
 

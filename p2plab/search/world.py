@@ -1,7 +1,7 @@
 """The world that a search runs: no clock, no log of the past, and a lock order that is only reported, never judged.
 
 What a step does must depend on nothing but its actor's coroutines and the cells that it reads. So the step's number,
-the time and the log are kept out of reach here; rules and the lock order are folds over the events (``folds.py``).
+the time and the log are kept out of reach here; rules and the lock order are monitors over the events (``monitors.py``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from p2plab.core.lockdep import LockInversion, LockOrder
 from p2plab.core.running import current_world, running
 from p2plab.core.tracked import Footprint, Untrackable, cells_of, name_of
 from p2plab.core.world import Stepped, World
-from p2plab.search.freeze import CellName, Freezer, Homes, homes_of
+from p2plab.search.freeze import Freezer
+from p2plab.search.objects import CellName, Homes, homes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class FrozenActor(NamedTuple):
     inside: frozenset[CellName] = frozenset()
 
 
-class QuietWorld(World):
+class SearchWorld(World):
     """A world without a past: ``events`` are those of the last step only."""
 
     make_lock_order = _Told
@@ -188,6 +189,6 @@ def entry(actor: str, event: Event) -> Entry:
     return Entry(NEVER, NEVER, NEVER, actor, event)
 
 
-def maker(build: Callable[[World], None], cast: Mapping[str, type]) -> Callable[[], QuietWorld]:
+def maker(build: Callable[[World], None], cast: Mapping[str, type]) -> Callable[[], SearchWorld]:
     """What builds a search's worlds."""
-    return lambda: QuietWorld(build, cast)
+    return lambda: SearchWorld(build, cast)
