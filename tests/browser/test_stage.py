@@ -14,6 +14,7 @@ from p2plab.views.page import page as page_of
 from p2plab.views.page import stage_data
 from tests.browser.conftest import Server, Watched
 from tests.browser.notebook import button, open_notebook, press, run_all, seq, wait_for_pictures, words, write_notebook
+from tests.browser.stage_alone import stage_alone
 
 HERE = Path(__file__).parent
 LABELS = (HERE / "labels.js").read_text(encoding="utf-8")
@@ -38,13 +39,9 @@ def test_labels_keep_apart_at_every_step_of_every_scene(
     chromium: Any, tmp_path: Path, runs: list[dict[str, Any]], width: int, height: int, every: int
 ):
     """From the boxes of the glyphs: none overlaps, none is cut, none is under 11 px; nothing scrolls but on a phone."""
-    text = page_of(told("workbench"))
-    file = tmp_path / "empty.html"
-    file.write_text(text.replace("const saved = savedPage", "window.savedPage = savedPage; const saved = savedPage"))
     page = chromium.new_page(viewport={"width": width, "height": height})
-    page.goto(file.as_uri())
+    page.goto(stage_alone(tmp_path).as_uri())
     page.wait_for_function("!!window.savedPage")
-    page.evaluate("document.body.replaceChildren()")
     wrong = {
         data["scene"]["name"]: page.evaluate(f"([data, every]) => ({LABELS})(data, every)", [data, every])
         for data in runs
