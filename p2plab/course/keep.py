@@ -22,6 +22,8 @@ from p2plab.core.errors import BadInput
 
 FORMAT = "p2plab hand-in 1"
 HEAD = "from p2plab.course.kit import *  # noqa: F403\n\n\n"
+#: What an exercise says when it is asked for help, from the least to the most.
+LAYERS = ("", "hint", "where", "recipe")
 #: No driver of an exercise is longer than this many characters.
 LONGEST_SOURCE = 200_000
 
@@ -69,11 +71,23 @@ def keep(exercise: str, driver: object, passed: bool, said: str, into: Path | No
         _set_aside(path, source)
         _write(path, source)
         record = _progress(place)
-        record[exercise] = {"class": driver.__name__, "passed": passed, "said": said}  # type: ignore[attr-defined]
+        helped = record.get(exercise, {}).get("helped", "")
+        record[exercise] = {"class": driver.__name__, "passed": passed, "said": said, "helped": helped}  # type: ignore[attr-defined]
         _write(place / "progress.json", json.dumps(record, indent=1))
     except (OSError, BadInput) as error:
         return Kept("", f"not saved: {error}")
     return Kept(str(path), f"saved: {path}")
+
+
+def note_help(exercise: str, layer: str, into: Path | None = None) -> None:
+    """Remember the furthest layer of help that was asked for; where nothing is kept, nothing is noted."""
+    with contextlib.suppress(OSError):
+        record = _progress(place := into or folder())
+        entry = record.get(exercise, {})
+        before = entry.get("helped", "")
+        if exercise in record and (before not in LAYERS or LAYERS.index(layer) > LAYERS.index(before)):
+            entry["helped"] = layer
+            _write(place / "progress.json", json.dumps(record, indent=1))
 
 
 def progress(into: Path | None = None) -> str:
@@ -96,7 +110,8 @@ def hand_in(name: str, path: str | Path = "", into: Path | None = None) -> Path:
     for exercise, entry in record.items():
         with contextlib.suppress(OSError):
             text = (place / f"{exercise.replace('-', '_')}.py").read_text(encoding="utf-8")
-            sources[exercise] = {"class": entry.get("class", ""), "source": text}
+            helped = entry.get("helped", "")
+            sources[exercise] = {"class": entry.get("class", ""), "source": text, "helped": helped}
     if not sources:
         raise BadInput(f"nothing to hand in: no exercise was checked yet (looked in {place})")
     safe = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)[:60] or "hand-in"

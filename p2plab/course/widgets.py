@@ -10,6 +10,7 @@ import ipywidgets as widgets
 
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
+from p2plab.course.exercises.task import Outcome
 from p2plab.course.predict import question
 from p2plab.lab import Lab, MachineLab
 from p2plab.lab.explorer import Explorer, row
@@ -93,6 +94,39 @@ class Predict(Explorer):
         else:
             made = [widgets.RadioButtons(options=choices, value=None, layout={"width": "max-content"})]
         self.options.children = made
+
+
+class Attempt(Explorer):
+    """The answer to a check that failed: the counterexample at its end, then help, a layer at each press."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        """BadInput if there is no counterexample."""
+        super().__init__()
+        self.outcome = outcome
+        self.lab = outcome.lab()
+        self.said: dict[str, str] = {}
+        self.answer = widgets.HTML()
+        buttons = [
+            self.button("hint", "what led to the break, as this run shows it", lambda: self.ask("hint"), "lightbulb-o"),
+            self.button("where", "the line of your driver, with its values", lambda: self.ask("where"), "map-marker"),
+            self.button("recipe", "what to write", lambda: self.ask("recipe"), "book"),
+        ]
+        self.lay_out(self.lab.box, row(*buttons), self.guard.strip, self.answer)
+        self.refresh()
+
+    def ask(self, layer: str) -> None:
+        """As pressing a button: ``hint``, ``where`` or ``recipe``."""
+        self.said[layer] = repr(getattr(self.outcome, layer)())
+
+    def as_text(self) -> str:
+        """The report, and the help that was asked for."""
+        return "\n\n".join([self.outcome.text(), *(f"{layer}: {said}" for layer, said in self.said.items())]) + "\n"
+
+    def refresh_all(self) -> None:
+        """Show what was said, and below it what there is to know besides the picture."""
+        parts = [f"<b>{layer}</b><pre>{escape(said)}</pre>" for layer, said in self.said.items()]
+        parts.append(f"<pre>{escape(self.outcome.summary())}</pre>")
+        self.answer.value = f'<div role="status">{"".join(parts)}</div>'
 
 
 def open_run(run: Run) -> Lab:

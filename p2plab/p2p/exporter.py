@@ -144,7 +144,12 @@ class Exporter(VmOperations):
         """Take an object back from all who mapped it, in every process, without moving it.
 
         By the file's reverse map, as DRM drivers do (``drm_vma_node_unmap``): no mmap_lock is needed, and none is held.
+        Nothing happens if no process ever opened the object. TypeError for anything but a :class:`BufferObject`.
         """
+        if not isinstance(thing, BufferObject):
+            raise TypeError(
+                f"invalidate takes a BufferObject, as {self.name}.memory.objects has them, and not a {type(thing).__name__}"
+            )
         if thing.name in self.files:
             mapping = self.files[thing.name].f_mapping
             await unmap_mapping_range(mapping, 0, mapping.i_size - 1)

@@ -31,8 +31,9 @@ def with_own(scene: Scenario, classes: Mapping[str, type]) -> Scenario:
     for given in classes.values():
         own |= rules_beside(given)
     looks = [rule.watch for rule in own.values() if isinstance(rule, type) and issubclass(rule, StateRule)]
-    kept = [name for name in scene.rules if rules.RULES[name].kind != "price"]  # a price is asked for by its name
-    today = rules.DESIGN_PROMISES if any(rules.RULES[name].kind == "design" for name in kept) else ()
+    kinds = {rule.name: rule.kind for rule in rules.watched_by(scene)}
+    kept = [name for name, kind in kinds.items() if kind != "price"]  # a price is asked for by its name
+    today = rules.DESIGN_PROMISES if "design" in kinds.values() else ()
     names = [*kept, *rules.PROMISES, *today, *(name for name, rule in own.items() if isinstance(rule, type))]
     return dataclasses.replace(
         scene,

@@ -90,7 +90,8 @@ TASKS = (
     ),
     _task(
         "no-stale-map",
-        "Between p2p_map's answer and programming the device the range may be taken back: find out, and go again.",
+        "Between p2p_map's answer and programming the device the range may be taken back: find out, and go again, until "
+        "the device has an answer that is good.",
         f"""{_HEAD}
     async def map(self, start, end):
         async with self.mm.mmap_lock.read():
@@ -102,6 +103,8 @@ TASKS = (
         programs_only_valid="the answer was stale when the device got it: sequence = await self.wait_until_valid() "
         "before p2p_map, and self.valid(sequence) under self.lock after it",
         balanced_unmap="when the second look fails, give the pages back before you go round",
+        goes_again="the second look failed, and that was all: give the pages back and go round: wait_until_valid, p2p_map, "
+        "valid",
     ),
     _task(
         "no-deadlock",

@@ -15,6 +15,7 @@ from p2plab.everything import find
 from p2plab.mm import LINUX_6_12, unmap_mapping_range
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.memory import BufferObject
+from p2plab.rules import Rule, leads_to
 
 
 class InParts(Bench):
@@ -102,13 +103,26 @@ def _scene(name: str, about: str, plan: Plan, bench: type[Bench] = Bench) -> Sce
     return scene_of(f"exercise-{name}", about, plan, bench)
 
 
+#: Who asked goes on until the device has an answer that is good: giving up keeps every promise, and is no driver.
+_ASKED = leads_to(
+    "a page that was asked for is programmed",
+    when=lambda entry: entry.event.kind == "MapAsked",
+    then=lambda entry: entry.event.kind == "TranslationSet",
+)
+_ASKED.name = "goes-again"
+
+
+def _with(rule: type[Rule], made: Scenario) -> Scenario:
+    return replace(made, own={rule.name: rule}, rules=(*made.rules, rule.name))
+
+
 _ONE = Plan(importer=ObedientNic, pages=1, slots=4)
 SCENES: dict[str, Scenario] = {
     made.name: made
     for made in (
         _scene("obey", "the GPU defragments while a NIC has a page of it mapped; no DMA", replace(_ONE, then=())),
         _scene("obey-in-flight", "the same with a transfer under way", _ONE),
-        _scene("no-stale-map", "the GPU may take the page back while the NIC is mapping it", _ONE),
+        _with(_ASKED, _scene("no-stale-map", "the GPU may take the page back while the NIC is mapping it", _ONE)),
         _scene(
             "no-deadlock",
             "the GPU moves and the process unmaps, whenever they like",

@@ -8,12 +8,15 @@ import textwrap
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from p2plab.core.errors import BadInput, P2PError
+from p2plab.core.plain import plain
 from p2plab.core.scenario import Scenario
-from p2plab.course.keep import Kept, keep
+from p2plab.course.hints import Explanation, explain
+from p2plab.course.keep import Kept, keep, note_help
 from p2plab.search import Incomplete, Pass, Verdict, Violation, check
 from p2plab.search.watchdog import silence
 from p2plab.views.report import headline, pytest_of, text
@@ -25,15 +28,29 @@ BUDGET = 20.0
 TEST_FOLLOWS = "A token cannot carry"
 
 
+class Text(str):
+    """A text that a notebook shows as it is, in lines of 72 columns."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return textwrap.fill(str(self), WIDTH, break_on_hyphens=False)
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What the search said of a class: shown as text; ``passed``, ``hint``, ``test()`` and ``lab()`` for more."""
+    """What the search said of a class. In a notebook the counterexample is a picture; as text it is its story.
+
+    Help comes in layers, each when it is asked for: ``hint()``, ``where()``, ``recipe()``. ``test()`` and ``lab()`` for more.
+    """
 
     exercise: str
     verdict: Verdict | None
     trouble: str
-    hint: str
     kept: Kept
+    driver: object = field(default=None, repr=False)
+    written: str = ""  #: the recipe for the rule that broke
+    folder: Path | None = None
 
     @property
     def passed(self) -> bool:
@@ -51,25 +68,60 @@ class Outcome:
         return self.trouble or (headline(self.verdict) if self.verdict is not None else "")
 
     def text(self) -> str:
-        """The report in 72 columns: verdict, hint, the smallest counterexample, where the code was saved, what is next."""
+        """The report in 72 columns: verdict, the smallest counterexample, where the code was saved, what is next."""
+        return self._report(story=True)
+
+    def summary(self) -> str:
+        """The same without the story, for beside a picture of it."""
+        return self._report(story=False)
+
+    def _report(self, story: bool) -> str:
         lines = [f"{self.exercise}: {'PASSED' if self.passed else 'not yet'}"]
-        if self.hint:
-            lines += _wrap(f"hint: {self.hint}")
         if self.trouble:
             lines += ["", *_wrap(self.trouble)]
-        elif isinstance(self.verdict, Violation):
+        elif isinstance(self.verdict, Violation) and story:
             with silence():
                 report, _, _ = text(self.verdict).partition(TEST_FOLLOWS)  # the test is there when asked for
             lines += ["", report.rstrip()]
         else:
             lines += ["", *_wrap(self.said)]
+        if printed := self._explanation.printed:
+            lines += ["", "your driver printed:", *(plain(line)[:WIDTH] for line in printed.splitlines())]
         return "\n".join([*lines, "", self.kept.said, *_wrap(self._next())])
 
     def _next(self) -> str:
         if isinstance(self.verdict, Violation):
-            return "next: .lab() steps through it, .test() is it as a pytest; change the class, and check again"
+            asked = f'exercise("{self.exercise}")'
+            return (
+                f"next: {asked}.hint() says what led to it, .where() which line and with what values, .recipe() what to "
+                "write; .lab() of this answer steps through it, .test() is it as a pytest"
+            )
         after = next_after(self.exercise) if self.passed else ""
         return f'next: exercise("{after}").begin()' if after else ""
+
+    @cached_property
+    def _explanation(self) -> Explanation:
+        if isinstance(self.verdict, Violation) and isinstance(self.driver, type):
+            return explain(self.verdict, self.driver)
+        return Explanation("", "", "")
+
+    def hint(self) -> Text:
+        """What led to the break, as the counterexample shows it."""
+        if isinstance(self.verdict, Incomplete):
+            return Text("nothing broke as far as the search came; fewer states (counters, lists that grow) let it end")
+        return self._helped("hint", self._explanation.cause or self.trouble)
+
+    def where(self) -> Text:
+        """The line of the driver nearest to the break, and the values that it met there."""
+        return self._helped("where", self._explanation.where)
+
+    def recipe(self) -> Text:
+        """What to write: the last thing to ask for."""
+        return self._helped("recipe", self.written)
+
+    def _helped(self, layer: str, said: str) -> Text:
+        note_help(self.exercise, layer, self.folder)
+        return Text(said or f"{self.exercise}: there is nothing more to say here")
 
     def test(self) -> str:
         """The counterexample as a pytest, to be put beside the saved file; empty if there is none."""
@@ -88,6 +140,20 @@ class Outcome:
     def __repr__(self) -> str:
         return self.text()
 
+    def _ipython_display_(self) -> None:
+        """The counterexample as a picture, with a button for each layer; as text where the lab's packages are not there."""
+        try:
+            from p2plab.course.widgets import Attempt
+        except BadInput:
+            print(self.text())
+            return
+        from IPython.display import display
+
+        if isinstance(self.verdict, Violation):
+            display(Attempt(self))  # type: ignore[no-untyped-call]
+        else:
+            print(self.text())
+
     @staticmethod
     def _home() -> tuple[str, str]:
         return "from p2plab import find\n", "from p2plab.course import find_scene as find\n"
@@ -95,14 +161,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Exercise:
-    """``role`` is importer or exporter; ``hints`` go by rule (``*`` for any other); ``must_reach`` are kinds of event."""
+    """``role`` is importer or exporter; ``recipes`` go by rule (``*`` for any other); ``must_reach`` are kinds of event."""
 
     name: str
     goal: str
     role: str
     scene: Scenario
     skeleton: str
-    hints: Mapping[str, str] = field(default_factory=dict)
+    recipes: Mapping[str, str] = field(default_factory=dict)
     must_reach: tuple[str, ...] = ("P2PMapped",)
 
     def check(self, driver: object, folder: Path | None = None) -> Outcome:
@@ -118,16 +184,29 @@ class Exercise:
             trouble = str(error)
         except Exception as error:  # noqa: BLE001  whatever somebody's class raises is said in a sentence
             trouble = _raised(error)
-        outcome = Outcome(self.name, verdict, trouble, self._hint(verdict), Kept("", ""))
+        outcome = Outcome(self.name, verdict, trouble, Kept("", ""))
         kept = keep(self.name, driver, outcome.passed, outcome.said, folder)
-        return Outcome(self.name, verdict, trouble, outcome.hint, kept)
+        recipe = self.recipes.get(verdict.rule, self.recipes.get("*", "")) if isinstance(verdict, Violation) else ""
+        _LAST[self.name] = outcome = Outcome(self.name, verdict, trouble, kept, driver, recipe, folder)
+        return outcome
 
-    def _hint(self, verdict: Verdict | None) -> str:
-        if isinstance(verdict, Violation):
-            return self.hints.get(verdict.rule, self.hints.get("*", ""))
-        if isinstance(verdict, Incomplete):
-            return "nothing broke as far as the search came; fewer states (counters, lists that grow) let it come to an end"
-        return ""
+    def hint(self) -> Text:
+        """What led to the break of the last check. BadInput before the first."""
+        return self._last.hint()
+
+    def where(self) -> Text:
+        """The line nearest to that break, with its values. BadInput before the first check."""
+        return self._last.where()
+
+    def recipe(self) -> Text:
+        """What to write. BadInput before the first check."""
+        return self._last.recipe()
+
+    @property
+    def _last(self) -> Outcome:
+        if self.name not in _LAST:
+            raise BadInput(f'nothing of yours was checked yet: exercise("{self.name}").check(…) comes first')
+        return _LAST[self.name]
 
     def begin(self) -> None:
         """Put the skeleton, with the line that checks it, into a new cell below; outside of a notebook it is printed."""
@@ -146,6 +225,10 @@ class Exercise:
     def __repr__(self) -> str:
         goal = textwrap.fill(self.goal, WIDTH)
         return f"{self.name} ({self.role})\n{goal}\n\n{self.skeleton}"
+
+
+#: The last answer to each exercise in this process.
+_LAST: dict[str, Outcome] = {}
 
 
 def next_after(name: str) -> str:

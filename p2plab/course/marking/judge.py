@@ -24,8 +24,7 @@ from p2plab.course.exercises import EXERCISES
 from p2plab.course.exercises.task import Exercise
 from p2plab.course.keep import LONGEST_SOURCE
 from p2plab.course.marking.handin import Child, Gone, driver, hello
-from p2plab.everything import RULES
-from p2plab.rules import judge
+from p2plab.rules import judge, watched_by
 from p2plab.search import check
 from p2plab.search.confirm import finding_of
 from p2plab.search.drivers import cast
@@ -130,7 +129,7 @@ class Marker:
         finally:
             child.close()
         reached |= {entry.event.kind for entry in run.log}
-        findings = judge(run.log, [RULES[name] for name in exercise.scene.rules]).findings
+        findings = judge(run.log, watched_by(exercise.scene)).findings
         found = findings[0] if findings else finding_of(run, "calls-return")
         return ("", "") if found is None else (found.rule, found.what)
 

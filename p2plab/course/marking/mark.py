@@ -40,7 +40,8 @@ class Limits:
 class Marked:
     """One row: ``marks`` by exercise (``pass``, the rule that broke, ``fail``, ``not marked``), and what to know.
 
-    ``confirmed``: by exercise that passed, in how many orders without the hand-in's own account of its state.
+    ``confirmed``: by exercise that passed, in how many orders without the hand-in's own account of its state. ``helped``: by
+    exercise, the furthest help (``hint``, ``where``, ``recipe``) that was asked for, by the hand-in's own account.
     """
 
     file: str
@@ -49,6 +50,7 @@ class Marked:
     note: str = ""
     means: str = ""
     confirmed: Mapping[str, int] = field(default_factory=dict)
+    helped: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def passed(self) -> int:
@@ -234,4 +236,5 @@ def _row(one: HandIn, said: bytes, status: int, late: bool, limits: Limits, mean
             continue
         marks[name] = "not marked" if mark.get("ended") else str(mark["rule"] or "fail")
         notes.append(f"{name}: {mark['said']}")
-    return Marked(one.file, one.name, marks, " | ".join(notes)[:2000], means, confirmed)
+    helped = {name: layer for name, layer in one.helped.items() if layer}
+    return Marked(one.file, one.name, marks, " | ".join(notes)[:2000], means, confirmed, helped)

@@ -17,7 +17,7 @@ from typing import Any
 from p2plab.core.errors import BadInput
 from p2plab.core.plain import storable
 from p2plab.course.exercises import EXERCISES
-from p2plab.course.keep import FORMAT, HEAD, LONGEST_SOURCE
+from p2plab.course.keep import FORMAT, HEAD, LAYERS, LONGEST_SOURCE
 
 LARGEST_FILE = 4 * len(EXERCISES) * LONGEST_SOURCE
 #: Folders inside of each other, and things found, before it is no folder of hand-ins.
@@ -32,6 +32,7 @@ class HandIn:
     name: str = ""
     answers: dict[str, dict[str, str]] = field(default_factory=dict)
     skipped: str = ""
+    helped: dict[str, str] = field(default_factory=dict)  #: by exercise, the furthest help that it says was asked for
 
 
 def hand_ins(folder: Path) -> list[HandIn]:
@@ -109,7 +110,8 @@ def read_hand_in(path: Path, name: str) -> HandIn:
         if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("sources"), dict):
             raise BadInput(f"not a hand-in: its format is not {FORMAT!r}")
         answers = {exercise: _answer(answer) for exercise, answer in data["sources"].items() if exercise in EXERCISES}
-        return HandIn(name, storable(str(data.get("name", "")))[:200], answers)
+        helped = {exercise: _helped(data["sources"][exercise]) for exercise in answers}
+        return HandIn(name, storable(str(data.get("name", "")))[:200], answers, helped=helped)
     except BadInput as error:
         return HandIn(name, skipped=str(error))
 
@@ -132,6 +134,11 @@ def _answer(answer: Any) -> dict[str, str]:
     if not isinstance(answer, dict):
         return {}
     return {key: storable(str(answer[key])) for key in ("class", "source") if key in answer}
+
+
+def _helped(answer: Any) -> str:
+    layer = answer.get("helped", "") if isinstance(answer, dict) else ""
+    return layer if layer in LAYERS else ""
 
 
 # -- notebooks ---------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ GRADES = (
     *("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email", "raw_score"),
     *("late_submission_penalty", "score", "max_score"),
 )
-HEAD = ("file", "name", "passed", *EXERCISES, "confirmed", "note", "protection")
+HEAD = ("file", "name", "passed", *EXERCISES, "confirmed", "helped", "note", "protection")
 
 
 class Csv:
@@ -73,6 +73,7 @@ class Json:
                 "points": row.passed,
                 "marks": dict(row.marks),
                 "confirmed": dict(row.confirmed),
+                "helped": dict(row.helped),
                 "note": storable(row.note),
                 "protection": row.means,
             }
@@ -100,7 +101,8 @@ def cells(row: Marked) -> list[str]:
     """One row: each exercise's mark, and in how many orders the passes were confirmed."""
     marks = [row.marks.get(name, "") for name in EXERCISES]
     counts = " ".join(f"{name}:{count}" for name, count in row.confirmed.items())
-    return [row.file, row.name, str(row.passed), *marks, counts, row.note, row.means]
+    helped = " ".join(f"{name}:{layer}" for name, layer in row.helped.items())
+    return [row.file, row.name, str(row.passed), *marks, counts, helped, row.note, row.means]
 
 
 def cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The well-known wrong answers: each with the exercise it is given for, the rule that must catch it, a word of its hint."""
+"""The well-known wrong answers: each with its exercise, the rule that must catch it, and a word of that rule's recipe."""
 
 from __future__ import annotations
 
@@ -216,12 +216,12 @@ class WaitsUnasked(Gpu):
 
 
 class Wrong(NamedTuple):
-    """A wrong answer, the rule that catches it, and a word that its hint must contain."""
+    """A wrong answer, the rule that catches it, and a word that its recipe must contain."""
 
     exercise: str
     answer: type
     rule: str
-    hint: str
+    recipe: str
 
 
 WRONG: tuple[Wrong, ...] = (
