@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sys
 import textwrap
@@ -140,19 +141,14 @@ class Outcome:
     def __repr__(self) -> str:
         return self.text()
 
-    def _ipython_display_(self) -> None:
-        """The counterexample as a picture, with a button for each layer; as text where the lab's packages are not there."""
-        try:
-            from p2plab.course.widgets import Attempt
-        except BadInput:
-            print(self.text())
-            return
-        from IPython.display import display
-
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """The counterexample as a picture, with a button for each layer; its text where the lab's packages are not there."""
         if isinstance(self.verdict, Violation):
-            display(Attempt(self))  # type: ignore[no-untyped-call]
-        else:
-            print(self.text())
+            with contextlib.suppress(BadInput, ImportError):
+                from p2plab.course.widgets import Attempt
+
+                return Attempt(self)._repr_mimebundle_(**options)
+        return {"text/plain": self.text()}
 
     @staticmethod
     def _home() -> tuple[str, str]:
