@@ -22,8 +22,12 @@ _ORDER = (
     "dma-buf-dynamic",
     "dma-buf-pinned",
     "hmm-interval",
+    "two-pass",
     "hmm-dma-map",
+    "drm-pagemap",
+    "device-private-rdma",
     "vfio-dma-buf",
+    "vfio-mmap",
 )
 #: Modules of this room that are made from ``DESIGNS``, and so are no designs.
 _TABLES = ("classes", "matrix", "runs", "struct_page")

@@ -23,7 +23,13 @@ FIRST_SEQ = 2
 
 
 class MmuIntervalNotifier(Tracked):
-    """A listener for bytes [start, end) of one address space. Override :meth:`invalidate`."""
+    """A listener for bytes [start, end) of one address space. Override :meth:`invalidate`.
+
+    Or, since 7.3, :meth:`invalidate_start` and :meth:`invalidate_finish`, with ``two_pass`` set: the first may leave work for
+    the second, which comes after every listener's first (<20260303133409.11609-2-thomas.hellstrom@linux.intel.com>).
+    """
+
+    two_pass = False
 
     name: str = ""
     mm: AddressSpace | None = None
@@ -33,6 +39,14 @@ class MmuIntervalNotifier(Tracked):
 
     async def invalidate(self, range: MmuNotifierRange, cur_seq: int) -> bool:
         """Drop the translations, after :meth:`set_seq` under your own lock. False only in a non-blocking call."""
+        raise NotImplementedError
+
+    async def invalidate_start(self, range: MmuNotifierRange, cur_seq: int) -> tuple[bool, bool]:
+        """The first pass, after :meth:`set_seq`: as :meth:`invalidate`, and whether the second has to come."""
+        raise NotImplementedError
+
+    async def invalidate_finish(self, range: MmuNotifierRange, cur_seq: int) -> None:
+        """The second pass: from its return on nothing uses the range. It cannot fail."""
         raise NotImplementedError
 
     def set_seq(self, cur_seq: int) -> None:

@@ -155,24 +155,46 @@ async def mmu_notifier_invalidate_range_end(range: MmuNotifierRange) -> None:
 
 
 async def _interval_start(itree: IntervalTree, range: MmuNotifierRange) -> int:
-    """``mn_itree_invalidate``: a refusal is taken back at once, so that nothing waits for an end that never comes."""
+    """``mn_itree_invalidate``: a refusal is taken back at once, so that nothing waits for an end that never comes.
+
+    Second passes come after all first ones, also after a refusal: for those who had begun.
+    """
     subscribers, seq = itree.inv_start_range(range.start, range.end)
+    finals: list[MmuIntervalNotifier] = []
+    refused = 0
     for subscriber in subscribers:
-        if await _invalidate(subscriber, range, seq):
+        if await _invalidate(subscriber, range, seq, finals):
             continue
         if range.blockable:
             emit(NotifierWarned(range.mm.name, listener_name(subscriber), "refused a blocking invalidation"))
             continue
+        refused = -errno.EAGAIN
+        break
+    await _finish(finals, range, seq)
+    if refused:
         itree.inv_end()
-        return -errno.EAGAIN
-    return 0
+    return refused
 
 
-async def _invalidate(subscriber: MmuIntervalNotifier, range: MmuNotifierRange, seq: int) -> bool:
-    with called(listener_name(subscriber), "invalidate", str(range), caller="mmu_notifier") as call:
-        done = await subscriber.invalidate(range, seq)
+async def _invalidate(
+    subscriber: MmuIntervalNotifier, range: MmuNotifierRange, seq: int, finals: list[MmuIntervalNotifier]
+) -> bool:
+    name = "invalidate_start" if subscriber.two_pass else "invalidate"
+    with called(listener_name(subscriber), name, str(range), caller="mmu_notifier") as call:
+        if subscriber.two_pass:
+            done, unfinished = await subscriber.invalidate_start(range, seq)
+            if unfinished:
+                finals.append(subscriber)
+        else:
+            done = await subscriber.invalidate(range, seq)
         call.result = "" if done else "false"
     return done
+
+
+async def _finish(finals: list[MmuIntervalNotifier], range: MmuNotifierRange, seq: int) -> None:
+    for subscriber in finals:
+        with called(listener_name(subscriber), "invalidate_finish", str(range), caller="mmu_notifier"):
+            await subscriber.invalidate_finish(range, seq)
 
 
 async def _list_start(subscriptions: MmuNotifierSubscriptions, range: MmuNotifierRange) -> int:
@@ -222,9 +244,11 @@ async def mmu_notifier_release(mm: AddressSpace) -> None:
     if subscriptions.itree.in_use:
         everything = MmuNotifierRange(mm, 0, ULONG_MAX, "RELEASE")
         subscribers, seq = subscriptions.itree.inv_start_range(0, ULONG_MAX)
+        finals: list[MmuIntervalNotifier] = []
         for subscriber in subscribers:
             with lock_map(NOTIFIER):  # the kernel does not tell lockdep here; what is allowed inside is the same
-                await _invalidate(subscriber, everything, seq)
+                await _invalidate(subscriber, everything, seq, finals)
+        await _finish(finals, everything, seq)
         subscriptions.itree.inv_end()
     for listener in list(subscriptions.list):
         if _has(listener, "release"):

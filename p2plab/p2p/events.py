@@ -465,6 +465,29 @@ class UnmapQueued(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CpuMapped(Event):
+    """A fault put a page of the buffer into a process's page table."""
+
+    exporter: str
+    buffer: str
+    address: Addr
+
+    def __str__(self) -> str:
+        return f"the CPU has {self.buffer} at {self.address:#x}"
+
+
+@dataclass(frozen=True, slots=True)
+class CpuZapped(Event):
+    """The exporter took the buffer out of every page table."""
+
+    exporter: str
+    buffer: str
+
+    def __str__(self) -> str:
+        return f"no CPU has {self.buffer} any more"
+
+
+@dataclass(frozen=True, slots=True)
 class RefcountWarned(Event):
     """The kernel's WARN about a reference count that was put below zero."""
 
@@ -523,4 +546,7 @@ class Restored(Event):
 
 
 #: The calls by which an importer learns that its mappings come to an end, in all designs.
-TOLD = ("invalidate_range_start", "invalidate", "move_notify", "invalidate_mappings", "release")
+TOLD = (
+    *("invalidate_range_start", "invalidate", "invalidate_start"),
+    *("move_notify", "invalidate_mappings", "release"),
+)

@@ -63,6 +63,7 @@ _BOARD = (
     "silent-after-revoke",
     "bounded-unmap",
     "reads-only",
+    "cpu-silent-after-revoke",
     "all-ones-are-no-data",
     "flag-after-data",
     "atc-dropped",

@@ -8,10 +8,13 @@ from p2plab.core.calls import Called, Returned
 from p2plab.core.events import Entry
 from p2plab.core.locks import LockAcquired, LockReleased
 from p2plab.core.monitor import Finding
+from p2plab.mm.log import NotifierEnd
 from p2plab.p2p.events import (
     TOLD,
     BeatIssued,
     BeatLanded,
+    CpuMapped,
+    CpuZapped,
     DeviceGone,
     FenceAdded,
     FencesSignalled,
@@ -188,3 +191,40 @@ class ReadsOnly(Rule):
             if event.write:
                 what = f"{event.importer} writes to {event.address:#x} after the fences have signalled"
                 yield self.broken(entry, event.importer, what)
+
+
+class CpuSilentAfterRevoke(Rule):
+    """Whether a page table shows the buffer, and whether it is revoked."""
+
+    name = "cpu-silent-after-revoke"
+    kind = "design"
+    promise = "from the return of a revoke until the buffer is restored, no page table shows it"
+    source = "20260527102319.100128-9-mattev@meta.com"
+    stated = True
+    years = "now"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown = False
+        self.revoked = False
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event = entry.event
+        if isinstance(event, CpuMapped):
+            self.exercised = self.shown = True
+            if self.revoked:
+                yield self.broken(
+                    entry, event.exporter, f"{event.exporter} maps {event.buffer} for the CPU, and it is revoked"
+                )
+        elif isinstance(event, CpuZapped):
+            self.shown = False
+        elif isinstance(event, NotifierEnd) and event.event == "UNMAP":
+            self.shown = False  # the process unmapped it
+        elif isinstance(event, RevokedNow):
+            self.revoked = True
+            if self.shown:
+                yield self.broken(
+                    entry, event.exporter, f"{event.exporter} revoked {event.buffer}, and a page table shows it"
+                )
+        elif isinstance(event, Restored):
+            self.revoked = False

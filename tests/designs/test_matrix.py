@@ -184,6 +184,22 @@ AGREES = {
         "move while mapped": "no: revoked", "cannot fault or stop": "revocable", "struct page needed": "no",
         "granularity of a take-back": "whole buffer",
     },
+    "two-pass": {
+        "learns of a move by": "invalidate_start", "importer may keep it": "no:", "callback may sleep": "yes",
+        "move while mapped": "yes", "cannot fault or stop": "excluded", "struct page needed": "yes",
+    },
+    "drm-pagemap": {
+        "learns of a move by": "invalidate", "importer may keep it": "no:", "move while mapped": "yes",
+        "cannot fault or stop": "excluded", "topology check": "device_map: map -EFAULT", "struct page needed": "yes",
+    },
+    "device-private-rdma": {
+        "learns of a move by": "invalidate", "move while mapped": "yes",
+        "topology check": "get_dma_pfn_for_device: main memory instead", "cannot fault or stop": "excluded",
+    },
+    "vfio-mmap": {
+        "learns of a move by": "invalidate_mappings", "importer may keep it": "in effect yes",
+        "move while mapped": "no: revoked", "lock around callback": "memory_lock+A.resv",
+    },
 }  # fmt: skip
 
 

@@ -258,3 +258,46 @@ def test_the_first_one_is_hooked_up_only_between_invalidations():
     follow(world, by_text("..."))
     assert world.things["mm"].notifier_subscriptions.itree.invalidate_seq == 2
     world.things["mm"]._check()
+
+
+class TwoPass(MmuIntervalNotifier):
+    """Notes its passes; the second has to come."""
+
+    two_pass = True
+
+    def __init__(self, name, note, refuses=False):
+        self.name, self.note, self.refuses = name, note, refuses
+
+    async def invalidate_start(self, range, cur_seq):
+        if self.refuses and not range.blockable:
+            return False, False
+        self.set_seq(cur_seq)
+        self.note(f"{self.name} starts")
+        return True, True
+
+    async def invalidate_finish(self, range, cur_seq):
+        self.note(f"{self.name} finishes")
+
+
+def test_second_passes_come_after_all_first_ones_and_after_a_refusal(alone):
+    """Linux 7.3: start, start, finish, finish; after -EAGAIN those who had begun still finish, and nobody waits for an end."""
+    passes = []
+
+    async def story():
+        mm = AddressSpace()
+        for number, refuses in enumerate((False, False, True)):
+            node = TwoPass(f"n{number}", passes.append, refuses)
+            await mmu_interval_notifier_insert(node, mm, number * PAGE, PAGE)
+        range = MmuNotifierRange(mm, 0, 2 * PAGE, "CLEAR")
+        assert await mmu_notifier_invalidate_range_start(range) == 0
+        assert passes == ["n0 starts", "n1 starts", "n0 finishes", "n1 finishes"]
+        await mmu_notifier_invalidate_range_end(range)
+        passes.clear()
+        assert (
+            await mmu_notifier_invalidate_range_start(MmuNotifierRange(mm, 0, 3 * PAGE, "UNMAP", blockable=False))
+            == -11
+        )
+        assert passes == ["n0 starts", "n1 starts", "n0 finishes", "n1 finishes"]
+        assert not mm.notifier_subscriptions.itree.is_invalidating
+
+    alone(story)
