@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from p2plab.cli.apart import apart
-from p2plab.cli.frame import NotWritten, write
+from p2plab.cli.frame import NotWritten, knobs_of, write
 from p2plab.cli.run import lines_option
 from p2plab.core.errors import BadInput
 from p2plab.core.scenario import Scenario
@@ -109,9 +109,7 @@ def _checking(arguments: argparse.Namespace) -> Checking | CheckingAllScenes:
     scene = _named(arguments.scene)
     if isinstance(scene, type):
         return _all_scenes(scene, arguments)
-    pairs = [word.partition("=") for word in arguments.knob]
-    if bad := next((name for name, equals, _ in pairs if not equals), ""):
-        raise BadInput(f"--knob {bad[:40]}: write NAME=VALUE")
+    knobs = knobs_of(arguments.knob)
     return Checking(
         scene,
         shrink=not arguments.no_shrink,
@@ -119,7 +117,7 @@ def _checking(arguments: argparse.Namespace) -> Checking | CheckingAllScenes:
         cluster=arguments.cluster,
         importer=_class(arguments.importer),
         exporter=_class(arguments.exporter),
-        knobs={name: value for name, _, value in pairs},
+        knobs=knobs,
         rules=arguments.rule,
         bound=_bound(arguments.bound),
         budget=_budget(arguments),

@@ -16,7 +16,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -37,6 +37,14 @@ def say(sentence: str) -> None:
     """A line on standard error; nothing where that cannot be written either."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         print(plain(f"p2plab: {sentence}"), file=sys.stderr, flush=True)
+
+
+def knobs_of(words: Sequence[str]) -> dict[str, str]:
+    """What ``--knob NAME=VALUE`` gave, by name."""
+    pairs = [word.partition("=") for word in words]
+    if bad := next((name for name, equals, _ in pairs if not equals), ""):
+        raise BadInput(f"--knob {bad[:40]}: write NAME=VALUE")
+    return {name: value for name, _, value in pairs}
 
 
 def number(text: str) -> int:

@@ -6,7 +6,7 @@ import argparse
 import json
 
 from p2plab.cli.apart import apart
-from p2plab.cli.frame import number
+from p2plab.cli.frame import knobs_of, number
 from p2plab.core.errors import BadInput
 from p2plab.core.kernels import TODAY
 from p2plab.core.lock_classes import ANNOTATIONS
@@ -64,10 +64,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _learned(arguments: argparse.Namespace) -> Learned:
-    pairs = [word.partition("=") for word in arguments.knob]
-    if bad := next((name for name, equals, _ in pairs if not equals), ""):
-        raise BadInput(f"--knob {bad[:40]}: write NAME=VALUE")
-    knobs = {name: value for name, _, value in pairs}
+    knobs = knobs_of(arguments.knob)
     own = next((text for text in arguments.scene if ".py:" in text), "")
     if not own:
         scenes = [find(text) for text in arguments.scene]

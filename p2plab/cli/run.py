@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from p2plab.catalog.rig import ELSEWHERE, elsewhere
-from p2plab.cli.frame import NotWritten, number, typed, write
+from p2plab.cli.frame import NotWritten, knobs_of, number, typed, write
 from p2plab.core.errors import BadInput
 from p2plab.core.events import to_json
 from p2plab.core.logfile import dump
@@ -126,9 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
 def run_of(arguments: argparse.Namespace) -> Run:
     """The run that scene, knobs and order describe: the scene's own story unless an order is given."""
     scene = placed(scene_named(arguments.scene), arguments)
-    pairs = [text.partition("=") for text in arguments.knob]
-    if bad := next((name for name, equals, _ in pairs if not equals), ""):
-        raise BadInput(f"--knob {bad}: write NAME=VALUE")
+    knobs = knobs_of(arguments.knob)
     order: Schedule = by_text(scene.story, strict=False)
     if arguments.seed is not None:
         order = by_seed(arguments.seed)
@@ -136,7 +134,7 @@ def run_of(arguments: argparse.Namespace) -> Run:
         order = by_clock
     elif arguments.schedule is not None:
         order = by_text(arguments.schedule)
-    begun = Run(scene, {name: value for name, _, value in pairs})
+    begun = Run(scene, knobs)
     taken: list[str] = []
 
     def noted(world: World) -> Iterator[str]:

@@ -79,11 +79,6 @@ def ask(operation: str, kind: str, kernel: Kernel = TODAY) -> Effect:
     return answers[0]
 
 
-def ask_all(kernel: Kernel = TODAY) -> tuple[Effect, ...]:
-    """Every operation on every kind of memory that it can be asked about."""
-    return tuple(ask(operation, kind, kernel) for operation in OPERATIONS for kind in KINDS)
-
-
 async def _run(operation: Operation, kind: str, kernel: Kernel) -> Effect:
     specimen = Specimen(kind, kernel)
     await specimen.set_up()

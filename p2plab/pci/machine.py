@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from p2plab.core.errors import BadInput
 from p2plab.pci.device import Device, canonical
@@ -208,6 +208,10 @@ class Machine:
             if not below:
                 return Decode(address, tuple(passed), None, None)
             level = below
+
+    def with_device(self, changed: Device) -> Machine:
+        """The same machine with another value for the function at that address."""
+        return replace(self, devices=tuple(changed if d.bdf == changed.bdf else d for d in self.devices))
 
     def device_at(self, address: int, io: bool = False) -> Device | None:
         """The function whose BAR or ROM decodes ``address``; ``None`` if nobody does."""

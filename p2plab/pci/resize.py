@@ -31,7 +31,7 @@ def rebar_of(device: Device, index: int) -> ResizableBar:
 
 def with_decode(machine: Machine, bdf: str, on: bool) -> Machine:
     """The same machine with the memory decode bit of a function's command register on or off."""
-    return _with(machine, replace(machine[bdf], memory_decode=on))
+    return machine.with_device(replace(machine[bdf], memory_decode=on))
 
 
 def resize_bar(machine: Machine, bdf: str, index: int, size: int, release: tuple[int, ...] = ()) -> Machine:
@@ -59,17 +59,17 @@ def resize_bar(machine: Machine, bdf: str, index: int, size: int, release: tuple
         if not r.window
     )
     rebar = tuple(replace(e, current=code) if e.index == index else e for e in device.rebar)
-    asked = _with(machine, replace(device, resources=(*moved, *device.windows), rebar=rebar))
+    asked = machine.with_device(replace(device, resources=(*moved, *device.windows), rebar=rebar))
     for bridge, window in _free_windows(asked, device, old):
         kept = tuple(r for r in bridge.resources if r != window)
-        asked = _with(asked, replace(bridge, resources=kept))
+        asked = asked.with_device(replace(bridge, resources=kept))
     bridge_known = any(w.mem for w in machine.host_bridge_of(device.bdf).windows)
     if bridge_known:
         done = assign_resources(asked).machine
         if not _lost(machine, done, device, index):
             return done
     if old.start and not old.unset and size <= old.size:
-        return _with(machine, _smaller(device, old, size, rebar))
+        return machine.with_device(_smaller(device, old, size, rebar))
     if not bridge_known:
         inside = _inside_what_is_open(machine, device, index, moved, rebar)
         if inside is not None:
@@ -121,7 +121,7 @@ def _inside_what_is_open(
     done = assign_resources(Machine("one bus", bus, (HostBridge("pci0000:00", offers),))).machine
     if _lost(Machine("before", bus), done, device, index):
         return None
-    return _with(machine, replace(device, resources=done[device.bdf].resources, rebar=rebar))
+    return machine.with_device(replace(device, resources=done[device.bdf].resources, rebar=rebar))
 
 
 def _unplaced(found: Resource, size: int) -> Resource:
@@ -153,7 +153,3 @@ def _lost(before: Machine, after: Machine, resized: Device, index: int) -> bool:
         if had - placed or (device.bdf == resized.bdf and index not in placed):
             return True
     return False
-
-
-def _with(machine: Machine, changed: Device) -> Machine:
-    return replace(machine, devices=tuple(changed if d.bdf == changed.bdf else d for d in machine.devices))

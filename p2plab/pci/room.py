@@ -240,7 +240,7 @@ def _with_request(machine: Machine, request: Request) -> Machine:
     if request.resource.window:
         return machine
     kept = tuple(r for r in device.resources if r.index != request.resource.index)
-    return _with(machine, replace(device, resources=tuple(sorted((*kept, request.resource)))))
+    return machine.with_device(replace(device, resources=tuple(sorted((*kept, request.resource)))))
 
 
 def _fits(machine: Machine, bdf: str, index: int, all_of: Machine) -> bool:
@@ -360,14 +360,10 @@ def _largest(machine: Machine, request: Request) -> int | None:
     for size in sorted(entry.bytes_offered, reverse=True):
         resource = replace(request.resource, end=size - 1)
         rebar = tuple(replace(e, current=size_code(size)) if e is entry else e for e in device.rebar)
-        asked = _with_request(_with(machine, replace(device, rebar=rebar)), replace(request, resource=resource))
+        asked = _with_request(machine.with_device(replace(device, rebar=rebar)), replace(request, resource=resource))
         try:
             if _fits(asked, request.bdf, request.resource.index, machine):
                 return size
         except KernelError:
             continue
     return 0
-
-
-def _with(machine: Machine, changed: Device) -> Machine:
-    return replace(machine, devices=tuple(changed if d.bdf == changed.bdf else d for d in machine.devices))

@@ -123,7 +123,7 @@ def with_acs_words(machine: Machine, bdf: str, word: str) -> Machine:
         if device.acs is None and device.acs_shown and not ctrl
         else Acs((device.acs.cap if device.acs else 0) | ctrl, ctrl)
     )
-    return _with(machine, replace(device, acs=acs, acs_shown=True))
+    return machine.with_device(replace(device, acs=acs, acs_shown=True))
 
 
 def with_rebar(machine: Machine, bdf: str, index: int, size: int) -> Machine:
@@ -139,7 +139,7 @@ def with_rebar(machine: Machine, bdf: str, index: int, size: int) -> Machine:
     new = Resource(index, 0, size - 1, old.flags | 0x2000_0000)
     resources = tuple(new if r.index == index else r for r in device.resources)
     rebar = tuple(replace(e, current=size_code(size)) if e.index == index else e for e in device.rebar)
-    return _with(machine, replace(device, resources=resources, rebar=rebar))
+    return machine.with_device(replace(device, resources=resources, rebar=rebar))
 
 
 def with_iommu(machine: Machine, word: str, kernel: PciKernel = TODAY) -> Machine:
@@ -147,10 +147,6 @@ def with_iommu(machine: Machine, word: str, kernel: PciKernel = TODAY) -> Machin
     if word not in IOMMU_BOOT:
         raise BadInput(f"IOMMU {word!r}; allowed: {', '.join(IOMMU_BOOT)}")
     return with_boot_options(machine, IOMMU_BOOT[word], kernel)
-
-
-def _with(machine: Machine, changed: Device) -> Machine:
-    return replace(machine, devices=tuple(changed if d.bdf == changed.bdf else d for d in machine.devices))
 
 
 def _slot(bdf: str) -> tuple[int, int, int]:

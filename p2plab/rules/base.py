@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from p2plab.core.events import Entry
 from p2plab.core.monitor import Finding, Monitor
+from p2plab.p2p.aperture import PAGE_SIZE
 
 
 class Rule(Monitor):
@@ -78,3 +79,8 @@ def judge(log: Iterable[Entry], rules: Sequence[type[Rule]]) -> Board:
     fresh = tuple(rule() for rule in rules)
     findings = tuple(finding for entry in log for rule in fresh for finding in rule.see(entry))
     return Board(fresh, findings)
+
+
+def pages_of(importer: str, start: int, end: int) -> frozenset[tuple[str, int]]:
+    """The pages of ``[start, end)``, bytes, as a rule remembers whose they are."""
+    return frozenset((importer, page) for page in range(start, end, PAGE_SIZE))

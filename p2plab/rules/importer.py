@@ -10,7 +10,7 @@ from p2plab.core.monitor import Finding
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import BeatIssued, BeatLanded, P2PMapped, P2PUnmapped, TranslationCleared, TranslationSet
-from p2plab.rules.base import Rule
+from p2plab.rules.base import Rule, pages_of
 from p2plab.rules.watch import CALLBACKS, GrantRule
 
 Pages = frozenset[tuple[str, int]]
@@ -46,14 +46,14 @@ class Obedience(Rule):
         event = entry.event
         if isinstance(event, P2PMapped):
             self.mms[event.importer] = event.mm
-            self.held |= _pages(event.importer, event.start, event.end)
+            self.held |= pages_of(event.importer, event.start, event.end)
         elif isinstance(event, P2PUnmapped):
-            gone = _pages(event.importer, event.start, event.end)
+            gone = pages_of(event.importer, event.start, event.end)
             self.held -= gone
             self.asked_back = {key: pages - gone for key, pages in self.asked_back.items()}
         elif isinstance(event, TranslationSet):
             end = event.start + len(event.addresses) * PAGE_SIZE
-            self.translated |= _pages(event.importer, event.start, end)
+            self.translated |= pages_of(event.importer, event.start, end)
         elif isinstance(event, TranslationCleared):
             self._cleared(event)
         elif isinstance(event, BeatIssued):
@@ -113,10 +113,6 @@ class Obedience(Rule):
             what = f"the {event.event} is over, {importer} {heard} and still translates {len(pages)} pages"
             yield self.broken(entry, importer, what)
         self.refused = frozenset(key for key in self.refused if key[0] != entry.actor)
-
-
-def _pages(importer: str, start: int, end: int) -> Pages:
-    return frozenset((importer, page) for page in range(start, end, PAGE_SIZE))
 
 
 def _within(pages: Pages, start: int, end: int, importer: str = "") -> list[tuple[str, int]]:

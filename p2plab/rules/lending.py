@@ -18,7 +18,7 @@ from p2plab.p2p.events import (
     P2PMapped,
     PermissionChanged,
 )
-from p2plab.rules.base import Rule
+from p2plab.rules.base import Rule, pages_of
 from p2plab.rules.watch import AskingRule, GrantRule, object_of
 
 
@@ -76,15 +76,15 @@ class RefusalKeepsNothing(Rule):
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event
         if isinstance(event, Lent):
-            self.lent |= _pages(event.importer, event.start, event.start + len(event.addresses) * PAGE_SIZE)
+            self.lent |= pages_of(event.importer, event.start, event.start + len(event.addresses) * PAGE_SIZE)
         elif isinstance(event, LendingEnded):
-            self.lent -= _pages(event.importer, event.start, event.end)
-            self.held -= _pages(event.importer, event.start, event.end)
+            self.lent -= pages_of(event.importer, event.start, event.end)
+            self.held -= pages_of(event.importer, event.start, event.end)
         elif isinstance(event, P2PMapped):
-            self.held |= _pages(event.importer, event.start, event.end)
+            self.held |= pages_of(event.importer, event.start, event.end)
         elif isinstance(event, P2PMapFailed):
             self.exercised = True
-            left = (self.lent - self.held) & _pages(event.importer, event.start, event.end)
+            left = (self.lent - self.held) & pages_of(event.importer, event.start, event.end)
             if left:
                 what = f"{event.exporter} says -{event.errno} and keeps {len(left)} pages lent to {event.importer}"
                 yield self.broken(entry, event.exporter, what)
@@ -164,7 +164,3 @@ class ContentKept(AskingRule):
                     "letter and the data is not; a refusal would be excused: a hang is on the thread's list"
                 )
                 yield self.broken(entry, event.exporter, what)
-
-
-def _pages(importer: str, start: int, end: int) -> frozenset[tuple[str, int]]:
-    return frozenset((importer, page) for page in range(start, end, PAGE_SIZE))

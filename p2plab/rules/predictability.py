@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from p2plab.core.events import Entry
 from p2plab.core.monitor import Finding
 from p2plab.mm.log import VmaUnmapped
-from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import Disaster, ObjectDestroyed, P2PMapFailed, P2PMapped, PermissionChanged
-from p2plab.rules.base import Rule
+from p2plab.rules.base import Rule, pages_of
 
 #: What each excuse has to do with the promise: literal readings that contradict are said, not hidden.
 WHY = {
@@ -43,7 +42,7 @@ class Predictability(Rule):
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event
         if isinstance(event, P2PMapped):
-            pages = _pages(event.importer, event.start, event.end)
+            pages = pages_of(event.importer, event.start, event.end)
             self.exercised |= pages <= self.once
             self.once |= pages
         elif isinstance(event, VmaUnmapped):
@@ -65,7 +64,7 @@ class Predictability(Rule):
             self.excuses.pop((exporter, errno), None)
 
     def _refused(self, entry: Entry, event: P2PMapFailed) -> Iterator[Finding]:
-        pages = _pages(event.importer, event.start, event.end)
+        pages = pages_of(event.importer, event.start, event.end)
         if not pages or not pages <= self.once:
             return
         self.exercised = True
@@ -75,7 +74,3 @@ class Predictability(Rule):
             self.excuse(f"{what}; excused: {why}")
         else:
             yield self.broken(entry, event.exporter, what)
-
-
-def _pages(importer: str, start: int, end: int) -> frozenset[tuple[str, int]]:
-    return frozenset((importer, page) for page in range(start, end, PAGE_SIZE))

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from p2plab.core.errors import BadInput
-from p2plab.core.plain import storable
 from p2plab.course.marking.jail import HOW_TO, Protection, protection
 from p2plab.course.marking.orders import orders_of
 from p2plab.course.marking.reading import HandIn, hand_ins
@@ -80,13 +79,6 @@ def mark_folder(
     if marking.interrupted:
         raise KeyboardInterrupt
     return rows
-
-
-def mark_file(file: Path, limits: Limits, unprotected: bool = False) -> Marked:
-    """Mark what lies in one file, or in its folder under that name. Never raises for what is in it."""
-    (found,) = (one for one in hand_ins(file.parent) if one.file == storable(file.name))
-    (row,) = _Marking([found], limits, shut_in(unprotected), file.parent).rows(1)
-    return row
 
 
 def shut_in(unprotected: bool) -> Protection:
