@@ -248,7 +248,8 @@ class CheckingAllScenes:
         if number not in self._begun or (number in self._queue and self._begun[number].search.bound != bound):
             trial = self.trials[number]
             roles: dict[str, Any] = {trial.role: self._given}
-            options = {**self._options, "bound": bound}
+            # A story is confirmed by itself: the net is for those who are told that nothing breaks.
+            options = {**self._options, "bound": bound, "second_net": self._smallest_yet() is None}
             self._begun[number] = Checking(
                 trial.scene, shrink=False, knobs=trial.knobs, budget=None, **roles, **options
             )

@@ -24,7 +24,7 @@ from p2plab.search.graph import Graph, StateGraph, Story
 from p2plab.search.liveness import Lasso, lasso, stays_open
 from p2plab.search.model import Model
 from p2plab.search.monitors import Monitors, watched
-from p2plab.search.net import SecondNet, audit, named
+from p2plab.search.net import BESIDE_THE_NET, SecondNet, audit, named
 from p2plab.search.pct import Chance, InWorlds, LookedUp, Runner
 from p2plab.search.plain import Plain
 from p2plab.search.recorder import Recorder
@@ -97,6 +97,7 @@ class Search:
         self.verdict: Verdict | None = None
         self._dog = Watchdog(step_seconds)
         self._before = 0.0  #: seconds of earlier slices
+        self._computed = 0.0  #: seconds of computing until this slice, which are fewer on a busy machine
         self._began: float | None = None  #: when the slice that runs began
         self._symmetry, self._second_net = symmetry, second_net
         self._net: SecondNet | None = None
@@ -120,6 +121,7 @@ class Search:
         if self.verdict is not None:
             return self.verdict
         self._began = time.perf_counter()
+        self._computing = time.process_time()
         if self.budget is not None:
             seconds = min(seconds, max(0.0, self._until() - self._before))
         with self._dog, silence():
@@ -135,6 +137,7 @@ class Search:
             except StepTooLong as error:
                 self.verdict = self._incomplete(f"the scene cannot be built, a step never ends: {where(error)}")
         self._before, self._began = self._seconds, None
+        self._computed += time.process_time() - self._computing
         if self.verdict is None and self.budget is not None and self._before >= self._until():
             self._time_is_up(f"the budget of {self.budget:g} s is used up")
         return self.verdict
@@ -286,8 +289,8 @@ class Search:
             return True
         if self._net is None or self._net.graph is not graph:
             if not self._net_is_over:
-                audit(graph)
-            self._net = SecondNet(graph, self._seconds)
+                audit(graph, BESIDE_THE_NET)
+            self._net = SecondNet(graph, self._computed + time.process_time() - self._computing)
         return self._net_is_over or self._net.advance(seconds)
 
     def _found_out(self, error: NotDeterministic) -> None:

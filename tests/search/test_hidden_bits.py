@@ -27,7 +27,7 @@ SCENE, KNOBS = find("defrag-obedient"), {"pages": 1}
 @pytest.mark.parametrize("driver", SEEN)
 def test_what_is_kept_where_a_search_sees_it_is_found(driver):
     """The broken promise that a plain attribute shows."""
-    answer = check(SCENE, importer=driver, knobs=KNOBS, shrink=False)
+    answer = check(SCENE, importer=driver, knobs=KNOBS, shrink=False, budget=120)
     assert isinstance(answer, Violation), answer
     assert (answer.rule, answer.culprit) == ("obedience", "nic")
 
@@ -36,7 +36,7 @@ def test_what_is_kept_where_a_search_sees_it_is_found(driver):
 def test_what_is_kept_elsewhere_is_refused_with_its_line(driver):
     """Before the search, or when it is first met; with what to write instead."""
     with pytest.raises(Refused, match=r"line \d+ of hidden_bits.py"):
-        check(SCENE, importer=driver, knobs=KNOBS, shrink=False)
+        check(SCENE, importer=driver, knobs=KNOBS, shrink=False, budget=120)
 
 
 @pytest.mark.parametrize("driver", [InGlobalList, InClass, InMember, InMethodsAttribute, InDefaultArgument])
@@ -44,13 +44,13 @@ def test_the_second_net_catches_what_nobody_refused(driver, monkeypatch):
     """Take the looking at code away: steps that are run again after other paths come out differently."""
     honest = SimpleNamespace(functions=[], look=lambda _doing: None)
     monkeypatch.setattr(search_module, "Closed", lambda _roots: honest)
-    answer = check(SCENE, importer=driver, knobs=KNOBS, shrink=False)
+    answer = check(SCENE, importer=driver, knobs=KNOBS, shrink=False, budget=120)
     assert not isinstance(answer, Pass), answer
 
 
 def test_the_same_bug_is_found_with_the_bit_in_plain_sight():
     """So what the others are compared with is a bug."""
-    assert check(SCENE, importer=FastPath, knobs=KNOBS, shrink=False).word == "BREAKS obedience"
+    assert check(SCENE, importer=FastPath, knobs=KNOBS, shrink=False, budget=120).word == "BREAKS obedience"
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
