@@ -7,6 +7,7 @@ A world is built by a function and advanced by *choices*. A choice is the name o
 from __future__ import annotations
 
 import gc
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from p2plab.core.actors import Actor, JobFunction
-from p2plab.core.errors import NotEnabled, text_of
+from p2plab.core.errors import NotEnabled, P2PError, comes_from_outside, text_of
 from p2plab.core.events import Entry, Event
 from p2plab.core.lockdep import Deadlock, LockHistory, LockOrder, any_waiting_cycle
 from p2plab.core.running import running, watched
@@ -98,12 +99,36 @@ class World:
         self._names: Counter[tuple[str, str]] = Counter()
         self._looks: list[Callable[[], None]] = []
         with self._as_running(""):
-            build(self)
+            self._build(build)
             for name, actor in self.actors.items():
                 running.actor = name
                 actor.advance()
                 self._report_crash(actor)
             self.look()
+
+    def _build(self, build: Callable[[World], None]) -> None:
+        """Set up. What a class of somebody's raises there is a crash of that class, and the run has nobody then."""
+        try:
+            build(self)
+        except BaseException as error:
+            whose = None if isinstance(error, P2PError) or comes_from_outside(error) else self._whose(error)
+            if whose is None:
+                raise
+            for actor in self.actors.values():
+                actor.coroutine.close()
+            self.actors.clear()
+            self.actions.clear()
+            self._looks.clear()
+            self.note(_crashed(error, whose.__name__))
+
+    def _whose(self, error: BaseException) -> type | None:
+        """The class among the cast in whose file an exception was raised, or passed through; None for any other."""
+        files = {frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)}
+        for given in self.cast.values():
+            functions = (getattr(value, "__func__", value) for value in vars(given).values())
+            if any(getattr(getattr(own, "__code__", None), "co_filename", None) in files for own in functions):
+                return given
+        return None
 
     def __repr__(self) -> str:
         actors = "; ".join(f"{name} {self._doing(name)}" for name in self.actors)
@@ -262,17 +287,9 @@ class World:
     def _report_crash(self, actor: Actor) -> None:
         if actor.crash is None:
             return
-        trace = actor.crash.__traceback__
-        where = "its first step"
-        while trace is not None:
-            code = trace.tb_frame.f_code
-            if not code.co_filename.startswith(_CORE):
-                where = f"{code.co_qualname}:{trace.tb_lineno}"
-            trace = trace.tb_next
-        kind, text = type(actor.crash).__name__, text_of(actor.crash)
         raised = running.raised
         driver = raised[1] if raised is not None and raised[0] is actor.crash else ""
-        self.note(Crashed(f"{kind}: {text}" if text else kind, where, driver))
+        self.note(_crashed(actor.crash, driver))
 
     def _look_for_deadlock(self, choice: str) -> None:
         blocked = self.blocked
@@ -286,3 +303,13 @@ class World:
             self.stuck = Deadlock(cycle, waits)
             with self._as_running(choice.removeprefix("!") if choice in self.actors else PERSON):
                 self.note(self.stuck)
+
+
+def _crashed(error: BaseException, driver: str) -> Crashed:
+    """What the log says of an exception: its kind and text, and where in the driver's code it was raised."""
+    where = "its first step"
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if not frame.f_code.co_filename.startswith(_CORE):
+            where = f"{frame.f_code.co_qualname}:{line}"
+    kind, text = type(error).__name__, text_of(error)
+    return Crashed(f"{kind}: {text}" if text else kind, where, driver)

@@ -391,8 +391,9 @@ class Search:
         for name in self.rules:
             if name not in self.scene.monitors:
                 raise BadInput(f"there is no rule {name[:40]!r}; there are {', '.join(self.scene.monitors)}")
+        kinds = known.events() if self.must_reach else {}
         for kind in self.must_reach:
-            if kind not in known.events():
+            if kind not in kinds and kind not in _kinds_of(Event):  # a driver's file may have some of its own
                 raise BadInput(f"there is no kind of event {kind[:40]!r} that could be reached")
         if self.bound is not None and not 0 <= self.bound <= 1_000_000:
             raise BadInput(f"bound={str(self.bound)[:20]} is not possible; allowed: 0 to 1000000 switches")
@@ -472,6 +473,11 @@ class Search:
             return Effort(seconds=self._seconds)
         graph = self._stages.graph
         return Effort(graph.full, graph.transitions, self._seconds, graph.model.recorder.misses)
+
+
+def _kinds_of(kind: type[Event]) -> set[str]:
+    """The names of all kinds of event that are defined by now."""
+    return {kind.__name__}.union(*map(_kinds_of, kind.__subclasses__()))
 
 
 def _is(kind: str, event: Event) -> bool:

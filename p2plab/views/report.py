@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
+from p2plab.core import known
 from p2plab.core.errors import comes_from_outside
 from p2plab.core.events import to_json
 from p2plab.core.monitor import LeadsTo
 from p2plab.core.run import Run
+from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import schedule_text
 from p2plab.core.token import token_of
 from p2plab.search.allscenes import AllScenes
@@ -241,7 +245,8 @@ def pytest_of(answer: Violation) -> str:
     """A test to paste: it fails as long as the same order of events breaks the same promise."""
     run, rule = answer.run, answer.rule
     name = f"test_{rule}_in_{run.scenario.name}".replace("-", "_")
-    imports = ["from p2plab import find", "from p2plab.search import breaks"]
+    imports, scene = _scene_in_code(run.scenario)
+    imports.append("from p2plab.search import breaks")
     roles = ""
     for role, given in run.scenario.cast.items():
         imports.append(f"from {given.__module__} import {given.__name__}")
@@ -261,10 +266,25 @@ def pytest_of(answer: Violation) -> str:
             *(lines or ['        ""']),
             "    )",
             *(_shown(lambda: list(_comments(run))) or ()),
-            f'    assert not breaks("{rule}", find("{run.scenario.name}"), order{roles}{knobs})',
+            f'    assert not breaks("{rule}", {scene}, order{roles}{knobs})',
             "",
         ]
     )
+
+
+def _scene_in_code(scene: Scenario) -> tuple[list[str], str]:
+    """How a test gets at a scene: what it imports, and the expression. One of your own is a variable of your file."""
+    if scene.needs:
+        path, _, variable = scene.needs.rpartition(":")
+        return [f"from {Path(path).stem} import {variable}"], variable
+    if scene.name not in known.scenes():
+        for name, module in list(sys.modules.items()):
+            if name.startswith("p2plab."):
+                continue
+            for variable, value in list(getattr(module, "__dict__", {}).items()):
+                if isinstance(value, Scenario) and value.name == scene.name:
+                    return ([] if name == "__main__" else [f"from {name} import {variable}"]), variable
+    return ["from p2plab import find"], f'find("{scene.name}")'
 
 
 def _comments(run: Run) -> Iterator[str]:

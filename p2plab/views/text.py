@@ -131,7 +131,7 @@ def _token(run: Run) -> Iterator[str]:
 
 def _lanes(actors: list[str]) -> dict[str, int]:
     """Where each actor's column begins: evenly, but leaving at least 32 columns to the last one."""
-    stride = max(2, min(max(len(name) for name in actors) + 2, (WIDTH - 5 - 32) // max(1, len(actors) - 1)))
+    stride = max(2, min(max(map(len, actors), default=0) + 2, (WIDTH - 5 - 32) // max(1, len(actors) - 1)))
     return {name: 5 + stride * number for number, name in enumerate(actors)}
 
 

@@ -14,6 +14,7 @@ from p2plab.core.locks import Mutex
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import schedule_text
 from p2plab.core.tracked import Tracked
+from p2plab.drivers.gpu import Gpu
 from p2plab.drivers.nic import ObedientNic
 from p2plab.rules import PROMISES, RULES
 from p2plab.search import Incomplete, Pass, Search, Violation, breaks, check
@@ -449,15 +450,37 @@ def test_a_recursion_that_awaits_ends_in_a_sentence():
     assert not isinstance(answer, Pass)
 
 
-def test_a_class_that_cannot_be_built_is_bad_input():
-    """Its own ``__init__`` raises: the sentence says what and where."""
+class NeverBuilt(ObedientNic):
+    def __init__(self, *arguments, **keywords):
+        raise SystemExit("no more of these")
 
-    class Greedy(ObedientNic):
-        def __init__(self, *arguments, **keywords):
-            raise OSError("no more of these")
 
-    with pytest.raises(BadInput, match=r"the scene cannot be built: OSError: no more of these \(in .*Greedy.__init__"):
-        check(SCENE, importer=Greedy)
+class GpuNeverBuilt(Gpu):
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, **keywords)
+        raise OSError("no more of these")
+
+
+@pytest.mark.parametrize("cast", [{"importer": NeverBuilt}, {"exporter": GpuNeverBuilt}], ids=["importer", "exporter"])
+def test_what_a_constructor_raises_is_a_crash(cast):
+    """A driver's code may raise nowhere, its set-up included: the story has no step, and says where."""
+    answer = check(SCENE, **cast)
+    (given,) = cast.values()
+    assert (answer.word, answer.steps, answer.culprit) == ("BREAKS no-crash", 0, given.__name__)
+    assert f"no more of these (in {given.__qualname__}.__init__:" in answer.what
+    assert breaks("no-crash", SCENE, "", **cast) is not None
+    assert "promised: no driver's code ends in an exception" in repr(answer)
+
+
+def test_what_p2plab_raises_when_it_builds_a_class_is_bad_input():
+    """A constructor that cannot be called as a scene calls it: the sentence says what and where."""
+
+    class TakesLess(ObedientNic):
+        def __init__(self, world):
+            raise AssertionError("nobody gets here")
+
+    with pytest.raises(BadInput, match=r"the scene cannot be built: TypeError: .*TakesLess.__init__\(\) takes 2"):
+        check(SCENE, importer=TakesLess)
 
 
 class DoesNothing(ObedientNic):
