@@ -450,6 +450,18 @@ def test_a_recursion_that_awaits_ends_in_a_sentence():
     assert not isinstance(answer, Pass)
 
 
+def test_the_story_of_what_is_never_reached_has_an_end():
+    """A map that goes round and round for ever: some of it is told, and not a hundred thousand steps."""
+
+    class GoesRound(ObedientNic):
+        async def map(self, start, end):
+            while True:
+                await step("tries again")
+
+    answer = check(SCENE, importer=GoesRound, budget=60)
+    assert (answer.word, answer.steps) == ("BREAKS must-reach", 200)
+
+
 class NeverBuilt(ObedientNic):
     def __init__(self, *arguments, **keywords):
         raise SystemExit("no more of these")
