@@ -25,6 +25,7 @@ COMMANDS = [
     (["scenes"], 0),
     (["sweep", "refusals", "--seeds", "1"], 0),
     (["catalog", "F1", "--seeds", "1"], 0),
+    (["lockdep", "X1", "--kernel", "6.1", "--seeds", "0"], 1),
     (["--help"], 0),
 ]
 NAMES = [words[0] for words, _ in COMMANDS]
