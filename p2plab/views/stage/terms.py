@@ -95,6 +95,7 @@ TERMS: Mapping[str, tuple[str, str]] = {
     "lock": ("a lock of the driver's own", "p2plab/core/locks.py"),
     "lock:mmap_lock": ("lock of an address space; mmap_sem in 2019", f"{MM_TYPES} (mm_struct)"),
     "lock:i_mmap_rwsem": ("lock of a file's mappings", "include/linux/fs.h (address_space)"),
+    "lock:dma_fence_map": ("lock map: whoever holds it must signal a fence", "drivers/dma-buf/dma-fence.c"),
     "lock:resv": ("reservation lock of the buffer", "include/linux/dma-resv.h (dma_resv)"),
     "lock:memory_lock": ("lock of what a VFIO device shows", "drivers/vfio/pci/vfio_pci_core.c (memory_lock)"),
 }
