@@ -59,7 +59,7 @@ def test_a_click_on_a_page_lights_its_way_and_one_on_a_step_goes_there(lab_serve
         assert saved.value.suggested_filename == f"p2plab-timeline.{kind.lower()}"
         assert saved.value.path().stat().st_size > 3000
     page.get_by_text("what this model leaves out").first.click()
-    assert page.get_by_text("ATS, PRI, PASID:").first.is_visible()
+    assert page.get_by_text("PRI, PASID:").first.is_visible()
     open_drawer(page, "token")
     with page.expect_download() as saved:
         page.locator(".p2plab-drawer .jupyter-button", has_text="text").first.click()
