@@ -1,7 +1,7 @@
 """The process in which a hand-in's code runs: it needs nothing of p2plab, and has nothing of it but names.
 
 What a driver derives from, waits for and looks at stays with the process that marks: here are stand-ins, and each read,
-write, call and await of one is a line of JSON on a pipe. ``handin.py`` is the other end, and believes nothing that it is told;
+write, call and await of one is a line of JSON on a pipe. ``talk.py`` is the other end, and believes nothing that it is told;
 docs/instructor.md says what holds this process in. Run as ``python -I -S child.py SECONDS MEGABYTES``.
 """
 

@@ -23,7 +23,9 @@ from p2plab.core.world import World
 from p2plab.course.exercises import EXERCISES
 from p2plab.course.exercises.task import Exercise
 from p2plab.course.keep import LONGEST_SOURCE
-from p2plab.course.marking.handin import Child, Gone, driver, hello
+from p2plab.course.marking.handin import driver
+from p2plab.course.marking.offered import hello
+from p2plab.course.marking.process import Child, Gone
 from p2plab.rules import judge, watched_by
 from p2plab.search import check
 from p2plab.search.confirm import finding_of
