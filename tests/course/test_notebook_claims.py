@@ -54,9 +54,9 @@ def claimed(pattern):
     return sorted({match.groups() for path in COURSE for text in cells(path) for match in pattern.finditer(text)})
 
 
-def test_there_are_thirteen_and_each_has_the_same_shape():
+def test_there_are_fourteen_and_each_has_the_same_shape():
     """What you will be able to do, sources, what is left out; questions with folded answers and a way on at the end."""
-    assert len(COURSE) == 13
+    assert len(COURSE) == 14
     for path in COURSE:
         first, last = cells(path)[0], cells(path)[-1]
         for word in ("minutes", "you can", "**Sources.**", "**What the model leaves out:**"):
@@ -301,20 +301,29 @@ def test_what_is_said_of_the_designs():
         "rfc-vma",
         "dma-buf-dynamic",
         "hmm-interval",
+        "two-pass",
         "hmm-dma-map",
+        "drm-pagemap",
+        "device-private-rdma",
     ]
     assert moves["p2pdma-pages"] == "no: it waits until nobody has it"
     assert moves["vfio-dma-buf"] == "no: revoked, and mapped again at the same place"
     keeps = {design: cell("importer may keep it", design).answer for design in DESIGNS}
-    assert [name for name in keeps if "exporter waits" in keeps[name]] == ["p2pdma-pages", "vfio-dma-buf"]
+    assert [name for name in keeps if "exporter waits" in keeps[name]] == ["p2pdma-pages", "vfio-dma-buf", "vfio-mmap"]
     where = {design: cell("topology check", design).answer for design in DESIGNS}
     assert [name for name in where if ": map -E" in where[name]] == [
         "rfc-vma",
         "p2pdma-pages",
         "hmm-dma-map",
+        "drm-pagemap",
         "vfio-dma-buf",
+        "vfio-mmap",
     ]
-    assert [name for name in where if "main memory instead" in where[name]] == ["dma-buf-dynamic", "dma-buf-pinned"]
+    assert [name for name in where if "main memory instead" in where[name]] == [
+        "dma-buf-dynamic",
+        "dma-buf-pinned",
+        "device-private-rdma",
+    ]
 
 
 def test_two_cards_below_one_switch():

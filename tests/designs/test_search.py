@@ -36,7 +36,8 @@ def test_a_broken_driver_is_caught_and_blamed(design, knobs, rule):
     answer = check(SCENES[design.scene], knobs=settings, budget=60)
     assert isinstance(answer, Violation), answer
     assert answer.rule == rule
-    assert (answer.culprit == "nic") is ("exporter" not in settings)
+    if rule != "no-deadlock":  # of which nobody in particular is the culprit
+        assert (answer.culprit == "nic") is ("exporter" not in settings)
 
 
 @pytest.mark.parametrize("design", DESIGNS.values(), ids=lambda design: design.name)

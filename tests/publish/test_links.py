@@ -24,7 +24,7 @@ def test_every_notebook_has_its_link_to_a_release():
         opened = parse_qs(link.query)["urlpath"][0]
         assert opened == f"lab/tree/notebooks/{name}"
         assert (ROOT / opened.removeprefix("lab/tree/")).is_file()
-    assert len(titles()) == 13
+    assert len(titles()) == 14
 
 
 def test_a_run_in_a_link_arrives_whole_beside_the_servers_login():
@@ -80,5 +80,5 @@ def test_the_list_begins_with_the_badge_and_names_every_notebook():
     assert lines[0].startswith(
         "[![Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/OWNER/REPO/v"
     )
-    assert sum("urlpath=lab%2Ftree" in line and "mybinder" in line for line in lines) == 1 + 13
-    assert sum("git-pull" in line for line in lines) == 13
+    assert sum("urlpath=lab%2Ftree" in line and "mybinder" in line for line in lines) == 1 + 14
+    assert sum("git-pull" in line for line in lines) == 14

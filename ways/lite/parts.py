@@ -28,6 +28,7 @@ NOTEBOOKS = (
     "10-what-the-kernel-did-instead",
     "11-your-own-machine",
     "12-your-own-drivers",
+    "13-take-a-patch-apart",
 )
 
 #: Notebook, and why it is not in the site.
