@@ -34,7 +34,7 @@ class Checking:
     ) -> None:
         """``options`` are those of :class:`~p2plab.search.search.Search`. :exc:`BadInput` as there.
 
-        ``workers``: so many processes share a large search; ``cluster``: those of a Dask cluster do (``tcp://host:port``,
+        ``workers``: number of processes that share a large search; ``cluster``: those of a Dask cluster do (``tcp://host:port``,
         or a ``distributed.Client``). The answer is the same.
         """
         self.search = Search(scene, **options)

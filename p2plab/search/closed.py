@@ -347,7 +347,7 @@ class Closed:
         return _UNKNOWN
 
     def _module_as_value(self, module: types.ModuleType, name: str, place: Place) -> None:
-        """Whoever has a module as a value can ask it for anything, by a name that nobody sees before it runs."""
+        """A module as a value can be asked for anything, by a name that is not known before the code runs."""
         if MODULES.get(module.__name__) != frozenset() and not is_ours(module.__name__):
             self._refuse(place, f"the module {name} as a value", "module")
 
@@ -399,7 +399,7 @@ class Closed:
         return None
 
 
-#: After so many steps p2plab's own classes are looked at as well.
+#: Number of steps after which p2plab's own classes are looked at as well.
 _NOW_AND_THEN = 200
 DEFAULT = ", a default argument"
 

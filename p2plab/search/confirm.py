@@ -92,7 +92,7 @@ def breaks(
 def _stays_open(
     scene: Scenario, knobs: Mapping[str, object], schedule: Sequence[str], rule: type[LeadsTo]
 ) -> Finding | None:
-    """Whether a run ends at rest with a leads-to open, or goes around a fair cycle on which it is open all the while."""
+    """Whether a run ends in a terminal state with a leads-to open, or in a fair cycle on which it stays open."""
     world, watcher, seen = scene.world(**dict(knobs)), rule(), 0  # type: ignore[arg-type]
     states: list[tuple[object, bool]] = []
     able: list[set[str]] = []

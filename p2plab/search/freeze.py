@@ -108,7 +108,7 @@ class Freezer:
     def in_order(self, items: Iterable[Any]) -> tuple[Any, ...]:
         """The elements of a built-in set. Their order is part of it where it follows from what they are.
 
-        Where it follows from addresses it is another in each world, and whoever lets it decide is found out by that.
+        Where it follows from addresses it differs from world to world, which exposes a driver that depends on it.
         """
         frozen = tuple(map(self.freeze, items))
         if all(type(item) in _ORDERED or item is None for item in items):
@@ -131,7 +131,7 @@ class Freezer:
         if is_frozen_dataclass(kind):
             return self._frozen_dataclass(kind, value)
         base = base_of(kind)
-        if base in VALUES:  # a named tuple, a kind of number or of text of somebody's own
+        if base in VALUES:  # a named tuple, a subclass of a number or of str
             content = (
                 tuple(map(self.freeze, tuple.__iter__(value))) if base is tuple else self.freeze(VALUES[base](value))
             )
@@ -143,7 +143,7 @@ class Freezer:
         number = self._number(value)
         if number is not None:
             return number
-        if base in _BY_KIND:  # a defaultdict, a Counter, a list of somebody's own
+        if base in _BY_KIND:  # a defaultdict, a Counter, a subclass of list
             return (self._class(kind), _content(self, value), self._attributes(kind, value))
         if isinstance(value, BaseException):
             return (
@@ -238,7 +238,7 @@ class Freezer:
     def _frozen_dataclass(self, kind: type, value: Any) -> Any:
         if not kind.__module__.startswith("p2plab."):
             return ("value", self._class(kind), self._attributes(kind, value))
-        # Nobody goes round `frozen` here, and fields that are not compared follow from the others.
+        # Nothing gets around `frozen` here, and fields that are not compared follow from the others.
         names = [field.name for field in dataclasses.fields(value) if field.compare]
         fields = [getattr(value, name) for name in names]
         frozen = ("value", self._class(kind), *map(self.freeze, fields))

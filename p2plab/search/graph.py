@@ -32,7 +32,7 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What a search found: a promise broken by these choices, with so many switches."""
+    """What a search found: a promise broken by these choices, with this many switches."""
 
     switches: int
     broken: Broken
@@ -72,7 +72,7 @@ class Graph(Protocol):
         """The states that :meth:`path` passes, the first and the last included."""
 
     def terminal(self) -> Collection[int]:
-        """The states in which everybody is done or has no work."""
+        """The terminal states: every actor is done or has no work."""
 
     def count_orders(self) -> int | None:
         """How many runs there are; None if a loop makes them endless, or the graph is too large to count them."""
@@ -115,7 +115,7 @@ class Searcher(Protocol):
 class StateGraph:
     """A :class:`Graph` of rows in a dict, expanded one state at a time.
 
-    ``successors[state]`` is None before a state is looked at. A successor is worked out when somebody asks for it
+    ``successors[state]`` is None before a state is looked at. A successor is worked out when it is asked for
     (:meth:`step`); until then :data:`NOWHERE` stands there.
     """
 
@@ -206,7 +206,7 @@ class StateGraph:
         self.expanded += 1
         if state not in self.breaches_of:  # set-up itself may have broken something
             self._look_for_deadlock(state)
-        if state in self.breaches_of:  # whoever else could go on
+        if state in self.breaches_of:  # whichever actor could go on
             self._asked[state] = self._everybody
 
     def step(self, state: int, actor: int) -> int:

@@ -1,7 +1,7 @@
 """Fewest switches first, then fewest steps: a search over (state, who stepped last), layer by layer.
 
 A layer holds what can be reached with one more switch than the layer before; within it, shorter comes first. So the
-first broken promise met is the one with the simplest story. A layer asks only for the step of whoever stepped last; what
+first broken promise met is the one with the simplest story. A layer asks only for the step of the actor that stepped last; what
 the others could do there is asked for when the next layer begins, which in most stories is never.
 """
 
@@ -107,7 +107,7 @@ class Layers:
         self._later.setdefault(length + 1, []).append(node)
 
     def _switch(self, length: int, node: int) -> None:
-        """From a node of the layer before, whoever else can step."""
+        """From a node of the layer before, every other actor that can step."""
         state, last = divmod(node, self._actors + 1)
         for actor in range(self._actors):
             if actor != last:
@@ -119,7 +119,7 @@ class Layers:
         choices: list[str] = []
         while node != _START:
             last = node % (self._actors + 1)
-            choices += self.graph.actors[last : last + 1]  # nobody, for the first node
+            choices += self.graph.actors[last : last + 1]  # none for the first node
             node = self._came[node]
         self.stories.append(Story(self.switches, self.graph.breaches[breach].broken, tuple(reversed(choices))))
         self.done |= self.stop_at_first

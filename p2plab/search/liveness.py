@@ -106,7 +106,7 @@ def lasso(graph: Steps, state: int) -> Lasso:
     stem = graph.path(state)
     while state not in seen:
         seen[state] = len(choices)
-        # Everybody in turn, so that the loop shows that nobody's step helps.
+        # Each actor in turn, so that the loop shows that no step helps.
         able = [actor for actor, successor in enumerate(graph.followers(state)) if successor >= 0]
         actor = able[len(choices) % len(able)]
         choices.append(graph.actors[actor])
@@ -115,7 +115,7 @@ def lasso(graph: Steps, state: int) -> Lasso:
 
 
 def stays_open(graph: Steps, open_states: Collection[int], resting: Collection[int]) -> Lasso | None:
-    """A run to rest, or a lasso, on which every state is open from some point on; None where no fair run has one."""
+    """A run to its end, or a lasso, on which every state is open from some point on; None if no fair run has one."""
     ends = [state for state in resting if state in open_states]
     if ends:
         ways = sorted((len(way), tuple(way)) for way in (graph.path(state) for state in ends[:100]))

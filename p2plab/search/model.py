@@ -14,7 +14,7 @@ from p2plab.search.steps import Leaf, Row
 
 
 class Model:
-    """A scene's transition system: steps looked up in a table, run by the recorder where nobody has seen them yet."""
+    """A scene's transition system: steps looked up in a table, run by the recorder when they are not known yet."""
 
     def __init__(self, recorder: Recorder, monitors: Monitors) -> None:
         self.recorder, self.monitors = recorder, monitors
@@ -25,10 +25,10 @@ class Model:
         events = recorder.setup_events
         self._memory, self.setup_broke = monitors.after(0, self.table.number_of(events), events)
 
-    def anew(self) -> Model:
-        """The same scene, of which nothing is known yet."""
+    def fresh(self) -> Model:
+        """The same scene with an empty step table."""
         before = self.recorder
-        return Model(Recorder(before.make, before.dog, before.closed), self.monitors.anew())
+        return Model(Recorder(before.make, before.dog, before.closed), self.monitors.fresh())
 
     @property
     def initial(self) -> Row:
@@ -43,7 +43,7 @@ class Model:
         return (*row, *(0,) * more) if more else row
 
     def leaf(self, row: Row, actor: int, path: Callable[[], Sequence[str]]) -> Leaf:
-        """What an actor does in a state; its driver's code runs if nobody has seen it. ``path`` leads to the state."""
+        """What an actor does in a state; driver code runs if the step is not known. ``path`` leads to the state."""
         while (leaf := self.table.look_up(row := self.whole(row), actor)) is None:
             self.recorder.record(row, actor, path)
         return leaf
@@ -65,7 +65,7 @@ class Model:
         return tuple(new)
 
     def deadlock(self, waiting: Sequence[tuple[str, Leaf]], able: bool) -> Broken | None:
-        """The deadlock among those who wait: a cycle, or that nobody is ``able`` to step; else None."""
+        """The deadlock among blocked actors: a cycle, or no actor is ``able`` to step; else None."""
         edges = tuple((name, *leaf.waits) for name, leaf in waiting)
         if edges not in self._cycles:
             after = {name: others for name, *others in edges}
@@ -80,7 +80,7 @@ class Model:
         return Broken("no-deadlock", who[0], f"deadlock: {ring} ({what})")
 
     def left_open(self, memory: int) -> list[Broken]:
-        """The callbacks that somebody rests in."""
+        """The callbacks in which an actor is stuck in a terminal state."""
         return [
             Broken("calls-return", calls[-1].partition(".")[0], f"{actor} rests for ever inside {calls[-1]}")
             for actor, calls in self.monitors.left_open(memory).items()

@@ -164,7 +164,7 @@ class Monitors:
             memories.append(self._number(number, rule))
         return self._combine(tuple(memories))
 
-    def anew(self) -> Monitors:
+    def fresh(self) -> Monitors:
         """The same rules, which remember nothing yet: events are numbered otherwise in another table of steps."""
         new = Monitors(self.kinds)
         new.exercised = self.exercised

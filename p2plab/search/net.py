@@ -24,9 +24,9 @@ from p2plab.search.world import SearchWorld
 
 #: The net computes for less than a quarter of the time that the search took, and this at least (seconds).
 SHARE, LEAST = 0.22, 0.05
-#: On a busy machine it may take so many times that by the clock on the wall.
+#: On a busy machine it may take this many times that in wall-clock time.
 _WAITS = 2
-#: A walk that goes round in circles is ended after so many steps.
+#: A walk that goes round in circles is ended after this many steps.
 LONGEST = 1_000
 
 
@@ -54,7 +54,7 @@ class SecondNet:
 
     def __init__(self, graph: Graph, seconds: float) -> None:
         self.graph = graph
-        #: Whose states can be found by what they are: in a large search a walk goes wherever nobody has been.
+        #: Whose states can be found by what they are: in a large search a walk takes steps that were not run again yet.
         self.by_row = graph if isinstance(graph, StateGraph) else None
         self.model = graph.model
         self.table, self.columns, self.recorder = graph.model.table, graph.model.columns, graph.model.recorder
@@ -123,7 +123,7 @@ class SecondNet:
         return actors[::-1]
 
     def _walk(self, first: Sequence[int]) -> None:
-        """From the start, along some steps and then wherever nobody has been, until nobody can go on."""
+        """From the start, along some steps and then along steps not run again yet, until no actor can step."""
         graph, row = self.by_row, self.model.initial
         state: int | None = 0
         another = graph is None  # of a large search: a path by chance is never the first one

@@ -23,7 +23,7 @@ CellName = tuple[str, str]
 Homes = dict[int, tuple[CellName, int, Any]]
 
 LAYOUT = (types.MemberDescriptorType, types.GetSetDescriptorType)
-#: Built-in values that somebody may derive a class from, and what gives the plain value.
+#: Built-in values that a class may derive from, and what gives the plain value.
 VALUES: dict[type, Callable[[Any], Any]] = {
     int: int.__int__, float: float.__float__, str: str.__str__, bytes: lambda value: bytes(memoryview(value)),
     tuple: lambda value: tuple(tuple.__iter__(value)), frozenset: frozenset,
@@ -113,12 +113,12 @@ def dict_of(value: Any) -> dict[str, Any] | None:
 
 
 def pin(value: Any, name: str) -> None:
-    """Know an object that nobody changes and that is the same in every world by its name: a constant of a module."""
+    """Know an object that never changes and is the same in every world by its name: a constant of a module."""
     PINNED.setdefault(id(value), (value, ("outside", name, len(PINNED))))
 
 
 def is_frozen_dataclass(kind: type) -> bool:
-    """Whether instances of a class are values: dataclasses that nobody can assign to."""
+    """Whether instances of a class are values: frozen dataclasses."""
     parameters = getattr(kind, "__dataclass_params__", None)
     return parameters is not None and bool(parameters.frozen)
 
@@ -129,7 +129,7 @@ def is_numpy_scalar(kind: type) -> bool:
 
 
 def is_importable(kind: type) -> bool:
-    """Whether it is the class that is found under its name: such a one is made once, and not in each world anew."""
+    """Whether it is the class that is found under its name: it is made once, not once for each world."""
     found: Any = sys.modules.get(kind.__module__)
     for name in kind.__qualname__.split("."):
         found = getattr(found, "__dict__", {}).get(name)

@@ -173,7 +173,7 @@ def _in_class(kind: type) -> Iterator[Any]:
 
 
 def _same_items(now: tuple[Any, ...], was: tuple[Any, ...]) -> bool:
-    """Whether tuples that were made anew are the same: pairs of a dict, a text, bytes."""
+    """Whether rebuilt tuples are the same: pairs of a dict, a text, bytes."""
     return len(now) == len(was) and all(
         one is other
         or (type(one) is type(other) is tuple and len(one) == len(other) and not any(map(is_not, one, other)))

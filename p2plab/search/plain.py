@@ -108,7 +108,7 @@ def watch(world: SearchWorld, watchers: Sequence[Monitor]) -> Broken | None:
 
 
 def left_open(watchers: Sequence[Monitor]) -> Broken | None:
-    """The callback that somebody rests in, where nobody can step any more."""
+    """The callback in which an actor is stuck once no actor can step."""
     for watcher in watchers:
         for actor, calls in watcher.open.items() if isinstance(watcher, OpenCalls) else ():
             what = f"{actor} rests for ever inside {calls[-1]}"

@@ -275,7 +275,7 @@ class Recorder:
             self._refuse_old_containers()
 
     def _refuse_old_containers(self) -> None:
-        # Whoever kept the old container would go on with it, which a look-up by the cell's content cannot tell.
+        # An actor that kept the old container would go on with it, which a look-up by the cell's content cannot tell.
         for cell in sorted(self._held & self._bound_anew):
             raise Unfreezable(
                 f"one step keeps the list, dict or set of {'.'.join(cell)} across an await and another assigns a new one"

@@ -42,13 +42,13 @@ if TYPE_CHECKING:
 
 #: States after which a search is one for arrays: numpy is imported only then.
 SMALL = 10_000
-#: A search that is not done leaves this share of its budget to random orders, and at most so many seconds.
+#: A search that is not done leaves this share of its budget to random orders, up to this many seconds.
 CHANCE, MOST_CHANCE = 0.2, 30.0
 #: Seconds for random orders where there is no budget, at least; else that share of the time which the search took.
 LEAST_CHANCE = 1.0
 #: Of an order that may never come to rest, so many steps are told.
 _TOLD = 200
-#: Seconds for looking through somebody's code, which imports what it imports.
+#: Seconds for looking through a reader's code and what it imports.
 _LOADING = 5.0
 
 
@@ -298,7 +298,7 @@ class Search:
         return self._net_is_over or self._net.advance(seconds)
 
     def _found_out(self, error: NotDeterministic) -> None:
-        """A driver does not always do the same: because of what it changed outside, or nobody knows why."""
+        """A driver does not always do the same: because of what it changed outside, or for a reason that is not known."""
         if self.closed.functions:
             self.closed.look("some step", everywhere=True)
         self.verdict = self._incomplete(named(error))

@@ -23,7 +23,7 @@ class Stages:
     """One search of a graph, whatever it is done with at the moment."""
 
     def __init__(self, model: Model, bound: int | None, most: int, small: int, symmetry: bool) -> None:
-        """``most``: states; ``small``: so many are searched one by one."""
+        """``most``: maximum number of states; ``small``: states to search in plain Python before switching to numpy."""
         self.bound, self.most = bound, most
         self.model = model
         self.layers = Layers(StateGraph(model), bound)

@@ -1,7 +1,7 @@
 """Memoised steps: what an actor does next is looked up by what the step read; driver code runs only on a miss.
 
 A state is a row of small integers: one an actor (its local configuration), one for all rules together, and one for each
-cell that any step ever changed. Value 0 of a column is what it was after set-up, so a cell that nobody changes needs no
+cell that any step ever changed. Value 0 of a column is what it was after set-up, so a cell that no step changes needs no
 column. Per actor and local configuration there is a decision tree: each inner node asks for the column that the step
 read next, each leaf is what the step did. The same reads must lead to the same next read: a driver for which that
 does not hold is not deterministic, and is named.
@@ -103,7 +103,7 @@ class Columns:
         self.of: dict[CellName, int] = {}
         self.values: list[dict[Any, int]] = [{value: 0} for value in locals_] + [{}]
         self.version = 0  #: goes up with every column and value
-        self._frozen: dict[int, list[Any]] = {}  #: by column, the values by number, as far as somebody asked
+        self._frozen: dict[int, list[Any]] = {}  #: by column, the values by number, as far as they were asked for
 
     def __len__(self) -> int:
         return len(self.values)
@@ -158,7 +158,7 @@ class StepTable:
         self._events: dict[Events, int] = {}
 
     def look_up(self, row: Row, actor: int) -> Leaf | None:
-        """What the actor does in that state; None if nobody has seen it do so yet."""
+        """What the actor does in that state; None if that is not known yet."""
         node = self.roots[actor].get(row[actor])
         while node.__class__ is Node:
             node = node.branches.get(row[node.column])

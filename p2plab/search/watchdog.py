@@ -27,9 +27,9 @@ from p2plab.core.running import running
 
 #: Seconds of computing that one step may take. The longest honest step of the catalogue takes some thousandths of one.
 STEP_SECONDS = 0.5
-#: A step that neither computes nor comes back (it sleeps) may take so many times that.
+#: A step that neither computes nor comes back (it sleeps) may take this many times that.
 SLEEPING = 3
-#: On a busy machine an honest step may have to wait: so many times that by the clock on the wall.
+#: On a busy machine an honest step may have to wait: this many times that in wall-clock time.
 PATIENCE = 40
 #: A step that is where another one never ended may take this share of it.
 KNOWN = 0.1
@@ -37,8 +37,8 @@ _POLL = 0.05
 _TOOL = 4  # one of the two ids that sys.monitoring leaves to anybody
 _EVERY = 256
 _OURS = tuple(str(Path(__file__).parent.parent / room) for room in ("core", "search"))
-#: Called with another number, and the budget, at each beginning of a step, and with 0 at its end: somebody outside of this
-#: process may watch it, who can end what nothing inside can.
+#: Called with another number, and the budget, at each beginning of a step, and with 0 at its end: a watcher outside of this
+#: process can end what nothing inside can.
 heartbeat: Callable[[int, float], None] | None = None
 
 
@@ -252,7 +252,7 @@ class Interrupter:
         self._mine = False
 
     def start(self) -> None:
-        """Begin. Where Python is too old, or another tool has the place, nobody looks."""
+        """Begin. Does nothing where Python is too old or another tool has the place."""
         watch: Any = getattr(sys, "monitoring", None)
         if watch is None or watch.get_tool(_TOOL) is not None:
             return
@@ -278,7 +278,7 @@ class Interrupter:
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """What is printed inside goes nowhere: a search runs a driver thousands of times, and nobody wants to read that."""
+    """What is printed inside goes nowhere: a search runs a driver thousands of times."""
     with contextlib.redirect_stdout(_Nowhere()), contextlib.redirect_stderr(_Nowhere()):
         yield
 

@@ -27,7 +27,7 @@ class LockWanted(Event):
 
 
 class _Told(LockOrder):
-    """Tells what is wanted, and judges nothing: what was taken before is history, not state."""
+    """Reports what is wanted and judges nothing: what was taken before is history, not state."""
 
     def about_to_take(self, actor: str, lock: str, mode: str = "") -> tuple[LockInversion, ...]:  # type: ignore[override]
         current_world().note(LockWanted(lock))
@@ -85,7 +85,7 @@ class SearchWorld(World):
     make_lock_order = _Told
 
     def __init__(self, build: Callable[[World], None], cast: Mapping[str, type]) -> None:
-        self.number = 0  #: given by whoever keeps worlds
+        self.number = 0  #: given by :class:`~p2plab.search.worlds.Worlds`
         self.events: list[tuple[str, Event]] = []
         self._homes: Homes | None = None
         self.footprint = Footprint()  #: of the last step, even if that was cut short
@@ -94,7 +94,7 @@ class SearchWorld(World):
 
     @property
     def log(self) -> list[Entry]:
-        """Refused: what happened is no part of a state, and here nobody keeps it."""
+        """Refused: what happened is no part of a state, and is not kept."""
         raise Untrackable(
             "a driver reads world.log: what happened before is no part of a state. Keep what matters in an attribute"
         )
@@ -168,7 +168,7 @@ class SearchWorld(World):
         self._homes = None
 
     def cells_as_they_are(self) -> dict[CellName, Any]:
-        """Every cell's own value, not frozen: to see which were bound anew."""
+        """Every cell's own value, not frozen: to see which were rebound."""
         cells: dict[CellName, Any] = {}
         for thing in self.objects:
             name = name_of(thing)

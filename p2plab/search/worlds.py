@@ -267,7 +267,7 @@ def _live(portable: Any, objects: dict[str, Tracked], present: Any = None) -> An
 
 
 def _fill(container: Any, items: tuple[Any, ...]) -> None:
-    """Other content for a container that stays the same object: somebody may hold it."""
+    """Replace the content of a container in place: other objects may hold it."""
     if type(container) is TrackedList:
         list.clear(container)
         list.extend(container, items)

@@ -184,7 +184,7 @@ class ArrayGraph(NumberedGraph):
             if self._tree_versions[actor] == self.table.versions[actor]:
                 for index in todo[np.unique(misses, return_index=True)[1]]:
                     self._looked_up(int(states[index]), actor)
-            numbers, misses = self._tree(actor, anew=True).walk(self._here.take(todo, axis=1), actor, self.layout)
+            numbers, misses = self._tree(actor, rebuild=True).walk(self._here.take(todo, axis=1), actor, self.layout)
             found[todo] = numbers
             missing = np.flatnonzero(numbers < 0)
             todo, misses = todo[missing], misses[missing]
@@ -192,16 +192,16 @@ class ArrayGraph(NumberedGraph):
             found[index] = self._leaves.number(self._looked_up(int(states[index]), actor))
         return found
 
-    def _tree(self, actor: int, anew: bool = False) -> FlatTree:
-        """An actor's trees as arrays. Unless made ``anew`` it may miss steps that were added since: these are not found."""
+    def _tree(self, actor: int, rebuild: bool = False) -> FlatTree:
+        """An actor's trees as arrays. Without ``rebuild`` it may miss steps added since; these are not found."""
         tree, version = self._trees[actor], self._tree_versions[actor]
-        if tree is None or version < self.table.reshaped[actor] or (anew and version != self.table.versions[actor]):
+        if tree is None or version < self.table.reshaped[actor] or (rebuild and version != self.table.versions[actor]):
             tree = self._trees[actor] = FlatTree(self.table, actor, self._leaves)
             self._tree_versions[actor] = self.table.versions[actor]
         return tree
 
     def _looked_up(self, state: int, actor: int) -> Leaf:
-        """What an actor does in a state; driver code runs if nobody knows yet."""
+        """What an actor does in a state; driver code runs if that is not known yet."""
         while (leaf := self.table.look_up(row := self.row(state), actor)) is None:
             self._record(row, state, actor)
         return leaf
@@ -273,7 +273,7 @@ class ArrayGraph(NumberedGraph):
             for broken in self.model.setup_broke if ended.any() else ():
                 self._end(0, broken)
         waits: Ints = np.any(waiting, axis=0)
-        # While somebody can step, only those who wait for each other by name can be stuck.
+        # While some actor can step, only actors that wait for named ones can be stuck.
         matter = np.where(able, self._leaves.linked[leaves], waiting)
         some = np.flatnonzero(np.any(matter, axis=0) & ~ended)
         if some.size:
@@ -328,7 +328,7 @@ class Ends:
     def look(self, kinds: Ints, able: Ints) -> Ints:
         """For each state 0 if the story goes on, else 1 + a number in ``broken``.
 
-        ``kinds``: a row an actor: where it waits, -1 if it does not. ``able``: whether somebody can step.
+        ``kinds``: a row an actor: where it waits, -1 if it does not. ``able``: whether some actor can step.
         """
         keys = self._codes.keys(kinds, able, len(self.leaves.all))
         codes = self._codes.look(keys)

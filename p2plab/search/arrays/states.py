@@ -25,7 +25,7 @@ SPARE = 1
 
 
 class Field(NamedTuple):
-    """Some bits of a column's value: those from ``low`` on, so many, at that place of a word."""
+    """``bits`` bits of a column's value, starting at bit ``low``, stored at bit ``shift`` of word ``word``."""
 
     word: int
     shift: int
@@ -50,14 +50,14 @@ class Layout:
         self.version = 0
         self.fields: list[list[Field]] = []
         self._used: list[int] = []
-        self._most: list[int] = []  #: so many values each column can have
+        self._most: list[int] = []  #: how many values each column can have
         exact = [max(1, (count - 1).bit_length()) for count in counts]
         ample = [bits + SPARE for bits in exact]  # bits to spare, where they cost no word
         self._grow(ample if _words(ample) == _words(exact) else exact)
 
     @classmethod
     def of_fields(cls, fields: Ints) -> Layout:
-        """The layout of which :meth:`packed` tells."""
+        """The layout that :meth:`packed` describes."""
         layout = cls([])
         for column, *numbers in fields.tolist():
             while len(layout.fields) <= column:
@@ -178,7 +178,7 @@ class Layout:
 
 
 def widened(words: Ints, many: int) -> Ints:
-    """States with so many words: those that they did not have are 0."""
+    """States widened to ``many`` words; new words are 0."""
     if len(words) == many:
         return words
     more = np.zeros((many - len(words), words.shape[1]), np.uint64)
@@ -186,7 +186,7 @@ def widened(words: Ints, many: int) -> Ints:
 
 
 def _words(bits: Sequence[int]) -> int:
-    """How many words it takes to put so many bits each one after the other."""
+    """How many words fields of these widths take, none of them split."""
     used = [0]
     for more in bits:
         at = next((word for word, many in enumerate(used) if many + more <= WORD), len(used))
@@ -200,7 +200,7 @@ def _words(bits: Sequence[int]) -> int:
 
 _FIRST = 12
 
-#: Arrays that are full get so many times more room: memory that nobody has written to yet costs next to nothing.
+#: Factor by which full arrays grow: memory that is not written yet costs next to nothing.
 GROWTH = 4
 #: A table of slots is written to everywhere at once, so a large one only doubles.
 _LARGE = 1 << 20

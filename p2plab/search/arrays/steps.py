@@ -12,7 +12,7 @@ from p2plab.search.steps import Leaf, Node, StepTable, waits
 
 Ints = npt.NDArray[Any]
 
-#: In the child tables: nobody has seen this yet. Below it are leaves: ``-2 - number``.
+#: In the child tables: not known yet. Below it are leaves: ``-2 - number``.
 MISS = -1
 
 
@@ -41,7 +41,7 @@ class Leaves:
         ] = {}  #: by identity, which is quicker; they are kept, so that it is theirs
         self.enabled: Ints = np.zeros(0, bool)
         self.waiting: Ints = np.zeros(0, bool)
-        self.linked: Ints = np.zeros(0, bool)  #: waiting for somebody by name: those can be a cycle
+        self.linked: Ints = np.zeros(0, bool)  #: waiting for named actors: those can be a cycle
         self.broken: Ints = np.zeros(0, bool)
         self.events: Ints = np.zeros(0, np.int64)
         self.effects: Effects | None = None
@@ -127,7 +127,7 @@ class FlatTree:
 
 # -- numbers worked out once; the caller fills them in ---------------------------------------------------------------------
 
-#: Nobody has worked this one out yet.
+#: Not worked out yet.
 UNKNOWN = -1
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Ints = npt.NDArray[Any]
 
-#: Orders are counted in graphs with up to so many steps: it takes some 50 bytes for each.
+#: Orders are counted in graphs with up to this many steps, at some 50 bytes each.
 MOST_COUNTED = 6_000_000
 #: So many states at a time are asked where they lead to.
 BLOCK = 1 << 13
@@ -94,7 +94,10 @@ def first_met(graph: NumberedGraph, wanted: Ints) -> int:
 
 
 def count_orders(edges: Edges, many: int) -> int | None:
-    """The number of runs from state 0 to their end among so many states; None if loops make them endless, or for too many."""
+    """The number of runs from state 0 to their end in a graph of ``many`` states.
+
+    None if loops make them endless, or if there are too many steps.
+    """
     if edges.count > MOST_COUNTED:
         return None
     actors = edges.actors

@@ -1,4 +1,4 @@
-"""Workers of a Dask cluster that somebody runs already; only its scheduler's address is needed.
+"""Workers of a Dask cluster that runs already; only its scheduler's address is needed.
 
 Each part of the search lives in one worker's memory. Tasks are pinned to it, and what parts hand to each other goes from
 worker to worker. Dask pickles what it moves, between the programs of one cluster, which trust each other; what p2plab
@@ -183,7 +183,7 @@ class Cluster:
 
 
 def connect(address: str) -> Client:
-    """A client of the scheduler there. :exc:`BadInput` if Dask is not installed, or nobody answers."""
+    """A client of the scheduler there. :exc:`BadInput` if Dask is not installed, or no scheduler answers."""
     match = _ADDRESS.fullmatch(address)
     if match is None:
         raise BadInput(f"{address[:60]!r} is not a scheduler's address; write tcp://HOST:PORT")
@@ -192,7 +192,7 @@ def connect(address: str) -> Client:
     except ImportError:
         raise BadInput(_MISSING) from None
     try:
-        # Dask goes on asking a port at which nobody listens; this tells it apart at once.
+        # Dask goes on asking a port without a listener; this tells it apart at once.
         socket.create_connection((match["host"].strip("[]"), int(match["port"])), timeout=CONNECT).close()
         return Client(address, timeout=CONNECT, set_as_default=False, name="p2plab")  # type: ignore[no-untyped-call]
     except (OSError, OverflowError, ValueError) as error:

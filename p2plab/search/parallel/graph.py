@@ -1,6 +1,6 @@
 """A graph whose states lie with workers: here are the numbers only, so that all that reads a graph reads this one too.
 
-For each state: its successors, whence it came, and whose it is. That is some 20 bytes a state and 4 for each step; the
+For each state: its successors, its parent, and the worker that owns it. That is some 20 bytes a state and 4 for each step; the
 states' words and their table, 15 to 30 bytes each, are the workers'.
 """
 
@@ -248,7 +248,7 @@ class SharedGraph(NumberedGraph):
         self.losses += len(parts)
         if self.losses > LOSSES:
             raise NoWorkers(f"workers died {self.losses} times (out of memory?): the search is given up")
-        self._sent.clear()  # whoever was asked at the same time may not have heard it
+        self._sent.clear()  # a part that was asked at the same time may not have it
         self.team.replace(parts)
 
 

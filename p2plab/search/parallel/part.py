@@ -1,6 +1,6 @@
 """One worker's part of a search: the states that it owns, their expansion, and those that others hand to it.
 
-All of it is integer work. What a part does not know (a step that nobody took yet, what the rules make of an event,
+All of it is integer work. What a part does not know (a step not taken yet, what the monitors make of an event,
 whether actors that wait are in a deadlock) it asks, and nothing is changed until it was told.
 """
 
@@ -70,7 +70,7 @@ class Part:
         self.number, self.parts = int(message["number"]), int(message["parts"])
         self.visited = Visited(1, int(message["seed"]))
         self._judged, self._ends = Pairs(), Combinations()
-        self._round, self.outbox = -1, []  # another search may begin with the same workers, and count its rounds anew
+        self._round, self.outbox = -1, []  # another search may begin with the same workers, and count its rounds from 0
         return {}
 
     def _load(self, message: Message) -> Message:
@@ -105,7 +105,7 @@ class Part:
         return self._ask_steps() or self._ask_ends() or self._ask_rules() or self._step()
 
     def _ask_steps(self) -> Message:
-        """Steps that nobody took yet: one state for each that is different as far as the tables know."""
+        """Steps not taken yet: one state for each that the tables tell apart."""
         states: list[Ints] = []
         actors: list[int] = []
         for actor, tree in enumerate(self.tables.trees):
@@ -132,7 +132,7 @@ class Part:
         able: Ints = np.any(self._enabled, axis=0)
         self._end: Ints = np.zeros(len(able), np.int64)  # 0: goes on, or 1 + the number of a deadlock
         self._resting: Ints = np.flatnonzero(~able & ~np.any(waiting, axis=0))
-        # While somebody can step, only those who wait for each other by name can be stuck.
+        # While some actor can step, only actors that wait for named ones can be stuck.
         matter = np.where(able, tables.linked[leaves], waiting)
         some = np.flatnonzero(np.any(matter, axis=0))
         if not some.size:
@@ -201,7 +201,7 @@ class Part:
         most = max(map(len, pieces))  # others may know of more words than the tables here
         before = self.visited.count
         numbers, new = self._add(np.concatenate([widened(piece, most) for piece in pieces], axis=1))
-        if before != base:  # this was begun once already, and somebody died in the middle
+        if before != base:  # this was begun once already, and a worker died in the middle
             later = np.flatnonzero(numbers >= base)
             new = later[np.unique(numbers[later], return_index=True)[1]]
         words = self.visited.words[:, base : self.visited.count]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PAYS = 500_000
 #: Seconds after the budget in which a worker may still answer.
 GRACE = 3.0
-#: At most so many workers.
+#: Maximum number of workers.
 MOST = 256
 
 
@@ -31,7 +31,7 @@ def team_for(workers: int, cluster: str | Client | None) -> Callable[[], Team] |
         from p2plab.search.parallel.cluster import Cluster
 
         parts = workers if workers > 1 else None
-        Cluster(cluster, parts).close()  # whoever mistypes is told at once
+        Cluster(cluster, parts).close()  # a mistyped address is an error at once
         return lambda: Cluster(cluster, parts)
     if workers == 1:
         return None
@@ -48,7 +48,7 @@ def _processes(workers: int) -> Team:
 
 
 class Sharing:
-    """Gives a search to a team once it is large; again if it began anew, because of two states with one hash."""
+    """Gives a search to a team once it is large; again if it began again, because of two states with one hash."""
 
     def __init__(self, search: Search, make: Callable[[], Team]) -> None:
         self.team: Team | None = None
@@ -89,7 +89,7 @@ class Sharing:
         self.team = None
 
     def __del__(self) -> None:
-        """Whoever lets a search go in the middle leaves no process behind."""
+        """A search that is dropped in the middle leaves no process behind."""
         self.close()
 
     def _forget(self) -> None:

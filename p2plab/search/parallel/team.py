@@ -20,7 +20,7 @@ class Lost(Exception):
 
 
 class NoWorkers(P2PError):
-    """There is nobody left to work, or those who come die as well."""
+    """No worker is left, or new ones die as well."""
 
 
 LATE = "a worker did not answer by the end of the budget: the search is given up"
@@ -41,7 +41,7 @@ class Team(Protocol):
         """Find other workers for parts that were lost; they are empty. :exc:`NoWorkers`."""
 
     def limit(self, seconds: float | None) -> None:
-        """Whoever has not answered after so many seconds from now is given up: :exc:`NoWorkers`. None: never."""
+        """Give up on a worker that has not answered within ``seconds`` from now: :exc:`NoWorkers`. None: never."""
 
     def close(self) -> None:
         """Let the workers go. May be called twice."""

@@ -1,4 +1,4 @@
-"""A worker process of this machine: ``python -m p2plab.search.parallel.worker``. It ends when nobody talks to it any more."""
+"""A worker process of this machine: ``python -m p2plab.search.parallel.worker``. It ends when its input does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from p2plab.search.parallel.wire import Ended, fetch, leave, receive, send
 
 def main(boxes: list[int]) -> None:
     """Answer messages on standard input, one after the other. ``boxes``: the files in which processes leave arrays."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who asked, and he will go or stay
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked
     source = os.fdopen(os.dup(0), "rb", buffering=0)
     target = os.fdopen(os.dup(1), "wb", buffering=1 << 16)
     os.dup2(2, 1)  # whatever a library prints must not get between the messages

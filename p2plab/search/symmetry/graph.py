@@ -1,4 +1,4 @@
-"""A wide graph with one state for each orbit: who is interchangeable is searched once, whoever it is.
+"""A graph in arrays with one state for each orbit: its canonical representative.
 
 Nothing is believed: every step of driver code that the search needs is run again where members have changed places, two
 by two or at random, and must do the same there with the names exchanged. The first one that does not ends the search by
@@ -36,7 +36,7 @@ class SymmetricGraph(ArrayGraph):
 
     def __init__(self, model: Model, symmetry: Symmetry, ordered: frozenset[CellName], seed: int = 1) -> None:
         # With a table of its own: a step that is known already would not be run, and so not compared.
-        super().__init__(model.anew(), seed)
+        super().__init__(model.fresh(), seed)
         self.symmetry, self._ordered = symmetry, ordered
         self._full = 1
         self.compared = 0  #: steps that were run in two places

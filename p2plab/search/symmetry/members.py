@@ -5,7 +5,7 @@ in any way. Whatever is made of names (values, cells, coroutines, rules' memory)
 the members named in it, so that it can be put together again with others in their places.
 
 That members are set up alike does not prove that code treats them alike (a loop over all importers has an order).
-Whoever searches by symmetry therefore runs steps in two places and compares (:mod:`p2plab.search.symmetry.graph`).
+A search by symmetry therefore runs steps in two places and compares (:mod:`p2plab.search.symmetry.graph`).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Symmetry:
 
     @property
     def identity(self) -> Permutation:
-        """Everybody stays."""
+        """No member moves."""
         return tuple(range(len(self)))
 
     def swaps(self) -> Iterator[Permutation]:
@@ -197,7 +197,7 @@ class Symmetry:
 
 #: Orbits may be this large: their sizes are added up in 64 bits.
 MOST_PERMUTATIONS = 1 << 40
-#: Of larger crowds of equal objects nobody asks who is interchangeable.
+#: Larger crowds of equal objects are not looked at.
 MOST_MEMBERS = 24
 
 

@@ -3,7 +3,7 @@
 Which, is found as isomorphic graphs are found out: members are coloured by what they are and have, then by the colours of
 what they refer to and of what refers to them. Where colours are equal each possibility is tried, and of the states that
 come out the one with the smallest hash is taken; how many lead to it says how large the orbit is. Members that are twins
-(the same in everything, and nobody refers to them) need not be told apart at all.
+(the same in everything, and nothing refers to them) need not be told apart at all.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Kind:
 class Column:
     """One column: its kind, whose it is, and for each value its template, its colour and the members in it.
 
-    Value 0 is what everybody begins with. It has no colour: so colours do not depend on what is met later.
+    Value 0 is the initial one. It has no colour: so colours do not depend on what is met later.
     """
 
     def __init__(self, kind: Kind, owners: Refs) -> None:
@@ -78,7 +78,7 @@ class Column:
         self._own.append(self.kind.value(number, tuple(-1 if ref in self.owners else ref for ref in refs)))
 
     def arrays(self, members: int) -> tuple[Ints, Ints, Ints, Ints]:
-        """For each value: colour, colour with the members in it told apart, these (``members`` for nobody), their labels."""
+        """For each value: colour, colour with the members in it told apart, these (``members`` for none), their labels."""
         if self._arrays[0] != len(self):
             refs = np.full((len(self), max(map(len, self.refs[1:]), default=0)), members, np.int64)
             labels = np.zeros(refs.shape, np.uint64)
@@ -205,7 +205,7 @@ class Representatives:
                     given = mixed(wide[lines, ref] + label)
                     given[ref == members] = 0
                     shade += given
-                    new[lines, ref] += mixed(around + (label << np.uint64(8)))  # for nobody: a column never read
+                    new[lines, ref] += mixed(around + (label << np.uint64(8)))  # for none: a column never read
                 for place, owner in enumerate(column.owners):
                     taken = mixed(shade + np.uint64((place + 1) << 16))
                     taken[values == 0] = 0
