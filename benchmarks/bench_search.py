@@ -27,37 +27,71 @@ PROTOCOL = [(1, 4), (2, 4), (3, 4), (4, 4), (4, 6), (5, 4), (4, 8)]
 
 def search(build: Callable[..., Any], rule: type, symmetry: bool = False) -> str:
     """One search in this process; the states, and the switches and steps of what it found."""
+    from p2plab.search.watchdog import Watchdog
+
+    with Watchdog() as dog:
+        graph, found = by_symmetry(build, rule, dog) if symmetry else explored(build, rule, dog)
+    if symmetry:
+        return f"{len(graph)} orbits, {graph.full} states"
+    return f"{len(graph)} " + (f"{found.switches} switches, {len(found.choices)} steps" if found else "holds")
+
+
+def started(build: Callable[..., Any], rule: type, dog: Any) -> Any:
+    """The graph of a search that has not begun."""
     from p2plab.search.graph import StateGraph
-    from p2plab.search.layers import Layers
     from p2plab.search.model import Model
     from p2plab.search.monitors import Monitors
     from p2plab.search.recorder import Recorder
-    from p2plab.search.search import SMALL
-    from p2plab.search.watchdog import Watchdog
     from p2plab.search.world import maker
 
+    return StateGraph(Model(Recorder(maker(build, {}), dog), Monitors([rule])))
+
+
+def by_symmetry(build: Callable[..., Any], rule: type, dog: Any) -> tuple[Any, Any]:
+    """The graph of orbits, all of them."""
+    from p2plab.search.symmetry.graph import SymmetricSearch
+    from p2plab.search.symmetry.members import interchangeable
+
+    model = started(build, rule, dog).model
+    orbits = SymmetricSearch(model, *next(interchangeable(model)))
+    while not orbits.done:
+        orbits.advance(10, 10**8)
+    return orbits.graph, None
+
+
+def explored(build: Callable[..., Any], rule: type, dog: Any) -> tuple[Any, Any]:
+    """The graph that a search ends with, and the story that it found."""
+    from p2plab.search.layers import Layers
+    from p2plab.search.search import SMALL
+
+    layers = Layers(started(build, rule, dog))
+    layers.advance(600, states=SMALL)
+    if layers.done:
+        return layers.graph, layers.found
+    from p2plab.search.arrays.search import ArraySearch
+
+    wide = ArraySearch(layers.graph.model, None)
+    while not wide.done:
+        wide.advance(10, 10**8)
+    return wide.graph, wide.found
+
+
+def net_apart(build: Callable[..., Any], rule: type) -> str:
+    """Seconds of computing: of a search without the second net, and of the net with the paths that are replayed beside it."""
+    from p2plab.search.net import BESIDE_THE_NET, SecondNet, audit
+    from p2plab.search.watchdog import Watchdog
+
     with Watchdog() as dog:
-        graph = StateGraph(Model(Recorder(maker(build, {}), dog), Monitors([rule])))
-        if symmetry:
-            from p2plab.search.symmetry.graph import SymmetricSearch
-            from p2plab.search.symmetry.members import interchangeable
-
-            orbits = SymmetricSearch(graph.model, *next(interchangeable(graph.model)))
-            while not orbits.done:
-                orbits.advance(10, 10**8)
-            return f"{len(orbits.graph)} orbits, {orbits.graph.full} states"
-        layers = Layers(graph)
-        layers.advance(600, states=SMALL)
-        if layers.done:
-            found, states = layers.found, len(graph)
-        else:
-            from p2plab.search.arrays.search import ArraySearch
-
-            wide = ArraySearch(graph.model, None)
-            while not wide.done:
-                wide.advance(10, 10**8)
-            found, states = wide.found, len(wide.graph)
-    return f"{states} " + (f"{found.switches} switches, {len(found.choices)} steps" if found else "holds")
+        began = time.process_time()
+        graph, _ = explored(build, rule, dog)
+        without = time.process_time() - began
+        audit(graph, BESIDE_THE_NET)
+        net = SecondNet(graph, without)
+        while not net.advance(10.0):
+            pass
+        more = time.process_time() - began - without
+    again = f"{net.result.again:,} of {net.result.steps:,} steps run again"
+    return f"{len(graph):>9,} states  without {without:6.2f} s  the net {more:5.2f} s ({more / without:4.0%})  {again}"
 
 
 def timed(command: list[str], cwd: str) -> tuple[float, float, str]:
@@ -186,6 +220,9 @@ def main() -> None:
     beside_spin(SHORT, ["ignores", "no-retry"], breadth=True)
     print("\nimporters maps moves: every order (SPIN: depth first, with its partial-order reduction, its faster way)")
     beside_spin(FULL, ["right"], breadth=False)
+    print("\nimporters maps moves: every order, seconds of computing without the second net, and what it costs")
+    for size in FULL:
+        print(f"{' '.join(map(str, size)):<22}{p2plab('--net', *size)[1]()[2]}", flush=True)
     print("\nimporters slots: every state of guarded commands, an actor each, without symmetry")
     guarded()
     print("\nimporters slots: every state of guarded commands (rumur and p2plab: by symmetry)")
@@ -198,6 +235,8 @@ if __name__ == "__main__":
     which, words = sys.argv[1:2], sys.argv[2:]
     if which == ["--one"]:
         print(search(build(*map(int, words[:3]), words[3]), NoStale))
+    elif which == ["--net"]:
+        print(net_apart(build(*map(int, words[:3])), NoStale))
     elif which:
         import protocol
 
