@@ -35,6 +35,7 @@ COMMANDS = {
     "whatif": "whatif",
     "conform": "conform",
     "events": "events",
+    "quiz": "quiz",
     "lab": "lab",
     "mark": "mark",
     "doctor": "doctor",

@@ -101,7 +101,7 @@ def reach(chance: SeededChoices, seed: int) -> QuizQuestion:
     right = f"2019 {_word(old.reachable)}, today {_word(new.reachable)}"
     prompt = (
         f"Machine {machine.name} with a CPU of the kind {machine.cpu}: may {client} use memory of {provider} peer to peer, "
-        "by the rules of January 2019 and by those of today, Linux {TODAY}?"
+        f"by the rules of January 2019 and by those of {TODAY.title}?"
     )
     why = "\n".join(["2019 (drivers/pci/p2pdma.c, v5.0):", *_list(old.reasons), f"{TODAY.title}:", *_list(new.reasons)])
     return QuizQuestion("reach", seed, prompt, choices, frozenset({right}), why)

@@ -92,6 +92,8 @@ TYPED = {
     "whatif": (["whatif", "q35_switch2", "--iommu", "on"], 0),
     "conform": (["conform", "mm", "two_race.linux-6.12"], 0),
     "events": (["events", "munmap"], 0),
+    "lockdep": (["lockdep", "defrag-obedient", "--seeds", "1"], 0),
+    "quiz": (["quiz", "--seed", "1"], 0),
     "lab": (["lab"], 2),
     "mark": (["mark", "hand-ins", "--unprotected"], 0),
     "doctor": (["doctor"], 0),
