@@ -90,3 +90,45 @@ def test_a_statement_about_kernel_or_thread_has_a_source_or_is_marked(page):
             ):
                 bare.append(part)
     assert bare == []
+
+
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+#: In the docs a file of the kernel or a Message-ID in the text is a source as well.
+NAMED = re.compile(r"\b[\w/-]+/[\w.-]+\.(c|h|rst)\b|<?[\w.+=-]+@[\w.-]+\.\w+>?|recording")
+MAIL = re.compile(
+    r"(?<![\w@.+-])[\w.+=-]{8,}@(?:redhat\.com|mellanox\.com|lst\.de|deltatee\.com|amd\.com|nvidia\.com|meta\.com"
+    r"|infradead\.org|casper\.infradead\.org|linux\.intel\.com)"
+)
+
+
+def sections(page: Path) -> list[tuple[str, list[str]]]:
+    """The lead of each stretch of a page (the paragraph before a list or table, or its own), and the parts under it."""
+    found: list[tuple[str, list[str]]] = []
+    for block in re.split(r"\n\n", "\n\n".join(blocks(page))):
+        parts = [part.strip() for part in re.split(r"\n(?=- |\| |\d+\. )", block.strip())]
+        lead = found[-1][1][-1] if found and re.match(r"- |\||\d+\. ", parts[0]) else ""
+        found.append((lead, parts))
+    return found
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_a_statement_of_the_docs_has_a_source_or_is_marked(page):
+    """As in the course: by itself, or by the words before its list or table, or by the page's list of sources."""
+    whole = "\n".join(blocks(page))
+    listed = re.search(r"^Sources: ", whole, re.M) or page.name == "sources.md"
+    bare = [
+        part
+        for lead, parts in sections(page)
+        for part in parts
+        if (KERNEL.search(part) or THREAD.search(part))
+        and not any(SOURCED.search(text) or NAMED.search(text) for text in (part, lead))
+        and not NO_STATEMENT.search(part)
+    ]
+    assert listed or bare == []
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_a_mail_that_a_page_names_is_listed(page):
+    """docs/sources.md has every Message-ID, with date, author and what it says."""
+    known = set(re.findall(r"^\| `(\S+@\S+)` \|", (ROOT / "docs" / "sources.md").read_text(encoding="utf-8"), re.M))
+    assert sorted(set(MAIL.findall(page.read_text(encoding="utf-8"))) - known) == []

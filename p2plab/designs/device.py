@@ -19,6 +19,9 @@ class ImportingDevice(Mapper):
     space = "dma-buf"  #: the process whose notifier ends its mappings, if one does
     exporter: Any = None  #: set by the design
 
+    async def listen(self, start: int, end: int) -> None:
+        """Nothing to hook into, but where a design has a notifier."""
+
     def has(self, addresses: tuple[int, ...], start: int = START) -> None:
         """Within the running step: these are its DMA addresses now."""
         thing = self.exporter.buffer

@@ -12,6 +12,7 @@ from p2plab.mm.log import NotifierStart, VmaUnmapped
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import (
     BeatLanded,
+    DmaMapped,
     Lent,
     MapAsked,
     P2PMapped,
@@ -51,7 +52,7 @@ class ProgramsOnlyValid(CallbackRule):
         if isinstance(event, MapAsked):
             for asked in range(event.start, event.end, PAGE_SIZE):
                 self.answers[event.importer, asked] = (0, True)
-        elif isinstance(event, Lent):
+        elif isinstance(event, Lent) or isinstance(event, DmaMapped):
             for number, address in enumerate(event.addresses):
                 self.answers[event.importer, event.start + number * PAGE_SIZE] = (address, True)
         elif isinstance(event, P2PMapped):

@@ -9,6 +9,7 @@ from p2plab.core.locks import LockAcquired, LockReleased
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.designs import DESIGNS, SCENES
+from p2plab.designs.dma_buf_dynamic import DmaBufGpu
 from p2plab.designs.events import StepEnded
 from p2plab.designs.lines import lines_of, outcomes
 from p2plab.designs.steps import TROUBLES
@@ -23,8 +24,10 @@ from p2plab.p2p.events import (
     Restored,
     RevokedNow,
 )
+from p2plab.rules import judge, watched_by
 from p2plab.rules.damage import damage
 from p2plab.search import Pass, Violation, check
+from p2plab.search.drivers import cast
 from p2plab.views.damage import memory_picture
 from p2plab.views.pictures.bar_map import bar_map
 from p2plab.views.stage import moment
@@ -245,3 +248,34 @@ def test_no_choice_of_the_knobs_crashes_or_hangs():
             }
             assert not (broken - caught) & {"no-crash", "no-deadlock", "lock-order"}
             assert not broken or exporter != "good" or importer not in design.good
+
+
+@pytest.mark.parametrize("design", DESIGNS.values(), ids=lambda design: design.name)
+def test_a_driver_of_ones_own_is_cast_into_every_design(design):
+    """A class derived from the good importer or exporter plays its part, and the knob of that name has no say any more."""
+    for role, kinds in (("importer", design.play.importers), ("exporter", design.play.exporters)):
+        mine = type("Mine", (kinds["good"],), {"__doc__": "As the good one."})
+        scene = cast(SCENES[design.scene], **{role: mine})
+        run = Run(scene).driven(by_text(scene.story, strict=False), 3_000)
+        things = run.world.things
+        assert type((things.importers if role == "importer" else things.exporters)[0]) is mine
+        assert not judge(run.log, watched_by(run.scenario)).findings
+
+
+def test_an_exporter_of_a_dma_buf_is_told_of_each_unmap():
+    """``unmap_dma_buf`` is a hook: what an exporter counts in it is what was mapped."""
+
+    class Counts(DmaBufGpu):
+        mapped = 0
+
+        def map_dma_buf(self, attachment):
+            self.mapped += 1
+            return super().map_dma_buf(attachment)
+
+        def unmap_dma_buf(self, attachment):
+            self.mapped -= 1
+
+    scene = cast(SCENES["design-dma-buf-dynamic"], exporter=Counts)
+    run = Run(scene).driven(by_text(scene.story, strict=False), 3_000)
+    assert "unmap_dma_buf" in calls(run)
+    assert run.world.things.exporters[0].mapped == 0
