@@ -52,7 +52,7 @@ class ProgramsOnlyValid(CallbackRule):
         if isinstance(event, MapAsked):
             for asked in range(event.start, event.end, PAGE_SIZE):
                 self.answers[event.importer, asked] = (0, True)
-        elif isinstance(event, Lent) or isinstance(event, DmaMapped):
+        elif isinstance(event, (Lent, DmaMapped)):  # the latter is asked and answered within one step
             for number, address in enumerate(event.addresses):
                 self.answers[event.importer, event.start + number * PAGE_SIZE] = (address, True)
         elif isinstance(event, P2PMapped):
