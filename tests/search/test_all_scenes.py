@@ -116,7 +116,7 @@ def test_a_class_that_fits_nowhere_is_refused():
     """With the classes to derive from; options of one scene are refused, too."""
     with pytest.raises(BadInput, match=r"no scene takes int: derive it from p2plab\.p2p\.importer\.Importer"):
         p2plab.check(int)
-    with pytest.raises(BadInput, match="with a class alone every scene is tried"):
+    with pytest.raises(BadInput, match="a class alone is tried in every scene"):
         p2plab.check(Some, pages=2)
 
 

@@ -107,4 +107,4 @@ def test_bad_arguments_exit_2(capsys):
     """A knob with your own driver, and one without a value."""
     assert main(["lockdep", "X1", "--knob", "driver"]) == 2
     assert main(["lockdep", "mine.py:Nic", "X1"]) == 2
-    assert "plays in every scene" in capsys.readouterr().err
+    assert "runs in every scene" in capsys.readouterr().err
