@@ -12,7 +12,7 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from p2plab import __version__
 from p2plab.cli.frame import framed
@@ -69,5 +69,19 @@ def _run(words: Sequence[str]) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
+    """Says errors in plain text; takes options before, after and among words of which there may be none."""
+
+    _among = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """A ``*`` would be satisfied with the words before the first option, and the others be strangers."""
+        if self._among or not any(action.nargs == "*" for action in self._get_positional_actions()):
+            return super().parse_known_args(args, namespace)
+        self._among = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._among = False
+
     def error(self, message: str) -> NoReturn:
         super().error(plain(message))
