@@ -179,3 +179,14 @@ def test_the_readme_shows_what_one_sees():
     shown = (root / "README.md").read_text(encoding="utf-8").partition("```text\n")[2].partition("```")[0].splitlines()
     real = (root / "tests" / "golden" / "run-defrag-ignorant.txt").read_text(encoding="utf-8").splitlines()
     assert [line for line in shown if line not in real] == ["  ..."]
+
+
+def test_every_command_has_its_line_in_the_docs():
+    """What ``p2plab --help`` lists is in docs/terminal.md, and nothing else is."""
+    import re
+    from pathlib import Path
+
+    from p2plab.cli import COMMANDS
+
+    text = (Path(__file__).parents[2] / "docs" / "terminal.md").read_text(encoding="utf-8").partition("```sh")[2]
+    assert set(re.findall(r"^p2plab (\w+)", text.partition("```")[0], re.M)) == set(COMMANDS)
