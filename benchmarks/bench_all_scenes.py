@@ -33,11 +33,8 @@ def main(names: list[str]) -> int:
         assert isinstance(answer, AllScenes)
         whole &= answer.word == "HOLDS"
         seconds, computing = time.perf_counter() - began, time.process_time() - computed
-        print(
-            f"{driver.__name__:12} {answer.word:12} {len(answer.rows)} scenes, {answer.effort.states:,} states, {seconds:.1f} s, "
-            f"of computing {computing:.1f} s",
-            flush=True,
-        )
+        what = f"{len(answer.rows)} scenes, {answer.effort.states:,} states"
+        print(f"{driver.__name__:12} {answer.word:12} {what}, {seconds:.1f} s, computing {computing:.1f} s", flush=True)
         for name, word in answer.table:
             if word != "HOLDS":
                 print(f"    {name}: {word}")
