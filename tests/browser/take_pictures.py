@@ -1,7 +1,7 @@
-"""Take the pictures in assets/ again: `make pictures`. Not a test; it uses the tests' servers and browser.
+"""Take the pictures of every view again: `make pictures`. Not a test; it uses the tests' servers and browser.
 
-Every view in both themes, as wide as a laptop and as a projector: ``<view>-<theme>-<width>.png``, with few colours to be
-small. Look at each of them afterwards: that is what they are for.
+In both themes, as wide as a laptop and as a projector: ``<view>-<theme>-<width>.png``, with few colours to be small. All are in
+build/pictures/, to be looked at one by one: that is what they are for. Those that the documentation shows are in assets/, too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ from tests.browser.notebook import (
     write_notebook,
 )
 
-ASSETS = Path(__file__).parents[2] / "assets" / "pictures"
+ROOT = Path(__file__).parents[2]
+ASSETS, ALL = ROOT / "assets" / "pictures", ROOT / "build" / "pictures"
+#: What README and docs/ show.
+SHOWN = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
 THEMES, WIDTHS = ("light", "dark"), (1280, 1920)
 
 #: Name of the picture, the last line of the cell, and the panes to wait for.
@@ -127,7 +130,7 @@ def test_take_the_app(app_server: Server, watched: Watched) -> None:
 
 @pytest.mark.parametrize("name", MOMENTS)
 def test_take_the_stage(tmp_path: Path, watched: Watched, name: str) -> None:
-    """A moment, from the file that needs no kernel: on one screen, in both themes; one of them on a telephone."""
+    """A moment, from the file that needs no kernel: on one screen, on a projector and on a telephone, in both themes."""
     page: Any = watched.page
     scene, knobs, step, key = MOMENTS[name]
     found = find(scene)
@@ -135,7 +138,7 @@ def test_take_the_stage(tmp_path: Path, watched: Watched, name: str) -> None:
     file.write_text(page_of(Run(found, knobs).driven(by_text(found.story, strict=False))), encoding="utf-8")
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
-        for width, height in ((1280, 720), *([(390, 844)] if name == "ignorant-36" else [])):
+        for width, height in ((1280, 720), (1920, 1080), (390, 844)):
             page.set_viewport_size({"width": width, "height": height})
             page.goto(f"{file.as_uri()}#{step}")
             page.reload()
@@ -166,12 +169,12 @@ def at_both_widths(page: Any, name: str, part: Any = None) -> None:
 
 
 def keep(png: bytes, name: str) -> None:
-    """With 255 colours: the views' own, and enough for the edges of letters."""
-    ASSETS.mkdir(exist_ok=True)
+    """With 255 colours: the views' own (``kmeans`` keeps pale bands apart from paper), and enough for the edges of letters."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    picture.quantize(255, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
-        ASSETS / f"{name}.png", optimize=True
-    )
+    few = picture.quantize(255, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE)
+    for folder in (ALL, ASSETS) if f"pictures/{name}.png" in SHOWN else (ALL,):
+        folder.mkdir(parents=True, exist_ok=True)
+        few.save(folder / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":

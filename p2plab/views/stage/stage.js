@@ -888,7 +888,7 @@ function makeStage(root, source) {
     const size = phone ? "phone" : options.bare ? "small" : W1 < 1000 || H < 660 ? (run.lanes.length > 4 || mmu || H < 560 ? "small" : "tight") : "roomy";
     const g = { ...SIZES[size] };
     if (size === "roomy" && H > 800 && !options.bare) {
-      const spare = Math.min(160, H - 800);
+      const spare = Math.min(300, H - 800);
       Object.assign(g, { z1: g.z1 + spare * 0.3, z2: g.z2 + spare * 0.2, u: g.u + spare * 0.06, s: g.s + spare * 0.06, f: g.f + spare * 0.08 });
     }
     root.classList.toggle("still", Boolean(quiet));
@@ -927,7 +927,7 @@ function makeStage(root, source) {
 
     showDriver(top);
     if (!options.bare) {
-      const lane = Math.max(phone ? 26 : 20, Math.min(phone ? 34 : 60, Math.floor((H - used) / run.lanes.length)));
+      const lane = Math.max(phone ? 26 : 20, Math.min(phone ? 34 : H > 900 ? 90 : 60, Math.floor((H - used) / run.lanes.length)));
       root.style.setProperty("--lane", `${lane}px`);
       root.classList.toggle("thin", !phone && lane < 31);
       root.classList.toggle("tall", !phone && lane >= 48);
