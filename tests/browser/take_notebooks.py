@@ -69,7 +69,7 @@ def test_take(lab_server: Server, watched: Watched, file: Path) -> None:
         explorer.scroll_into_view_if_needed()
         page.wait_for_timeout(1500)  # figures follow the width of the page
         for name in pressed:
-            explorer.locator("button", has_text=re.compile(rf"^\s*{name}\s*$")).first.click()
+            explorer.locator("button:visible", has_text=re.compile(rf"^\s*{name}( ▶)?\s*$")).first.click()
             page.wait_for_timeout(700)
         pressed = ()
         taken = PICTURES / picture_name(file.name, source)
@@ -78,4 +78,4 @@ def test_take(lab_server: Server, watched: Watched, file: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(pytest.main([__file__, "-q", "-o", "python_files=take_notebooks.py"]))
+    sys.exit(pytest.main([__file__, "-q", "-o", "python_files=take_notebooks.py", *sys.argv[1:]]))

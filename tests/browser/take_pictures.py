@@ -35,7 +35,7 @@ from tests.browser.notebook import (
 ROOT = Path(__file__).parents[2]
 ASSETS, ALL = ROOT / "assets" / "pictures", ROOT / "build" / "pictures"
 #: What README and docs/ show.
-SHOWN = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+SHOWN = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")))
 THEMES, WIDTHS = ("light", "dark"), (1280, 1920)
 
 #: Name of the picture, the last line of the cell, and the panes to wait for.

@@ -172,14 +172,16 @@ function drawChain(put, view) {
     const bar = { x: 2, y: 2, width: w - 4, height: height > 50 ? 7 : 5, rx: 2 };
     if (strip) put(made, "rect", `${c.k}:strip`, `strip o${c.o}`, bar);
     if (c.h) put(made, "rect", `${c.k}:hatch`, "hatch", { ...bar, fill: `url(#hatch${id})` });
-    const lines = c.l.filter((line) => line.length);
-    const step = height < 30 ? 11.5 : Math.min(g.line, (height - (strip || c.h ? 12 : 7)) / lines.length);
+    const tall = height - (strip || c.h ? 12 : 7);
+    const all = c.l.filter((line) => line.length);
+    const lines = height >= 30 && tall / all.length < 11 ? all.slice(0, 2) : all; // the third line is what a cell can spare
+    const step = height < 30 ? 11.5 : Math.min(g.line, tall / lines.length);
     const first = height / 2 + 4.3 - (step * (lines.length - 1)) / 2 + (strip || c.h ? 3 : 0);
     const room = w - (w > 70 ? 8 : w > 20 ? 3 : 1);
     lines.forEach((variants, n) => {
       const bold = n === 0 || n > 1 || (c.c === "hurt" && n === 1) || (c.c === "dma" && n === 1);
       const font = n === 0 && w > 26 && height >= 30 ? "bold 12.5px" : bold ? "bold 11px" : "11px";
-      let words = (step < 11 && n > 1) || (n && c.tile && pitch <= PLATES) ? "" : fit(variants, room, font);
+      let words = n && c.tile && pitch <= PLATES ? "" : fit(variants, room, font);
       const last = variants.at(-1);
       // A cell never loses its name: its shortest form is set a little narrower where that is all it takes.
       const squeezed = !words && n === 0 && wide(last, "11px") < room * 1.8;
@@ -929,6 +931,9 @@ function makeStage(root, source) {
     if (!options.bare) {
       const lane = Math.max(phone ? 26 : 20, Math.min(phone ? 34 : H > 900 ? 90 : 60, Math.floor((H - used) / run.lanes.length)));
       root.style.setProperty("--lane", `${lane}px`);
+      // In a window much higher than all that there is, the stage ends where its last row does.
+      const all = used + lane * run.lanes.length + 6;
+      if (!phone && all < H - 40) root.style.setProperty("--height", `${Math.max(all, 480)}px`);
       root.classList.toggle("thin", !phone && lane < 31);
       root.classList.toggle("tall", !phone && lane >= 48);
       showNow(m, run, phone);
