@@ -295,8 +295,8 @@ def test_an_operation_that_is_not_modelled_is_counted(tmp_path):
         (WINDOW, {"pages": 0}, "number of pages"),
         (WINDOW, {"events": [1]}, "a list of objects"),
         (WINDOW, {"events": [{"cb": "start"}]}, "its start and its end"),
-        (WINDOW, {"prep": "tw 0 1e9"}, "no page number"),
-        (WINDOW, {"A": {"op": "um 4 99999999", "ret": 0}}, "no page number"),
+        (WINDOW, {"prep": "tw 0 1e9"}, "is not a page number"),
+        (WINDOW, {"A": {"op": "um 4 99999999", "ret": 0}}, "is not a page number"),
     ],
 )
 def test_what_is_no_recording_of_two_threads_is_refused(tmp_path, header, change, what):
