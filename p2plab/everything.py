@@ -5,7 +5,6 @@ Rooms below it know nothing of it; rooms above it ask here, so an answer never d
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 
 from p2plab import core, mm, p2p, rules
@@ -16,6 +15,7 @@ from p2plab.catalog import Case
 from p2plab.core.collect import classes
 from p2plab.core.errors import BadInput
 from p2plab.core.events import Event
+from p2plab.core.names import unknown
 from p2plab.core.scenario import Scenario
 from p2plab.designs import DESIGNS
 from p2plab.rules import RULES
@@ -53,9 +53,7 @@ def find(name: str) -> Scenario:
         return case.scenario
     if name in SCENES:
         return SCENES[name]
-    near = difflib.get_close_matches(name[:60], SCENES, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise BadInput(f"there is no scene {name[:60]!r}; there are {', '.join(SCENES)}{hint}")
+    raise BadInput(unknown("scene", name, [*SCENES, *CASES], "`p2plab scenes`"))
 
 
 __all__ = ["CASES", "DESIGNS", "EVENTS", "RULES", "SCENES", "find"]

@@ -1,7 +1,11 @@
-"""The API reference: a page a room, made of the docstrings of its public names."""
+"""The docstrings of all rooms: a page a room. What is public, with examples, is docs/reference.md, which comes first.
+
+The reference answers of the exercises are in no page and in no index.
+"""
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -17,19 +21,27 @@ ROOMS = (*(room for room in ORDER if room in _THERE), *sorted(_THERE - set(ORDER
 def pages() -> dict[str, str]:
     """File name to text: an index, and a page for each room."""
     index = [
-        "API reference",
-        "=============",
+        "All modules",
+        "===========",
         "",
-        "A page for each room, from the ground up: imports only point from below to above in this list.",
-        "What is here comes from the docstrings; the source of each name is one click away.",
+        "What is public, with examples: :doc:`/docs/reference`. Here is all of the package, a page for each room,",
+        "from the ground up: imports only point from below to above in this list. It may change between two versions.",
+        "The source of each name is one click away.",
         "",
+        *(line for room in ROOMS for line in (f":doc:`{room}`", f"    {_first_line(room)}", "")),
         ".. toctree::",
-        "   :maxdepth: 1",
+        "   :hidden:",
         "",
         *(f"   {room}" for room in ROOMS),
         "",
     ]
     return {"index.rst": "\n".join(index)} | {f"{room}.rst": _room(room) for room in ROOMS}
+
+
+def _first_line(room: str) -> str:
+    """What the room is, in the words of its docstring."""
+    text = ast.get_docstring(ast.parse((ROOT / "p2plab" / room / "__init__.py").read_text(encoding="utf-8"))) or room
+    return text.partition("\n")[0].replace("``", "`")
 
 
 def _room(room: str) -> str:
@@ -46,5 +58,5 @@ def _modules(room: str) -> list[str]:
     return [
         ".".join(file.relative_to(ROOT).with_suffix("").parts)
         for file in files
-        if file.name not in ("__init__.py", "__main__.py") and "runner" not in file.name
+        if file.name not in ("__init__.py", "__main__.py") and "solutions" not in file.parts
     ]

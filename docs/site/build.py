@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
@@ -19,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 from api import pages  # noqa: E402  the folder is no package
 
 from notebooks import for_readers  # noqa: E402
+from p2plab.views.links import stories_page  # noqa: E402
 
 WORK = ROOT / "build" / "site"
 
@@ -47,15 +49,43 @@ def assemble(source: Path) -> None:
             files, several.map(for_readers, files, [WORK / "executed"] * len(files)), strict=True
         ):
             nbformat.write(notebook, source / "notebooks" / file.name)
+    _beside(WORK / "beside")
+
+
+def _beside(folder: Path) -> None:
+    """What the site holds besides its pages: the runs of the notebooks' explorers, their pictures, every story in one page."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(WORK / "executed" / "runs", folder / "runs")
+    shutil.copytree(ROOT / "assets" / "pictures" / "notebooks", folder / "pictures")
+    (folder / "stories.html").write_text(stories_page(), encoding="utf-8")
+
+
+def made_of() -> str:
+    """A digest of all that the site is made of."""
+    digest = hashlib.sha256()
+    for folder in ("docs", "notebooks", "p2plab", "assets/pictures"):
+        for file in sorted((ROOT / folder).rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                digest.update(f"{file.relative_to(ROOT)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    for name in ("DESIGN.md", "CHANGES.md"):
+        digest.update((ROOT / name).read_bytes())
+    return digest.hexdigest()
 
 
 def main(arguments: list[str]) -> int:
-    """0, or Sphinx's exit status."""
+    """0, or Sphinx's exit status. A site that is there and made of the same is left as it is."""
     out = Path(arguments[0]) if arguments else ROOT / "build" / "site" / "html"
+    stamp, digest = out / ".made-of", made_of()
+    if stamp.is_file() and stamp.read_text() == digest:
+        print(f"the site is in {out / 'index.html'}, as it was")
+        return 0
+    if stamp.is_file():  # a page that is no more must not stay; a folder that is not ours is left as it is
+        shutil.rmtree(out)
     assemble(WORK / "source")
     options = ["-W", "--keep-going", "-q", "-b", "html", "-j", str(min(4, os.cpu_count() or 1))]
     status: int = sphinx([*options, "-c", str(HERE), "-d", str(WORK / "doctrees"), str(WORK / "source"), str(out)])
     if status == 0:
+        stamp.write_text(digest)
         print(f"the site is in {out / 'index.html'}")
     return status
 

@@ -7,11 +7,11 @@ import os
 from p2plab import __version__
 
 project = "p2plab"
-author = "the p2plab authors"
+author = "the p2plab developers"
 release = version = __version__
-copyright = "BSD-3-Clause"
+copyright = "2026, the p2plab developers. Licence: BSD-3-Clause"
 
-extensions = ["myst_nb", "sphinx.ext.autodoc"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
 exclude_patterns = ["**/.ipynb_checkpoints"]
 root_doc = "index"
 
@@ -42,6 +42,8 @@ html_theme = "furo"
 html_title = "p2plab"
 html_static_path = [os.path.join(os.path.dirname(__file__), "_static")]
 html_css_files = ["site.css"]
+html_js_files = ["copy.js"]
+html_extra_path = [os.path.join(os.path.dirname(__file__), "..", "..", "build", "site", "beside")]
 html_theme_options = {"navigation_with_keys": True}
 html_show_sourcelink = False
 html_copy_source = False

@@ -10,13 +10,17 @@ from __future__ import annotations
 import argparse
 import importlib
 import pkgutil
+import platform
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from p2plab import __version__
-from p2plab.cli.frame import framed
-from p2plab.core.plain import plain
+from p2plab.cli.frame import SCHEMA, framed
+from p2plab.cli.manual import epilog, overview
+from p2plab.core.errors import BadInput
+from p2plab.core.names import nearest, unknown
+from p2plab.core.token import MARK
 
 #: Each command, and the module of this package that declares it, in the order of the help text. A module that is not listed
 #: comes last, and is found because it has an ``add``.
@@ -39,21 +43,47 @@ COMMANDS = {
     "lab": "lab",
     "mark": "mark",
     "doctor": "doctor",
+    "completion": "completion",
 }
+#: What ``--version`` prints: of the package, of Python, and of what others read.
+VERSION = f"p2plab {__version__} (Python {platform.python_version()}, tokens {MARK}, JSON {SCHEMA})"
 
 
 def parser(command: str = "") -> argparse.ArgumentParser:
     """The command line: of one command alone, whose module only is then imported, or of all."""
-    top = _Parser(prog="p2plab", description="Peer-to-peer mappings between PCI devices, step by step.")
-    top.add_argument("--version", action="version", version=f"p2plab {__version__}")
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    top = _Parser(
+        prog="p2plab",
+        description="Peer-to-peer mappings between PCI devices, step by step.",
+        usage="p2plab COMMAND ...",
+    )
+    top.add_argument("--version", action="version", version=VERSION)
+    commands = top.add_subparsers(prog="p2plab", metavar="COMMAND", required=True, help=argparse.SUPPRESS)
     here = [found.name for found in pkgutil.iter_modules(__path__)] if command not in COMMANDS else []
     wanted = [COMMANDS[command]] if command in COMMANDS else list(dict.fromkeys([*COMMANDS.values(), *here]))
     for name in wanted:
         module = importlib.import_module(f"{__name__}.{name}")
         if name in COMMANDS.values() or hasattr(module, "add"):
             module.add(commands)
+    lines = {action.dest: action.help or "" for action in commands._choices_actions}
+    for name, made in commands.choices.items():
+        made.description, made.epilog = f"{lines[name][:1].upper()}{lines[name][1:]}.", epilog(name)
+    top.epilog = overview(lines)
     return top
+
+
+def commands_of(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command that was declared."""
+    (found,) = (action for action in top._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(found.choices)
+
+
+def _left_over(command: str, word: str, declared: argparse.ArgumentParser) -> str:
+    """What is wrong with a word that the command does not have."""
+    option = word.partition("=")[0]
+    if not option.startswith("-"):
+        return f"{command}: there is no place for {word[:60]!r} (see: p2plab {command} --help)"
+    options = [text for action in declared._actions for text in action.option_strings]
+    return f"{command}: there is no option {option[:60]}{nearest(option, options)} (see: p2plab {command} --help)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,15 +93,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    arguments = parser(words[0] if words else "").parse_args(words)
+    command = words[0] if words else ""
+    if not command:
+        raise BadInput("which command? `p2plab --help` lists them")
+    declared = parser(command)
+    if not command.startswith("-") and command not in commands_of(declared):
+        raise BadInput(unknown("command", command, list(commands_of(declared)), "`p2plab --help`"))
+    arguments, left = declared.parse_known_args(words)
+    if left:
+        raise BadInput(_left_over(command, left[0], commands_of(declared)[command]))
     status: int = arguments.handler(arguments)
     return status
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says errors in plain text; takes options before, after and among words of which there may be none."""
+    """Options are spelled out: an abbreviation would mean something else once another option begins with it.
+
+    They stand before, after and among words of which there may be none.
+    """
 
     _among = False
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter, **settings})
+        self.color = False  # Python 3.14 would colour its help; frame decides for all output alike
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """A ``*`` would be satisfied with the words before the first option, and the others be strangers."""
@@ -84,4 +129,5 @@ class _Parser(argparse.ArgumentParser):
             self._among = False
 
     def error(self, message: str) -> NoReturn:
-        super().error(plain(message))
+        """One sentence; how the command is written is in its help."""
+        raise BadInput(f"{self.prog.removeprefix('p2plab ')}: {message} (see: {self.prog} --help)")

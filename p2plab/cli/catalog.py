@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
 from collections.abc import Iterator
 
 from p2plab.catalog.played import KERNEL, PLAYED, summary
 from p2plab.catalog.verdict import CaseVerdict, verdicts
-from p2plab.cli.frame import number
+from p2plab.cli.frame import number, print_json
+from p2plab.cli.progress import ProgressLine
 from p2plab.core.errors import BadInput
+from p2plab.core.names import unknown as no_such
 from p2plab.everything import CASES
 from p2plab.rules import PRICES, PROMISES, RULES
 
@@ -40,23 +40,22 @@ def run(arguments: argparse.Namespace) -> int:
         raise BadInput(f"--seeds {arguments.seeds}: allowed are 0 to {MOST_SEEDS}")
     unknown = [code for code in arguments.scene if code.upper() not in CASES]
     if unknown:
-        raise BadInput(f"there is no case {unknown[0][:20]!r}; there are {', '.join(CASES)}")
+        raise BadInput(no_such("case", unknown[0], list(CASES), "`p2plab scenes`"))
     chosen = [CASES[code.upper()] for code in arguments.scene] or list(CASES.values())
     begun = time.perf_counter()
     found = []
     interrupted = False
+    progress = ProgressLine()
     try:
         for result in verdicts(chosen, arguments.seeds):
             found.append(result)
-            if sys.stderr.isatty():
-                print(f"\r{len(found)} of {len(chosen)} {result.case.code:<4}", end="", file=sys.stderr, flush=True)
+            progress.count(len(found), len(chosen), result.case.code)
     except KeyboardInterrupt:
         interrupted = True
-    if sys.stderr.isatty():
-        print("\r" + " " * 24 + "\r", end="", file=sys.stderr)
+    progress.end()
     seconds = time.perf_counter() - begun
     if arguments.json:
-        print(json.dumps({**as_json(found, arguments.seeds, seconds), "not_run": len(chosen) - len(found)}, indent=1))
+        print_json("catalog", {**as_json(found, arguments.seeds, seconds), "not_run": len(chosen) - len(found)})
     else:
         print("\n".join(table(found, arguments.seeds, seconds)))
         if len(found) < len(chosen):

@@ -6,11 +6,11 @@ import argparse
 import dataclasses
 import json
 import re
-import sys
 from pathlib import Path
 
 from p2plab.cli.apart import apart
-from p2plab.cli.frame import NotWritten, knobs_of, write
+from p2plab.cli.frame import NotWritten, knobs_of, print_json, write
+from p2plab.cli.progress import ProgressLine
 from p2plab.cli.run import lines_option
 from p2plab.core.errors import BadInput
 from p2plab.core.scenario import Scenario
@@ -83,11 +83,8 @@ def _run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         answer, interrupted = checking.cancel(), True
     with silence():  # drawing a story runs it once more
-        said = (
-            json.dumps(as_json(answer, arguments.lines), indent=1) + "\n"
-            if arguments.json
-            else text(answer, arguments.lines)
-        )
+        found = as_json(answer, arguments.lines) if arguments.json else None
+        said = text(answer, arguments.lines) if found is None else ""
     if arguments.trace and isinstance(answer, Violation):
         from p2plab.views.trace import chrome_trace
 
@@ -97,7 +94,10 @@ def _run(arguments: argparse.Namespace) -> int:
             write(arguments.trace, trace)
         except NotWritten as error:
             no_room = error
-    print(said, end="")
+    if found is None:
+        print(said, end="")
+    else:
+        print_json("check-all" if isinstance(checking, CheckingAllScenes) else "check", found)
     if no_room is not None:
         raise no_room
     if interrupted:
@@ -161,16 +161,16 @@ def _budget(arguments: argparse.Namespace) -> float:
 
 def _answer(checking: Checking | CheckingAllScenes) -> Verdict:
     """The verdict, with what the search does meanwhile on the terminal."""
+    progress = ProgressLine()
     while (answer := checking.advance(_SLICE)) is None:
-        if sys.stderr.isatty():
+        if progress.shows:
             now = checking.progress
             if isinstance(checking, CheckingAllScenes):
                 doing = checking.doing
             else:
                 doing = "making the story smaller" if checking.shrinking else f"{now.switches} switches"
-            print(f"\r\033[K{now.states:,} states, {now.rate:,.0f}/s, {doing}", end="", file=sys.stderr)
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
+            progress.say(f"{now.states:,} states, {now.rate:,.0f}/s, {doing}")
+    progress.end()
     return answer
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from p2plab.cli.frame import print_json
 from p2plab.cli.kernels import kernel_option
 from p2plab.cli.progress import counted
 from p2plab.core.errors import BadInput
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         counted(_paths(arguments.kind, arguments.files)), **against
     )
     if arguments.json:
-        print(json.dumps(report.as_json(), indent=1))
+        print_json("conform", report.as_json())
     else:
         print("\n".join(report.lines()))
     return report.status

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 
+from p2plab.cli.frame import print_json
 from p2plab.cli.kernels import kernel_option
 from p2plab.core.errors import BadInput
 from p2plab.designs import DESIGNS
@@ -36,12 +36,12 @@ def run(arguments: argparse.Namespace) -> int:
             raise BadInput("--changes compares kernels: --kernel does not go with it")
         found = changes()
         if arguments.json:
-            print(json.dumps({"changes": [change.as_json() for change in found]}, indent=1))
+            print_json("designs-changes", {"changes": [change.as_json() for change in found]})
         else:
             print("\n".join(changes_text(found)))
         return 0
     if arguments.json:
-        print(json.dumps(as_json(kernel), indent=1))
+        print_json("designs", as_json(kernel))
         return 0
     lists = () if kernel else lists_text()
     pages = () if kernel else uses_text(uses())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from p2plab.cli.frame import print_json
 from p2plab.doctor import doctor
 
 
@@ -17,5 +18,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exit 0 if nothing is wrong, else 1."""
     report = doctor()
-    print(report.to_json() if arguments.json else report)
+    if arguments.json:
+        print_json("doctor", report.as_json())
+    else:
+        print(report)
     return 1 if report.bad else 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 
+from p2plab.cli.frame import print_json
 from p2plab.cli.kernels import kernel_option
+from p2plab.cli.progress import counted
 from p2plab.core.errors import BadInput
 from p2plab.mm.ask import ask
 from p2plab.mm.ask_changes import RECORDED, change
@@ -36,13 +37,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.changes:
         return _changes(arguments)
     if arguments.operation is None:
-        print(_list(arguments.json))
+        _list(arguments.json)
         return 0
     operations = list(OPERATIONS) if arguments.operation == "all" else [arguments.operation]
     kinds = [arguments.kind] if arguments.kind else list(KINDS)
-    answers = [ask(operation, kind, kernel) for operation in operations for kind in kinds]
+    pairs = [(operation, kind) for operation in operations for kind in kinds]
+    answers = [ask(operation, kind, kernel) for operation, kind in counted(pairs)]
     if arguments.json:
-        print(json.dumps({"answers": [dataclasses.asdict(answer) for answer in answers]}, indent=1))
+        print_json("events", {"answers": [dataclasses.asdict(answer) for answer in answers]})
     elif arguments.picture:
         print("\n".join(before_and_after(answer) for answer in answers), end="")
     else:
@@ -55,19 +57,20 @@ def _changes(arguments: argparse.Namespace) -> int:
         raise BadInput(f"--changes compares {_RECORDED}: neither --kernel nor --picture goes with it")
     operations = list(OPERATIONS) if arguments.operation in (None, "all") else [arguments.operation]
     kinds = [arguments.kind] if arguments.kind else list(KINDS)
-    asked = (change(operation, kind) for operation in operations for kind in kinds)
+    asked = (change(operation, kind) for operation, kind in counted([(o, k) for o in operations for k in kinds]))
     found = [each for each in asked if each is not None]
     if arguments.json:
-        print(json.dumps({"changes": [dataclasses.asdict(each) for each in found]}, indent=1))
+        print_json("events-changes", {"changes": [dataclasses.asdict(each) for each in found]})
     else:
         print(changes_text(found), end="")
     return 0
 
 
-def _list(as_json: bool) -> str:
+def _list(as_json: bool) -> None:
     operations = {operation.name: operation.what for operation in OPERATIONS.values()}
     if as_json:
-        return json.dumps({"operations": operations, "kinds": KINDS, "kernels": list(KERNELS)}, indent=1)
+        print_json("events-list", {"operations": operations, "kinds": KINDS, "kernels": list(KERNELS)})
+        return
     lines = ["operations:", *(f"  {name:<29} {what}" for name, what in operations.items())]
     lines += ["kinds of memory:", *(f"  {name:<29} {what}" for name, what in KINDS.items())]
-    return "\n".join([*lines, f"kernels: {', '.join(KERNELS)}", "ask, for example: p2plab events munmap device"])
+    print("\n".join([*lines, f"kernels: {', '.join(KERNELS)}", "ask, for example: p2plab events munmap device"]))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from p2plab.cli.frame import number, typed, write
+from p2plab.cli.frame import number, print_json, typed, write
+from p2plab.cli.progress import ProgressLine
 from p2plab.cli.run import PASTED, order_options, run_of
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
@@ -31,6 +32,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--step", type=number, metavar="N", help="the step at which --link opens it (default: the last)"
     )
+    command.add_argument("--json", action="store_true", help="print what was written as one JSON object")
     command.set_defaults(handler=run)
 
 
@@ -46,12 +48,15 @@ def run(arguments: argparse.Namespace) -> int:
     exported = _run(arguments)
     if arguments.step is not None and not 0 <= arguments.step <= len(exported):
         raise BadInput(f"--step {arguments.step}: the run has steps 0 to {len(exported)}")
-    for name, path in wanted.items():
-        _write(path, FORMATS[name].write(exported), f"{len(exported)} steps")
-    if arguments.link is not None:
+    said = _Said(arguments.json, {"steps": len(exported)})
+    link = None
+    if arguments.link is not None:  # before any file: what does not fit into a link changes nothing
         from p2plab.views.links import fragment
 
-        print(f"{arguments.link.partition('#')[0]}{fragment(exported, arguments.step)}")
+        link = f"{arguments.link.partition('#')[0]}{fragment(exported, arguments.step)}"
+    for name, path in wanted.items():
+        said.wrote(name, path, FORMATS[name].write(exported), f"{len(exported)} steps")
+    said.end(link)
     return 0
 
 
@@ -61,13 +66,33 @@ def _all(arguments: argparse.Namespace, wanted: dict[str, Path]) -> int:
         raise BadInput("'all' is written as one page: p2plab export all --html FILE")
     from p2plab.views.links import stories_page
 
-    _write(wanted["html"], stories_page(), f"{len(SCENES)} stories")
+    progress = ProgressLine()
+    said = _Said(arguments.json, {"stories": len(SCENES)})
+    said.wrote("html", wanted["html"], stories_page(progress=progress.count), f"{len(SCENES)} stories")
+    progress.end()
+    said.end(None)
     return 0
 
 
-def _write(path: Path, text: str, what: str) -> None:
-    write(path, text)
-    print(f"{path}: {len(text.encode()) / 1000:,.0f} kB, {what}")
+class _Said:
+    """Writes files and says so: a line each, or one JSON object at the end."""
+
+    def __init__(self, as_json: bool, more: dict[str, int]) -> None:
+        self.as_json, self.more = as_json, more
+        self.files: list[dict[str, object]] = []
+
+    def wrote(self, name: str, path: Path, text: str, what: str) -> None:
+        write(path, text)
+        size = len(text.encode())
+        self.files.append({"format": name, "file": str(path), "bytes": size})
+        if not self.as_json:
+            print(f"{path}: {size / 1000:,.0f} kB, {what}")
+
+    def end(self, link: str | None) -> None:
+        if self.as_json:
+            print_json("export", {"files": self.files, "link": link, **self.more})
+        elif link is not None:
+            print(link)
 
 
 def _ordered(arguments: argparse.Namespace) -> bool:

@@ -12,23 +12,27 @@ import codecs
 import contextlib
 import errno
 import io
+import json
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from p2plab.core.errors import BadInput, NotKnown, P2PError
 from p2plab.core.plain import plain
 
-#: The exit statuses of all commands; docs/cli.md has the table.
+#: The exit statuses of all commands; docs/terminal.md has the table.
 OK, BROKEN, BAD_INPUT, NOT_DECIDED, NOT_WRITTEN, MISTAKE = 0, 1, 2, 3, 4, 70
 #: As a shell says it of a program that Ctrl-C ended, and of one whose reader went away.
 INTERRUPTED, CLOSED = 130, 141
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _ANSWERS = {OK: "nothing is broken", BROKEN: "a rule broke", NOT_DECIDED: "not decided"}
+
+#: The version of what ``--json`` prints; the schemas of this version are in p2plab/cli/schemas.
+SCHEMA = 1
 
 _PLAIN = {"…": "...", "→": "->", "←": "<-", "×": "x", "–": "-", "—": "-", "±": "+-", "’": "'", "“": '"', "”": '"'}
 
@@ -45,6 +49,11 @@ def knobs_of(words: Sequence[str]) -> dict[str, str]:
     if bad := next((name for name, equals, _ in pairs if not equals), ""):
         raise BadInput(f"--knob {bad[:40]}: write NAME=VALUE")
     return {name: value for name, _, value in pairs}
+
+
+def print_json(kind: str, value: Mapping[str, object], indent: int | None = 1) -> None:
+    """Print the answer of ``--json``: it says first which schema describes it (``run/1``)."""
+    print(json.dumps({"schema": f"{kind}/{SCHEMA}", **value}, indent=indent))
 
 
 def number(text: str) -> int:
@@ -90,6 +99,29 @@ def write_bytes(path: Path, data: bytes) -> None:
     except (OSError, ValueError) as error:
         kind = NotWritten if isinstance(error, OSError) and error.errno in _NO_ROOM else BadInput
         raise kind(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from None
+
+
+#: What stands out on a terminal: verdicts, and the rows where another actor takes over.
+_COLOURS = (
+    (re.compile(r"^BROKEN: [\w-]+|\bBREAKS\b|\bMISSED\b|^BAD(?= )", re.M), "1;31"),
+    (re.compile(r"^all rules held|\bHOLDS\b|^ok(?= )", re.M), "1;32"),
+    (re.compile(r"\bNOT DECIDED\b|^note(?= )", re.M), "1;33"),
+    (re.compile(r"^---- .*$", re.M), "2"),
+)
+
+
+def wants_colours(terminal: bool) -> bool:
+    """Whether output is coloured: on a terminal, unless NO_COLOR is set or the terminal is dumb; FORCE_COLOR: always."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (terminal and os.environ.get("TERM") != "dumb")
+
+
+def coloured(text: str) -> str:
+    """Text with its verdicts in colour; nothing is lost where colours cannot be seen."""
+    for pattern, code in _COLOURS:
+        text = pattern.sub(f"\x1b[{code}m\\g<0>\x1b[0m", text)
+    return text
 
 
 def is_no_room(error: OSError) -> bool:
@@ -201,6 +233,7 @@ class _Output(io.TextIOWrapper):
 
     def __init__(self, raw: _Raw, encoding: str) -> None:
         self.raw_, self.unshown = raw, False
+        self.colours = wants_colours(raw.isatty())
         codecs.register_error("p2plab", self._show_otherwise)
         super().__init__(
             io.BufferedWriter(raw), encoding, "p2plab", newline="\n", line_buffering=raw.isatty(), write_through=False
@@ -219,7 +252,8 @@ class _Output(io.TextIOWrapper):
         return None
 
     def write(self, text: str) -> int:
-        return super().write(text if text.isascii() and text.isprintable() else plain(text))
+        shown = text if text.isascii() and text.isprintable() else plain(text)
+        return super().write(coloured(shown) if self.colours else shown)
 
     def end(self, status: int) -> int:
         """The status of the whole, once all is written that can be."""

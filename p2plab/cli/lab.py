@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from p2plab import __version__
-from p2plab.cli.frame import number, write, write_bytes
+from p2plab.cli.frame import number, print_json, write, write_bytes
 from p2plab.core.errors import BadInput, NotInstalled
 from p2plab.core.places import course
 
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise NotInstalled("the notebooks", "jupyterlab")
     copied = copy(course(), arguments.folder)
     if arguments.json:
-        print(json.dumps(copied.as_json(arguments.folder), indent=1))
+        print_json("lab", copied.as_json(arguments.folder))
     else:
         print("\n".join(copied.lines(arguments.folder)), flush=True)
     return 0 if arguments.copy else _jupyter(arguments)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from p2plab.cli.apart import apart
-from p2plab.cli.frame import knobs_of, number
+from p2plab.cli.frame import knobs_of, number, print_json
 from p2plab.core.errors import BadInput
 from p2plab.core.kernels import TODAY
 from p2plab.core.lock_classes import ANNOTATIONS
@@ -59,7 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     learned = _learned(arguments)
-    print(json.dumps(learned.as_json(), indent=1) if arguments.json else "\n".join(learned.lines()))
+    if arguments.json:
+        print_json("lockdep", learned.as_json())
+    else:
+        print("\n".join(learned.lines()))
     return 0 if learned.report is None else 1
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
+from p2plab.cli.frame import print_json
 from p2plab.core.errors import BadInput
 from p2plab.pci import (
     LINUX_6_12,
@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         machine, words = resized, ["", *resized_text(machine, resized, bdf, int(bar))]
     room = [] if arguments.assign else room_text(machine)
     if arguments.json:
-        print(json.dumps({**machine_json(machine), "no_room": room_json(machine)}, indent=1))
+        print_json("machine", {**machine_json(machine), "no_room": room_json(machine)})
     else:
         print("\n".join(machine_text(machine) + (["", *room] if room else []) + words))
     return 0

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from p2plab.cli.frame import NotWritten, is_no_room, number
+from p2plab.cli.frame import NotWritten, is_no_room, number, print_json
 from p2plab.core.errors import BadInput
 from p2plab.core.plain import plain, storable
 from p2plab.course.marking import Csv, Grades, Json, Limits, Marked, mark_folder
+
+#: In place of a file: standard output.
+STDOUT = Path("-")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,7 +25,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "folder", type=Path, help="what was handed in: *.json of hand_in(), *.ipynb, folders of students"
     )
     command.add_argument("--csv", type=Path, metavar="OUT", help="write the table there instead of to standard output")
-    command.add_argument("--json", type=Path, metavar="OUT", help="write the same as JSON as well")
+    command.add_argument(
+        "--json",
+        nargs="?",
+        type=Path,
+        const=STDOUT,
+        metavar="OUT",
+        help="write the same as JSON as well; without OUT to standard output, in place of the table",
+    )
     command.add_argument("--grades", type=Path, metavar="OUT", help="write points in nbgrader's columns as well (CSV)")
     command.add_argument("--seconds", type=number, default=180, metavar="N", help="for one hand-in (default 180)")
     command.add_argument("--megabytes", type=number, default=1024, metavar="N", help="for one hand-in (default 1024)")
@@ -59,7 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
                     table.add(row)
             _tell(row)
 
-        mark_folder(arguments.folder, limits, told, arguments.jobs, arguments.unprotected)
+        try:
+            mark_folder(arguments.folder, limits, told, arguments.jobs, arguments.unprotected)
+        finally:
+            if arguments.json == STDOUT:
+                print_json("mark", next(table.value for _, table in tables if isinstance(table, Json)))
     return 0
 
 
@@ -75,11 +89,11 @@ def _tables(arguments: argparse.Namespace, files: contextlib.ExitStack) -> list[
         if path is not None:
             with _said(path):
                 tables.append((path, kind(opened(path))))
-    if arguments.csv is None:
+    if arguments.csv is None and arguments.json != STDOUT:
         tables.append((Path("standard output"), Csv(sys.stdout)))
     if arguments.json is not None:
         with _said(arguments.json):
-            tables.append((arguments.json, Json(arguments.json)))
+            tables.append((arguments.json, Json(None if arguments.json == STDOUT else arguments.json)))
     return tables
 
 

@@ -18,14 +18,14 @@ class ProgressLine:
     """A line that is written over. It says nothing where standard error is no terminal."""
 
     def __init__(self) -> None:
-        self._shows = sys.stderr is not None and sys.stderr.isatty()
+        self.shows = sys.stderr is not None and sys.stderr.isatty()
         self._next = time.monotonic() + AFTER
         self._shown = False
 
     def say(self, text: str) -> None:
         """Show this now, unless the last line is too young."""
         now = time.monotonic()
-        if self._shows and now >= self._next:
+        if self.shows and now >= self._next:
             self._next, self._shown = now + EVERY, True
             self._write(f"\r\033[K{text[:78]}")
 

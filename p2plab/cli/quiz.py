@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import sys
 import textwrap
 
-from p2plab.cli.frame import number
+from p2plab.cli.frame import number, print_json
 from p2plab.core.errors import BadInput
 from p2plab.course.quiz import Quiz, quiz
 
@@ -38,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         if arguments.answer:
             raise BadInput("--json asks nobody: leave --answer out")
-        print(json.dumps(as_json(asked, arguments.reveal), indent=1))
+        print_json("quiz", as_json(asked, arguments.reveal))
         return 0
     print("\n".join([f"quiz {asked.seed}: the story so far", "", *asked.story]))
     if arguments.reveal:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from dataclasses import replace
 
-from p2plab.cli.frame import NOT_DECIDED, number
+from p2plab.cli.frame import NOT_DECIDED, number, print_json
 from p2plab.cli.kernels import kernel_option
 from p2plab.cli.machine import SOURCE
 from p2plab.core.errors import BadInput
@@ -67,14 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.pair:
         provider, client = arguments.pair
         if arguments.json:
-            print(json.dumps(reach_json(machine, provider, client, arguments.mask, kernel), indent=1))
+            print_json("reach", reach_json(machine, provider, client, arguments.mask, kernel))
         else:
             print("\n".join(reach_text(machine, provider, client, arguments.mask, kernel)))
         verdicts = [reach_verdict(machine, provider, client, rules) for rules in (RFC2019, kernel)]
         return 0 if all(verdict.known for verdict in verdicts) else NOT_DECIDED
     old, new = (reach_matrix(machine, kernel=rules) for rules in (RFC2019, kernel))
     if arguments.json:
-        print(json.dumps(matrix_json(machine, old, new)))
+        print_json("reach-matrix", matrix_json(machine, old, new), indent=None)
     else:
         print("\n".join([headline(machine), "", *matrix_text(old, new)]))
     return NOT_DECIDED if any(_not_known(cell) for matrix in (old, new) for row in matrix.rows for cell in row) else 0

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from p2plab.catalog.rig import ELSEWHERE, elsewhere
-from p2plab.cli.frame import NotWritten, knobs_of, number, typed, write
+from p2plab.cli.frame import NotWritten, knobs_of, number, print_json, typed, write
 from p2plab.core.errors import BadInput
 from p2plab.core.events import to_json
 from p2plab.core.logfile import dump
@@ -187,7 +187,7 @@ def _show(run: Run, arguments: argparse.Namespace) -> int:
     except NotWritten as error:
         no_room = error
     if arguments.json:
-        print(json.dumps(as_json(run, arguments.lines), indent=1))
+        print_json("run", as_json(run, arguments.lines))
     else:
         print(story(run, arguments.lines), end="")
     if no_room is not None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import json
 import textwrap
 
 from p2plab.catalog.played import PLAYED
 from p2plab.catalog.verdict import verdict
+from p2plab.cli.frame import print_json
+from p2plab.cli.progress import counted
 from p2plab.core.errors import BadInput
-from p2plab.everything import CASES, SCENES
+from p2plab.core.names import unknown
+from p2plab.everything import CASES, SCENES, find
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     command = commands.add_parser("scenes", help="list the scenes, with what each of them shows")
+    command.add_argument(
+        "scene", nargs="*", metavar="SCENE", help="a name or a code, with all its knobs; without any, all"
+    )
     command.add_argument(
         "--takes",
         metavar="ROLE",
@@ -26,11 +31,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exits 0; 2 where no scene has the role that was asked for."""
-    scenes = list(SCENES.values())
+    scenes = [find(name) for name in arguments.scene] or list(SCENES.values())
     if arguments.takes is not None:
         known = {kind: None for scene in scenes for name, role in scene.roles.items() for kind in (name, *role.bases)}
         if arguments.takes not in known:
-            raise BadInput(f"no scene takes {arguments.takes[:40]!r}; there are {', '.join(known)}")
+            raise BadInput(f"no scene takes {arguments.takes[:40]!r}: {unknown('kind', arguments.takes, list(known))}")
         scenes = [scene for scene in scenes if scene.takes(arguments.takes)]
     if arguments.json:
         rows = [
@@ -56,9 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
                     name: {"kinds": list(role.bases), "needs": list(role.needs)} for name, role in scene.roles.items()
                 },
             }
-            for scene in scenes
+            for scene in counted(scenes)
         ]
-        print(json.dumps({"scenes": rows}, indent=1))
+        print_json("scenes", {"scenes": rows})
         return 0
     for scene in scenes:
         print(f"{scene.name}: {scene.title} ({f'breaks {scene.breaks}' if scene.breaks else 'all rules hold'})")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 
-from p2plab.cli.frame import number
+from p2plab.cli.frame import number, print_json
+from p2plab.cli.progress import ProgressLine
 from p2plab.core.errors import BadInput
 
 NAMES = ("fragmentation", "refusals", "latency")
@@ -28,13 +27,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise BadInput(f"--seeds {arguments.seeds}: allowed are 1 to {MOST_SEEDS}")
     from p2plab.sweeps import SWEEPS  # numpy is imported only where it is needed
 
-    found = SWEEPS[arguments.name](seeds=arguments.seeds, progress=_bar)
-    print(json.dumps(found.as_json(), indent=1) if arguments.json else "\n".join(found.text()))
+    progress = ProgressLine()
+    found = SWEEPS[arguments.name](seeds=arguments.seeds, progress=progress.count)
+    progress.end()
+    if arguments.json:
+        print_json("sweep", found.as_json())
+    else:
+        print("\n".join(found.text()))
     return 0
-
-
-def _bar(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        filled = 40 * done // total
-        end = "\n" if done == total else ""
-        print(f"\r[{'#' * filled}{'.' * (40 - filled)}] {done} of {total}", end=end, file=sys.stderr, flush=True)

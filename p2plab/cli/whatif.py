@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 
-from p2plab.cli.frame import NOT_DECIDED
+from p2plab.cli.frame import NOT_DECIDED, print_json
 from p2plab.cli.kernels import kernel_option
 from p2plab.cli.machine import beside_options, read_beside, size_of
 from p2plab.core.errors import BadInput
@@ -56,7 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
         before = with_cpu(before, arguments.cpu)
     after, places = _changed(before, arguments, kernel)
     found = what_if(before, after, places, kernel)
-    print(json.dumps(what_if_json(found), indent=1) if arguments.json else "\n".join(what_if_text(found)))
+    if arguments.json:
+        print_json("whatif", what_if_json(found))
+    else:
+        print("\n".join(what_if_text(found)))
     unknown = any(
         cell.distance is None or str(cell.map_type) == "not known" for row in found.after.reach.rows for cell in row
     )

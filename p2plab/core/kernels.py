@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from p2plab.core.errors import BadInput
+from p2plab.core.names import unknown
 
 NAMES = ("rfc2019", "6.1", "6.12", "7.3")
 TODAY = "7.3"
@@ -20,5 +21,5 @@ KernelT = TypeVar("KernelT")
 def named(kernels: Mapping[str, KernelT], name: str) -> KernelT:
     """The kernel of that name; :exc:`BadInput` lists the names."""
     if name not in kernels:
-        raise BadInput(f"no kernel {name[:40]!r}; there are {', '.join(kernels)} ({TODAY} is today's)")
+        raise BadInput(f"{unknown('kernel', name, list(kernels))} ({TODAY} is today's)")
     return kernels[name]

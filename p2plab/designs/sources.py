@@ -1,6 +1,6 @@
 """Where the answers are written, as docs/sources.md lists them: files of the kernel with functions, mails by Message-ID.
 
-Several sources of one answer are joined by ``; ``. A test finds each of them in that list, for the kernel of the answer.
+Several sources of one answer are joined by a semicolon. A test finds each of them in that list, for the kernel of the answer.
 """
 
 RFC = "20190129174728.6430-4-jglisse@redhat.com"

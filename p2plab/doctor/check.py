@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -42,9 +41,9 @@ class InstallationReport:
 
     __repr__ = __str__
 
-    def to_json(self) -> str:
+    def as_json(self) -> dict[str, object]:
         """The same for a program: ``ready``, and the checks."""
-        return json.dumps({"ready": not self.bad, "checks": [asdict(check) for check in self.checks]}, indent=1)
+        return {"ready": not self.bad, "checks": [asdict(check) for check in self.checks]}
 
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:
         """In a notebook: the verdict, with the screen folded away under it while all is well; what is wrong is in bold."""

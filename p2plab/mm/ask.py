@@ -11,6 +11,7 @@ from typing import Any
 
 from p2plab.core.actors import run_alone
 from p2plab.core.errors import BadInput, KernelError
+from p2plab.core.names import unknown
 from p2plab.core.world import World
 from p2plab.mm.ask_operations import OPERATIONS, Operation
 from p2plab.mm.ask_sources import source_in
@@ -67,9 +68,9 @@ def ask(operation: str, kind: str, kernel: Kernel = TODAY) -> Effect:
     ()
     """
     if operation not in OPERATIONS:
-        raise BadInput(f"no operation {operation[:40]!r}; there are {', '.join(OPERATIONS)}")
+        raise BadInput(unknown("operation", operation, list(OPERATIONS), "`p2plab events`"))
     if kind not in KINDS:
-        raise BadInput(f"no kind of memory {kind[:40]!r}; there are {', '.join(KINDS)}")
+        raise BadInput(unknown("kind of memory", kind, list(KINDS), "`p2plab events`"))
     answers: list[Effect] = []
 
     async def story() -> None:

@@ -13,6 +13,7 @@ from p2plab.core import known
 from p2plab.core.errors import BadInput, P2PError, comes_from_outside, text_of
 from p2plab.core.events import Event
 from p2plab.core.monitor import DeadlockMonitor, Goal, LeadsTo, Monitor
+from p2plab.core.names import unknown
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import straight
@@ -394,7 +395,7 @@ class Search:
     def _check_arguments(self) -> None:
         for name in self.rules:
             if name not in self.scene.monitors:
-                raise BadInput(f"there is no rule {name[:40]!r}; there are {', '.join(self.scene.monitors)}")
+                raise BadInput(unknown("rule", name, list(self.scene.monitors)))
         kinds = known.events() if self.must_reach else {}
         for kind in self.must_reach:
             if kind not in kinds and kind not in _kinds_of(Event):  # a driver's file may have some of its own

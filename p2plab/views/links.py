@@ -10,7 +10,7 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -39,11 +39,18 @@ def told(name: str) -> Run:
     return Run(scene).driven(by_text(scene.story, strict=False))
 
 
-def stories_page(python: str = "", above: str = "", below: str = "") -> str:
-    """One file with every shipped story; the arguments as of :func:`p2plab.views.page.document`."""
+def stories_page(
+    python: str = "", above: str = "", below: str = "", progress: Callable[[int, int, str], None] | None = None
+) -> str:
+    """One file with every shipped story; the arguments as of :func:`p2plab.views.page.document`.
+
+    ``progress`` hears how many of how many stories are done, and which is next.
+    """
     parts = _Parts()
     stories = {}
-    for name in SCENES:
+    for number, name in enumerate(SCENES):
+        if progress is not None:
+            progress(number, len(SCENES), name)
         run = told(name)
         data = _saved(run)
         digest = _digest(data)

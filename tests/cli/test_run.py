@@ -46,7 +46,7 @@ def test_the_ignorant_run_names_rule_step_bytes_and_mail(capsys):
     ("words", "sentence"),
     [
         (("run", "defrag-ignorent"), "there is no scene 'defrag-ignorent'"),
-        (("run", "defrag-ignorent"), "did you mean defrag-ignorant?"),
+        (("run", "defrag-ignorent"), "did you mean defrag-ignorant"),
         (("run", "workbench", "--knob", "pages=99"), "pages=99 is not possible; allowed: 1 to 16"),
         (("run", "workbench", "--knob", "pages"), "--knob pages: write NAME=VALUE"),
         (("run", "workbench", "--knob", "colour=red"), "workbench has no knob 'colour'"),

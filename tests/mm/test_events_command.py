@@ -1,6 +1,7 @@
 """`p2plab events`: the table of who is told, computed by running the model, against what was read off the recordings."""
 
 import json
+import re
 
 import pytest
 
@@ -155,12 +156,14 @@ def test_the_command(capsys):
     capsys.readouterr()
     for wrong in (["events", "nothing"], ["events", "fork", "disk"], ["events", "fork", "--kernel", "7"]):
         assert main(wrong) == 2
-        assert "there are" in capsys.readouterr().err
+        assert re.search("there are|lists them", capsys.readouterr().err)
 
 
 def test_what_does_not_exist_is_named():
-    """BadInput with the list."""
-    with pytest.raises(BadInput, match="there are munmap"):
+    """BadInput that says where the list is; a name that is nearly right gets the nearest."""
+    with pytest.raises(BadInput, match="did you mean munmap, "):
+        ask("munmpa", "anon")
+    with pytest.raises(BadInput, match="`p2plab events` lists them"):
         ask("nothing", "anon")
 
 

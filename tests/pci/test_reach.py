@@ -324,7 +324,7 @@ def test_kernels_are_known_by_name():
     assert (tuple(KERNELS), kernel_named("7.3"), str(RFC2019)) == (NAMES, TODAY, "rfc2019")
     assert set(mm.KERNELS) == set(NAMES)
     assert mm.TODAY.name == TODAY.name
-    with pytest.raises(BadInput, match=r"no kernel '2031'; there are rfc2019, 6\.1, 6\.12, 7\.3 \(7\.3 is today's\)"):
+    with pytest.raises(BadInput, match=r"no kernel '2031'; there are rfc2019, 6\.1, 6\.12, 7\.3.* \(7\.3 is today's\)"):
         kernel_named("2031")
 
 

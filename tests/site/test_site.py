@@ -29,14 +29,11 @@ SHOWS = ours("notebooks").SHOWS
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """Built once; the notebooks that were executed before, and have not changed, are not executed again."""
-    out = tmp_path_factory.mktemp("site")
-    done = subprocess.run(
-        [sys.executable, str(SITE / "build.py"), str(out)], capture_output=True, text=True, check=False
-    )
+def site():
+    """As `make docs` builds it; what is there and made of the same is not built again."""
+    done = subprocess.run([sys.executable, str(SITE / "build.py")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    return out
+    return ROOT / "build" / "site" / "html"
 
 
 class Page(HTMLParser):
@@ -81,6 +78,14 @@ def test_every_room_has_a_page_of_the_reference():
     assert set(ours("api").pages()) == {"index.rst", *(f"{room}.rst" for room in rooms)}
 
 
+def test_the_reference_has_sources_and_no_answers_of_the_exercises(site):
+    """One click away; the reference answers are in no page, no index, no search and no source."""
+    assert 'href="../_modules/p2plab/core/run.html#Run' in (site / "api" / "core.html").read_text(encoding="utf-8")
+    assert not list((site / "_modules").rglob("*solutions*"))
+    for file in [*site.rglob("*.html"), site / "searchindex.js"]:
+        assert "course.solutions" not in file.read_text(encoding="utf-8"), file
+
+
 def test_the_site_asks_nobody(site):
     """No script, style, font or picture from elsewhere, in pages and in styles."""
     for file in site.rglob("*.html"):
@@ -113,11 +118,30 @@ def test_a_notebook_is_worth_reading_without_a_kernel(site):
         shown = sum(bool(SHOWS.search("".join(cell["source"]))) for cell in cells if cell["cell_type"] == "code")
         pictures = Page(site / "notebooks" / f"{file.stem}.html").pictures
         assert sum("explorer" in alt for _, alt in pictures) == shown, file.name
+        assert all((site / "notebooks" / source).resolve().is_file() for source, alt in pictures if "explorer" in alt)
         assert text.count("<summary>The same in words</summary>") == shown, file.name
         assert "widget-view" not in text
         assert "<summary>Answers</summary>" in text
     words = (site / "notebooks" / "00-start-here.html").read_text(encoding="utf-8")
     assert "BROKEN: obedience (invariant 20), at step 24, by nic" in words
+
+
+def test_every_explorer_of_a_run_is_a_page_that_steps_through_it(site):
+    """Where it stood in the notebook, or as the prose beside it says; a machine or a question is a picture alone."""
+    stepped = 0
+    for file in NOTEBOOKS:
+        text = (site / "notebooks" / f"{file.stem}.html").read_text(encoding="utf-8")
+        frames = re.findall(r'<iframe class="run" src="\.\./(runs/[\w.-]+)#(\d+)"', text)
+        cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+        sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        runs = [source for source in sources if re.search(r"(?<!Machine)(?<!Memory)Lab\([^\n]*\)$", source.strip())]
+        assert len(frames) >= len(runs), file.name
+        for name, step in frames:
+            page = (site / name).read_text(encoding="utf-8")
+            assert f'"end":{int(step)}' in page or int(step) <= int(re.search(r'"end":(\d+)', page)[1])
+            stepped += 1
+    assert stepped >= 10
+    assert (site / "stories.html").stat().st_size < 1_500_000
 
 
 def test_the_reference_has_what_the_docstrings_say(site):

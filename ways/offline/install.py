@@ -33,7 +33,7 @@ def main():
     python = environment(folder)
     copy_notebooks(folder)
     start = write_start(folder, python)
-    print("\nIs all in order?\n", flush=True)
+    print("\nCheck of the installation:\n", flush=True)
     done = subprocess.call([str(python), "-m", "p2plab", "doctor"], cwd=str(folder))
     print(f"\nTo begin: {start}")
     raise SystemExit(done)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-
 from p2plab.core.errors import BadInput
+from p2plab.core.names import unknown
 from p2plab.course.exercises import exporters, importers
 from p2plab.course.exercises.scenes import find_scene
 from p2plab.course.exercises.task import Exercise, Outcome
@@ -16,9 +15,7 @@ EXERCISES: dict[str, Exercise] = {task.name: task for task in (*importers.TASKS,
 def exercise(name: str) -> Exercise:
     """The exercise of that name; BadInput says which there are."""
     if name not in EXERCISES:
-        near = difflib.get_close_matches(name, EXERCISES, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise BadInput(f"there is no exercise {name[:60]!r}; there are {', '.join(EXERCISES)}{hint}")
+        raise BadInput(unknown("exercise", name, list(EXERCISES)))
     return EXERCISES[name]
 
 

@@ -57,11 +57,16 @@ class Grades(Csv):
 
 
 class Json:
-    """One object, written anew with each row."""
+    """One object, written anew with each row; without a path it is only kept, in :attr:`value`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self.path, self.rows = path, list[dict[str, object]]()
         self._write()
+
+    @property
+    def value(self) -> dict[str, object]:
+        """The whole object."""
+        return {"exercises": list(EXERCISES), "max_points": len(EXERCISES), "rows": self.rows}
 
     def add(self, row: Marked) -> None:
         """One more row. OSError where there is no room; what was there stays."""
@@ -81,7 +86,9 @@ class Json:
         self._write()
 
     def _write(self) -> None:
-        text = json.dumps({"exercises": list(EXERCISES), "max_points": len(EXERCISES), "rows": self.rows}, indent=1)
+        if self.path is None:
+            return
+        text = json.dumps({"schema": "mark/1", **self.value}, indent=1)
         beside = self.path.with_name(f".{self.path.name[:200]}.{os.getpid()}")
         try:
             beside.write_text(text + "\n", encoding="utf-8")
