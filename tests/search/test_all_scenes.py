@@ -47,6 +47,11 @@ def test_every_kind_of_event_that_a_driver_meets_is_among_the_scenes(given):
         assert {"f5-sleeps-non-blocking", "f17-mprotect-is-silent"} <= names
 
 
+def test_a_scene_about_hardware_that_is_off_elsewhere_is_asked_for_by_name():
+    """A right driver of a device that does not check its completions is not wrong because of it."""
+    assert not [trial.name for trial in trials(ObedientNic) if trial.scene.name.startswith("h1-")]
+
+
 def test_scenes_that_come_to_the_same_are_searched_once():
     """F8 with your driver is F3 with your driver; the table says so."""
     found = {trial.scene.name: trial for trial in trials(Some)}
