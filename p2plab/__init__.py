@@ -213,10 +213,10 @@ def CompareLab(*scenes: str | tuple[str, Mapping[str, object]]) -> _CompareLab:
     return explorer(*scenes)
 
 
-def DesignsLab(question: str = "learns of a move by", design: str = "rfc-vma") -> _DesignsLab:
-    """What the kernel did instead, in a notebook: designs by questions, each answer with its run."""
+def DesignsLab(question: str = "learns of a move by", design: str = "rfc-vma", kernel: str = "") -> _DesignsLab:
+    """What the kernel did instead, in a notebook: designs by questions, each answer with its run; ``kernel``: in that one."""
     explorer: type[_DesignsLab] = _explorer("DesignsLab")
-    return explorer(question, design)
+    return explorer(question, design, kernel)
 
 
 def MachineLab(source: str = "q35_switch2") -> _MachineLab:

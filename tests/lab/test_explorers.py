@@ -159,6 +159,13 @@ def test_a_cell_of_the_matrix_opens_the_run_that_decides_it():
         DesignsLab("what else")
 
 
+def test_a_kernel_that_there_is_not_is_refused():
+    """BadInput names the kernels."""
+    assert "not in 6.1" in DesignsLab(kernel="6.1").table.value
+    with pytest.raises(BadInput, match="no kernel"):
+        DesignsLab(kernel="5.4")
+
+
 def test_a_machine_is_changed_by_pressing_and_taken_back():
     """ACS at a port, the client's card in another slot, an IOMMU, a mask; one button takes it all back."""
     lab = MachineLab("q35_switch1")
