@@ -204,18 +204,20 @@ def test_the_source_beside_the_stage_follows_the_step(saved: Any):
 def test_what_moves_stands_still_for_those_who_ask_for_it(saved: Any, watched: Watched):
     """With prefers-reduced-motion nothing is animated; without it the moved tiles are, and never by themselves."""
     page = saved("defrag-ignorant", 26)
-    running = "document.getAnimations().length"
-    assert page.evaluate(running) == 0
-    page.locator(".forward").click()
-    page.wait_for_selector(".stage[data-step='27']")
-    assert page.evaluate(running) > 0
-    page.emulate_media(reduced_motion="reduce")
-    page.locator(".forward").click()
-    page.wait_for_selector(".stage[data-step='28']")
+    page.evaluate("window.moved = 0; document.addEventListener('transitionrun', () => window.moved++, true)")
     page.wait_for_timeout(300)
-    page.locator(".bar .back").click()
+    assert page.evaluate("window.moved") == 0
+    page.locator(".forward").click()
     page.wait_for_selector(".stage[data-step='27']")
-    assert page.evaluate(running) == 0
+    page.wait_for_function("window.moved > 0")
+    page.emulate_media(reduced_motion="reduce")
+    page.wait_for_timeout(500)
+    page.evaluate("window.moved = 0")
+    for step, pressed in ((28, ".forward"), (27, ".bar .back")):
+        page.locator(pressed).click()
+        page.wait_for_selector(f".stage[data-step='{step}']")
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.moved") == 0
 
 
 def test_play_goes_to_the_end_at_the_pace_that_was_chosen(saved: Any):
