@@ -235,13 +235,14 @@ def _explorer(name: str) -> Any:
     """An explorer of that name. :exc:`~p2plab.core.errors.NotInstalled` where p2plab came without them."""
     try:
         from p2plab import lab
+
+        return getattr(lab, name)
     except ModuleNotFoundError as missing:
         if (missing.name or "p2plab").partition(".")[0] == "p2plab":
             raise
         from p2plab.core.errors import NotInstalled
 
         raise NotInstalled("the explorers", str(missing.name)) from None
-    return getattr(lab, name)
 
 
 def _roles(importer: type | str | None, exporter: type | str | None) -> tuple[dict[str, type], dict[str, str]]:

@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "assets" / "pictures" / "notebooks"
 #: A cell whose last line shows an explorer.
 SHOWS = re.compile(r"((Lab|Predict|this_machine)\([^\n]*\)|\.lab\(\) if [^\n]*)$")
+#: The same, and a cell that shows one by its name: that has a page to step through and no picture.
+EXPLORES = re.compile(rf"{SHOWS.pattern}|(?:^|\n)lab$")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -106,7 +108,7 @@ def with_runs(notebook: Any, stem: str) -> Any:
     cells, shown = [], 0
     for cell in notebook.cells:
         cells.append(cell)
-        if cell.cell_type == "code" and SHOWS.search(cell.source):
+        if cell.cell_type == "code" and EXPLORES.search(cell.source):
             presses = PRESSED.get(stem[:2], ()) if not shown else ()
             shown += 1
             source = _WRITE.replace("@NAME@", repr(f"{stem}-{shown}")).replace("@PRESSES@", repr(presses))
@@ -129,11 +131,15 @@ def for_readers(file: Path, kept: Path) -> Any:
     notebook.cells = [cell for cell in notebook.cells if HIDDEN not in cell.metadata.get("tags", ())]
     for cell, runs in zip(explorers(notebook), pages, strict=True):
         picture = PICTURES / picture_name(file.name, cell.source)
-        if not picture.is_file():
+        if not picture.is_file() and not runs:
             raise FileNotFoundError(f"{file.name} shows an explorer that has no picture {picture.name}: make pictures")
         words = next(output.data["text/plain"] for output in cell.outputs if WIDGET in output.get("data", {}))
         alt = f"The explorer that this cell shows; in words below: {_first(words)}"
-        image = f'<img src="../pictures/{picture.name}" alt="{html.escape(alt)}" loading="lazy">'
+        image = (
+            ""
+            if not picture.is_file()
+            else f'<img src="../pictures/{picture.name}" alt="{html.escape(alt)}" loading="lazy">'
+        )
         frames = "".join(_frame(*run) for run in runs)
         cell.outputs = [
             *(output for output in cell.outputs if output.output_type == "stream"),
