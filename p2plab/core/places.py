@@ -42,6 +42,7 @@ def course_in(checkout: Path) -> dict[str, Path]:
         "examples/machines/*",
         "DESIGN.md",
         "CHANGES.md",
+        "CONTRIBUTING.md",
     )
     found = (file for pattern in wanted for file in sorted(checkout.glob(pattern)))
     return {
