@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import itertools
 import json
 import os
 import re
@@ -127,11 +128,15 @@ def explorers(notebook: Any) -> Iterator[Any]:
 def for_readers(file: Path, kept: Path) -> Any:
     """The executed notebook, without widgets. FileNotFoundError names a picture that is missing."""
     notebook = executed(file, kept)
-    pages = [_printed(cell) for cell in notebook.cells if HIDDEN in cell.metadata.get("tags", ())]
+    pages: dict[str, list[list[Any]]] = {}
+    for before, cell in itertools.pairwise(notebook.cells):
+        if HIDDEN in cell.metadata.get("tags", ()):
+            pages[before.id] = _printed(cell)
     notebook.cells = [cell for cell in notebook.cells if HIDDEN not in cell.metadata.get("tags", ())]
-    for cell, runs in zip(explorers(notebook), pages, strict=True):
+    for cell in explorers(notebook):
+        runs = pages.get(cell.id, [])
         picture = PICTURES / picture_name(file.name, cell.source)
-        if not picture.is_file() and not runs:
+        if not picture.is_file() and not runs and SHOWS.search(cell.source):
             raise FileNotFoundError(f"{file.name} shows an explorer that has no picture {picture.name}: make pictures")
         words = next(output.data["text/plain"] for output in cell.outputs if WIDGET in output.get("data", {}))
         alt = f"The explorer that this cell shows; in words below: {_first(words)}"
