@@ -12,6 +12,8 @@ RFC3 = "20190129174728.6430-4-jglisse@redhat.com"
 RFC4 = "20190129174728.6430-5-jglisse@redhat.com"
 NOTIFIER = "include/linux/mmu_notifier.h"
 DMA_BUF = "include/linux/dma-buf.h"
+DRM_PAGEMAP = "include/drm/drm_pagemap.h (drm_pagemap_ops)"
+DMA_PFN = "20250718115112.3881129-2-ymaman@nvidia.com"
 MM_TYPES = "include/linux/mm_types.h"
 
 #: Where the mails of the linux-mm list can be read.
@@ -80,6 +82,18 @@ TERMS: Mapping[str, tuple[str, str]] = {
     ),
     "call:release": ("mmu notifier: the address space dies", f"{NOTIFIER} (mmu_notifier_ops)"),
     "call:invalidate": ("interval notifier: its range changes", f"{NOTIFIER} (mmu_interval_notifier_ops)"),
+    "call:invalidate_start": (
+        "two-pass interval notifier: stop what is quick to stop, without waiting",
+        f"{NOTIFIER} (mmu_interval_notifier_ops)",
+    ),
+    "call:invalidate_finish": (
+        "two-pass interval notifier: wait for what invalidate_start stopped; obedience is due here",
+        f"{NOTIFIER} (mmu_interval_notifier_ops)",
+    ),
+    "call:device_map": ("asks for an address at which another device reaches this page", DRM_PAGEMAP),
+    "call:device_unmap": ("gives that address back", DRM_PAGEMAP),
+    "call:get_dma_pfn_for_device": ("asks the owner of a device-private page for a PFN that DMA can reach", DMA_PFN),
+    "call:hmm_dma_map_pfn": ("maps one page of a snapshot for DMA, peer to peer where it can", "mm/hmm.c"),
     "call:find_vma": ("looks for the vma of an address", "include/linux/mm.h"),
     "call:attach": ("an importer attaches to the buffer", f"{DMA_BUF} (dma_buf_ops)"),
     "call:pin": ("the buffer may not move until it is unpinned", f"{DMA_BUF} (dma_buf_ops)"),
