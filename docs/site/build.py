@@ -34,7 +34,7 @@ def assemble(source: Path) -> None:
     index = (HERE / "index.md").read_text(encoding="utf-8")
     others = [f"docs/{page.stem}" for page in pages_of_docs if f"docs/{page.stem}\n" not in index]
     (source / "index.md").write_text(index.replace("@OTHERS@", "\n".join(others)), encoding="utf-8")
-    for name in ("DESIGN.md", "CHANGES.md"):
+    for name in ("DESIGN.md", "CHANGES.md", "CONTRIBUTING.md"):
         shutil.copy(ROOT / name, source)
     for page in pages_of_docs:
         shutil.copy(page, source / "docs")
@@ -67,7 +67,7 @@ def made_of() -> str:
         for file in sorted((ROOT / folder).rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
                 digest.update(f"{file.relative_to(ROOT)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
-    for name in ("DESIGN.md", "CHANGES.md"):
+    for name in ("DESIGN.md", "CHANGES.md", "CONTRIBUTING.md"):
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()
 
