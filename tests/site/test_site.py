@@ -119,7 +119,7 @@ def test_a_notebook_is_worth_reading_without_a_kernel(site):
         pictures = Page(site / "notebooks" / f"{file.stem}.html").pictures
         assert sum("explorer" in alt for _, alt in pictures) <= shown, file.name
         assert all((site / "notebooks" / source).resolve().is_file() for source, alt in pictures if "explorer" in alt)
-        assert text.count("<summary>The same in words</summary>") == shown, file.name
+        assert text.count("<summary>The same in words</summary>") >= shown, file.name
         assert "widget-view" not in text
         assert "<summary>Answers</summary>" in text
     words = (site / "notebooks" / "00-start-here.html").read_text(encoding="utf-8")
