@@ -112,7 +112,10 @@ def test_scenes_are_listed_by_what_they_take(kind, capsys):
 def test_a_kind_that_nobody_takes_is_bad_input(capsys):
     """It says which there are."""
     assert main(["scenes", "--takes", "juggler"]) == 2
-    assert "no scene takes 'juggler'; there are importer, interval importer, exporter" in capsys.readouterr().err
+    assert (
+        "no scene takes 'juggler': there is no kind 'juggler'; there are importer, interval importer, exporter"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_shipped_class_named_by_its_file_is_the_one_that_scenes_know(capsys):
