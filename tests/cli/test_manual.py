@@ -71,7 +71,7 @@ def test_the_examples_of_the_help_can_be_typed_as_they_are(command: str, tmp_pat
         typed = re.sub(r"(^|\| )p2plab", rf"\1{program}", line).replace("--budget 1m", "--budget 2s")
         done = subprocess.run(["bash", "-c", typed], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
         assert done.returncode in statuses(command), f"{line}: {done.stderr[-1000:]}"
-        assert done.stdout
+        assert done.stdout or done.stderr
         assert "p2plab: " not in done.stderr
 
 
