@@ -29,7 +29,7 @@ def unknown(what: str, name: str, names: Collection[str], listed: str = "") -> s
     """A sentence for a name that nothing has: the three nearest, and all where they are few; ``listed`` names what lists them.
 
     >>> unknown("kernel", "6.11", ["6.1", "6.12"])
-    "there is no kernel '6.11'; there are 6.1, 6.12; did you mean 6.12 or 6.1?"
+    "there is no kernel '6.11'; there are 6.1, 6.12; did you mean 6.1 or 6.12?"
     """
     near = nearest(name, names)
     if len(names) <= (LISTED if near else LISTED_ALL) or not listed:

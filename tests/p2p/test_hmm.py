@@ -179,7 +179,9 @@ def test_unset_result_returns_a_variable_that_was_never_set(kit):
 
 
 class NeverLooks(Gpu):
-    """An exporter that leaves the question of writing to its caller."""
+    """An exporter that leaves the question of writing to its caller, whose calls are those of the posted series."""
+
+    wiring = "as-posted"
 
     def check(self, vma, write) -> None:
         super().check(vma, False)

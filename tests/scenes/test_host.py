@@ -21,7 +21,7 @@ MODEL = ("core", "mm", "pci", "p2p", "drivers", "rules", "catalog", "designs", "
 OF_THE_HOST = {"errno", "signal", "mmap", "resource", "fcntl", "socket", "select", "platform", "ctypes"}
 #: Another system's errnos: every number moved, and one name missing, as on macOS.
 DOCTORED = """
-import errno, json, sys, types
+import errno, json, pathlib, sys, types  # Python's own modules keep the numbers of this system
 names = [name for name in vars(errno) if name[0] == "E" and name != "EREMOTEIO"]
 doctored = types.ModuleType("errno")
 vars(doctored).update({name: 500 + at for at, name in enumerate(names)})
