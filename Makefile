@@ -10,7 +10,7 @@ ROOT_OK  := $(if $(filter 0,$(shell id -u)),--allow-root)
 APP_OPTIONS ?=
 
 # Tests are shared out among the processors, file by file; those that measure time run alone afterwards.
-SHARED_OUT := -n logical --maxprocesses 4 --dist loadfile
+SHARED_OUT := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # How many students `make class` simulates. The hub's proxy comes from npm; its version 5 needs Node.js 20.
 N ?= 30

@@ -12,6 +12,28 @@ settings.register_profile("p2plab", deadline=None, suppress_health_check=[Health
 settings.load_profile("p2plab")
 
 
+#: Files that take longest, the longest first: shared out among processes, none of them is what all others wait for.
+LONG = (
+    "site/test_site.py",
+    "course/test_marking.py",
+    "search/test_parallel.py",
+    "course/test_hints.py",
+    "cli/test_manual.py",
+    "search/test_cluster.py",
+    "test_notebooks.py",
+    "classroom/test_class.py",
+    "search/test_soundness.py",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long files first where tests are shared out; the order within a file stays."""
+    if hasattr(config, "workerinput"):
+        place = {name: at for at, name in enumerate(LONG)}
+        items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0].removeprefix("tests/"), len(LONG)))
+
+
 @pytest.fixture(autouse=True)
 def collector_on() -> Iterator[None]:
     """A test that leaves the garbage collector off fails by itself, and not those after it."""

@@ -125,7 +125,7 @@ def _replayed(verdict: Violation, files: frozenset[str]) -> _Replay:
                 if (step := watch.stepped(choice)) is not None:
                     replay.steps.append(step)
                     replay.values[step.step] = seen
-            gc.collect()
+            gc.collect(1)  # a coroutine of this run is young
         finally:
             sys.set_coroutine_origin_tracking_depth(depth)
     replay.forgotten = list(_forgotten(caught, files))

@@ -278,6 +278,7 @@ def test_a_worker_that_is_stopped_ends_the_search_with_its_budget(soon, monkeypa
     monkeypatch.setattr(share, "GRACE", 0.2)
     checking, process_ids = begun()
     checking.search.budget = checking.progress.seconds + 0.5
+    checking.sharing.team.limit(0.5)
     os.kill(process_ids[1], signal.SIGSTOP)
     while checking.advance(0.5) is None:
         pass
