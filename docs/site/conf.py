@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from p2plab import __version__
 
@@ -27,6 +28,7 @@ suppress_warnings = [
     "mystnb.unknown_mime_type",
 ]
 
+viewcode_follow_imported_members = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "show-inheritance": True, "ignore-module-all": True}
@@ -47,3 +49,15 @@ html_extra_path = [os.path.join(os.path.dirname(__file__), "..", "..", "build", 
 html_theme_options = {"navigation_with_keys": True}
 html_show_sourcelink = False
 html_copy_source = False
+
+
+def setup(app: Any) -> None:
+    """viewcode's index would name Python's own modules too, whose pages it does not make."""
+
+    def with_source(app: Any) -> list[Any]:
+        known = getattr(app.env, "_viewcode_modules", {})
+        for name in [name for name, found in known.items() if not found]:
+            del known[name]
+        return []
+
+    app.connect("html-collect-pages", with_source, priority=100)

@@ -110,6 +110,10 @@ def test_links_inside_the_site_lead_to_a_page_and_a_place(site):
                 continue
             target = (file.parent / name).resolve() if name else file
             assert target.exists(), f"{file.name}: {lead}"
+            if (
+                "_modules" in file.parts
+            ):  # a source's way back to a name that another room passes on leads to its page only
+                continue
             if place and target.suffix == ".html" and target.parent.name != "runs" and target.name != "stories.html":
                 assert place in pages[target].names, f"{file.name}: {lead}"
 
