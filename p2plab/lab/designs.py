@@ -18,7 +18,7 @@ from p2plab.lab.lab import Lab
 from p2plab.views.designs_text import matrix_text
 
 #: Marks the cell that the controls speak of, for eyes and for a screen reader.
-CHOSEN = ' class="chosen" aria-current="true"'
+CHOSEN = ' class="chosen kept" aria-current="true"'
 
 
 NEWEST, NO_CHANGE = "each design's newest", "no change"
@@ -108,17 +108,18 @@ class DesignsLab(Explorer):
         return f"design-{cell.design}", settings_of(cell.design, cell.runs[-1], cell.kernel)
 
     def _table(self) -> str:
-        head = "".join(f'<th scope="col">{escape(design)}</th>' for design in DESIGNS)
+        here = {design: ' class="kept"' if design == self.chosen[1] else "" for design in DESIGNS}
+        head = "".join(f'<th scope="col"{here[design]}>{escape(design)}</th>' for design in DESIGNS)
         lines = []
         for question, cells in self.cells.items():
             boxes = "".join(
-                f"<td{CHOSEN if (question, cell.design) == self.chosen else ''}>"
+                f"<td{CHOSEN if (question, cell.design) == self.chosen else here[cell.design]}>"
                 f"{_errnos(escape(cell.answer))}{'' if cell.tokens or cell.absent else ' <i>(source)</i>'}</td>"
                 for cell in cells
             )
             lines.append(f'<tr><th scope="row">{escape(question)}</th>{boxes}</tr>')
         return (
-            f'<div style="overflow-x:auto"><table class="p2plab-board p2plab-matrix" data-view="matrix">'
+            f'<div class="p2plab-wide"><table class="p2plab-board p2plab-matrix" data-view="matrix">'
             f"<tr><td></td>{head}</tr>"
             f"{''.join(lines)}</table></div>"
         )

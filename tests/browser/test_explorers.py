@@ -100,8 +100,11 @@ def test_the_designs_table_marks_the_cell_and_opens_its_run(lab_server: Server, 
     assert chosen.evaluate("cell => getComputedStyle(cell).outlineStyle") == "solid"
     box = page.locator(".p2plab-lab .widget-dropdown", has=page.locator("label", has_text="design")).first
     box.locator("select").select_option("vfio-dma-buf")
-    page.get_by_text("vfio-dma-buf: invalidate_mappings").wait_for()
+    page.get_by_text("vfio-dma-buf, Linux 7.3: invalidate_mappings").wait_for()
     assert chosen.inner_text() == "invalidate_mappings"
+    cell, table = chosen.bounding_box(), page.locator(".p2plab-wide").bounding_box()
+    assert table["x"] <= cell["x"]
+    assert cell["x"] + cell["width"] <= table["x"] + table["width"] + 1
     page.locator(".p2plab-lab button", has_text="open its run").click()
     wait_for_pictures(page)
     assert page.locator(".stage .cell").count() > 10
