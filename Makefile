@@ -67,8 +67,8 @@ test: $(READY) ## all checks and all tests; browser tests where there is a Chrom
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m tests.whole $(SHARED_OUT) -m "not browser and not timed"
-	$(BIN)/python -m tests.whole -m "timed and not browser"
-	$(BIN)/python -m tests.whole -m browser
+	$(BIN)/python -m tests.whole $(SHARED_OUT) -m "browser and not timed"
+	$(BIN)/python -m tests.whole -m timed
 
 quick: $(READY) ## the tests without a browser
 	$(BIN)/python -m tests.whole $(SHARED_OUT) -m "not browser and not timed"

@@ -14,6 +14,9 @@ settings.load_profile("p2plab")
 
 #: Files that take longest, the longest first: shared out among processes, none of them is what all others wait for.
 LONG = (
+    "browser/test_stage.py",
+    "browser/test_lite.py",
+    "browser/test_accessibility.py",
     "site/test_site.py",
     "course/test_marking.py",
     "search/test_parallel.py",
