@@ -31,10 +31,14 @@ LONG = (
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long files first where tests are shared out; the order within a file stays."""
+    """Long files first where tests are shared out, those of the browser after all others; the order within a file stays."""
+    place = {f"tests/{name}": at for at, name in enumerate(LONG)}
+
+    def when(item: pytest.Item) -> tuple[bool, int]:
+        return item.get_closest_marker("browser") is not None, place.get(item.nodeid.partition("::")[0], len(LONG))
+
     if hasattr(config, "workerinput"):
-        place = {name: at for at, name in enumerate(LONG)}
-        items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0].removeprefix("tests/"), len(LONG)))
+        items.sort(key=when)
 
 
 @pytest.fixture(autouse=True)
