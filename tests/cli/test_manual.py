@@ -66,7 +66,8 @@ def test_the_examples_of_the_help_can_be_typed_as_they_are(command: str, tmp_pat
     (tmp_path / "hand-ins").mkdir()
     (tmp_path / "hand-ins" / "ada.json").write_text("{}")
     program = f"{shlex.quote(sys.executable)} -m p2plab"
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "P2PLAB_JOURNAL": ""}
+    packages = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
+    env = {**os.environ, "PYTHONPATH": packages, "P2PLAB_JOURNAL": ""}
     for line in EXAMPLES[command]:
         typed = re.sub(r"(^|\| )p2plab", rf"\1{program}", line).replace("--budget 1m", "--budget 2s")
         done = subprocess.run(["bash", "-c", typed], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
