@@ -119,7 +119,8 @@ class DesignsLab(Explorer):
             )
             lines.append(f'<tr><th scope="row">{escape(question)}</th>{boxes}</tr>')
         return (
-            f'<div class="p2plab-wide"><table class="p2plab-board p2plab-matrix" data-view="matrix">'
+            f'<div class="p2plab-wide" role="region" tabindex="0" aria-label="Designs compared, question by question">'
+            f'<table class="p2plab-board p2plab-matrix" data-view="matrix">'
             f"<tr><td></td>{head}</tr>"
             f"{''.join(lines)}</table></div>"
         )
