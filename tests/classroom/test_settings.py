@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import re
 from pathlib import Path
@@ -14,6 +15,8 @@ from jupyterhub.app import JupyterHub
 from jupyterhub.auth import Authenticator, DummyAuthenticator
 from jupyterhub.proxy import ConfigurableHTTPProxy
 from traitlets.config import Config, PyFileConfigLoader
+
+import p2plab
 
 CLASSROOM = Path(__file__).parents[2] / "ways" / "classroom"
 
@@ -136,3 +139,17 @@ def test_the_servers_on_kubernetes_are_told_the_same():
         in (CLASSROOM / "values.yaml").read_text()
     )
     assert values["singleuser"]["extraEnv"]["PYTHONSAFEPATH"] == "1"
+
+
+def test_a_hub_compiles_what_its_students_import_and_cannot_write(monkeypatch, tmp_path):
+    """Where bytecode cannot be written, Python compiles each module at each import: a third of a kernel's start."""
+    compiled = []
+    monkeypatch.setattr(compileall, "compile_dir", lambda folder, **_named: compiled.append(folder))
+    settings("jupyterhub_config.py", monkeypatch, tmp_path)
+    assert [str(folder) for folder in compiled] == p2plab.__path__
+
+
+def test_a_students_server_installs_no_extensions():
+    """server.py leaves out the manager that could, and the settings ask for the one that lists them."""
+    config = PyFileConfigLoader("server_config.py", path=str(CLASSROOM)).load_config()
+    assert config.LabApp.extension_manager == "readonly"

@@ -1,9 +1,13 @@
 """What a class's hub is told in any case; jupyterhub_config.py and rehearsal_config.py add who comes in and where."""
 
+import compileall
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+
+# A student's kernel cannot write beside the project's files: what it imports is compiled once, here, and not at each start.
+compileall.compile_dir(HERE.parents[1] / "p2plab", quiet=1)
 
 c = get_config()  # noqa: F821  JupyterHub gives it
 

@@ -2,10 +2,12 @@
 
 A start is imports, and many of them a student's server never uses:
 
-- JSON schemas can be checked for internationalised addresses with the optional package ``rfc3987-syntax``, which builds a
-  grammar whenever it is imported. No schema of Jupyter's asks for that check.
-- Modules that a server shares with the hub import the hub's database and pages, for the names alone.
-- A package for downloads is imported for what somebody may ask for later: it is imported then.
+- JSON schemas can be checked for the form of addresses and durations by optional packages, one of which builds a grammar whenever it is
+  imported. Jupyter checks its own events by such schemas, and they are right without it.
+- Names can be looked up without a thread by an optional package. A student's server looks up one name, the hub's.
+- Modules that a server shares with the hub import the hub's database and pages, for the names alone; and JupyterLab imports the manager
+  that installs extensions, which the classroom's settings turn off.
+- Packages for downloads and languages are imported for what somebody may ask for later: they are imported then.
 - JupyterLab asks Node.js for the package registry of whoever builds extensions from their sources: nobody does here, and it is
   answered as on a machine without Node.js.
 """
@@ -21,17 +23,21 @@ from typing import Any
 
 #: With another JupyterHub the hub's modules are imported as they are: whether a server uses them was read and tried with these.
 TRIED = ("6.1.1",)
+#: Optional packages that a server does without; whoever imports them goes on as where they are not installed.
+OPTIONAL = ("rfc3987_syntax", "rfc3986_validator", "isoduration", "aiodns")
 #: What only the hub uses: its database and its pages.
 OF_THE_HUB = ("sqlalchemy", "alembic", "jupyterhub.orm", "jupyterhub.roles", "jupyterhub.handlers")
+#: JupyterLab's manager of extensions from PyPI: server_config.py asks for the one that only lists them.
+TURNED_OFF = ("jupyterlab.extensions.pypi",)
 #: What is imported when it is used.
-LATER = ("requests",)
+LATER = ("requests", "babel")
 
 
 class NotHere(type):
-    """The kind of a name that stands for something of the hub's: it may be named, and not used."""
+    """The kind of a name that a student's server has no use for: it may be named, and not used."""
 
     def __call__(cls, *_arguments: Any, **_named: Any) -> Any:
-        raise RuntimeError(f"{cls.__module__}.{cls.__name__} is the hub's, and a student's server has none")
+        raise RuntimeError(f"{cls.__module__}.{cls.__name__} is left out of a student's server")
 
 
 class Hollow(ModuleType):
@@ -46,7 +52,7 @@ class Hollow(ModuleType):
 
 
 class Sparing(MetaPathFinder, Loader):
-    """Finds hollow modules for the hub's parts, and real ones that load at their first use for ``LATER``."""
+    """Finds hollow modules for what is left out, and real ones that load at their first use for ``LATER``."""
 
     def __init__(self, hollow: Sequence[str], later: Sequence[str]) -> None:
         self.hollow, self.later = tuple(hollow), tuple(later)
@@ -76,8 +82,9 @@ class Sparing(MetaPathFinder, Loader):
 
 def spare() -> None:
     """From now on imports are as described above."""
-    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # as if it were not installed: jsonschema goes on without
-    sys.meta_path.insert(0, Sparing(OF_THE_HUB if version("jupyterhub") in TRIED else (), LATER))
+    sys.modules.update(dict.fromkeys(OPTIONAL))  # type: ignore[arg-type]  # None is how Python notes that there is no such module
+    of_the_hub = OF_THE_HUB if version("jupyterhub") in TRIED else ()
+    sys.meta_path.insert(0, Sparing((*of_the_hub, *TURNED_OFF), LATER))
     from jupyterlab import commands
 
     if hasattr(commands, "_yarn_config"):

@@ -28,6 +28,8 @@ c.ServerApp.jpserver_extensions = {"voila.server_extension": False}
 # What a first page does not need: language servers are looked for at each start, and news are asked for on the web.
 c.LanguageServerManager.autodetect = False
 c.LabApp.news_url = None
+# Nobody installs extensions from PyPI into an environment that is not theirs; server.py leaves the manager for that out.
+c.LabApp.extension_manager = "readonly"
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 
 # A notebook that was closed keeps its kernel for half an hour.
