@@ -2,12 +2,12 @@
 
 A start is imports, and many of them a student's server never uses:
 
-- JSON schemas can be checked for the form of addresses and durations by optional packages, one of which builds a grammar whenever it is
-  imported. Jupyter checks its own events by such schemas, and they are right without it.
-- Names can be looked up without a thread by an optional package. A student's server looks up one name, the hub's.
-- Modules that a server shares with the hub import the hub's database and pages, for the names alone; and JupyterLab imports the manager
-  that installs extensions, which the classroom's settings turn off.
-- Packages for downloads and languages are imported for what somebody may ask for later: they are imported then.
+- Optional packages check the form of addresses and durations in JSON schemas, and one builds a grammar at each import. Jupyter
+  checks its own events by such schemas; without the packages it leaves out these checks of form.
+- An optional package looks up names without a thread. A student's server looks up one name, the hub's.
+- Modules that a server shares with the hub import the hub's database and pages, for the names alone. JupyterLab imports the
+  manager that installs extensions, which the classroom's settings turn off.
+- Packages for downloads and languages are imported only when somebody asks for what needs them.
 - JupyterLab asks Node.js for the package registry of whoever builds extensions from their sources: nobody does here, and it is
   answered as on a machine without Node.js.
 """
