@@ -86,7 +86,7 @@ def _run(arguments: argparse.Namespace) -> int:
         found = as_json(answer, arguments.lines) if arguments.json else None
         said = text(answer, arguments.lines) if found is None else ""
     if arguments.trace and isinstance(answer, Violation):
-        from p2plab.views.trace import chrome_trace
+        from p2plab.views.formats import chrome_trace
 
         with silence():
             trace = json.dumps(chrome_trace(answer.run))

@@ -7,8 +7,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from p2plab.cli.frame import print_json
-from p2plab.cli.kernels import kernel_option
+from p2plab.cli.frame import kernel_option, print_json
 from p2plab.cli.progress import counted
 from p2plab.core.errors import BadInput
 from p2plab.core.names import nearest

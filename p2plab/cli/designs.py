@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from p2plab.cli.frame import print_json
-from p2plab.cli.kernels import kernel_option
+from p2plab.cli.frame import kernel_option, print_json
 from p2plab.core.errors import BadInput
 from p2plab.designs import DESIGNS
 from p2plab.designs.classes import classes

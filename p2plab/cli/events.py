@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from p2plab.cli.frame import print_json
-from p2plab.cli.kernels import kernel_option
+from p2plab.cli.frame import kernel_option, print_json
 from p2plab.cli.progress import counted
 from p2plab.core.errors import BadInput
 from p2plab.mm.ask import ask

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from p2plab.core.errors import BadInput, NotKnown, P2PError
+from p2plab.core.kernels import NAMES, TODAY
 from p2plab.core.plain import plain
 
 #: The exit statuses of all commands; docs/terminal.md has the table.
@@ -288,3 +289,9 @@ class _Output(io.TextIOWrapper):
         return "".join(
             _PLAIN.get(letter) or letter.encode("ascii", "backslashreplace").decode() for letter in found
         ), error.end
+
+
+def kernel_option(command: argparse.ArgumentParser, what: str, default: str | None = TODAY) -> None:
+    """Declare ``--kernel NAME``; ``default`` is ``None`` where the command must see whether it was given."""
+    unless = f" (default {default}, today's)" if default else ""
+    command.add_argument("--kernel", metavar="NAME", default=default, help=f"{what}: {', '.join(NAMES)}{unless}")

@@ -6,8 +6,7 @@ import argparse
 import re
 from dataclasses import replace
 
-from p2plab.cli.frame import NOT_DECIDED, number, print_json
-from p2plab.cli.kernels import kernel_option
+from p2plab.cli.frame import NOT_DECIDED, kernel_option, number, print_json
 from p2plab.cli.machine import SOURCE
 from p2plab.core.errors import BadInput
 from p2plab.pci import (

@@ -22,8 +22,8 @@ from p2plab.everything import find
 from p2plab.pci import read_machine
 from p2plab.rules.damage import damage
 from p2plab.views.driver_lines import lines_as_json
+from p2plab.views.formats import chrome_trace
 from p2plab.views.text import board_of, story
-from p2plab.views.trace import chrome_trace
 
 #: Characters of a mail or a story that are searched for a token.
 PASTED = 10_000_000

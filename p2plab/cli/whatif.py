@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from p2plab.cli.frame import NOT_DECIDED, print_json
-from p2plab.cli.kernels import kernel_option
+from p2plab.cli.frame import NOT_DECIDED, kernel_option, print_json
 from p2plab.cli.machine import beside_options, read_beside, size_of
 from p2plab.core.errors import BadInput
 from p2plab.pci import Machine, kernel_named, with_boot_options, with_cpu

@@ -11,7 +11,7 @@ from p2plab.core.errors import BadInput, KernelError
 from p2plab.core.events import emit
 from p2plab.core.scenario import Knob, Role
 from p2plab.core.worker import Worker
-from p2plab.designs.events import StepBegun, StepEnded
+from p2plab.designs.lines import StepBegun, StepEnded
 from p2plab.designs.memory import ALL, PAGES
 from p2plab.mm import KERNELS, TODAY, Kernel
 

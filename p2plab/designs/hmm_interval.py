@@ -16,7 +16,7 @@ from p2plab.core.errors import KernelError
 from p2plab.core.scenario import Role
 from p2plab.designs import sources
 from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, DesignRig, Fate
-from p2plab.designs.device import ImportingDevice
+from p2plab.designs.importers import ImportingDevice
 from p2plab.designs.memory import END, PAGES, START, OrdinaryMemory
 from p2plab.mm import (
     MAP_SHARED,

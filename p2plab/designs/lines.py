@@ -1,13 +1,34 @@
-"""How each line of the step list went in a run: by it, runs of different designs can be laid side by side."""
+"""The lines of the step list: as events of the log, and how each went, so that runs of different designs can be compared."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from p2plab.core.events import Entry
-from p2plab.designs.events import StepBegun, StepEnded
+from p2plab.core.events import Entry, Event
 from p2plab.rules.damage import damage
+
+
+@dataclass(frozen=True, slots=True)
+class StepBegun(Event):
+    """A line of the step list begins."""
+
+    what: str
+
+    def __str__(self) -> str:
+        return f"== {self.what} =="
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded(Event):
+    """A line of the step list is done; ``errno`` is empty, or how it failed."""
+
+    what: str
+    errno: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: -{self.errno}, {self.sentence}" if self.errno else f"{self.what}: done"
 
 
 @dataclass(frozen=True)

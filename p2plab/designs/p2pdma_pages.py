@@ -15,7 +15,7 @@ from p2plab.core.events import emit
 from p2plab.core.scenario import Role
 from p2plab.designs import sources
 from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, DesignRig, Fate
-from p2plab.designs.device import ImportingDevice
+from p2plab.designs.importers import ImportingDevice
 from p2plab.designs.memory import END, PAGES, START, Holder
 from p2plab.designs.pages import PgmapFile
 from p2plab.mm import MAP_SHARED, AddressSpace, get_user_pages, put_user_pages, unmap_mapping_range

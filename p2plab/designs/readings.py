@@ -9,7 +9,7 @@ from p2plab.core.events import Entry
 from p2plab.core.locks import LockAcquired, LockReleased
 from p2plab.core.world import Stepped
 from p2plab.designs.design import DMA, WANTS_BACK, WANTS_PART
-from p2plab.designs.events import StepBegun, StepEnded
+from p2plab.designs.lines import StepBegun, StepEnded
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import (
     TOLD,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from p2plab.doctor import front_end, machine, software, trial
+from p2plab.doctor import front_end, machine, software
 from p2plab.doctor.check import BAD, Check, InstallationReport
 from p2plab.doctor.software import terminal_only
 
@@ -21,7 +21,7 @@ LOOKS: tuple[Callable[[], Check | Iterable[Check]], ...] = (
     front_end.kernels,
     software.bokehjs,
     software.recordings,
-    trial.trial,
+    software.trial,
     machine.journal,
     machine.memory,
     machine.limits,

@@ -1,4 +1,4 @@
-"""Is everything installed that p2plab needs, in the versions that it needs, and does it belong together?"""
+"""Is everything installed that p2plab needs, in the right versions, and does a scene run and replay?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import platform
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -148,3 +149,31 @@ def inside(version: str, wanted: str) -> bool:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
+SCENE = "defrag-obedient"
+#: Seconds; an ordinary machine needs a twentieth of one, Python in a browser some tenths.
+SLOW = 3.0
+
+
+def trial(scene: str = SCENE) -> Check:
+    """Run, replay, compare the logs."""
+    began = time.perf_counter()
+    try:
+        from p2plab.core.run import Run
+        from p2plab.core.schedule import by_text
+        from p2plab.core.token import open_token, token_of
+        from p2plab.everything import find
+
+        run = Run(find(scene)).driven(by_text(find(scene).story))
+        again = open_token(token_of(run), find)
+    except Exception as error:  # noqa: BLE001  whatever it is, the person has to see it, and the other checks too
+        cure = "install p2plab again; if that does not help, send this line to the project"
+        return Check("a scene runs", BAD, f"{scene}: {type(error).__name__}: {str(error)[:200]}", cure)
+    seconds = time.perf_counter() - began
+    found = f"{scene}, {len(run)} steps and its token, {seconds:.2f} s"
+    if again.log != run.log:
+        return Check("a scene runs", BAD, f"{scene}: its token replays another run", "install p2plab again")
+    if seconds > SLOW:
+        return Check("a scene runs", NOTE, found, "slow: the machine is busy or small; the lab will lag")
+    return Check("a scene runs", OK, found)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import anywidget
 import ipywidgets as widgets
 
 from p2plab.lab.guard import Guard
-from p2plab.lab.looks import Looks
+from p2plab.views.styles import styled
 
 #: A description as narrow as its words.
 SNUG: dict[str, Any] = {"style": {"description_width": "initial"}}
@@ -78,3 +80,10 @@ class Explorer:
 def row(*controls: widgets.Widget) -> widgets.HBox:
     """Controls side by side, wrapping where the page is narrow."""
     return widgets.HBox(list(controls), layout={"flex_flow": "row wrap", "align_items": "center"})
+
+
+class Looks(anywidget.AnyWidget):
+    """An invisible widget: where it is shown, pane.css holds."""
+
+    _esm = "export default { render() {} };"
+    _css = styled(Path(__file__).parent / "pane.css")

@@ -21,7 +21,7 @@ from p2plab.pci.whitelist import CPUS
 from p2plab.views.pci_map import zoom
 from p2plab.views.pci_pictures import address_map_figure, address_map_picture
 from p2plab.views.pci_text import headline, machine_text, reach_text, reach_words
-from p2plab.views.pci_tree_html import tree_html
+from p2plab.views.pci_tree import tree_html
 from p2plab.views.whatif_text import what_if_text
 
 WHOLE = "the whole machine"

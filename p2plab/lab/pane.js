@@ -133,7 +133,7 @@ function render({ model, el }) {
     return button;
   }
 
-  // In the dark the figure's colours are others (views/dark.py): those of the figure, and those in its columns.
+  // In the dark the figure's colours are others (views/styles.py): those of the figure, and those in its columns.
   let inDark = isDark();
   const painted = (colour) => (inDark && model.get("dark")[colour]) || colour;
   const paintedItem = () => model.get("item").replace(/#[0-9a-f]{6}(?=")/g, painted);

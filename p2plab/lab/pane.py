@@ -16,10 +16,9 @@ from typing import Any
 import anywidget
 import traitlets
 
-from p2plab.views.dark import DARK
 from p2plab.views.leaves_out import LEAVES_OUT
 from p2plab.views.picture import Picture
-from p2plab.views.styles import styled
+from p2plab.views.styles import DARK, styled
 
 _HERE = Path(__file__).parent
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from p2plab.pci.hostids import intel_client
+from p2plab.pci.cpu import intel_client
 from p2plab.pci.machine import Machine
 from p2plab.pci.reach import MapType, ReachVerdict
 from p2plab.pci.whitelist import host_bridge_device

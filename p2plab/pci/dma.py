@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from p2plab.core.errors import BadInput, KernelError, NotKnown
+from p2plab.pci.cpu import x86
 from p2plab.pci.device import Device
 from p2plab.pci.kernel import TODAY, PciKernel
 from p2plab.pci.machine import Machine
 from p2plab.pci.reach import MapType, ReachVerdict, reach_verdict
 from p2plab.pci.resource import Resource
-from p2plab.pci.translation import bus_offset as offset_of
 
 PAGE = 4096
 #: struct pages come in subsections of this many bytes (PAGES_PER_SUBSECTION, include/linux/mmzone.h).
@@ -94,13 +94,17 @@ def dma_map(
     verdict = verdict or reach_verdict(machine, provider, client, kernel)
     phys = offered.start + offset
     if kernel.host_bridges is None:
-        return DmaAddress(phys + (offset_of(machine, provider, offered) if bus_offset is None else bus_offset), "bus")
+        return DmaAddress(
+            phys + (bus_offset_of(machine, provider, offered) if bus_offset is None else bus_offset), "bus"
+        )
     if verdict.map_type is MapType.NOT_KNOWN:
         raise NotKnown(f"the address of {verdict.provider} for {verdict.client}", verdict.missing)
     if verdict.map_type is MapType.NOT_SUPPORTED:
         raise KernelError("EREMOTEIO", f"{verdict.client} cannot reach memory of {verdict.provider}")
     if verdict.map_type is MapType.BUS_ADDR:
-        return DmaAddress(phys + (offset_of(machine, provider, offered) if bus_offset is None else bus_offset), "bus")
+        return DmaAddress(
+            phys + (bus_offset_of(machine, provider, offered) if bus_offset is None else bus_offset), "bus"
+        )
     translates = machine.iommu if iommu is None else iommu
     if translates is None:
         raise NotKnown(f"the address of {verdict.provider} for {verdict.client}", (IOMMU_MISSING,))
@@ -127,3 +131,28 @@ def first_iova(machine: Machine, client: str, length: int, mask_bits: int = 64) 
         if start > 0:
             return start
     raise KernelError("ENOMEM", f"no {size:#x} bytes of IOVA below {mask_bits} bits")
+
+
+def bus_offset_of(machine: Machine, bdf: str, resource: Resource) -> int:
+    """Bus address minus CPU address of one range of a function. Raises NotKnown where the source does not show it.
+
+    They differ where a host bridge translates (ARM, POWER): each of its windows has an offset (``pci_bus_address`` and
+    ``pcibios_resource_to_bus``, drivers/pci/host-bridge.c). The offset is read from the function's registers, from the
+    windows of its host bridge, or from another function below the same host bridge; on x86 it is 0.
+    """
+    device = machine[bdf]
+    if device.bus_offset is not None:
+        return device.bus_offset
+    bridge = machine.host_bridge_of(bdf)
+    for window, offset in zip(bridge.windows, bridge.offsets, strict=False):
+        if window.contains(resource):
+            return offset
+    if machine.cpu in ("intel", "zen") or x86(machine.devices):
+        return 0
+    same = {d.bus_offset for d in machine if d.host_bridge == device.host_bridge and d.bus_offset is not None}
+    if len(same) == 1:
+        return same.pop()
+    raise NotKnown(
+        f"the bus address of {device.bdf} {resource.name}",
+        (f"how {device.host_bridge} translates: lspci -x beside -v, sysfs, or the boot messages (bus address [...])",),
+    )

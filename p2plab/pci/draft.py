@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from p2plab.core.errors import BadInput
 from p2plab.pci.acs import Acs
+from p2plab.pci.cpu import cpu_by_host_bridge
 from p2plab.pci.device import CLASS_HOST_BRIDGE, CLASS_PCI_BRIDGE, PCIE_TYPES, Device, FunctionKind, split_bdf
 from p2plab.pci.dump import Header, legacy_ide
-from p2plab.pci.hostids import cpu_by_host_bridge
 from p2plab.pci.machine import HostBridge, Machine, Unread
 from p2plab.pci.rebar import ResizableBar
 from p2plab.pci.resource import IORESOURCE_UNSET, Resource

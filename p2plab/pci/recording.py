@@ -12,7 +12,7 @@ from typing import Any
 from p2plab.core.errors import BadInput
 from p2plab.pci.acs import Acs
 from p2plab.pci.bootlog import KINDS, MAX_LINE, given_up, root_windows, virtual_functions
-from p2plab.pci.chipset import cpu_kind
+from p2plab.pci.cpu import cpu_kind
 from p2plab.pci.device import CLASS_PCI_BRIDGE, PCIE_TYPES, Device, FunctionKind, canonical
 from p2plab.pci.iommu import iommu_state
 from p2plab.pci.kernel import KERNELS, TODAY, PciKernel

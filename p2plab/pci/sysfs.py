@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from p2plab.core.errors import BadInput
-from p2plab.pci.chipset import cpu_of
+from p2plab.pci.cpu import cpu_of
 from p2plab.pci.device import canonical
 from p2plab.pci.draft import Draft, assemble
 from p2plab.pci.dump import decode_header

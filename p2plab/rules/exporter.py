@@ -1,4 +1,4 @@
-"""What an exporter promises about places: who is told before they change, and that an answer is right when it is given."""
+"""What an exporter promises about places: importers hear of changes before they happen, answers are right, no two overlap."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from p2plab.p2p.events import (
     ObjectDestroyed,
     P2PMapped,
     SlotFreed,
+    SlotTaken,
 )
+from p2plab.rules.base import Rule
 from p2plab.rules.watch import AskingRule, GrantRule, MovingRule, answers, object_of
 
 
@@ -177,3 +179,33 @@ class AddressWorks(GrantRule):
                     return
                 what = f"{event.importer} uses {event.address:#x}, which is good, and nobody answers: it never arrives"
                 yield self.broken(entry, grant.exporter, what)
+
+
+class NoOverlap(Rule):
+    """Per exporter: which slot shows which frame."""
+
+    name = "no-overlap"
+    number = 12
+    promise = "no two live BAR slots overlap: a slot shows one frame, and a frame is shown once"
+    source = "20190130192234.GD5061@redhat.com"
+    stated = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shows: dict[tuple[str, int], str] = {}
+
+    def see(self, entry: Entry) -> Iterator[Finding]:
+        event = entry.event
+        if isinstance(event, SlotTaken):
+            self.exercised = True
+            there = self.shows.get((event.exporter, event.slot))
+            if there is not None:
+                what = f"slot {event.slot} of {event.exporter} shows {there} and is given to {event.frame}"
+                yield self.broken(entry, event.exporter, what)
+            for (exporter, slot), frame in self.shows.items():
+                if exporter == event.exporter and frame == event.frame and slot != event.slot:
+                    what = f"{frame} is shown by slots {slot} and {event.slot} of {exporter}"
+                    yield self.broken(entry, exporter, what)
+            self.shows[event.exporter, event.slot] = event.frame
+        elif isinstance(event, SlotFreed):
+            self.shows.pop((event.exporter, event.slot), None)

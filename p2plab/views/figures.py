@@ -85,7 +85,7 @@ Axis = tuple[float, float] | list[str]
 
 def new_figure(title: str, height: int, x: Axis | None = None, y: Axis | None = None) -> Any:
     """A figure without a toolbar that takes the focus; ``height`` in pixels. Each of its colours is one of
-    :mod:`~p2plab.views.picture`, so that the page can show the dark one in its place (:mod:`~p2plab.views.dark`).
+    :mod:`~p2plab.views.picture`, so that the page can show the dark one in its place (:mod:`~p2plab.views.styles`).
     """
     axes: dict[str, Any] = {}
     for name, axis in (("x_range", x), ("y_range", y)):

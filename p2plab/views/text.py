@@ -11,8 +11,7 @@ from p2plab.core.events import Entry, Event
 from p2plab.core.run import Run
 from p2plab.core.token import token_of
 from p2plab.core.world import PERSON, Crashed, World
-from p2plab.p2p.leaks import leaks
-from p2plab.p2p.things import Things
+from p2plab.p2p.things import Things, leaks
 from p2plab.rules import Board, judge, watched_by
 from p2plab.rules.damage import damage
 from p2plab.views.driver_lines import DriverStep, Watch

@@ -14,7 +14,7 @@ from p2plab.core.logfile import load
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.core.token import token_of
-from p2plab.views.as_test import as_test
+from p2plab.views.formats import as_test
 from p2plab.views.text import story
 
 

@@ -10,8 +10,7 @@ from p2plab.core.run import Run
 from p2plab.core.schedule import by_text
 from p2plab.designs import DESIGNS, SCENES
 from p2plab.designs.dma_buf_dynamic import DmaBufGpu
-from p2plab.designs.events import StepEnded
-from p2plab.designs.lines import lines_of, outcomes
+from p2plab.designs.lines import StepEnded, lines_of, outcomes
 from p2plab.designs.steps import TROUBLES
 from p2plab.p2p.events import (
     DeviceGone,

@@ -15,7 +15,7 @@ import pytest
 
 from p2plab.cli import main
 from p2plab.core import places
-from p2plab.doctor import Check, InstallationReport, doctor, front_end, machine, software, trial
+from p2plab.doctor import Check, InstallationReport, doctor, front_end, machine, software
 from p2plab.doctor.check import BAD, COLUMNS, NOTE, OK
 
 
@@ -309,11 +309,11 @@ def test_in_a_browser_nothing_is_wrong_that_a_browser_never_has(monkeypatch):
 
 def test_a_scene_that_does_not_run(monkeypatch):
     """The error is named; a token that replays another run is a fault of its own."""
-    assert trial.trial("no-such-scene").state == BAD
+    assert software.trial("no-such-scene").state == BAD
     from p2plab.core import token
 
     monkeypatch.setattr(token, "open_token", lambda _text, _find: _other())
-    check = trial.trial()
+    check = software.trial()
     assert (check.state, check.found) == (BAD, "defrag-obedient: its token replays another run")
 
 
@@ -326,8 +326,8 @@ def _other():
 
 def test_a_slow_machine_is_noted(monkeypatch):
     """The lab works, and lags."""
-    monkeypatch.setattr(trial, "SLOW", 0.0)
-    check = trial.trial()
+    monkeypatch.setattr(software, "SLOW", 0.0)
+    check = software.trial()
     assert (check.state, check.cure) == (NOTE, "slow: the machine is busy or small; the lab will lag")
 
 

@@ -8,10 +8,9 @@ import pytest
 from p2plab.cli import main
 from p2plab.core.errors import BadInput
 from p2plab.mm import LINUX_6_1, LINUX_6_12, LINUX_7_3, RFC2019
-from p2plab.mm.ask import Effect, Row, ask
+from p2plab.mm.ask import _ELSEWHERE, Effect, Row, ask
 from p2plab.mm.ask_changes import change
 from p2plab.mm.ask_operations import OPERATIONS
-from p2plab.mm.ask_sources import _ELSEWHERE
 from p2plab.mm.ask_specimen import KINDS
 from p2plab.mm.kernel import RULES, TODAY, Kernel
 from p2plab.views.mm_text import before_and_after, locks_text, table

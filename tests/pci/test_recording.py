@@ -7,7 +7,7 @@ import pytest
 
 from p2plab.core.errors import BadInput
 from p2plab.pci import Acs, FunctionKind, read_recording
-from p2plab.pci.chipset import cpu_kind
+from p2plab.pci.cpu import cpu_kind
 from p2plab.pci.iommu import IommuState, after_options, iommu_state
 from tests.pci.build import RECORDED, A, switches
 

@@ -9,7 +9,7 @@ import pytest
 
 from p2plab.core.errors import BadInput
 from p2plab.pci import FunctionKind, read_recording, read_sysfs
-from p2plab.pci.chipset import cpu_of
+from p2plab.pci.cpu import cpu_of
 from p2plab.pci.sysfs import LIVE
 from tests.pci.build import RECORDED
 

@@ -15,8 +15,7 @@ from p2plab.core.schedule import by_text
 from p2plab.core.token import open_token, token_of
 from p2plab.everything import CASES as ALL
 from p2plab.everything import SCENES, find
-from p2plab.p2p.leaks import leaks
-from p2plab.p2p.things import things_of
+from p2plab.p2p.things import leaks, things_of
 from p2plab.pci import RFC2019, reach_verdict
 from p2plab.rules import PRICES, RULES
 from p2plab.rules.damage import damage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from p2plab.p2p.things import things_of
 from p2plab.pci import Machine
-from p2plab.views.pci_tree_html import tree_html, tree_words
+from p2plab.views.pci_tree import tree_html, tree_words
 from p2plab.views.picture import Look, Picture, RunPicture
 
 
