@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from p2plab.core.actors import JobFunction, idle
-from p2plab.core.errors import KernelError
+from p2plab.core.errors import BadInput, KernelError
 from p2plab.core.events import Event, emit
+from p2plab.core.names import unknown
 from p2plab.core.tracked import Tracked
 from p2plab.core.world import World
 
@@ -46,7 +47,14 @@ class Worker(Tracked):
         self.name = name
         self.jobs = jobs
         self.inbox = list(inbox)
+        self.check(self.inbox)
         world.actor(name, self.run, ready)
+
+    def check(self, names: Iterable[str]) -> None:
+        """:exc:`BadInput` for a name that no job has: a plan is written by hand."""
+        for name in names:
+            if name not in self.jobs:
+                raise BadInput(unknown(f"job of {self.name}", name, list(self.jobs)))
 
     def post(self, job: str) -> None:
         """Put a job into the inbox, within the running step."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from p2plab.core.calls import Returned
 from p2plab.core.events import Entry
@@ -15,6 +15,7 @@ from p2plab.p2p.events import (
     DmaMapped,
     Lent,
     MapAsked,
+    P2PMapFailed,
     P2PMapped,
     P2PUnmapped,
     PermissionChanged,
@@ -24,7 +25,7 @@ from p2plab.p2p.events import (
     TranslationSet,
 )
 from p2plab.rules.base import Rule
-from p2plab.rules.watch import CALLBACKS, AskingRule, CallbackRule, GrantRule
+from p2plab.rules.watch import CALLBACKS, CallbackRule, GrantRule
 
 
 class ProgramsOnlyValid(CallbackRule):
@@ -162,13 +163,32 @@ class ReadOnlyVma(GrantRule):
                 yield self.broken(entry, event.importer, what)
 
 
-class ComesToAnEnd(AskingRule):
-    """Per importer: its maps in a row that came to nothing while nothing moved.
+class _Round(NamedTuple):
+    """A map under way: what was asked for, who answered yes (empty: nobody yet), and whose invalidation overtook it."""
+
+    mm: str
+    start: int
+    end: int
+    exporter: str
+    why: str = ""  #: the ``exporter``'s own, of those pages; ``another``; or empty
+
+    def overtaken(self, event: NotifierStart) -> _Round:
+        """After an invalidation begins. An exporter's own holds no ``mmap_lock``: it goes through the file's vmas."""
+        if self.mm not in ("", event.mm):
+            return self
+        same = self.start < event.end and event.start < self.end
+        its_own = event.event == "CLEAR" and event.blockable and not any("mmap_lock" in name for name, _ in event.locks)
+        return self._replace(why="exporter" if (same and its_own) or self.why == "exporter" else "another")
+
+
+class ComesToAnEnd(CallbackRule):
+    """Per importer: the range that it asks for or was given, who has overtaken that, and its rounds in a row.
 
     A map that is given back before the device was told is a round. Rounds are counted anew when memory, a vma or a
-    permission changes, for that is what an invalidation is for. Whoever overtakes a map for nothing is the exporter;
-    if nothing was invalidated, the importer is at fault. Going round for ever is for the search: every map
-    ends under fair scheduling.
+    permission changes, for that is what an invalidation is for. The exporter is at fault where its own invalidations of
+    those pages overtake the map again and again. The importer is at fault where there was no reason: no invalidation was
+    under way or began, of whatever range (a driver may count all of them in one number), and no page was refused. Any
+    other round is nobody's fault. Going round for ever is for the search: every map ends under fair scheduling.
     """
 
     name = "comes-to-an-end"
@@ -180,31 +200,59 @@ class ComesToAnEnd(AskingRule):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pending: dict[str, tuple[str, bool]] = {}  #: importer -> exporter, and whether its answer was overtaken
+        self.pending: dict[str, _Round] = {}
         self.rounds: dict[tuple[str, bool], int] = {}  #: (importer, overtaken) -> rounds in a row while nothing changed
 
     def see(self, entry: Entry) -> Iterator[Finding]:
-        call, event = self.answered(entry), entry.event
+        event = entry.event
         if isinstance(event, SlotTaken | SlotFreed | VmaUnmapped | ProtectionChanged | PermissionChanged):
             self.rounds = {}
         elif isinstance(event, NotifierStart):
-            self.pending = {who: (exporter, True) for who, (exporter, _) in self.pending.items()}
-        elif isinstance(event, P2PMapped) and call is not None:
-            self.pending[event.importer] = (event.exporter, bool(call.invalidated))
+            self.rounds = {key: times for key, times in self.rounds.items() if key[1]}
+            self.pending = {who: asked.overtaken(event) for who, asked in self.pending.items()}
+        elif isinstance(event, MapAsked):
+            self.pending[event.importer] = self._asked(event)
+        elif isinstance(event, P2PMapped):
+            asked = self.pending.get(event.importer) or self._asked(event)
+            self.pending[event.importer] = asked._replace(exporter=event.exporter)
+        elif isinstance(event, P2PMapFailed):
+            self._had_a_reason(event.importer)
+            asked = self.pending.pop(event.importer, None)
+            if asked is not None and asked.exporter:  # it has other pages of this map, and will give them back
+                self.pending[event.importer] = asked._replace(why=asked.why or "another")
         elif isinstance(event, TranslationSet):
             self.exercised = True
             self.pending.pop(event.importer, None)
             self.rounds = {key: times for key, times in self.rounds.items() if key[0] != event.importer}
         elif isinstance(event, P2PUnmapped) and event.importer in self.pending:
             yield from self._round(entry, event.importer)
+        self.follow(entry)
+
+    def _asked(self, event: MapAsked | P2PMapped) -> _Round:
+        """What an importer asks for, with what it has of the same map already."""
+        before = self.pending.get(event.importer, _Round(event.mm, event.start, event.end, ""))
+        start, end = min(before.start, event.start), max(before.end, event.end)
+        # One that may not block does not count: it may be refused, and then has no end.
+        under_way = any(blockable for ranges in self.announced.values() for _, _, blockable in ranges)
+        return before._replace(start=start, end=end, why=before.why or ("another" if under_way else ""))
+
+    def _had_a_reason(self, importer: str) -> None:
+        self.rounds.pop((importer, False), None)
 
     def _round(self, entry: Entry, importer: str) -> Iterator[Finding]:
-        exporter, overtaken = self.pending.pop(importer)
+        asked = self.pending.pop(importer)
+        if not asked.exporter:
+            return
+        if asked.why == "another":
+            self._had_a_reason(importer)
+            return
+        overtaken = asked.why == "exporter"
         times = self.rounds.get((importer, overtaken), 0) + 1
         self.rounds[importer, overtaken] = min(times, self.limit + 1)
         if times == self.limit and overtaken:
-            what = f"{exporter} takes back what {importer} maps, {times} times in a row and for nothing: no map comes to an end"
-            yield self.broken(entry, exporter, what)
+            what = f"{asked.exporter} takes back what {importer} maps, {times} times in a row and for nothing: "
+            what += "no map comes to an end"
+            yield self.broken(entry, asked.exporter, what)
         elif times == self.limit:
             what = f"{importer} gave back {times} answers in a row that nothing had invalidated"
             yield self.broken(entry, importer, what)

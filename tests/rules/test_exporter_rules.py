@@ -61,6 +61,11 @@ READS = P2PMapped("nic", "gpu", BASE, END, False, (BAR,), ("A[0]",), "app")
 BACK = P2PUnmapped("nic", "gpu", BASE, END, (BAR,))
 START = NotifierStart("app", "CLEAR", BASE, END, True, "none")
 STOP = NotifierEnd("app", "CLEAR", BASE, END)
+ZAPS = NotifierStart("app", "CLEAR", BASE, END, True, "read", (("app.mmap_lock", "read"),))
+NEXT_PAGE, NEXT_STOP = (
+    NotifierStart("app", "CLEAR", END, END + PAGE, True, "none"),
+    NotifierEnd("app", "CLEAR", END, END + PAGE),
+)
 OTHER_STOP = NotifierEnd("app2", "CLEAR", BASE, END)
 CALL = Called("mmu_notifier", "nic", "invalidate_range_start", "")
 DONE = Returned("nic", "invalidate_range_start", "")
@@ -185,6 +190,13 @@ BREAKS = {
         ((*ROUND, *ROUND, ASKED, MAPPED, SET, *ROUND), []),
         ((*OVERTAKEN, *OVERTAKEN, *OVERTAKEN), [(15, "gpu")]),
         ((*MOVED, *MOVED, *MOVED, *MOVED), []),
+        # A driver may count invalidations of any range: one of another page is a reason, and one that began before.
+        ((*ROUND, *ROUND, NEXT_PAGE, NEXT_STOP, *ROUND), []),
+        ((*ROUND, *ROUND, ASKED, MAPPED, NEXT_PAGE, NEXT_STOP, BACK, *ROUND), []),
+        ((NEXT_PAGE, *ROUND, *ROUND, *ROUND, NEXT_STOP), []),
+        ((*ROUND, *ROUND, ASKED, MAPPED, REFUSED, BACK, *ROUND), []),
+        # What a process does to its own pages is not the exporter's doing.
+        (tuple(ZAPS if entry is START else entry for entry in (*OVERTAKEN, *OVERTAKEN, *OVERTAKEN)), []),
     ],
     "reaper-spares-devices": [
         (

@@ -6,7 +6,7 @@ import pytest
 
 from p2plab.catalog.bench import Bench, Plan, job, scene
 from p2plab.catalog.defrag import PROCESS
-from p2plab.catalog.rig import GPU, NICS, elsewhere, jobs_of, recorded_machine
+from p2plab.catalog.rig import BASE, GPU, NICS, elsewhere, jobs_of, recorded_machine
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
@@ -15,9 +15,10 @@ from p2plab.designs import SCENES as DESIGNS
 from p2plab.drivers.nic import ObedientNic
 from p2plab.drivers.odp import OdpNic
 from p2plab.everything import find
+from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.things import things_of
 from p2plab.pci import with_acs
-from p2plab.search import Pass, check
+from p2plab.search import Pass, breaks, check
 from p2plab.search.drivers import cast
 from p2plab.views.text import board_of
 
@@ -39,6 +40,37 @@ def test_a_scene_of_your_own_is_a_plan_and_its_jobs():
     assert isinstance(check(mine, importer=OdpNic, budget=60), Pass)
     button = Run(mine).world.actions["twice"]
     assert (button.help, button.why_not()) == ("gpu: Take A back twice in a row.", "the process has not mapped A")
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (Plan(app=("mmap", "nothing")), "no job of app 'nothing'; there are mmap, munmap"),
+        (Plan(then=("dmo",)), "no job of nic 'dmo'; there are map, dma, unmap; did you mean dma"),
+    ],
+)
+def test_a_plan_that_names_a_job_which_nobody_has_is_bad_input(plan, said):
+    """And no driver's crash: the plan is wrong before anything runs."""
+    with pytest.raises(BadInput, match=said):
+        check(scene("misspelt", "a job is misspelt", plan))
+
+
+class InPart(Bench):
+    """The GPU takes A back once while the process unmaps the first of its two pages."""
+
+    @job("app")
+    async def part(self) -> None:
+        """Unmap the first page."""
+        await self.mm.munmap(BASE, PAGE_SIZE)
+
+
+def test_a_map_overtaken_by_invalidations_of_another_page_is_retried_for_a_reason():
+    """The NIC of 2019 counts all of a process in one number: three rounds, each for another reason, accuse nobody."""
+    mine = scene("in-part", "back, and unmapped in part", Plan(gpu=("invalidate",), app=("mmap", "part")), bench=InPart)
+    order = "app*11 nic*2 gpu*7 nic*14 app*5 nic*10 gpu*3"
+    assert not breaks("comes-to-an-end", mine, order, importer=ObedientNic)
+    rounds = Run(mine).driven(by_text(order)).log
+    assert [str(entry.event) for entry in rounds].count("nic gave 1 pages back") == 3
 
 
 def test_a_job_of_an_actor_that_does_not_exist_is_an_error_where_it_is_declared():
