@@ -217,9 +217,9 @@ class ComesToAnEnd(CallbackRule):
             self.pending[event.importer] = asked._replace(exporter=event.exporter)
         elif isinstance(event, P2PMapFailed):
             self._had_a_reason(event.importer)
-            asked = self.pending.pop(event.importer, None)
-            if asked is not None and asked.exporter:  # it has other pages of this map, and will give them back
-                self.pending[event.importer] = asked._replace(why=asked.why or "another")
+            refused = self.pending.pop(event.importer, None)
+            if refused is not None and refused.exporter:  # it has other pages of this map, and will give them back
+                self.pending[event.importer] = refused._replace(why=refused.why or "another")
         elif isinstance(event, TranslationSet):
             self.exercised = True
             self.pending.pop(event.importer, None)
