@@ -23,10 +23,12 @@ from typing import Any
 from p2plab.catalog.rig import BASE, Plan, Rig, Setup, Station, always, job, roles_of
 from p2plab.core.errors import KernelError
 from p2plab.core.scenario import Knob, Scenario, Value
+from p2plab.core.world import World
 from p2plab.mm import MAP_SHARED
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.contract import device_parts
 from p2plab.p2p.engine import Transfer
+from p2plab.p2p.mapper import Mapper
 from p2plab.rules import PROMISES
 
 
@@ -74,6 +76,11 @@ class Bench(Rig):
     """The usual jobs of the process and of the exporter."""
 
     station = BenchStation
+
+    def _station(self, world: World, number: int, kind: type[Mapper]) -> Station:
+        made = super()._station(world, number, kind)
+        made.worker.check(self.plan.then)  # which its map posts
+        return made
 
     @job("app", why_not=mapped_already)
     async def mmap(self) -> None:

@@ -281,7 +281,6 @@ class Rig(Tracked):
     def _station(self, world: World, number: int, kind: type[Mapper]) -> Station:
         plan, station = self.plan, self.station(self, number)
         station.worker = self._worker(world, station.name, (), owners=(station, self) if number == 0 else (station,))
-        station.worker.check(plan.then)
         timed = {"timed": True} if plan.timed and issubclass(kind, Importer) else {}
         station.importer = kind(world, station.name, station.bdf, station.mm, self.fabric, plan.beat, **timed)
         station.importer.map_again = station.map_again
