@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
 
-from p2plab import views
 from p2plab.core.run import Run
 from p2plab.views.stage import moment
+from p2plab.views.stage.files import stage_script, stage_style
 from p2plab.views.stage.wire import WINDOW, moment_json, objects_of, run_json, scene_json
-from p2plab.views.styles import styled
-
-_STAGE = Path(views.__file__).parent / "stage"
 
 
 class StagePane(anywidget.AnyWidget):
@@ -25,8 +21,8 @@ class StagePane(anywidget.AnyWidget):
     ``{"scene": "e4"}``, ``{"unfold": "slot:20-63"}``, ``{"drawer": True}``.
     """
 
-    _esm = _STAGE / "stage.js"
-    _css = styled(_STAGE / "stage.css")
+    _esm = stage_script()
+    _css = stage_style()
     scene = traitlets.Dict().tag(sync=True)
     run = traitlets.Dict().tag(sync=True)
     moment = traitlets.Dict().tag(sync=True)

@@ -1,7 +1,7 @@
 
 // A saved page: the stage, what the address names, the token to copy. Follows stage.js in one module.
 // An address ends in #7 (a step of the page's own run), #NAME@7 (a shipped story of a page that holds them), #z=…@7 (a run
-// that travels in the link) or #p2p1.… (a token, which needs Python).
+// that travels in the link) or #p2p1.… (a token, which needs Python). With &present after it, it opens in present mode.
 {
 const $ = (id) => document.getElementById(id);
 const table = $("stories") ? JSON.parse($("stories").textContent) : { stories: {}, codes: {} };
@@ -48,7 +48,8 @@ function show(data, prefix, scenes) {
   const root = document.createElement("div");
   saved?.stop();
   $("stage").replaceChildren(root);
-  const options = { moved: (step) => history.replaceState(null, "", `#${prefix}${step}`) };
+  const address = () => history.replaceState(null, "", `#${prefix}${saved.step}${saved.present.on ? "&present" : ""}`);
+  const options = { moved: address, presented: () => queueMicrotask(address) };
   if (scenes) Object.assign(options, { scenes, send: (message) => message.scene && (location.hash = `#${message.scene}`) });
   saved = savedPage(root, data, options);
   if (data.text === undefined) return;
@@ -68,7 +69,8 @@ function say(words) {
 }
 
 async function linked() {
-  const [what, at = ""] = decodeURIComponent(location.hash.slice(1)).split(/@(?=\d+$)/);
+  const [, named, presents] = decodeURIComponent(location.hash.slice(1)).match(/^(.*?)(&present)?$/s);
+  const [what, at = ""] = named.split(/@(?=\d+$)/);
   const mine = ++asked;
   const names = Object.keys(table.stories);
   const digits = /^\d*$/.test(what);
@@ -88,6 +90,8 @@ async function linked() {
     }
     say("");
     saved.go(Number.parseInt(digits ? what : at, 10) || 0);
+    if (presents) saved.present.enter();
+    else saved.present.leave();
   } catch (error) {
     if (mine !== asked) return;
     say(error instanceof Error && !(error instanceof SyntaxError || error instanceof TypeError || error instanceof RangeError || error instanceof DOMException) ? `${error.message}.` : "The link is damaged. Was it copied whole?");

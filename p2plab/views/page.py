@@ -20,8 +20,8 @@ from p2plab.views.leaves_out import LEAVES_OUT
 from p2plab.views.picture import Look
 from p2plab.views.pictures import PICTURES
 from p2plab.views.stage import moments
+from p2plab.views.stage.files import stage_script, stage_style
 from p2plab.views.stage.wire import moment_json, objects_of, run_json, scene_json
-from p2plab.views.styles import styled
 from p2plab.views.text import story
 
 _HERE = Path(__file__).parent
@@ -49,8 +49,8 @@ def document(
     ``python`` is the address of a worker that replays tokens; ``above`` and ``below`` are HTML around the page's own words.
     """
     held = {name: _json(value) for name, value in data.items()}
-    module = _script((_HERE / "stage" / "stage.js").read_text(encoding="utf-8"))
-    style = styled(_HERE / "stage" / "stage.css") + (_HERE / "page.css").read_text(encoding="utf-8")
+    module = _script(stage_script())
+    style = stage_style() + (_HERE / "page.css").read_text(encoding="utf-8")
     body = "\n".join(_body(run, sum(len(text.encode()) for text in held.values()), len(module.encode()), bool(python)))
     scripts = "".join(f'<script type="application/json" id="{name}">{text}</script>\n' for name, text in held.items())
     attributes = f' data-python="{escape(python)}"' if python else ""

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import p2plab.views
-from p2plab.views.styles import styled
-
-STAGE = Path(p2plab.views.__file__).parent / "stage"
+from p2plab.views.stage.files import stage_script, stage_style
 
 
 def stage_alone(folder: Path) -> Path:
     """The file of that page."""
     file = folder / "stage-alone.html"
-    module = (STAGE / "stage.js").read_text(encoding="utf-8")
     # Room for a scrollbar from the beginning: what is measured at once must not change its width a frame later.
-    style = "html { overflow-y: scroll } body { margin: 0 }" + styled(STAGE / "stage.css")
+    style = "html { overflow-y: scroll } body { margin: 0 }" + stage_style()
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>{style}</style>'
-    script = f'<script type="module">{module}\nwindow.savedPage = savedPage;</script>'
+    script = f'<script type="module">{stage_script()}\nwindow.savedPage = savedPage;</script>'
     file.write_text(f'<!DOCTYPE html><html lang="en">{head}<body></body>{script}</html>', encoding="utf-8")
     return file

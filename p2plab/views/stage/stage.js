@@ -501,7 +501,8 @@ const KEYS = [
   ["t", "all of it as text"],
   ["1 … 9", "follow page 0, 1, … all its way"],
   ["Tab, then arrows", "from cell to cell; Enter unfolds a block"],
-  ["Escape", "close what is open, stop following"],
+  ["p", "present: one picture in big type; ↑ ↓ chain or timeline, f fills the screen"],
+  ["Escape", "close what is open, stop following, stop presenting"],
   ["?", "these keys"],
 ];
 /** Kinds of things whose names are not words. */
@@ -551,13 +552,29 @@ function makeStage(root, source) {
   const time = h("section", { class: "time", "aria-label": "timeline" }, now, lanes);
   const chips = h("ul", { class: "chips", "aria-label": "promises" });
   const check = h("button", { class: "check", title: "is there an order of events that breaks a rule?" }, "check every order");
-  const foot = h("footer", {}, chips, check);
+  const counted = h("span", { class: "counted", "aria-hidden": "true" });
+  const foot = h("footer", {}, chips, check, counted);
   const answer = h("div", { class: "answer" });
   const panel = h("div", { class: "panel", hidden: true, tabindex: -1 });
   const tip = h("div", { class: "told-of", id: `tip${id}`, role: "tooltip", hidden: true });
   const side = h("aside", { class: "side", hidden: true, "aria-label": "driver" });
   const main = h("div", { class: "main" }, said, chainSvg, key, time, foot);
   root.replaceChildren(bar, main, side, answer, panel, tip);
+  let spotlit = false; // whether the spotlight was on before
+  const present = presentMode(root, {
+    begins() {
+      spotlit = spotlight;
+      spotlight = true;
+      driver = "";
+      closePanel();
+      state.options.presented?.(true);
+    },
+    ends() {
+      spotlight = spotlit;
+      state.options.presented?.(false);
+    },
+    draw: () => render(true),
+  });
   const keepChain = keeper(chainSvg, ["bands", "rings", "ways", "tiles", "cells", "heads", "words"]);
   const keepLanes = keeper(laneSvg, ["bands", "cursor", "marks", "tops", "words"]);
 
@@ -788,10 +805,10 @@ function makeStage(root, source) {
     chainSvg.classList.toggle("follow", Boolean(start));
     for (const w of ways) w.classList.toggle("lit", lit.has(w.dataset.a) && lit.has(w.dataset.b));
     for (const c of chainSvg.querySelectorAll(".cell")) c.classList.toggle("lit", lit.has(c.dataset.k));
-    root.classList.toggle("spotlight", spotlight);
-    if (!spotlight) return;
-    const bright = new Set([...chainSvg.querySelectorAll(".cell.new")].map((c) => c.dataset.k));
+    const bright = new Set(spotlight ? [...chainSvg.querySelectorAll(".cell.new")].map((c) => c.dataset.k) : []);
     for (const w of ways) w.classList.toggle("bright", w.classList.contains("beat") || bright.has(w.dataset.a) || bright.has(w.dataset.b));
+    // On a projector a step that changes nothing of the chain leaves all of it bright.
+    root.classList.toggle("spotlight", spotlight && !(present.on && !bright.size && !ways.some((w) => w.classList.contains("bright"))));
   }
   function follow(k) {
     followed = followed === k ? "" : k;
@@ -880,14 +897,17 @@ function makeStage(root, source) {
     const { scene, run, moment: m, options } = state;
     const W0 = root.clientWidth;
     if (!W0) return; // not in the page, or hidden: there will be another size
-    const H = room();
+    const H = present.on ? innerHeight : room();
+    const scale = present.scale;
+    root.dataset.present = present.on;
+    root.style.setProperty("--scale", scale);
     const beside = driver && W0 >= 1180;
     root.classList.toggle("beside", Boolean(driver));
     root.classList.toggle("wide", W0 >= 1180);
     const W1 = beside ? W0 - 412 : W0;
     const phone = W1 < 600;
     const mmu = m.groups.some((group) => group.mmu);
-    const size = phone ? "phone" : options.bare ? "small" : W1 < 1000 || H < 660 ? (run.lanes.length > 4 || mmu || H < 560 ? "small" : "tight") : "roomy";
+    const size = phone ? "phone" : options.bare || present.on ? "small" : W1 < 1000 || H < 660 ? (run.lanes.length > 4 || mmu || H < 560 ? "small" : "tight") : "roomy";
     const g = { ...SIZES[size] };
     if (size === "roomy" && H > 800 && !options.bare) {
       const spare = Math.min(300, H - 800);
@@ -895,7 +915,7 @@ function makeStage(root, source) {
     }
     root.classList.toggle("still", Boolean(quiet));
     for (const name in SIZES) root.classList.toggle(name, name === size);
-    root.style.setProperty("--height", phone || options.bare ? "auto" : `${Math.max(H, 480)}px`);
+    root.style.setProperty("--height", phone || options.bare ? "auto" : present.on ? "100vh" : `${Math.max(H, 480)}px`);
     buildBar();
     showBar(m, run, options);
     said.className = `said ${m.said[2]}`;
@@ -910,25 +930,41 @@ function makeStage(root, source) {
     showChips(m, options);
     showAnswer();
 
-    time.hidden = Boolean(options.bare);
+    time.hidden = present.on ? present.on !== "time" : Boolean(options.bare);
+    chainSvg.toggleAttribute("hidden", present.on === "time");
     // All that is measured is measured here, before the pictures change: the browser lays the page out once, not three times.
-    const W = chainSvg.clientWidth;
-    const wideLanes = laneSvg.clientWidth;
+    const W = chainSvg.clientWidth / scale;
+    const wideLanes = laneSvg.clientWidth / scale;
+    const picture = H - said.offsetHeight - foot.offsetHeight - 16 * scale; // pixels that one picture may have, presented
+    if (present.on && !phone) present.grow(g, picture / scale, chainHeight(g, mmu));
     const height = chainHeight(g, mmu);
     const used = bar.offsetHeight + said.offsetHeight + height + key.offsetHeight + foot.offsetHeight + 16 + 22 + (phone ? 130 : 9);
     const top = `${key.offsetTop + key.offsetHeight + 4 + height - chainSvg.clientHeight}px`; // where the source begins, if it does
-    chainSvg.setAttribute("height", height);
+    chainSvg.setAttribute("height", present.on && !phone ? picture : height);
+    if (scale !== 1) chainSvg.setAttribute("viewBox", `0 0 ${W} ${height}`);
+    else chainSvg.removeAttribute("viewBox");
     chainSvg.setAttribute("aria-label", m.alt);
     view = { moment: m, scene, run, step: m.step, width: W, size, g, id, opened, differs: options.differs && new Set(options.differs), hidden: options.hidden };
     view.blocks = new Map([...m.groups.flatMap((group) => group.cells), ...m.slots, ...m.frames].filter((c) => /fold/.test(c.c)).map((c) => [c.k, c]));
-    keepChain((put) => drawChain(put, view));
+    if (present.on !== "time") keepChain((put) => drawChain(put, view));
     const cells = [...chainSvg.querySelectorAll(".cell")];
     if (!cells.some((c) => c.tabIndex === 0) && cells.length) cells[0].tabIndex = 0;
     light();
     if (!quiet && !still.matches) fly();
 
     showDriver(top);
-    if (!options.bare) {
+    if (present.on === "time") {
+      const lane = Math.min(110, (picture / scale - 42) / run.lanes.length);
+      root.style.setProperty("--lane", `${lane * scale}px`);
+      root.classList.toggle("thin", lane < 31);
+      root.classList.toggle("tall", lane >= 48);
+      showNow(m, run, phone);
+      let placed;
+      keepLanes((put) => (placed = drawLanes(put, view, wideLanes, lane)));
+      laneSvg.setAttribute("height", (placed.foot + 22) * scale);
+      laneSvg.setAttribute("viewBox", `0 0 ${wideLanes} ${placed.foot + 22}`);
+    } else if (!options.bare && !present.on) {
+      laneSvg.removeAttribute("viewBox");
       const lane = Math.max(phone ? 26 : 20, Math.min(phone ? 34 : H > 900 ? 90 : 60, Math.floor((H - used) / run.lanes.length)));
       root.style.setProperty("--lane", `${lane}px`);
       // In a window much higher than all that there is, the stage ends where its last row does.
@@ -962,6 +998,7 @@ function makeStage(root, source) {
   function showBar(m, run, options) {
     if (options.bare) return;
     const find = (q) => bar.querySelector(q);
+    counted.textContent = `step ${m.step} of ${run.end}`;
     find("output").replaceChildren(h("b", {}, String(m.step)), ` of ${run.end}`);
     for (const button of bar.querySelectorAll("[data-act]")) {
       const why = m.why[button.dataset.act];
@@ -1016,6 +1053,7 @@ function makeStage(root, source) {
       "span",
       { class: "tools" },
       h("button", { class: "spot", title: "only what changed in this step stays bright (s)", "aria-pressed": "false", onclick: () => toggleSpotlight() }, "spotlight"),
+      h("button", { class: "presents", title: "one picture in big type, for a projector (p)", onclick: () => present.enter() }, "present"),
       h("button", { class: "src", title: "the driver's source beside the stage (d)", "aria-pressed": "false", onclick: () => toggleDriver() }, "source"),
       h("button", { title: "all of it as text (t)", onclick: openText }, "text"),
       h("button", { title: "keys (?)", onclick: openKeys }, "keys"),
@@ -1136,8 +1174,11 @@ function makeStage(root, source) {
     End: () => source.go(state.run.end),
     " ": play,
     s: toggleSpotlight,
-    d: () => toggleDriver(),
+    d: () => present.on || toggleDriver(),
     t: openText,
+    p: () => state.options.bare || present.enter(),
+    PageDown: () => present.on && forward(),
+    PageUp: () => present.on && source.go(at() - 1),
     "?": openKeys,
   };
   const onKey = (event) => {
@@ -1150,6 +1191,7 @@ function makeStage(root, source) {
     if (event.key.length === 1 || direction || event.key === "Enter") event.stopPropagation();
     if (event.key === "Escape") {
       if (!panel.hidden) closePanel();
+      else if (present.on) present.leave();
       else if (asked) ask(null);
       else if (root.closest(".p2plab-lab")?.classList.contains("open")) drawer();
       else if (followed) follow(followed);
@@ -1162,6 +1204,7 @@ function makeStage(root, source) {
       return event.preventDefault();
     }
     if (typing || target.closest(".panel, .side .code, .attributes")) return;
+    if (!(cell && direction) && present.key(event)) return event.preventDefault();
     if (cell && direction) {
       walk(cell, direction);
       return event.preventDefault();
@@ -1225,7 +1268,9 @@ function makeStage(root, source) {
   return {
     show: render,
     key: onKey,
+    present,
     stop() {
+      present.leave();
       clearInterval(timer);
       watch.disconnect();
       window.removeEventListener("resize", resized);
@@ -1356,7 +1401,7 @@ function savedPage(root, { scene, run, first, later }, options = {}) {
     },
     send: options.send ?? (() => {}),
   });
-  return { key: stage.key, stop: stage.stop, go: (wanted) => ((step = Math.max(0, Math.min(run.end, wanted))), stage.show(true)), moments };
+  return { key: stage.key, stop: stage.stop, present: stage.present, get step() { return step; }, go: (wanted) => ((step = Math.max(0, Math.min(run.end, wanted))), stage.show(true)), moments };
 }
 
 export { makeStage, savedPage, textOf };
