@@ -11,7 +11,7 @@ from typing import Self
 
 from p2plab.core.events import Entry
 from p2plab.core.scenario import Scenario, Value
-from p2plab.core.schedule import LONGEST, Schedule, by_list, follow
+from p2plab.core.schedule import LONGEST, Schedule, by_list, by_text, follow
 from p2plab.core.world import World
 
 #: How many worlds of earlier steps a run keeps, so that a slider moved to and fro need not replay each time.
@@ -82,6 +82,10 @@ class Run:
         longer.schedule = self.schedule + follow(world, schedule, limit)
         longer._end = world
         return longer
+
+    def told(self, limit: int = LONGEST) -> Self:
+        """This run, carried on in the order of the scene's own story; what cannot happen there is left out."""
+        return self.driven(by_text(self.scenario.story, strict=False), limit)
 
     def fork(self, step: int) -> Self:
         """The run as it was after ``step`` steps, to go on from there in another way."""

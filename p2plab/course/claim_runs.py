@@ -12,7 +12,6 @@ from p2plab.catalog.rig import BASE
 from p2plab.catalog.verdict import story_run
 from p2plab.core.actors import run_alone
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
 from p2plab.core.world import World
 from p2plab.course.exercises.scenes import scene_of
 from p2plab.designs.classes import KERNEL, NVME, classes
@@ -41,7 +40,7 @@ BELOW_ONE_SWITCH = ("03:00.0", "04:00.0")
 
 def _told(scene: str, **knobs: str) -> Run:
     made = find(scene)
-    return Run(made, knobs).driven(by_text(made.story, strict=False))
+    return Run(made, knobs).told()
 
 
 def _broken(code: str) -> str:
@@ -225,7 +224,7 @@ def static_bar() -> str:
     """Mapped, used, unmapped, in every order, with the callbacks that the helper sets; who set and called them."""
     plan = Plan(exporter=Doorbell, pages=1, slots=4, gpu=(), app=("mmap", "munmap"), wiring="ioremap-helper")
     scene = find("wirings")
-    told = Run(scene, {"wiring": "ioremap-helper"}).driven(by_text(scene.story, strict=False))
+    told = Run(scene, {"wiring": "ioremap-helper"}).told()
     holds = headline(check(scene_of("static-bar", "doorbell pages that never move", plan)))
     return f"{holds}\n{call_graph_text(call_graph(told.log))}"
 
@@ -289,7 +288,7 @@ def disasters() -> str:
     scene = find("disasters")
     lines = []
     for kind in next(knob for knob in scene.knobs if knob.name == "what").choices:
-        run = Run(scene, {"what": kind}).driven(by_text(scene.story, strict=False), 5000)
+        run = Run(scene, {"what": kind}).told(5000)
         failed = [entry.event.errno for entry in run.log if isinstance(entry.event, P2PMapFailed)]
         broken = len(board_of(run).findings)
         lines.append(f"{kind:<10} the next map fails with -{', -'.join(failed)}; promises broken: {broken}")

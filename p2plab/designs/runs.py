@@ -6,7 +6,6 @@ import functools
 from collections.abc import Mapping
 
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
 from p2plab.core.token import token_of
 from p2plab.designs import DESIGNS, SCENES
 
@@ -46,8 +45,7 @@ def settings_of(design: str, name: str, kernel: str = "") -> dict[str, str]:
 @functools.cache
 def run(design: str, name: str, kernel: str = "") -> Run:
     """One of the runs, told to its end, in the design's newest kernel or another of its kernels."""
-    scene = SCENES[DESIGNS[design].scene]
-    return Run(scene, settings_of(design, name, kernel)).driven(by_text(scene.story, strict=False), LONGEST)
+    return Run(SCENES[DESIGNS[design].scene], settings_of(design, name, kernel)).told(LONGEST)
 
 
 @functools.cache

@@ -161,11 +161,10 @@ def trial(scene: str = SCENE) -> Check:
     began = time.perf_counter()
     try:
         from p2plab.core.run import Run
-        from p2plab.core.schedule import by_text
         from p2plab.core.token import open_token, token_of
         from p2plab.everything import find
 
-        run = Run(find(scene)).driven(by_text(find(scene).story))
+        run = Run(find(scene)).told()
         again = open_token(token_of(run), find)
     except Exception as error:  # noqa: BLE001  whatever it is, the person has to see it, and the other checks too
         cure = "install p2plab again; if that does not help, send this line to the project"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from p2plab.core.errors import NotEnabled
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
-from p2plab.core.schedule import Schedule, by_text, straight
+from p2plab.core.schedule import Schedule, straight
 from p2plab.core.token import open_token, token_of
 from p2plab.core.world import World
 from p2plab.everything import SCENES, find
@@ -147,7 +147,7 @@ class Session:
 
 def _told(run: Run) -> Run:
     """A scene opens with its story told; that of the workbench ends before anybody asks for anything."""
-    return run.driven(by_text(run.scenario.story, strict=False))
+    return run.told()
 
 
 def _only(actors: list[str]) -> Schedule:

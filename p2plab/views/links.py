@@ -17,7 +17,6 @@ from typing import Any
 from p2plab.catalog import CASES
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
 from p2plab.core.token import open_token, token_of
 from p2plab.everything import SCENES, find
 from p2plab.views.page import POLICY, document, other_pictures, settings, stage_data
@@ -35,8 +34,7 @@ WITH_PYTHON = f"{POLICY}; worker-src 'self'"
 
 def told(name: str) -> Run:
     """A shipped scene in its own story, with its knobs as they are."""
-    scene = SCENES[name]
-    return Run(scene).driven(by_text(scene.story, strict=False))
+    return Run(SCENES[name]).told()
 
 
 def stories_page(

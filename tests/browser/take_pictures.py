@@ -15,7 +15,6 @@ import pytest
 from PIL import Image
 
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
 from p2plab.core.token import token_of
 from p2plab.everything import find
 from p2plab.lab.session import Session
@@ -135,7 +134,7 @@ def test_take_the_stage(tmp_path: Path, watched: Watched, name: str) -> None:
     scene, knobs, step, key = MOMENTS[name]
     found = find(scene)
     file = tmp_path / "run.html"
-    file.write_text(page_of(Run(found, knobs).driven(by_text(found.story, strict=False))), encoding="utf-8")
+    file.write_text(page_of(Run(found, knobs).told()), encoding="utf-8")
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
         for width, height in ((1280, 720), (1920, 1080), (390, 844)):

@@ -10,7 +10,6 @@ import pytest
 
 from p2plab import find
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
 from p2plab.core.token import token_of
 from p2plab.lab.session import Session
 from p2plab.views.page import page as page_of
@@ -75,7 +74,7 @@ def test_the_page_without_a_kernel_has_no_serious_violation(tmp_path: Path, watc
     """At the break, where everything is said."""
     scene = find("defrag-ignorant")
     file = tmp_path / "run.html"
-    file.write_text(page_of(Run(scene).driven(by_text(scene.story))), encoding="utf-8")
+    file.write_text(page_of(Run(scene).told()), encoding="utf-8")
     page = watched.page
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{file.as_uri()}#32")
@@ -86,7 +85,7 @@ def test_the_page_without_a_kernel_has_no_serious_violation(tmp_path: Path, watc
 def test_the_app_has_no_serious_violation(app_server: Server, watched: Watched):
     """At the break, in Voila, in both of its themes."""
     page = watched.page
-    run = Run(scene := find("defrag-ignorant")).driven(by_text(scene.story))
+    run = Run(find("defrag-ignorant")).told()
     for theme in ("light", "dark"):
         page.goto(f"{app_server.url}/?theme={theme}&token={token_of(run)}")
         wait_for_pictures(page)

@@ -15,9 +15,7 @@ from typing import Any
 import pytest
 import websocket
 
-from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
-from p2plab.everything import find
+import p2plab
 from p2plab.views.page import page as page_of
 from p2plab.views.page import stage_data
 from tests.browser.conftest import ROOT
@@ -114,15 +112,10 @@ def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
     browser.end()
 
 
-def told(name: str, **knobs: Any) -> Run:
-    scene = find(name)
-    return Run(scene, knobs).driven(by_text(scene.story, strict=False))
-
-
 def test_the_saved_page_steps_and_answers_in_firefox(firefox: Firefox, tmp_path: Path, request: pytest.FixtureRequest):
     """Opened at a step by its address; by keys to the next; what moved is animated; pointer and focus are answered."""
     file = tmp_path / "run.html"
-    file.write_text(page_of(told("defrag-ignorant")), encoding="utf-8")
+    file.write_text(page_of(p2plab.run("defrag-ignorant")), encoding="utf-8")
     firefox.open(f"{file.as_uri()}#26")
     firefox.until("document.querySelector('.stage')?.dataset.step === '26'")
     firefox.run("document.querySelector('.forward').focus()")
@@ -154,5 +147,5 @@ def test_labels_keep_apart_in_firefox(firefox: Firefox, tmp_path: Path, width: i
     firefox.until("!!window.savedPage")
     wrong = {}
     for name, knobs in (("defrag-obedient", {}), ("policies", {"policy": "ram"}), ("E2", {}), ("F1", {"iommu": "on"})):
-        wrong[name] = firefox.run(f"({LABELS})({json.dumps(stage_data(told(name, **knobs)))}, 3)")
+        wrong[name] = firefox.run(f"({LABELS})({json.dumps(stage_data(p2plab.run(name, **knobs)))}, 3)")
     assert {name: said[:3] for name, said in wrong.items() if said} == {}

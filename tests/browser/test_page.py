@@ -27,7 +27,7 @@ from tests.browser.notebook import broken, words
 @pytest.fixture(scope="module")
 def run() -> Run:
     scene = find("defrag-ignorant")
-    return Run(scene).driven(by_text(scene.story))
+    return Run(scene).told()
 
 
 class Closed:

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
-from p2plab.everything import SCENES, find
+import p2plab
+from p2plab.everything import SCENES
 from p2plab.views.page import page as page_of
 from p2plab.views.page import stage_data
 from tests.browser.conftest import Server, Watched
@@ -23,15 +22,12 @@ LABELS = (HERE / "labels.js").read_text(encoding="utf-8")
 MORE = (("defrag-ignorant", {"pages": 16, "slots": 64}), ("policies", {"policy": "ram"}), ("F1", {"iommu": "on"}))
 
 
-def told(name: str, **knobs: Any) -> Run:
-    scene = find(name)
-    return Run(scene, knobs).driven(by_text(scene.story, strict=False))
-
-
 @pytest.fixture(scope="module")
 def runs() -> list[dict[str, Any]]:
     """What a saved page holds, for every scene."""
-    return [stage_data(told(name)) for name in SCENES] + [stage_data(told(name, **knobs)) for name, knobs in MORE]
+    return [stage_data(p2plab.run(name)) for name in SCENES] + [
+        stage_data(p2plab.run(name, **knobs)) for name, knobs in MORE
+    ]
 
 
 @pytest.mark.parametrize(("width", "height", "every"), [(850, 600, 1), (1280, 720, 1), (390, 844, 6)])
@@ -91,7 +87,7 @@ def saved(tmp_path: Path, watched: Watched) -> Any:
 
     def open_at(name: str, step: int) -> Any:
         file = tmp_path / f"{name}.html"
-        file.write_text(page_of(told(name)), encoding="utf-8")
+        file.write_text(page_of(p2plab.run(name)), encoding="utf-8")
         watched.page.set_viewport_size({"width": 1280, "height": 720})
         watched.page.goto(f"{file.as_uri()}#{step}")
         watched.page.wait_for_selector(f".stage[data-step='{step}']")

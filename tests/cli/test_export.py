@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import p2plab
 from p2plab import find
 from p2plab.cli import main
 from p2plab.core.errors import BadInput
@@ -18,18 +19,13 @@ from p2plab.views.formats import as_test
 from p2plab.views.text import story
 
 
-def told(name: str, **knobs: object) -> Run:
-    scene = find(name)
-    return Run(scene, knobs).driven(by_text(scene.story, strict=False))
-
-
 def test_all_formats_at_once(tmp_path, capsys):
     """Each file holds this run, and the terminal says how large it is."""
     files = {name: tmp_path / name for name in ("html", "text", "trace", "test", "log")}
     assert main(["export", "defrag-ignorant", *(w for n, f in files.items() for w in (f"--{n}", str(f)))]) == 0
     said = capsys.readouterr().out
     assert all(str(file) in said for file in files.values())
-    run = told("defrag-ignorant")
+    run = p2plab.run("defrag-ignorant")
     assert files["text"].read_text() == story(run)
     assert token_of(run) in files["html"].read_text()
     assert load(files["log"].read_text().splitlines()).entries == run.log
@@ -40,7 +36,7 @@ def test_all_formats_at_once(tmp_path, capsys):
 @pytest.mark.parametrize("scene", ["defrag-ignorant", "defrag-obedient"])
 def test_the_exported_test_passes_and_can_fail(tmp_path, scene):
     """As it is it passes; with another step expected it does not."""
-    text = as_test(told(scene))
+    text = as_test(p2plab.run(scene))
     for name, content in (("good", text), ("bad", text.replace("assert broken == {", 'assert broken == {"x": 1, '))):
         (tmp_path / f"test_{name}.py").write_text(content)
     done = subprocess.run(
@@ -52,7 +48,7 @@ def test_the_exported_test_passes_and_can_fail(tmp_path, scene):
 
 def test_a_token_and_knobs_are_ways_to_the_same_run(tmp_path, monkeypatch):
     """A token as a word, a token on standard input, a scene with knobs and an order of its own."""
-    run = told("workbench", importer="obedient").driven(by_text("!map ..."))
+    run = p2plab.run("workbench", importer="obedient").driven(by_text("!map ..."))
     token = token_of(run)
     out = tmp_path / "out"
     for words, stdin in (([token], ""), (["-"], f"{token}\n")):

@@ -83,12 +83,11 @@ def test_a_token_of_another_version_prints_what_still_matches(capsys, monkeypatc
     import dataclasses
 
     from p2plab.core.run import Run
-    from p2plab.core.schedule import by_text
     from p2plab.everything import SCENES, find
 
     scene = find("defrag-ignorant")
     older = dataclasses.replace(scene, version=scene.version + 7)
-    token = token_of(Run(older).driven(by_text(older.story, strict=False)))
+    token = token_of(Run(older).told())
     status, out, err = p2plab(capsys, "replay", token)
     assert status == 2
     assert out.startswith("defrag-ignorant")

@@ -13,7 +13,6 @@ from p2plab.conform.scenes import ASPECTS, conform
 from p2plab.conform.scenes_read import Complaint
 from p2plab.conform.scenes_says import unexplained
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
 from p2plab.drivers.gpu import Gpu
 from p2plab.drivers.trusting import TrustingGpu
 from p2plab.mm import KERNELS
@@ -156,9 +155,7 @@ def test_a_stale_vma_pointer_is_a_use_after_free_where_the_kernel_frees_that_par
     """On 6.12 a split leaves F13's old pointer at the part that was cut out: KASAN saw its next look at it."""
     scene = CASES["F13"].scenario
     placed = replace(scene, build=replace(scene.build, at={"kernel": KERNELS[kernel]}))
-    told = {
-        kind: Run(placed, {"driver": kind}).driven(by_text(scene.story, strict=False)) for kind in ("broken", "good")
-    }
+    told = {kind: Run(placed, {"driver": kind}).told() for kind in ("broken", "good")}
     assert (board(told["broken"]).first("vma-alive") is not None) == (kernel == "6.12")
     assert board(told["good"]).first("vma-alive") is None
 
@@ -190,7 +187,7 @@ def test_borrowed_addresses_do_no_damage_without_an_iommu_and_fault_with_one():
     """F18: right bytes at the right place are no damage; with an IOMMU neither of the second device's beats arrives."""
     scene = CASES["F18"].scenario
     for iommu, lost in (("off", []), ("on", [("A[0]", ""), ("A[1]", "")])):
-        run = Run(scene, {"driver": "broken", "iommu": iommu}).driven(by_text(scene.story, strict=False))
+        run = Run(scene, {"driver": "broken", "iommu": iommu}).told()
         assert [(hit.meant, hit.frame) for hit in damage(run.log)] == lost
         assert sum(entry.event.kind == "IommuFault" for entry in run.log) == len(lost)
 
@@ -198,6 +195,6 @@ def test_borrowed_addresses_do_no_damage_without_an_iommu_and_fault_with_one():
 def test_a_late_beat_lands_in_the_neighbour_with_an_iommu_on_and_nothing_says_so():
     """F2: the IOVA of A[0] is A[1]'s by then; no fault, no message, and yet damage."""
     scene = CASES["F2"].scenario
-    run = Run(scene, {"driver": "broken", "iommu": "on"}).driven(by_text(scene.story, strict=False))
+    run = Run(scene, {"driver": "broken", "iommu": "on"}).told()
     assert [(hit.meant, hit.frame) for hit in damage(run.log)] == [("A[0]", "A[1]")]
     assert not any(entry.event.kind == "IommuFault" for entry in run.log)

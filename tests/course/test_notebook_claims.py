@@ -15,7 +15,7 @@ from p2plab.catalog import CASES
 from p2plab.catalog.played import summary
 from p2plab.catalog.verdict import board, story_run
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_seed, by_text
+from p2plab.core.schedule import by_seed
 from p2plab.course.review import CLAIMS, evidence
 from p2plab.designs import DESIGNS
 from p2plab.designs.matrix import cell
@@ -81,7 +81,7 @@ def test_cells_are_short():
 def test_what_is_said_to_break_breaks(scene, rule):
     """In the scene's own story; the search agrees where it is named for that rule."""
     assert rule in RULES
-    run = Run(find(scene)).driven(by_text(find(scene).story, strict=False), 5000)
+    run = Run(find(scene)).told(5000)
     assert board(run).first(rule) is not None
 
 
@@ -266,13 +266,13 @@ def test_the_rest_of_the_steps_that_are_named():
     assert "nic gave 4 pages back" in _said(28)
     assert "p2p_unmap returned" in _said(30)
     assert "moved A" in _said(34)
-    run = Run(find("defrag-obedient")).driven(by_text(find("defrag-obedient").story))
+    run = Run(find("defrag-obedient")).told()
     assert "no importer uses it" in str(follow_page(run, 31, 0))
     assert "nic uses 0xe8001000" in str(follow_page(run, len(run), 0))
 
 
 def _said(step):
-    run = Run(find("defrag-obedient")).driven(by_text(find("defrag-obedient").story))
+    run = Run(find("defrag-obedient")).told()
     world = [entry for entry in run.log if entry.step == step]
     return [phrase(entry.event) for entry in world]
 
@@ -281,7 +281,7 @@ def test_comply_and_fail():
     """06: 58 mistakes, 47 of them played and 29 in silence; app2 loses two pages."""
     assert len(CASES) == 58
     assert summary(CASES).endswith("47 broken ones were played, and it said nothing in 29")
-    run = Run(find("defrag-ignorant")).driven(by_text(find("defrag-ignorant").story))
+    run = Run(find("defrag-ignorant")).told()
     lines = memory_text(memory_picture(run)).splitlines()
     assert sum("app2" in line and "DAMAGED" in line for line in lines) == 2
 

@@ -255,7 +255,7 @@ def test_a_driver_of_ones_own_is_cast_into_every_design(design):
     for role, kinds in (("importer", design.play.importers), ("exporter", design.play.exporters)):
         mine = type("Mine", (kinds["good"],), {"__doc__": "As the good one."})
         scene = cast(SCENES[design.scene], **{role: mine})
-        run = Run(scene).driven(by_text(scene.story, strict=False), 3_000)
+        run = Run(scene).told(3_000)
         things = run.world.things
         assert type((things.importers if role == "importer" else things.exporters)[0]) is mine
         assert not judge(run.log, watched_by(run.scenario)).findings
@@ -275,6 +275,6 @@ def test_an_exporter_of_a_dma_buf_is_told_of_each_unmap():
             self.mapped -= 1
 
     scene = cast(SCENES["design-dma-buf-dynamic"], exporter=Counts)
-    run = Run(scene).driven(by_text(scene.story, strict=False), 3_000)
+    run = Run(scene).told(3_000)
     assert "unmap_dma_buf" in calls(run)
     assert run.world.things.exporters[0].mapped == 0

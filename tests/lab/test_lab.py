@@ -7,7 +7,6 @@ import pytest
 from p2plab import find
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
 from p2plab.core.token import token_of
 from p2plab.drivers.pinned import PinsUntilUnmap
 from p2plab.lab import Lab
@@ -402,7 +401,7 @@ def test_a_run_with_somebody_s_own_class_offers_no_token():
     """A token carries no driver: it could not be opened anywhere. The lab says so, and keeps nothing in the journal."""
     lab = Lab("workbench")
     own = dataclasses.replace(find("workbench"), cast={"importer": PinsUntilUnmap})
-    lab.session.show(Run(own).driven(by_text(own.story, strict=False)))
+    lab.session.show(Run(own).told())
     lab.press("map")
     lab.refresh()
     assert "This run has no token: a token carries no driver, and PinsUntilUnmap is your own." in lab.share.token.value

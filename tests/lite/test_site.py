@@ -105,7 +105,7 @@ from p2plab.views import page
 from p2plab.views.before_and_after import before_and_after_figure
 from p2plab.views.pci_pictures import address_map_figure
 from p2plab.views.pictures import PICTURES
-run = Run(find("defrag-ignorant")).driven(by_text(find("defrag-ignorant").story))
+run = Run(find("defrag-ignorant")).told()
 machine = read_machine("q35_switch2")
 print(page.page(run))
 def renumbered(item):

@@ -5,7 +5,6 @@ import pytest
 from p2plab.core.lockdep import LockInversion
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
-from p2plab.core.schedule import by_text
 from p2plab.drivers.nic import ObedientNic
 from p2plab.everything import find
 from p2plab.mm.gfp import (
@@ -36,7 +35,7 @@ def inversions(gfp, inside) -> int:
             return await super().p2p_map(start, end)
 
     scene: Scenario = find("defrag-obedient").with_cast({"importer": Allocates})
-    log = Run(scene).driven(by_text(scene.story, strict=False)).log
+    log = Run(scene).told().log
     return sum(isinstance(entry.event, LockInversion) for entry in log)
 
 

@@ -17,7 +17,7 @@ def events(run, kind):
 def told(code, driver="broken", **knobs):
     """A case's story with some knobs."""
     scene = CASES[code].scenario
-    return Run(scene, {"driver": driver, **knobs}).driven(by_text(scene.story, strict=False), 5000)
+    return Run(scene, {"driver": driver, **knobs}).told(5000)
 
 
 @pytest.mark.parametrize(("driver", "why"), [("broken", "done"), ("good", "failed")])

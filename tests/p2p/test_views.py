@@ -6,7 +6,6 @@ from p2plab import find
 from p2plab.catalog import CASES
 from p2plab.catalog.verdict import story_run
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
 from p2plab.drivers.gpu import Gpu
 from p2plab.p2p.things import things_of
 from p2plab.rules import judge, watched_by
@@ -26,7 +25,7 @@ class PinnedGpu(Gpu):
 
 def graph_of(wiring: str):
     run = Run(find("wirings"), {"wiring": wiring})
-    return call_graph(run.driven(by_text(run.scenario.story, strict=False)).log)
+    return call_graph(run.told().log)
 
 
 @pytest.mark.parametrize("wiring", ["as-posted", "as-intended"])
@@ -78,7 +77,7 @@ def test_the_vma_has_the_ops_of_whoever_set_them():
     kinds = {}
     for wiring in WAYS:
         run = Run(find("wirings"), {"wiring": wiring})
-        run = run.driven(by_text(run.scenario.story, strict=False))
+        run = run.told()
         kinds[wiring] = type(things_of(run.world).spaces[0].vmas[0].vm_ops).__name__
     assert kinds == {
         "as-intended": "Gpu", "ioremap-helper": "IoremapOps", "as-reviewer-expected": "HmmOps",
@@ -89,14 +88,14 @@ def test_the_vma_has_the_ops_of_whoever_set_them():
 def test_a_helper_keeps_the_place_that_an_exporter_gives_up():
     """It fits a BAR that never moves: under a GPU that defragments, the second answer is where the object was."""
     run = Run(cast(find("defrag-obedient"), exporter=IoremapGpu))
-    run = run.driven(by_text(run.scenario.story, strict=False))
+    run = run.told()
     assert "right-when-given" in {finding.rule for finding in judge(run.log, watched_by(run.scenario)).findings}
 
 
 def test_a_pin_may_be_refused():
     """By an exporter without main memory, with -EOPNOTSUPP, and nothing is mapped."""
     run = Run(cast(find("defrag-obedient"), exporter=PinnedGpu))
-    run = run.driven(by_text(run.scenario.story, strict=False))
+    run = run.told()
     failed = [entry.event for entry in run.log if entry.event.kind == "P2PMapFailed"]
     assert [event.errno for event in failed] == ["EOPNOTSUPP"]
 
@@ -104,7 +103,7 @@ def test_a_pin_may_be_refused():
 def test_the_picture_has_a_head_on_each_line():
     """From edge to edge of the boxes, with an arrowhead at the called one."""
     run = Run(find("wirings"))
-    run = run.driven(by_text(run.scenario.story, strict=False))
+    run = run.told()
     picture = call_graph_picture(run, len(run))
     calls, parties = picture.data["calls"], picture.data["parties"]
     places = dict(zip(parties["label"], zip(parties["x"], parties["y"], strict=True), strict=True))
@@ -134,7 +133,7 @@ def test_before_the_damage_there_is_none():
 
 def test_a_leak_a_loss_and_main_memory_have_words_of_their_own():
     """Stale reads leak; accesses that nobody answers are counted; fallback pages are rows too."""
-    leak = Run(find("f1"), {"dma": "read"}).driven(by_text(find("f1").story, strict=False))
+    leak = Run(find("f1"), {"dma": "read"}).told()
     assert "read by stray DMA: C[0] of app2" in memory_picture(leak).alt
     assert "1 accesses reached nobody" in memory_picture(story_run(CASES["E12"])).alt
     rows = memory_picture(story_run(CASES["E5"])).rows

@@ -7,7 +7,6 @@ from pathlib import Path
 import p2plab.drivers
 from p2plab.catalog import CASES
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
 from p2plab.everything import find
 from p2plab.mm.kernel import KERNELS
 from p2plab.p2p.placing import POLICIES
@@ -53,7 +52,7 @@ def test_a_source_is_that_of_the_run_s_kernel():
     rule = RULES["stays-out-of-mm"]
     assert rule.source_in("7.3") == rule.source_in("6.12") == rule.source
     assert rule.source_in("6.1") == "mm/mmap.c (do_mas_align_munmap)"
-    told = "\n".join(verdict(Run(find("F3")).driven(by_text(find("F3").story, strict=False))))
+    told = "\n".join(verdict(Run(find("F3")).told()))
     assert "mm/mmap.c (__do_munmap)" in told
     assert "mm/vma.c" not in told
 

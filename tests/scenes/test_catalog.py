@@ -11,7 +11,6 @@ from p2plab.catalog.verdict import CaseVerdict, board, seed_run, story_run, verd
 from p2plab.cli import main
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
 from p2plab.core.token import open_token, token_of
 from p2plab.everything import CASES as ALL
 from p2plab.everything import SCENES, find
@@ -76,14 +75,14 @@ def test_what_a_stale_write_hits_is_told_byte_by_byte(code):
     hits = [hit for hit in damage(story_run(case).log) if hit.frame]
     assert hits
     assert all(hit.before != hit.after for hit in hits)
-    run = Run(case.scenario, {"iommu": "on"}).driven(by_text(case.scenario.story, strict=False))
+    run = Run(case.scenario, {"iommu": "on"}).told()
     assert not [hit for hit in damage(run.log) if hit.frame and hit.owner != "app"]
 
 
 def test_with_an_iommu_the_stale_access_faults_and_is_logged():
     """F1 with iommu=on: no damage, and a line for each access."""
     case = CASES["F1"]
-    run = Run(case.scenario, {"iommu": "on"}).driven(by_text(case.scenario.story, strict=False))
+    run = Run(case.scenario, {"iommu": "on"}).told()
     assert [str(e.event) for e in run.log if e.event.kind == "IommuFault"] == ["IOMMU fault: nic writes 0xffbfe000"]
     assert board(run).first("obedience") is not None
 
@@ -121,7 +120,7 @@ def test_without_checkers_a_stale_vma_pointer_does_nothing_and_its_pages_stay_le
     """F14: with them it is an oops; the rule sees both."""
     case = CASES["F14"]
     for checkers, crashed in (("on", 1), ("off", 0)):
-        run = Run(case.scenario, {"checkers": checkers}).driven(by_text(case.scenario.story, strict=False))
+        run = Run(case.scenario, {"checkers": checkers}).told()
         assert sum(e.event.kind == "Crashed" for e in run.log) == crashed
         assert board(run).first("vma-alive") is not None
         assert leaks(run.world) == (("gpu", "nic", 1),)
@@ -216,7 +215,7 @@ def test_every_knob_of_a_scene_can_be_turned(case: Case):
         for value in knob.choices or (knob.low, knob.high):
             for driver in ("broken", GOOD):
                 run = Run(case.scenario, {"driver": driver, knob.name: value})
-                run = run.driven(by_text(case.scenario.story, strict=False), 5000)
+                run = run.told(5000)
                 if driver == GOOD:
                     assert board(run).findings == (), (knob.name, value)
 

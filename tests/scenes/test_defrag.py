@@ -9,16 +9,12 @@ from p2plab.catalog import defrag
 from p2plab.core.errors import BadInput, KernelError
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
-from p2plab.core.schedule import by_clock, by_seed, by_text, straight
+from p2plab.core.schedule import by_clock, by_seed, straight
 from p2plab.core.token import open_token, token_of
 from p2plab.p2p.contract import p2p_map
 from p2plab.p2p.things import things_of
 from p2plab.rules.damage import damage
 from p2plab.views.text import board_of
-
-
-def told(run: Run) -> Run:
-    return run.driven(by_text(run.scenario.story, strict=False))
 
 
 def broken(run: Run) -> dict[str, tuple[int, str]]:
@@ -28,24 +24,24 @@ def broken(run: Run) -> dict[str, tuple[int, str]]:
 @pytest.mark.parametrize("scene", defrag.SCENES, ids=lambda scene: scene.name)
 def test_each_scene_s_story_ends_as_it_says(scene: Scenario):
     """The rule it announces breaks first; where it announces none, none does."""
-    findings = board_of(told(Run(scene))).findings
+    findings = board_of(Run(scene).told()).findings
     assert (findings[0].rule if findings else "") == scene.breaks
 
 
 def test_the_ignorant_nic_damages_somebody_else_and_the_obedient_one_nobody():
     """Whose bytes, by name, before and after."""
-    hits = damage(told(Run(find("defrag-ignorant"))).log)
+    hits = damage(Run(find("defrag-ignorant")).told().log)
     assert [(h.meant, h.frame, h.owner, h.before, h.after) for h in hits] == [
         ("A[1]", "A[3]", "app", b"A[3] of app.....", b"DMA page 1######"),
         ("A[2]", "C[0]", "app2", b"C[0] of app2....", b"DMA page 2######"),
         ("A[3]", "C[1]", "app2", b"C[1] of app2....", b"DMA page 3######"),
     ]
-    assert damage(told(Run(find("defrag-obedient"))).log) == ()
+    assert damage(Run(find("defrag-obedient")).told().log) == ()
 
 
 def test_a_reading_nic_leaks_instead():
     """The same story with reads: nothing is overwritten, and foreign bytes come back."""
-    run = told(Run(find("defrag-ignorant"), {"dma": "read"}))
+    run = Run(find("defrag-ignorant"), {"dma": "read"}).told()
     hits = damage(run.log)
     assert [(h.frame, h.owner, h.before, h.after) for h in hits] == [
         ("A[3]", "app", b"A[3] of app.....", b"A[3] of app....."),
@@ -56,7 +52,7 @@ def test_a_reading_nic_leaks_instead():
 
 def test_after_the_move_the_obedient_nic_maps_again_and_ends_its_transfer():
     """Map, invalidate, move, map again: every page of A is written once, at the place that it has then."""
-    run = told(Run(find("defrag-obedient")))
+    run = Run(find("defrag-obedient")).told()
     events = [e.event for e in run.log]
     mapped = [e.addresses[0] for e in events if e.kind == "P2PMapped"]
     assert mapped == [0xE800_3000, 0xE800_1000]
@@ -118,7 +114,7 @@ def test_a_replay_of_a_scene_equals_the_run_at_any_step(seed, data):
 
 def test_a_nic_behind_another_switch_is_refused_and_the_user_is_told():
     """The exporter sees that no bridge joins the two; nothing was lent."""
-    run = told(Run(find("defrag-obedient"), {"nic": "other-switch"}))
+    run = Run(find("defrag-obedient"), {"nic": "other-switch"}).told()
     said = [str(e.event) for e in run.log if e.event.kind in ("P2PMapFailed", "JobFailed")]
     assert said == [
         "nic: p2p_map failed, -EREMOTEIO",

@@ -7,7 +7,6 @@ from bokeh.core.enums import HatchPattern
 from bokeh.models import GlyphRenderer, GroupFilter
 
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
 from p2plab.everything import SCENES, find
 from p2plab.lab import Lab, MachineLab, MemoryLab
 from p2plab.views.picture import CROSSES, LINES, PLAIN, Look
@@ -35,7 +34,7 @@ def all_pictures(lab: Lab) -> None:
 def test_hatching_is_drawn_for_the_rows_that_ask_for_it():
     """One pattern for a whole glyph, over the rows of its kind; every kind that a map uses has its glyph."""
     scene = find("defrag-obedient")
-    run = Run(scene).driven(by_text(scene.story, strict=False))
+    run = Run(scene).told()
     figure = bar_map_figure(run)
     filters = [
         glyph.view.filter for glyph in figure.select(GlyphRenderer) if isinstance(glyph.view.filter, GroupFilter)
@@ -49,7 +48,7 @@ def test_every_hatch_of_every_scene_has_its_glyph():
     """What no glyph is there for is drawn as nothing, without a word: then colour alone would tell stale from right."""
     used = set()
     for scene in SCENES.values():
-        run = Run(scene).driven(by_text(scene.story, strict=False))
+        run = Run(scene).told()
         for step in (len(run) // 2, len(run)):
             used |= set(bar_map(run, step).data["slots"]["hatch"])
     assert used == {PLAIN, LINES, CROSSES}
@@ -61,7 +60,7 @@ def test_a_picture_of_the_list_shows_any_run(name: str, caplog: pytest.LogCaptur
     """At its first and its last step it has words, and its figure has a source for each group of its columns."""
     picture = PICTURES[name]
     for scene in ("defrag-ignorant", "c3-reaper-and-devices", "design-p2pdma-pages", "policies"):
-        run = Run(find(scene)).driven(by_text(find(scene).story, strict=False))
+        run = Run(find(scene)).told()
         figure = picture.figure(run) if picture.figure is not None else None
         for step in (0, len(run)):
             drawn = picture.draw(Look(run, step))

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
+import p2plab
 from p2plab import find
 from p2plab.core.actors import step
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
 from p2plab.core.token import token_of
 from p2plab.views import page as page_module
 from p2plab.views.page import changes, page
@@ -20,18 +20,13 @@ from p2plab.views.text import board_of
 from tests.views.boards import boards
 
 
-def told(name: str) -> Run:
-    scene = find(name)
-    return Run(scene).driven(by_text(scene.story))
-
-
 def without_script(text: str) -> str:
     return re.sub(r"<script type=\"module\">.*?</script>", "", text, flags=re.S)
 
 
 def test_first_and_later_give_back_every_state():
     """What changed, put on top of what was, is what is; and the changes are much smaller than the states."""
-    run = told("defrag-ignorant")
+    run = p2plab.run("defrag-ignorant")
     objects = objects_of(run)
     whole = [moment_json(moment, objects) for moment in moments(run)]
     first, later = changes(iter(whole))
@@ -51,7 +46,7 @@ def test_first_and_later_give_back_every_state():
 
 def test_boards_read_once_are_those_of_each_step():
     """The log is read once for all steps; no board differs from one that was judged for its step alone."""
-    run = told("defrag-ignorant")
+    run = p2plab.run("defrag-ignorant")
     for number, board in enumerate(boards(run)):
         alone = board_of(run, number)
         assert board.findings == alone.findings
@@ -60,16 +55,16 @@ def test_boards_read_once_are_those_of_each_step():
 
 def test_equal_runs_give_equal_pages():
     """Whatever else has been drawn in between."""
-    assert page(told("defrag-obedient")) == page(told("defrag-obedient"))
+    assert page(p2plab.run("defrag-obedient")) == page(p2plab.run("defrag-obedient"))
 
 
 def test_a_page_is_closed_small_and_says_how_large_it_is():
     """No address is loaded, a policy forbids it, and what it holds is a small part of what a drawing library takes."""
-    text = page(told("defrag-ignorant"))
+    text = page(p2plab.run("defrag-ignorant"))
     plain = without_script(text)
     assert "default-src 'none'" in plain.replace("&#x27;", "'")
     assert not re.search(r"<(link|img|iframe|script[^>]*src)\b", plain)
-    assert token_of(told("defrag-ignorant")) in plain
+    assert token_of(p2plab.run("defrag-ignorant")) in plain
     (module, data) = re.search(r"It holds (\d+) kB of script and (\d+) kB", plain).groups()
     assert 1000 * (int(module) + int(data)) < len(text.encode()) < 1000 * (int(module) + int(data)) + 60_000
     assert len(gzip.compress(text.encode())) < 50_000
@@ -102,4 +97,4 @@ def test_a_run_too_long_to_step_through_is_refused(monkeypatch):
     """With how many steps it has, and how many a page can hold."""
     monkeypatch.setattr(page_module, "MOST_STEPS", 10)
     with pytest.raises(BadInput, match="the run has 36 steps; a page that steps through it holds at most 10"):
-        page(told("defrag-ignorant"))
+        page(p2plab.run("defrag-ignorant"))

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+import p2plab
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
 from p2plab.drivers.peer_gpu import LinkedGpu, PeerGpu
-from p2plab.everything import SCENES, find
+from p2plab.everything import SCENES
 from p2plab.rules.damage import damage
 from p2plab.views.stage import moment, moments
 from p2plab.views.stage.chain import base_of, bases_of
@@ -21,11 +21,6 @@ from tests.views.boards import boards
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def told(scene, **knobs) -> Run:
-    found = find(scene) if isinstance(scene, str) else scene
-    return Run(found, knobs).driven(by_text(found.story, strict=False))
-
-
 def cells_in(made: dict):
     for group in made["groups"]:
         yield from group["cells"]
@@ -36,7 +31,7 @@ def cells_in(made: dict):
 @pytest.mark.parametrize("name", SCENES)
 def test_every_step_of_every_scene_says_what_the_world_says(name):
     """Against the world itself, the rules' own board and the damage, at each step; and all of it fits a page."""
-    run = told(SCENES[name])
+    run = p2plab.run(SCENES[name])
     objects = objects_of(run)
     assert json.dumps([scene_json(run), run_json(run)])
     before = halfway = None
@@ -111,7 +106,7 @@ def drawable(made):
 
 def test_the_obedient_defragmentation_names_who_waits_for_whom():
     """At step 27 the GPU is inside the NIC's callback, and waits for the NIC's engine."""
-    now = {row.name: row for row in moment(told("defrag-obedient"), 27 - 1).now}
+    now = {row.name: row for row in moment(p2plab.run("defrag-obedient"), 27 - 1).now}
     assert now["gpu"].waits_for == ("nic_dma",)
     assert now["gpu"].words == "for nic_dma: DMA drained"
     assert now["gpu"].inside == "in nic's invalidate_range_start"
@@ -121,7 +116,7 @@ def test_the_obedient_defragmentation_names_who_waits_for_whom():
 
 def test_a_wait_that_names_nobody_is_traced_to_whoever_moves_the_object():
     """In F4 the NIC waits until A has settled: the GPU moves it, and waits for the NIC's lock."""
-    run = told("f4")
+    run = p2plab.run("f4")
     now = {row.name: row for row in moment(run, len(run)).now}
     assert now["nic"].waits_for == ("gpu",)
     assert now["gpu"].words == "for nic, which holds nic.lock"
@@ -129,7 +124,7 @@ def test_a_wait_that_names_nobody_is_traced_to_whoever_moves_the_object():
 
 def test_an_address_is_stale_since_the_move_and_the_beat_destroys_a_page_of_another_process():
     """Whose bytes, through which slot, and since when."""
-    run = told("defrag-ignorant")
+    run = p2plab.run("defrag-ignorant")
     now = moment(run, len(run))
     entry = now.table("nic").entries[2]
     assert entry_words(entry) == "0xe8005000, to slot 5, STALE since step 27: C[0] is there, not A[2]"
@@ -142,7 +137,7 @@ def test_an_address_is_stale_since_the_move_and_the_beat_destroys_a_page_of_anot
 
 def test_a_second_process_has_pages_of_its_own():
     """In E2 the second NIC's table counts from where the second process mapped."""
-    now = moment(told("e2"), 40)
+    now = moment(p2plab.run("e2"), 40)
     assert [space.name for space in now.spaces] == ["app", "app2"]
     assert [page.shows for page in now.space("app2").pages] == ["A[0]", "A[1]"]
     assert now.table("nic2").space == "app2"
@@ -161,7 +156,7 @@ def test_an_address_over_a_private_link_leads_past_the_bar():
     def build(world, settings):
         Bench(world, replace(Plan(), exporter=Linked, importer=PeerGpu), settings)
 
-    run = told(Scenario("linked", "over a link", build, story="app nic nic_dma*3 ..."))
+    run = p2plab.run(Scenario("linked", "over a link", build, story="app nic nic_dma*3 ..."))
     now = next(m for m in moments(run) if RIGHT in m.table("nic").states())
     assert {entry.place.link for entry in now.table("nic").entries} == {1, 2}
     ways = {way["k"]: way for way in moment_json(now, objects_of(run))["ways"]}
@@ -171,7 +166,7 @@ def test_an_address_over_a_private_link_leads_past_the_bar():
 
 def test_the_driver_s_line_and_what_changed_in_it_are_known():
     """The NIC's callback waits for the engine in let_go's caller; the count of invalidations went up."""
-    run = told("defrag-obedient")
+    run = p2plab.run("defrag-obedient")
     steps = {now.step: now for now in moments(run)}
     nic = next(driver for driver in steps[26].drivers if driver.name == "nic")
     sections = scene_json(run)["drivers"]["nic"]
@@ -188,12 +183,12 @@ def test_the_driver_s_line_and_what_changed_in_it_are_known():
 def test_the_text_twin_says_the_same(scene, step):
     """A golden file each: what a screen reader and a terminal get."""
     golden = GOLDEN / f"stage-{scene}-{step}.txt"
-    assert stage_text(moment(told(scene), step)) == golden.read_text(encoding="utf-8")
+    assert stage_text(moment(p2plab.run(scene), step)) == golden.read_text(encoding="utf-8")
 
 
 def test_a_run_that_goes_on_is_the_same_as_one_that_is_read_at_once():
     """Step by step, back, and another way: the pass along the run is kept, and never mixed up with another's."""
-    whole = told("defrag-ignorant")
+    whole = p2plab.run("defrag-ignorant")
     run = Run(whole.scenario, whole.settings)
     for choice in whole.schedule[:30]:
         run = run.then(choice)
@@ -228,7 +223,7 @@ def test_long_rows_fold_around_what_matters():
 
 def test_sixteen_pages_and_sixty_four_slots_are_drawn_one_by_one():
     """Only the free slots at the end share a block, which brings its cells along."""
-    run = told("defrag-ignorant", pages=16, slots=64)
+    run = p2plab.run("defrag-ignorant", pages=16, slots=64)
     last = moment_json(moment(run, len(run)), objects_of(run))
     assert [len(group["cells"]) for group in last["groups"]] == [16, 16]
     assert [cell["k"] for cell in last["slots"]] == [*(f"slot{n}" for n in range(20)), "slot:20-63"]

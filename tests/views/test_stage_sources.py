@@ -9,7 +9,6 @@ import pytest
 import p2plab
 from p2plab.catalog import CASES
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_text
 from p2plab.drivers.pinned import PinsUntilUnmap
 from p2plab.everything import SCENES, find
 from p2plab.views.stage.linux import linux_json
@@ -19,15 +18,10 @@ from p2plab.views.stage.wire import run_json, scene_json
 ROOT = Path(p2plab.__file__).parents[1]
 
 
-def told(name: str, **knobs: object) -> Run:
-    scene = find(name)
-    return Run(scene, knobs).driven(by_text(scene.story, strict=False))
-
-
 @pytest.mark.parametrize("name", SCENES)
 def test_every_call_lock_and_role_of_a_scene_has_a_name_and_a_source(name):
     """Calls by the name of the function; a lock that is the kernel's by its name, else it is said to be the driver's own."""
-    made = run_json(told(name))
+    made = run_json(p2plab.run(name))
     assert {call[2] for call in made["calls"]} <= {kind[5:] for kind in TERMS if kind.startswith("call:")}
     assert {role for _lane, role in made["lanes"]} - {"", "its timer"} <= TERMS.keys()
     locks = {mark[4].rpartition(".")[2] for mark in made["marks"] if mark[1] == "lock"}
@@ -61,7 +55,7 @@ def test_only_mails_are_links():
 
 def test_a_rule_s_source_is_that_of_the_kernel_of_the_run():
     """A scene of 2019 cites the mm/mmap.c of then."""
-    made = scene_json(told("f3-takes-mmap-lock"))
+    made = scene_json(p2plab.run("f3-takes-mmap-lock"))
     assert made["rules"]["stays-out-of-mm"][1] == [["mm/mmap.c (__do_munmap)", ""]]
 
 
@@ -70,7 +64,7 @@ def test_every_case_of_the_catalogue_says_what_a_real_kernel_made_of_it(code):
     """Played or not, with either driver; what the kernel said is not more than what the record says."""
     scene = CASES[code].scenario
     for driver in ("broken", "good"):
-        said = linux_json(told(scene.name, driver=driver))
+        said = linux_json(p2plab.run(scene.name, driver=driver))
         assert said is not None
         assert said["chip"].startswith("Linux 6.12: ")
         assert said["tone"] in ("silent", "complains", "idle")
@@ -79,16 +73,16 @@ def test_every_case_of_the_catalogue_says_what_a_real_kernel_made_of_it(code):
 
 def test_the_chip_says_what_the_kernel_said_and_no_more():
     """Silence, a complaint, several; silence is no proof, and the words say so."""
-    assert linux_json(told("F2"))["chip"] == "Linux 6.12: silent"
-    assert "no proof" in str(linux_json(told("F2"))["lines"])
-    assert linux_json(told("F1"))["chip"] == "Linux 6.12: DMA-API leak"
-    assert linux_json(told("F4"))["chip"] == "Linux 6.12: hung task nic, 1 more"
-    assert linux_json(told("workbench")) is None
+    assert linux_json(p2plab.run("F2"))["chip"] == "Linux 6.12: silent"
+    assert "no proof" in str(linux_json(p2plab.run("F2"))["lines"])
+    assert linux_json(p2plab.run("F1"))["chip"] == "Linux 6.12: DMA-API leak"
+    assert linux_json(p2plab.run("F4"))["chip"] == "Linux 6.12: hung task nic, 1 more"
+    assert linux_json(p2plab.run("workbench")) is None
 
 
 def test_a_run_that_was_not_played_so_does_not_borrow_the_verdict():
     """Other knobs than the play's, or a driver of one's own: the chip says that this was not played."""
-    said = linux_json(told("F1", iommu="on"))
+    said = linux_json(p2plab.run("F1", iommu="on"))
     assert said["chip"] == "Linux 6.12: not played so"
     assert "has iommu=on" in str(said["lines"])
     scene = find("F1")
