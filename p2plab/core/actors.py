@@ -75,7 +75,7 @@ async def idle(condition: Callable[[], object], label: str = "idle") -> None:
 
 
 class Crash(P2PError):
-    """A driver's code raised, or awaited something that is not a step. ``__cause__`` is the original."""
+    """A driver's code raised an exception, or awaited something that is not a step. ``__cause__`` is the original."""
 
 
 class Actor:
@@ -149,7 +149,7 @@ class Actor:
 
     @property
     def enabled(self) -> bool:
-        """Whether a schedule may pick this actor now. A condition that raises lets it: its step will show the error."""
+        """Whether a schedule may pick this actor now. With a condition that raises it may: its step will show the error."""
         op = self.op
         if op is None or op.guard is None:
             return op is not None
@@ -177,7 +177,7 @@ class Actor:
 def run_alone(job: JobFunction) -> Any:
     """Run one coroutine to its end as the only actor, in the world that is running; returns its result.
 
-    RuntimeError where it would have to wait, since nobody else could ever wake it.
+    RuntimeError where it would have to wait, since no other actor could ever wake it.
     """
     coroutine = job()
     result: Any = None

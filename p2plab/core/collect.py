@@ -1,4 +1,4 @@
-"""What the modules of a package declare: a room that is made of many small files lists none of them by hand."""
+"""What the modules of a package declare, so that a room of many small files need not list them by hand."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Linux's errnos: the generic values, which x86 and arm64 share, whatever the system that p2plab runs on counts.
+"""Linux's errnos: the generic values, shared by x86 and arm64, on every system that p2plab runs on.
 
-Python's own ``errno`` has the numbers of the host: in a browser and on macOS they are others, and some are missing.
+Python's own ``errno`` has the numbers of the host: in a browser and on macOS they differ, and some are missing.
 """
 
 from __future__ import annotations

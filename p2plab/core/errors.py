@@ -1,4 +1,4 @@
-"""The errors of p2plab: what the kernel would refuse, and what a person gave us that we cannot use."""
+"""The errors of p2plab: what the kernel would refuse, and input that cannot be used."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class NotEnabled(P2PError):
 
 
 class NotKnown(P2PError):
-    """A question that what is shown does not answer: ``missing`` says, thing by thing, what is missing and how to get it."""
+    """The data shown does not answer the question: ``missing`` lists what is missing and how to get it."""
 
     def __init__(self, question: str, missing: tuple[str, ...]) -> None:
         super().__init__(f"{question}: not known; missing: {'; '.join(missing)}")
@@ -65,13 +65,13 @@ class NotKnown(P2PError):
 
 
 class Stopped(BaseException):
-    """Raised from outside into a step that has to end. Not an ``Exception``: a driver's own handlers let it pass."""
+    """Raised from outside into a step that has to end. Not an ``Exception``, so that a driver's own handlers let it pass."""
 
 
 def comes_from_outside(error: BaseException) -> bool:
-    """Whether an exception is none of the code's that was running: it was stopped, or somebody pressed Ctrl-C.
+    """Whether an exception came from outside the running code: the code was stopped, or a person pressed Ctrl-C.
 
-    A driver's own ``raise KeyboardInterrupt`` ends at that statement; a person's may come anywhere.
+    A driver's own ``raise KeyboardInterrupt`` has that statement as its last line; Ctrl-C may come anywhere.
     """
     if isinstance(error, Stopped):
         return True
@@ -86,7 +86,7 @@ def comes_from_outside(error: BaseException) -> bool:
 
 
 def text_of(error: BaseException) -> str:
-    """An exception's text; a sentence where it cannot be had because its own ``__str__`` raises."""
+    """An exception's text, or a sentence where its ``__str__`` itself raises."""
     try:
         return str(error)
     except BaseException as another:

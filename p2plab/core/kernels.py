@@ -1,4 +1,4 @@
-"""The kernels that p2plab knows, by name. What each of them does is a value of the room that it concerns.
+"""The kernels that p2plab knows, by name. What each of them does is a value in the room that it concerns.
 
 "Today" is the newest kernel against which the model was held: Linux 7.3 (7.3.4). ``rfc2019`` is the kernel of the
 proposal of January 2019, v5.0.

@@ -1,6 +1,6 @@
-"""What the rooms above declare and ``core`` and ``search`` use. The package's own ``__init__`` hands it in, once.
+"""What the rooms above declare and ``core`` and ``search`` use. The package's ``__init__`` hands it in, once.
 
-As it stands here nothing is known: a run and a search of a scene that brings its own monitors work all the same.
+Until then nothing is known; a scene that brings its own monitors can still be run and searched.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ scenes: Callable[[], Mapping[str, Scenario]] = dict
 monitors: Callable[[], Mapping[str, type[Monitor]]] = dict
 #: Gives every goal by its name: a scene's ``must`` are names.
 goals: Callable[[], Mapping[str, Goal]] = dict
-#: Gives the scene as it is judged when these classes play in it, with the rules that came with them.
+#: Gives the scene as it is judged with these classes in its roles, with the rules that came with them.
 judged: Callable[[Scenario, Mapping[str, type]], Scenario] = _as_it_is
-#: Gives the text for a person of what a search answered.
+#: Gives a search's answer as text for a person.
 report: Callable[[Any], str] = _in_a_word

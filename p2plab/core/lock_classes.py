@@ -1,4 +1,4 @@
-"""Lockdep, as a reading of runs: the order of lock *classes* over all of them, and its own words for a circle.
+"""Lockdep, as a reading of runs: the order of lock *classes* over all of them, and a cycle reported in its words.
 
 The rule ``lock-order`` judges one run by the locks themselves. Lockdep knows classes only, keeps what it saw in earlier
 runs, and reports what it believes to be possible. What it can see differs by kernel: a recursive reader that is checked
@@ -39,7 +39,7 @@ def class_of(lock: str) -> str:
 
 @dataclass(frozen=True)
 class Annotations:
-    """What a kernel tells lockdep of notifiers, reclaim and fences. ``srcu``: ``checked``, ``unchecked`` or ``absent``."""
+    """What a kernel's lockdep knows of notifiers, reclaim and fences. ``srcu``: ``checked``, ``unchecked`` or ``absent``."""
 
     name: str
     notifier_map: bool = True  #: since 5.4 (include/linux/mmu_notifier.h)
@@ -48,7 +48,7 @@ class Annotations:
     srcu: str = "checked"  #: include/linux/srcu.h, srcu_lock_acquire
 
 
-#: By kernel. 7.3 is taken to be as 6.12: inferred. ``6.12-notrace`` is 6.12 with a ``srcu`` that is not traced around the
+#: By kernel. 7.3 is assumed to be like 6.12 (inferred). ``6.12-notrace`` is 6.12 with a ``srcu`` that is not traced around the
 #: callbacks of 2019, as it was tried.
 ANNOTATIONS = {
     kernel.name: kernel
@@ -85,7 +85,7 @@ class Dependency:
 
     first: str
     second: str
-    where: str  #: who did it first, and where
+    where: str  #: which actor did it first, and where
     kinds: set[tuple[bool, bool]] = field(default_factory=set)
 
 
@@ -103,11 +103,11 @@ class Report:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes of the chain, the one that is wanted first."""
+        """The classes of the chain, the wanted one first."""
         return (self.wanted.lock_class, *(link.second for link in self.chain))
 
     def lines(self) -> Iterator[str]:
-        """In lockdep's own form; what a kernel has as stack traces is here who took the lock, and in which run."""
+        """In lockdep's own form; in place of stack traces it names the actor that took the lock, and the run."""
         title = f"WARNING: possible {self.kind} {'locking dependency' if self.chain else 'locking'} detected"
         rule = "=" * len(title)
         yield from (rule, title, "-" * len(rule))
@@ -166,7 +166,7 @@ class Report:
 
 
 class Lockdep:
-    """The graph of one kernel's lockdep, fed with one run after the other. It stops at its first report, as lockdep does."""
+    """The graph of one kernel's lockdep, fed with one run after another. It stops at its first report, as lockdep does."""
 
     def __init__(self, kernel: Annotations) -> None:
         self.kernel = kernel
@@ -177,7 +177,7 @@ class Lockdep:
         self._prime()
 
     def feed(self, history: Iterable[Did], where: str) -> None:
-        """Go on with what was done in a run that is called ``where``."""
+        """Go on with the history of the run called ``where``."""
         self._held, self._wanted = {}, {}
         for what, actor, lock, mode in history:
             if self.report is not None:
@@ -194,7 +194,7 @@ class Lockdep:
 
     @property
     def hides(self) -> str:
-        """A recursive reader that is checked, and under which locks were taken: it ended their chains. Empty if none."""
+        """The checked recursive reader under which locks were taken, and which ended their chains. Empty if none."""
         return "srcu" if self.kernel.srcu == "checked" and self.after.get("srcu") else ""
 
     # -- what the kernel knows beforehand -----------------------------------------------------------------------------
@@ -282,7 +282,7 @@ class Lockdep:
         link.kinds.add((first.read == 0, second.read != 2))
 
     def _circle(self, new: Hold, held: Hold) -> tuple[Dependency, ...] | None:
-        """``check_noncircular``: the shortest strong path from the lock that is wanted to the one that is held."""
+        """``check_noncircular``: the shortest strong path from the wanted lock to the held one."""
         start = new.lock_class, new.read == 2
         came: dict[tuple[str, bool], tuple[tuple[str, bool], Dependency] | None] = {start: None}
         todo = [start]

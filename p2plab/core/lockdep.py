@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from p2plab.core.events import Event
 
-#: Lock maps: nobody holds such a lock, but lockdep is told where it might be taken. Allocating with direct reclaim takes
-#: FS_RECLAIM (mm/page_alloc.c, ``fs_reclaim_acquire``), reclaim and whoever zaps calls notifiers under NOTIFIER
-#: (include/linux/mmu_notifier.h), and whoever waits for a fence, or must signal one, takes DMA_FENCE
+#: Lock maps: no actor holds such a lock; they mark where lockdep assumes one. Allocating with direct reclaim takes
+#: FS_RECLAIM (mm/page_alloc.c, ``fs_reclaim_acquire``), reclaim and zapping call notifiers under NOTIFIER
+#: (include/linux/mmu_notifier.h), and waiting for a fence, or having to signal one, takes DMA_FENCE
 #: (drivers/dma-buf/dma-fence.c).
 FS_RECLAIM, NOTIFIER, DMA_FENCE = "fs_reclaim", "mmu_notifier_invalidate_range_start", "dma_fence_map"
 #: What the kernel itself does under each: reclaim calls notifiers, and a notifier may wait for a fence
 #: (drivers/dma-buf/dma-resv.c, ``dma_resv_lockdep``).
 KNOWN = {FS_RECLAIM: NOTIFIER, NOTIFIER: DMA_FENCE}
-#: Who is named for that.
+#: The name given for that.
 KERNEL = "the kernel"
 
 
@@ -39,9 +39,9 @@ class LockInversion(Event):
 
 @dataclass(frozen=True, slots=True)
 class Deadlock(Event):
-    """``cycle``: actors of whom each waits for the next and the last for the first. ``waits``: what each waits in.
+    """``cycle``: actors, each waiting for the next and the last for the first. ``waits``: what each waits in.
 
-    An empty cycle: everybody waits for something that nobody is left to do.
+    With an empty cycle every actor waits for something that no actor is left to do.
     """
 
     cycle: tuple[str, ...]
@@ -57,14 +57,14 @@ class Deadlock(Event):
 class LockOrder:
     """The order in which locks were ever taken while others were held, as lockdep keeps it.
 
-    It is a reading of the run and not a part of the state: it never decides what a step does. The lock maps are in it
+    It is read from the run and is no part of the state: it never decides what a step does. The lock maps are in it
     from the first allocation (or fence) on: until then no order through them can close a circle.
     """
 
     def __init__(self) -> None:
         self.held: dict[str, list[str]] = {}
         self.inside: dict[str, int] = {}  #: actor -> how many calls of notifiers it is in
-        self._after: dict[str, dict[str, str]] = {}  #: lock -> lock taken under it -> who did so first
+        self._after: dict[str, dict[str, str]] = {}  #: lock -> lock taken under it -> the actor that did so first
         self._told: set[tuple[str, str]] = set()
 
     def __eq__(self, other: object) -> bool:
@@ -114,7 +114,7 @@ class LockOrder:
             self._after.setdefault(held, {}).setdefault(lock, actor)
 
     def _learn(self, lock: str) -> None:
-        """At the first lock map: what the kernel does under each."""
+        """At the first lock map: add what the kernel does under each."""
         if lock in (FS_RECLAIM, NOTIFIER, DMA_FENCE) and FS_RECLAIM not in self._after:
             self._after |= {first: {second: KERNEL} for first, second in KNOWN.items()}
 

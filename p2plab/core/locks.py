@@ -1,7 +1,7 @@
 """Mutexes and the reader-writer lock, as the kernel has them, with wait-for and lock-order reports.
 
 Taking a free lock is one step. Leaving ``async with`` releases it at once and then yields one more step, because
-between the release and whatever comes next anything else may happen.
+between the release and the next operation anything else may happen.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Mutex(Tracked):
         note_released(self.name, "mutex")
 
     def holders(self) -> tuple[str, ...]:
-        """Who has to let go before somebody else can have it."""
+        """The actors that must release it before another can take it."""
         return () if self.owner is None else (self.owner,)
 
     async def __aenter__(self) -> Mutex:
@@ -93,8 +93,8 @@ class WwAcquireCtx(Tracked):
 class WwMutex(Mutex):
     """A lock of which several may be held, in any order, within one transaction (``struct ww_mutex``), by wait-die.
 
-    So ``reservation_ww_class`` of drivers/dma-buf/dma-resv.c: who meets an older transaction's lock while it has others gets
-    -EDEADLK, and must let all of its locks go; an older one waits. Lockdep knows that locks of one transaction have no order.
+    As ``reservation_ww_class`` of drivers/dma-buf/dma-resv.c: a transaction that meets a lock of an older one while it holds
+    others gets -EDEADLK and must release all its locks; an older one waits. Within a transaction lockdep checks no order.
     """
 
     def __init__(self, name: str) -> None:
@@ -126,7 +126,7 @@ class WwMutex(Mutex):
 
 
 async def lock_all(ctx: WwAcquireCtx, locks: tuple[WwMutex, ...]) -> None:
-    """All of them, in whatever order: after -EDEADLK everything is let go, and the contended lock is taken first."""
+    """All of them, in any order: after -EDEADLK all are released, and the contended lock is taken first."""
     first: WwMutex | None = None
     while True:
         taken: list[WwMutex] = []
@@ -206,11 +206,11 @@ class RWLock(Tracked):
         return "read" if running.actor in self.readers else None
 
     def is_free_for_reading(self) -> bool:
-        """Whether a reader would get it at once: no writer holds it and nobody queues."""
+        """Whether a reader would get it at once: no writer holds it and the queue is empty."""
         return self.writer is None and not self.queue
 
     def holders(self) -> tuple[str, ...]:
-        """Who has to let go before the next in the queue can have it."""
+        """The actors that must release it before the next in the queue can take it."""
         return (self.writer,) if self.writer is not None else tuple(self.readers)
 
     async def _down(self, mode: str) -> None:
@@ -286,7 +286,7 @@ class _Held:
 
 
 class lock_map:
-    """``with lock_map("srcu", "read"): …``: lockdep is told that a section might take what it stands for; nobody waits."""
+    """``with lock_map("srcu", "read"): …``: an annotation for lockdep, which treats the section as taking it; nothing waits."""
 
     __slots__ = ("mode", "name")
 
@@ -303,7 +303,7 @@ class lock_map:
 
 
 def note_wanted(lock: str, mode: str) -> None:
-    """The running actor is about to take a lock, or what a lock map stands for."""
+    """The running actor is about to take a lock or enter a lock map."""
     for inversion in current_world().lock_order.about_to_take(running.actor, lock, mode):
         emit(inversion)
 

@@ -14,7 +14,7 @@ from p2plab.core.token import token_of
 
 FORMAT = 1
 
-#: A line or a file longer than this is not a log of ours.
+#: A line or a file longer than this is no log of p2plab's.
 LONGEST_LINE, MOST_LINES = 100_000, 2_000_000
 
 

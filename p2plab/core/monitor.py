@@ -1,7 +1,7 @@
 """Monitors and goals: what no run may do, and what some run must reach, as readers of the log.
 
-A *monitor* is one promise: it reads the log entry by entry and reports what breaks it. A *goal* is reached by an event. Which
-there are, and where they come from, is said by the rooms above; a run and a search need no more than this.
+A *monitor* is one promise: it reads the log entry by entry and reports what breaks it. A *goal* is reached by an event. The
+rooms above say which there are and where they come from; a run and a search need no more than this.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from p2plab.core.locks import LockAcquired
 
 @dataclass(frozen=True)
 class Finding:
-    """A broken promise: at which step, in whose step, who broke it, and what happened."""
+    """A broken promise: the step and the actor taking it, the culprit, and what happened."""
 
     rule: str
     step: int
@@ -68,7 +68,7 @@ class DeadlockMonitor(Monitor):
 
 
 class LockOrderMonitor(Monitor):
-    """Breaks where two locks are taken in both orders. A search judges that from which locks are wanted."""
+    """Breaks where two locks are taken in both orders. A search judges that by the locks that actors want."""
 
     name = "lock-order"
 
@@ -81,7 +81,7 @@ class LockOrderMonitor(Monitor):
 class LeadsTo(Monitor):
     """``open`` while something has happened and what must follow has not.
 
-    No single step breaks it: a search says whether a run that is fair, or one that has come to its end, leaves it open.
+    No single step breaks it: a search says whether a fair run, or one that has ended, leaves it open.
     """
 
     def __init__(self) -> None:
@@ -90,6 +90,6 @@ class LeadsTo(Monitor):
 
 
 def findings_in(log: Iterable[Entry], monitors: Sequence[type[Monitor]]) -> Iterator[Finding]:
-    """What a log breaks, in its order, as fresh copies of the monitors see it."""
+    """What a log breaks, in log order, judged by fresh copies of the monitors."""
     fresh = [monitor() for monitor in monitors]
     return (finding for entry in log for monitor in fresh for finding in monitor.see(entry))

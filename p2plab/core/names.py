@@ -1,4 +1,4 @@
-"""What was probably meant by a name that is nearly right."""
+"""What a misspelt name probably meant."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def nearest(name: str, names: Collection[str]) -> str:
 
 
 def unknown(what: str, name: str, names: Collection[str], listed: str = "") -> str:
-    """A sentence for a name that nothing has: the three nearest, and all where they are few; ``listed`` names what lists them.
+    """A sentence for an unknown name: the three nearest, and all where they are few; ``listed`` names what lists them.
 
     >>> unknown("kernel", "6.11", ["6.1", "6.12"])
     "there is no kernel '6.11'; there are 6.1, 6.12; did you mean 6.1 or 6.12?"

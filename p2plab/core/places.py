@@ -33,7 +33,7 @@ def course() -> dict[str, Path]:
 
 
 def course_in(checkout: Path) -> dict[str, Path]:
-    """The same in a checkout, from which the wheel is built."""
+    """The same in a checkout, for building the wheel."""
     wanted = (
         "notebooks/[0-9]*.ipynb",
         "docs/*.md",
@@ -64,9 +64,9 @@ def recordings(kind: str) -> dict[str, Path]:
 
 
 def journal_file() -> Path | None:
-    """Where the runs of this person's labs are noted: ``P2PLAB_JOURNAL`` if set (empty: nowhere), else their data folder.
+    """Where the runs of this person's labs are recorded: ``P2PLAB_JOURNAL`` if set (empty: nowhere), else their data folder.
 
-    A served app keeps none: its visitors share one account, and nobody shall see another's run.
+    A served app keeps none: its visitors share one account, and must not see each other's runs.
     """
     named = os.environ.get("P2PLAB_JOURNAL")
     if named is not None:

@@ -14,7 +14,7 @@ from p2plab.core.scenario import Scenario, Value
 from p2plab.core.schedule import LONGEST, Schedule, by_list, by_text, follow
 from p2plab.core.world import World
 
-#: How many worlds of earlier steps a run keeps, so that a slider moved to and fro need not replay each time.
+#: How many worlds of earlier steps a run keeps, so that moving a slider to and fro need not replay each time.
 KEPT = 8
 
 
@@ -75,7 +75,7 @@ class Run:
 
     def driven(self, schedule: Schedule, limit: int = LONGEST) -> Self:
         """This run, carried on by a schedule for at most ``limit`` steps."""
-        # The world moves on into the new run; this one builds another if it is ever asked again.
+        # The world moves on into the new run; this one builds another when it is next asked.
         world, self._end = self.world, None
         longer = object.__new__(type(self))
         longer.scenario, longer.settings, longer._earlier = self.scenario, self.settings, dict(self._earlier)
@@ -88,7 +88,7 @@ class Run:
         return self.driven(by_text(self.scenario.story, strict=False), limit)
 
     def fork(self, step: int) -> Self:
-        """The run as it was after ``step`` steps, to go on from there in another way."""
+        """The run as it was after ``step`` steps, to continue differently from there."""
         self._check(step)
         return type(self)(self.scenario, self.settings, self.schedule[:step])
 

@@ -21,10 +21,10 @@ class _Running:
     def __init__(self) -> None:
         self.world: World | None = None
         self.actor: str = ""  #: the actor's name; empty while a world is being built
-        self.footprint: Footprint | None = None  #: None when nobody records
-        #: Of the step: an exception that came out of a call into a driver, and the driver.
+        self.footprint: Footprint | None = None  #: None while nothing is recorded
+        #: In this step: an exception that came out of a call into a driver, and the driver.
         self.raised: tuple[BaseException, str] | None = None
-        #: Who watches driver code while it runs: what gives a context for it, or None.
+        #: Gives a context in which driver code runs while it is watched; None while it is not.
         self.watch: Callable[[], AbstractContextManager[None]] | None = None
 
 
@@ -32,7 +32,7 @@ running = _Running()
 
 
 def watched() -> AbstractContextManager[None]:
-    """``with watched():`` driver code runs, whether or not anybody looks how long it takes."""
+    """``with watched():`` driver code runs, whether or not its time is watched."""
     return _UNWATCHED if running.watch is None else running.watch()
 
 

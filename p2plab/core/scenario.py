@@ -20,7 +20,7 @@ Value = int | str
 class Knob:
     """One setting of a scenario: a number from ``low`` to ``high``, or one of ``choices``.
 
-    ``ticks``: a time or a duration. The clock heeds it; where the schedule alone decides it changes nothing.
+    ``ticks``: a time or a duration. Only the clock takes it into account: under any other schedule it changes nothing.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Knob:
 
 
 def _written(value: object) -> str:
-    """A knob's value as text; what is no text and no number (it may be anything, of any depth) only by its type."""
+    """A knob's value as text; anything but text and numbers (it may be nested to any depth) only by its type."""
     if isinstance(value, str):
         return value
     try:
@@ -63,10 +63,10 @@ def _written(value: object) -> str:
 
 @dataclass(frozen=True)
 class Role:
-    """A part of a scene that a class of your own can play.
+    """A part of a scene that your own class can play.
 
     ``bases``: kind -> class; a class must derive from one of them. ``needs``: methods that the scene calls and that not
-    every class of the base has. ``knob``: the knob that says who plays the part when no class is given, or empty.
+    every class of the base has. ``knob``: the knob that chooses the class when none is given, or empty.
     """
 
     bases: Mapping[str, type]
@@ -95,9 +95,9 @@ class Scenario:
 
     ``version`` goes up whenever a change of scene or model makes the same schedule mean something else. ``story`` is
     the schedule (in text form) that shows what the scene is about; ``rules`` are the names of the promises watched;
-    ``breaks`` is the one that the story must break, or empty. ``roles`` are the parts that a class of your own can play
+    ``breaks`` is the one that the story must break, or empty. ``roles`` are the parts that your own classes can play
     (``importer``, ``exporter``), and ``cast`` the classes that play them: see :meth:`with_cast`. ``when_cast``: knobs whose
-    default is another one then, so that nothing but your class is on trial.
+    default changes then, so that only your class is on trial.
     """
 
     name: str
@@ -114,19 +114,19 @@ class Scenario:
     cast: Mapping[str, type] = field(default_factory=dict, compare=False)
     small: Mapping[str, Value] = field(
         default_factory=dict, compare=False
-    )  #: knobs with which it says as much in less time
+    )  #: knobs with which it shows the same in less time
     variants: tuple[Mapping[str, Value], ...] = field(
         default=(), compare=False
-    )  #: knobs with which a class is tried as well
-    must: tuple[str, ...] = ()  #: goals that some order must reach where a class of your own plays, by name
-    needs: str = field(default="", compare=False)  #: ``FILE.py:NAME`` of a scene that is not p2plab's own
+    )  #: other knobs with which a class is tried too
+    must: tuple[str, ...] = ()  #: goals, by name, that some order must reach when your own class plays
+    needs: str = field(default="", compare=False)  #: ``FILE.py:NAME`` of a scene that p2plab does not ship
     own: Mapping[str, Any] = field(
         default_factory=dict, compare=False
     )  #: rules and goals that came with a class, by name
 
     @property
     def monitors(self) -> Mapping[str, type[Monitor]]:
-        """Every monitor that can watch this scene, by name: those that are known, and those that came with a class."""
+        """Every monitor that can watch this scene, by name: the known ones, and those that came with a class."""
         return {**known.monitors(), **{name: own for name, own in self.own.items() if isinstance(own, type)}}
 
     def takes(self, kind: str) -> bool:

@@ -1,10 +1,10 @@
-"""Schedules: who takes the next step. From a list, by a seed, by the clock, straight on, or as a person writes it.
+"""Schedules: which actor takes the next step. From a list, by a seed, by the clock, straight on, or from text.
 
 A schedule is a function from a world to an iterator of choices: each choice is taken before the next is asked for, so a
 schedule can look at the world as it goes. ``follow`` lets one drive.
 
 The text form, for people and for a shell: words that name an actor (``gpu``: as long as it can; ``gpu*3``: three steps)
-or press an action (``!defrag``); ``...`` runs on until nobody can.
+or press an action (``!defrag``); ``...`` runs on until no actor can.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from p2plab.core.world import World
 
 Schedule = Callable[[World], Iterator[str]]
 
-#: No run of a person's, a seed's or a clock's is longer than this many steps, unless asked for.
+#: A run by text, seed or clock ends after this many steps unless more are asked for.
 LONGEST = 100_000
 
 
@@ -49,7 +49,7 @@ def straight(world: World) -> Iterator[str]:
 
 
 def by_seed(seed: int) -> Schedule:
-    """Any enabled actor, by a generator of its own: the same seed gives the same run on every machine."""
+    """Any enabled actor, by a private generator: the same seed gives the same run on every machine."""
 
     def drive(world: World) -> Iterator[str]:
         generator = random.Random(seed)  # random() is stable between Python versions; choice() is not
@@ -69,7 +69,7 @@ _WORD = re.compile(r"!(?P<action>[A-Za-z][\w-]*)|(?P<actor>[A-Za-z][\w.]*?)(?:\*
 
 
 def by_text(text: str, strict: bool = True) -> Schedule:
-    """The choices that a text describes; :exc:`BadInput` names the word that cannot be read or cannot be done.
+    """The choices that a text describes; :exc:`BadInput` names the word that cannot be read or done.
 
     Not ``strict``: what cannot be done is left out, so that a scene's story can be told with other knobs.
     """

@@ -1,8 +1,8 @@
 """A token: a whole run in one line of text, ``p2p1.SCENE~VERSION.KNOBS.SCHEDULE.TRAIL.CHECK``.
 
 SCHEDULE is run-length coded: a lower-case letter is an actor (``a`` the first), a capital an action, a number repeats.
-TRAIL holds a few bits of a running digest of the log at four places: they tell a run of another version of the model
-from the one that was meant, and about where the two part. CHECK finds a damaged token.
+TRAIL holds a few bits of a running digest of the log at four places: they distinguish a run of another version of the
+model from the one that was meant, and show roughly where the two diverge. CHECK finds a damaged token.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import LONGEST
 
 MARK = "p2p1"
-#: In letters: the longest run whose every step is somebody else's, some of them by two letters, still fits.
+#: In letters. Fits the longest run in the worst case: a switch at every step, some actors of two letters.
 LONGEST_TOKEN = 2 * LONGEST + 1_000
 #: Where the trail looks at the log, as quarters of the number of steps.
 QUARTERS = (1, 2, 3, 4)
@@ -34,8 +34,8 @@ _SHAPE = re.compile(
     r"\.(?P<trail>[\w-]{8})\.(?P<check>[a-z2-7]{6})",
     re.ASCII,
 )
-#: One choice of a coded schedule and how often; what was matched is never tried again in another way, so that a token of
-#: many ``z`` takes no longer than its length.
+#: One choice of a coded schedule and how often; the match never backtracks, so that a token of many ``z``
+#: takes time linear in its length.
 _CHOICE = re.compile(r"(z*+[a-y]|Z*+[A-Y])([0-9]{0,6}+)")
 
 
@@ -108,7 +108,7 @@ def token_in(text: str) -> str:
 
 
 def _whole(begun: str, following: Sequence[str]) -> str | None:
-    """A token that begins here and may go on over further lines; None if it has no end with a check that fits."""
+    """A token that begins here and may continue over further lines; None if it has no end with a matching check."""
     collected = ""
     for line in itertools.chain((begun,), following):
         word = line.split(maxsplit=1)[0] if line.strip() else ""

@@ -1,7 +1,7 @@
 """Shared state that notices by itself who reads and who writes it.
 
 Every attribute of a :class:`Tracked` object is a *cell*. While a step runs, each cell read and each cell written goes
-into the step's :class:`Footprint`, in program order; nobody declares a footprint by hand, because a forgotten one would
+into the step's :class:`Footprint`, in program order; footprints are not declared by hand, because a forgotten cell would
 make a search over all orders miss bugs silently. Lists, dicts and sets become tracked containers when they are assigned
 (a whole container is one cell: coarse, and never wrong); other mutable objects are refused, since their changes could not be
 seen. A tracked set keeps the order of insertion: Python's own order of strings differs from process to process.
@@ -108,7 +108,7 @@ class Tracked:
 
 
 def name_of(thing: Tracked) -> str:
-    """The name the world gave: the same in every replay, whatever the order of the other actors' steps."""
+    """The name given by the world: the same in every replay and every order of the other actors' steps."""
     name: str = _get(thing, "_tracked_name")
     return name
 
@@ -120,7 +120,7 @@ def cells_of(thing: Tracked) -> dict[str, Any]:
 
 
 class Attributes(MutableMapping[str, Any]):
-    """What ``vars(thing)`` gives within a step: the attributes of a tracked object, each use of which is seen."""
+    """What ``vars(thing)`` gives within a step: the attributes of a tracked object, with every use recorded."""
 
     __slots__ = ("_owner",)
 
@@ -157,7 +157,7 @@ class Attributes(MutableMapping[str, Any]):
 
 
 def _check_new(thing: Tracked, name: str) -> None:
-    """:exc:`Untrackable` for a new attribute that would change what is no cell: a class, a method, who has which attribute."""
+    """:exc:`Untrackable` for a new attribute that would change what is no cell: a class, a method, the set of attributes."""
     if name == "__class__":
         raise Untrackable(f"{name_of(thing)} cannot become another class: keep what changes in an attribute")
     kind = type(thing)
@@ -173,7 +173,7 @@ def _no_method_of(thing: Tracked, name: str) -> str:
 
 
 def _names_looked_through(kind: type) -> frozenset[str]:
-    """The attributes that instances may have, as far as their methods name them; remembered, because nobody may add others."""
+    """The attributes that instances may have, as far as their methods name them; cached, because no others can be added."""
     known = _LOOKED_THROUGH.get(kind)
     if known is None:
         codes = [getattr(member, "__code__", None) for base in kind.__mro__ for member in vars(base).values()]
@@ -181,7 +181,7 @@ def _names_looked_through(kind: type) -> frozenset[str]:
     return known
 
 
-#: By class, the attributes that were looked for where somebody looked through all of them.
+#: By class, the attributes that were looked for when all of them were listed.
 _LOOKED_THROUGH: weakref.WeakKeyDictionary[type, frozenset[str]] = weakref.WeakKeyDictionary()
 #: What an attribute of an instance would hide.
 _METHODS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, classmethod, staticmethod)
@@ -197,7 +197,7 @@ _CODE = (
 )
 _ATOMS = frozenset({int, str, bytes, bool, float, type(None), range})
 _HEAP_TYPE, _DICT_KEPT_ELSEWHERE = 1 << 9, 1 << 4  #: bits of a type's flags, the same from Python 3.11 to 3.14
-#: What a class of somebody's own may derive from.
+#: What a driver's own class may derive from.
 _MADE_OF = frozenset({
     object, int, float, str, bytes, tuple, frozenset, list, dict, set, collections.deque, collections.defaultdict,
 })  # fmt: skip
@@ -245,7 +245,7 @@ def tracked_value(value: Any, cell: Cell) -> Any:
 
 
 def _encloses_something(value: Any) -> bool:
-    """Whether a function has variables, or a method an object, in which something can change."""
+    """Whether a function has variables, or a method has an object, that can change."""
     owner = getattr(value, "__self__", None)
     if owner is not None:
         return not isinstance(owner, (Tracked, type, types.ModuleType))
@@ -271,7 +271,7 @@ def is_exact_number(kind: type) -> bool:
 def is_made_in_python(kind: type) -> bool:
     """Whether a ``class`` statement made it: then there is nothing in an object but slots, a ``__dict__`` and what bases have.
 
-    What C keeps besides takes room that no slot explains.
+    What C keeps as well takes room that no slot explains.
     """
     base = kind.__base__
     if base is None or not kind.__flags__ & _HEAP_TYPE:
@@ -285,10 +285,10 @@ def is_made_in_python(kind: type) -> bool:
 
 @functools.lru_cache(maxsize=1_000)
 def is_plain(kind: type) -> bool:
-    """Whether an object is made of nothing but what its class's code gives it, so that one can look into all of it.
+    """Whether an object consists only of what its class's code gives it, so that all of it can be inspected.
 
-    So it is with classes of somebody's own, a kind of number or list of theirs included; of the standard library with
-    partials, namespaces and exact numbers, and with numpy's numbers.
+    True of a driver's own classes, subclasses of numbers and lists included; in the standard library, of
+    partials, namespaces and exact numbers; and of numpy's numbers.
     """
     if kind in (functools.partial, types.SimpleNamespace, complex) or is_exact_number(kind):
         return True
@@ -313,7 +313,7 @@ def _cell_name(cell: Cell) -> str:
 
 
 def freeze(value: Any) -> Any:
-    """A hashable value, equal in every replay, that says all there is to say about the content of a cell."""
+    """A hashable value, equal in every replay, for the whole content of a cell."""
     if type(value) in _ATOMS:
         # 1 == True == 1.0 in Python; a state must not confuse them.
         return value if type(value) in (int, str) else (type(value).__name__, value)
@@ -362,7 +362,7 @@ def _freeze_plain(value: Any) -> Any:
         _FREEZING.discard(id(value))
 
 
-#: Objects that are being frozen just now.
+#: Objects being frozen right now.
 _FREEZING: set[int] = set()
 
 
@@ -372,8 +372,8 @@ _FREEZING: set[int] = set()
 class TrackedIterator(Iterator[Any]):
     """Iterates over a tracked ``container`` from ``position`` on; ``native`` gives Python's own iterator over it.
 
-    Python's own would go on reading in later steps without anybody noticing. Where it goes on is a function of the
-    container's content, its ``position`` and, for dicts and sets, the ``size`` at the start: what a replay can tell.
+    Python's own would go on reading in later steps unnoticed. Where this one goes on depends only on what a replay knows: the
+    container's content, its ``position`` and, for dicts and sets, the ``size`` at the start.
     """
 
     __slots__ = ("_footprint", "_here", "_native", "container", "position", "size")

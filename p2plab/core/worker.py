@@ -29,7 +29,7 @@ class JobBegun(Event):
 
 @dataclass(frozen=True, slots=True)
 class JobFailed(Event):
-    """The job ended with an errno; whoever asked for it gets to know."""
+    """The job ended with an errno, which its caller gets."""
 
     job: str
     error: str
@@ -80,6 +80,6 @@ class Worker(Tracked):
         emit(JobBegun(job))
 
     def ends(self, job: str, error: KernelError | None) -> None:
-        """Note how it ended: of a job that went well nothing is said."""
+        """Note how it ended; success logs nothing."""
         if error is not None:
             emit(JobFailed(job, str(error)))

@@ -24,7 +24,7 @@ from p2plab.core.tracked import Footprint, Tracked, cells_of, freeze, name_of
 
 T = TypeVar("T")
 
-#: Where this room's own code is: a crash is named by the driver's line, not by ours.
+#: Where this room's own code is: a crash is reported at the driver's line, not at ours.
 _CORE = str(Path(__file__).parent)
 
 #: The name under which a person's actions appear in the log.
@@ -54,11 +54,11 @@ class Pressed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Crashed(Event):
-    """The actor's code raised and the actor is gone; whatever it held stays held. ``where`` is ``function:line``."""
+    """The actor's code raised and the actor is gone; the locks that it held stay held. ``where`` is ``function:line``."""
 
     error: str
     where: str
-    driver: str = ""  #: the one in whose callback or method it was raised, where that is not the actor itself
+    driver: str = ""  #: the driver in whose callback or method it was raised, if not the actor itself
 
     def __str__(self) -> str:
         return f"crashed: {self.error} (in {self.where})"
@@ -88,7 +88,7 @@ class World:
         self.log: list[Entry] = []
         self.actors: dict[str, Actor] = {}
         self.actions: dict[str, Action] = {}
-        self.things: object = None  #: what the build function wants others to find; a room above knows its type
+        self.things: object = None  #: what the build function offers to views and tests; a room above knows its type
         self.objects: list[Tracked] = []
         self.footprint = Footprint()  #: of the last step
         self.lock_order = self.make_lock_order()
@@ -107,7 +107,7 @@ class World:
             self.look()
 
     def _build(self, build: Callable[[World], None]) -> None:
-        """Set up. What a class of somebody's raises there is a crash of that class, and the run has nobody then."""
+        """Set up. An exception from a cast class there is a crash of that class; the run then has no actors."""
         try:
             build(self)
         except BaseException as error:
@@ -146,7 +146,7 @@ class World:
     # -- building ---------------------------------------------------------------------------------------------------
 
     def role(self, role: str, default: type[T]) -> type[T]:
-        """The class that plays a role (``importer``, ``exporter``): the one somebody was cast with, or ``default``."""
+        """The class that plays a role (``importer``, ``exporter``): the one that was cast, or ``default``."""
         return self.cast.get(role, default)
 
     def actor(self, name: str, job: JobFunction, ready: int = 0) -> None:
@@ -174,12 +174,12 @@ class World:
         self._looks.append(look)
 
     def look(self) -> None:
-        """Let those look who asked for it, as part of the step that is running."""
+        """Call those that asked to look, as part of the running step."""
         for look in self._looks:
             look()
 
     def register(self, thing: Tracked) -> str:
-        """Name a new tracked object after its class and its maker: the same name whatever the others do."""
+        """Name a new tracked object after its class and its maker, so that the name does not depend on other actors."""
         kind = type(thing).__name__
         self.objects.append(thing)
         number = self._names[running.actor, kind]
@@ -270,8 +270,8 @@ class World:
     @contextmanager
     def _as_running(self, actor: str, footprint: Footprint | None = None) -> Iterator[None]:
         before = running.world, running.actor, running.footprint
-        # The collector buries worlds that nobody has any more, and their coroutines' `finally` blocks run then and there:
-        # in the middle of a step of this one they would be taken for it.
+        # The collector frees worlds that nothing refers to, and their coroutines' `finally` blocks run right then:
+        # in the middle of a step of this world they would count as part of it.
         collects = gc.isenabled()
         gc.disable()
         running.world, running.actor, running.footprint = self, actor, footprint
@@ -295,7 +295,7 @@ class World:
         blocked = self.blocked
         if self.stuck is not None or not blocked:
             return
-        # Mostly it closes through whoever moved; handing a lock over may also close it among others.
+        # Mostly it closes through the actor that moved; handing a lock over may also close it among others.
         cycle = any_waiting_cycle((choice, *blocked), self.waits_for)
         waiting = blocked if not cycle and not self.enabled() else []
         if cycle or waiting:
@@ -306,7 +306,7 @@ class World:
 
 
 def _crashed(error: BaseException, driver: str) -> Crashed:
-    """What the log says of an exception: its kind and text, and where in the driver's code it was raised."""
+    """How the log describes an exception: its kind and text, and where in the driver's code it was raised."""
     where = "its first step"
     for frame, line in traceback.walk_tb(error.__traceback__):
         if not frame.f_code.co_filename.startswith(_CORE):

@@ -1,4 +1,4 @@
-"""Address spaces: VMAs, page tables, system calls, reverse map, and who is told when entries go away.
+"""Address spaces: VMAs, page tables, system calls, reverse map, and which listeners are called when entries go away.
 
 Checked against recordings of Linux 7.3, 6.12 and 6.1 (``p2plab conform mm``). Addresses and lengths are bytes, page offsets
 and file sizes are pages. System calls are coroutines of :class:`AddressSpace`.

@@ -31,7 +31,7 @@ AROUND = (START - PMD_SIZE, START + 8 * PMD_SIZE)
 class Row:
     """One invalidation: pages [start, end) counted from the start of the mapping (None: the whole address space).
 
-    ``mmap_lock``: how anybody holds it; ``locks``: what the caller itself holds, see :func:`p2plab.mm.locks.locks_held`.
+    ``mmap_lock``: how any task holds it; ``locks``: what the caller itself holds, see :func:`p2plab.mm.locks.locks_held`.
     ``heard_by`` names the listeners that were called: ``notifier`` (start and end), ``interval`` or ``release``.
     """
 
@@ -144,7 +144,7 @@ _ABSENT = "this kernel does not have it"
 _SPLIT = "mm/mmap.c do_mas_align_munmap, __split_vma"
 _MPROTECT = "mm/mprotect.c change_pmd_range"
 
-#: Today's source -> kernel -> that kernel's, where it is another one. 6.1's holds for rfc2019 too, unless that has its own.
+#: Today's source -> kernel -> that kernel's, where it differs. 6.1's holds for rfc2019 too, unless that has its own.
 _ELSEWHERE: Mapping[str, Mapping[str, str]] = {
     "mm/vma.c vms_complete_munmap_vmas": {
         "6.1": "mm/mmap.c do_mas_align_munmap",

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from p2plab.mm.ask import Effect, Row, ask
 from p2plab.mm.kernel import LINUX_6_1, LINUX_6_12, LINUX_7_3, Kernel, KernelRule
 
-#: the kernels that are held against recordings, oldest first
+#: the kernels that are compared with recordings, oldest first
 RECORDED = (LINUX_6_1, LINUX_6_12, LINUX_7_3)
 
 
 @dataclass(frozen=True, slots=True)
 class EffectChange:
-    """One operation on one kind of memory that not all kernels do alike: an answer of each, and the rules behind it.
+    """One operation on one kind of memory whose answer differs between kernels: each answer, and the rules behind it.
 
     ``rules``: for each kernel but the first, those that changed the answer since the one before it.
     """
@@ -48,12 +48,12 @@ def change(operation: str, kind: str, kernels: Sequence[Kernel] = RECORDED) -> E
 
 
 def seen(answer: Effect) -> tuple[tuple[Row, ...], str]:
-    """What can be told apart: the calls, and what the operation returned without the sentence."""
+    """What is compared: the calls, and the operation's return value without its sentence."""
     return answer.rows, answer.returned.split(":")[0]
 
 
 def _responsible(operation: str, kind: str, old: Kernel, new: Kernel) -> tuple[KernelRule, ...]:
-    """Rules of which one alone, taken over or taken back, changes the answer."""
+    """The rules each of which alone, adopted or reverted, changes the answer."""
     rules = old.changes_to(new)
     for kernel, other in ((old, new), (new, old)):
         before = seen(ask(operation, kind, kernel))

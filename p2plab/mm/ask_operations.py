@@ -66,7 +66,7 @@ class Operation:
     source: str
     do: Do
     prepare: Callable[[Specimen], Awaitable[None]]
-    not_modelled: tuple[str, ...] = ()  #: kinds of memory for which the model does not know
+    not_modelled: tuple[str, ...] = ()  #: kinds of memory for which the model has no answer
 
 
 PART = (START + 4 * PAGE_SIZE, 4 * PAGE_SIZE)
@@ -149,7 +149,7 @@ async def _remap_file_pages(specimen: Specimen) -> None:
 
 
 async def _vfork(specimen: Specimen) -> None:
-    """The child of vfork, or of clone(CLONE_VM), writes: in the parent's own memory."""
+    """The child of vfork, or of clone(CLONE_VM), writes: in the parent's memory."""
     await specimen.mm.touch(START, specimen.end, True)
 
 

@@ -57,7 +57,7 @@ def window(operation: str, kind: str, page: int = 6, *, write: bool = True, kern
 
 
 class _Scene:
-    """Thread A does the operation and sleeps in its first callback; thread B touches the page then, and once more after."""
+    """Thread A does the operation and sleeps in its first callback; thread B touches the page then, and again afterwards."""
 
     def __init__(self, operation: str, kind: str, page: int, write: bool, kernel: Kernel) -> None:
         self.event = ""

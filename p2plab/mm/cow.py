@@ -1,4 +1,4 @@
-"""Copy on write (mm/memory.c): reuse a page that nobody else can see, else copy it under an event of one page."""
+"""Copy on write (mm/memory.c): reuse a page that is not shared, else copy it under an event of one page."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def note_fault(vma: Vma, address: int, write: bool, how: str) -> None:
 
 
 async def do_wp_page(vma: Vma, address: int, pte: Pte, unshare: bool) -> None:
-    """``do_wp_page``: reuse a page that nobody else can see, else copy it under CLEAR of that one page."""
+    """``do_wp_page``: reuse a page that is not shared, else copy it under CLEAR of that one page."""
     table = vma.vm_mm.page_table
     folio = pte.folio
     shared = bool(vma.vm_flags & (VM_SHARED | VM_MAYSHARE))

@@ -1,6 +1,6 @@
 """Page faults: bringing a page in (mm/memory.c).
 
-Every function here runs with the VMA stable: under its own lock (6.12) or under mmap_lock.
+Every function here runs with the VMA stable: under the per-VMA lock (6.12) or under mmap_lock.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _map_new_page(vma: Vma, address: int, filled: int = 0) -> None:
 
 
 def _file_page(vma: Vma, address: int, write: bool) -> VmaFault:
-    """A private write gets its anon_vma, and a read maps what is around it, before the file is asked for the page."""
+    """Before the file is asked for the page, a private write gets its anon_vma, and a read maps the pages around."""
     assert vma.vm_file is not None
     mapping = vma.vm_file.f_mapping
     index = vma.pgoff_of(address)

@@ -50,7 +50,7 @@ class Folio(Tracked):
         self.pins = 0  #: references by pin_user_pages
         self.node = 0  #: the NUMA node it is on
         self.dirty = False
-        self.filled = 0  #: one bit for each page that somebody wrote to: the others are all zeroes
+        self.filled = 0  #: one bit for each page that was written to: the others are all zeroes
         self.swapbacked = True  #: False after MADV_FREE: may be dropped instead of swapped
         self.swap: SwapSlot | None = None
         self.ksm = False
@@ -117,7 +117,7 @@ class HugePmd:
 
 
 def free_swap_entry(entry: SwapPte) -> None:
-    """``swap_free``: one entry less points at the slot; the last one frees it, and its page in the swap cache."""
+    """``swap_free``: one entry fewer points at the slot; the last one frees it, and its page in the swap cache."""
     slot = entry.slot
     slot.count -= 1
     if slot.count == 0 and slot.folio is not None and slot.folio.mapcount == 0:
@@ -126,7 +126,7 @@ def free_swap_entry(entry: SwapPte) -> None:
 
 
 def folio_free_swap(folio: Folio) -> bool:
-    """Let go of the page's slot if no entry points at it any more."""
+    """Free the page's slot if no entry points at it any more."""
     if folio.swap is None or folio.swap.count:
         return False
     folio.swap.folio = None

@@ -1,7 +1,7 @@
 """Allocating memory, as far as locks are concerned: which flags let the allocator reclaim, and so call notifiers.
 
 Source of the rules: ``fs_reclaim_acquire`` and ``__need_reclaim`` (mm/page_alloc.c), ``current_gfp_context``
-(include/linux/sched/mm.h). Memory never runs out here: what counts is what may happen under the locks that are held.
+(include/linux/sched/mm.h). Memory never runs out here: what matters is what may happen under the locks that are held.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def memalloc_noreclaim(gfp: Gfp) -> Gfp:
 
 
 def might_alloc(gfp: Gfp) -> None:
-    """Tell lockdep that ``gfp`` is going to be used under the locks that are held."""
+    """Note for lockdep that ``gfp`` will be used under the locks that are held."""
     if gfp.direct_reclaim:
         note_wanted(FS_RECLAIM if gfp.fs else NOTIFIER, "map")
 

@@ -93,9 +93,9 @@ async def populate_vma_page_range(vma: Vma, start: int, end: int) -> None:
 
 
 async def mm_populate(mm: AddressSpace, start: int, end: int, *, ignore_errors: bool = False) -> None:
-    """``__mm_populate``: fault in what can be; device memory is left out. EFAULT at the first that cannot.
+    """``__mm_populate``: fault in what is possible; device memory is left out. EFAULT at the first that cannot.
 
-    With ``ignore_errors`` the next VMA comes instead.
+    With ``ignore_errors`` it goes on with the next VMA.
     """
     async with mm.mmap_lock.read():
         at = start
@@ -119,7 +119,7 @@ async def get_user_pages(
 ) -> list[Folio]:
     """The folios behind ``nr`` pages from ``start``, each with a reference taken (a pin if ``pin``).
 
-    Fewer if a later page cannot be had; EFAULT if the first cannot: a hole, device memory, access not allowed.
+    Fewer if a later page cannot be pinned; EFAULT if the first cannot: a hole, device memory, access not allowed.
     """
     got: list[Folio] = []
     async with mm.mmap_lock.read():
@@ -141,7 +141,7 @@ async def _one_page(mm: AddressSpace, address: int, write: bool, pin: bool, long
         raise KernelError("EFAULT", f"get_user_pages cannot have {address:#x}: {vma or 'nothing is mapped there'}")
     folio = await faultin(vma, address, write, unshare=pin and longterm)
     if folio is None:
-        folio = Folio(0)  # the page of zeroes: nobody counts its references
+        folio = Folio(0)  # the page of zeroes: its references are not counted
     if pin:
         folio.pins += 1
     else:

@@ -53,7 +53,7 @@ def _no_page(vma: Vma, base: int, write: bool) -> VmaFault:
 
 
 async def _wp(vma: Vma, base: int, entry: HugePmd) -> None:
-    """``hugetlb_wp``: a page that nobody else maps is reused, else it is copied."""
+    """``hugetlb_wp``: a page mapped only here is reused, else it is copied."""
     table, old = vma.vm_mm.page_table, entry.folio
     assert old is not None
     if vma.vm_flags & VM_SHARED or (old.anon and old.mapcount == 1):

@@ -74,7 +74,7 @@ class IntervalTree(Tracked):
         return bool(self.invalidate_seq & 1)
 
     def inv_start_range(self, start: int, end: int) -> tuple[list[MmuIntervalNotifier], int]:
-        """``mn_itree_inv_start_range``: who has to be told about bytes [start, end), and the sequence number to store."""
+        """``mn_itree_inv_start_range``: the notifiers to call for bytes [start, end), and the sequence number to store."""
         self.active_invalidate_ranges += 1
         met = [node for node in self.nodes if node.start < end and start < node.end]
         if met:
@@ -82,7 +82,7 @@ class IntervalTree(Tracked):
         return met, self.invalidate_seq
 
     def inv_end(self) -> None:
-        """``mn_itree_inv_end``: the last end makes the number even, and then lets waiting adds and removes happen."""
+        """``mn_itree_inv_end``: the last end makes the number even, and waiting adds and removes then happen."""
         self.active_invalidate_ranges -= 1
         if self.active_invalidate_ranges or not self.is_invalidating:
             return
@@ -101,7 +101,7 @@ class IntervalTree(Tracked):
             if self.is_invalidating:
                 self.deferred.insert(0, node)
             else:
-                self.invalidate_seq |= 1  # nobody knows which ranges are under way: take this one as one of them
+                self.invalidate_seq |= 1  # which ranges are under way is not known: assume that this is one of them
                 self._insert(node)
             node.invalidate_seq = self.invalidate_seq
         else:

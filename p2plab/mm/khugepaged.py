@@ -49,7 +49,7 @@ async def khugepaged_scan(mm: AddressSpace) -> None:
 async def madvise_collapse(vma: Vma, start: int, end: int) -> None:
     """MADV_COLLAPSE of a VMA's part: at once, and regardless of khugepaged's limits.
 
-    EINVAL for what cannot be, EAGAIN where somebody holds a reference to a page; what could be done is done by then.
+    EINVAL for memory that cannot be collapsed, EAGAIN where a page is referenced; what could be done is done by then.
     """
     mm = vma.vm_mm
     allowed = vma.is_anonymous and vma.anon_vma is not None and huge_fits(vma, vma.vm_end - PMD_SIZE)

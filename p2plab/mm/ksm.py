@@ -73,7 +73,7 @@ async def _replace_page(vma: Vma, address: int, kept: Folio) -> None:
 
 
 async def unmerge_ksm_pages(vma: Vma, start: int, end: int) -> None:
-    """``unmerge_ksm_pages``: each merged page of [start, end) gets a copy of its own, CLEAR each."""
+    """``unmerge_ksm_pages``: each merged page of [start, end) gets a private copy, with one CLEAR each."""
     for address, entry in list(vma.vm_mm.page_table.entries_in(start, end)):
         if isinstance(entry, Pte) and entry.folio is not None and entry.folio.ksm:
             await handle_mm_fault(vma, address, write=False, unshare=True)

@@ -1,7 +1,7 @@
 """The locks below mmap_lock: a VMA's own, a file's i_mmap_rwsem, an anon_vma's. None of them costs a step by itself.
 
 A free lock is taken within the running step; waiting for one is a separate step. What is taken and
-given back within one step is only waited for: nobody could see it held.
+given back within one step is only waited for: no other step could see it held.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class VmaRead:
     """``lock_vma_under_rcu`` … ``vma_end_read``: the VMA's own lock, for reading. The caller saw that no writer has it.
 
-    The log shows it held while an event is announced under it: nowhere else could anybody see it.
+    The log shows it held while an event is announced under it: nothing else could observe it.
     """
 
     __slots__ = ("me", "vma")
@@ -56,7 +56,7 @@ class RmapLock(RWLock):
         self._up(mode)
 
     async def passes(self) -> None:
-        """Wait until it could be had for writing; taken and given back within the step that follows."""
+        """Wait until it is free for writing; it is taken and given back within the step that follows."""
         note_wanted(self.name, "write")
         if self.holders():
             await wait_event(lambda: not self.holders(), f"{self.name} granted", waits_for=self.holders)

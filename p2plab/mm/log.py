@@ -41,7 +41,7 @@ def held_text(mmap_lock: str, locks: tuple[tuple[str, str], ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NotifierStart(Event):
-    """The kernel announces an invalidation; ``mmap_lock`` is how anybody holds it then: write, read or none.
+    """The kernel announces an invalidation; ``mmap_lock`` is how it is held then, by any task: write, read or none.
 
     ``locks``: what the announcing actor itself holds of this memory, (lock, mode), the outermost first.
     """
@@ -74,7 +74,7 @@ class NotifierEnd(Event):
 
 @dataclass(frozen=True, slots=True)
 class NotifierRelease(Event):
-    """The address space dies: its listeners are told, and unhooked."""
+    """The address space dies: its listeners are called (``release``) and removed."""
 
     mm: str
 

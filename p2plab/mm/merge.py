@@ -212,7 +212,7 @@ async def vma_modify(
     policy: int | None = None,
     anon_name: str | None = None,
 ) -> Vma:
-    """``vma_modify``: make [start, end) of ``vma`` a VMA of its own or part of an equal neighbour; that VMA.
+    """``vma_modify``: make [start, end) of ``vma`` a separate VMA or part of an equal neighbour; that VMA.
 
     Setting the flags, the name or the policy is left to the caller.
     """

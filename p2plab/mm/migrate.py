@@ -66,7 +66,7 @@ async def mbind(
 
 
 async def vma_modify_policy(vma: Vma, start: int, end: int, policy: int | None) -> Vma:
-    """The part of ``vma`` in [start, end) as a VMA of its own, or merged with an equal neighbour."""
+    """The part of ``vma`` in [start, end) as a separate VMA, or merged with an equal neighbour."""
     await vma.vm_mm.vma_start_write([vma])
     return await vma_modify(vma, max(start, vma.vm_start), min(end, vma.vm_end), policy=policy)
 

@@ -1,4 +1,4 @@
-"""``mmu_notifier``: who is told before page-table entries of an address space go away, and what a refusal does.
+"""``mmu_notifier``: calls listeners before page-table entries of an address space go away; what a refusal does.
 
 Source of the rules: mm/mmu_notifier.c and include/linux/mmu_notifier.h of Linux 6.12. A callback runs inside the actor
 that causes the invalidation, with that actor's locks held.
@@ -74,7 +74,7 @@ class MmuNotifier(Tracked):
 
 
 def listener_name(listener: Tracked) -> str:
-    """The name a listener goes by in the log: its own, or the one the world gave."""
+    """A listener's name in the log: its own, or the one given by the world."""
     return str(getattr(listener, "name", "")) or name_of(listener)
 
 
@@ -88,7 +88,7 @@ class MmuNotifierSubscriptions(Tracked):
     def __init__(self, itree: IntervalTree) -> None:
         self.list: list[MmuNotifier] = []
         self.itree = itree
-        self.under_way: list[str] = []  #: who has announced an invalidation and not yet ended it
+        self.under_way: list[str] = []  #: the tasks that have announced an invalidation and not yet ended it
 
     async def take_all_locks(self) -> None:
         """``mm_take_all_locks``: a first hook-up waits until no invalidation is under way, so no end comes without start."""
@@ -157,7 +157,7 @@ async def mmu_notifier_invalidate_range_end(range: MmuNotifierRange) -> None:
 async def _interval_start(itree: IntervalTree, range: MmuNotifierRange) -> int:
     """``mn_itree_invalidate``: a refusal is taken back at once, so that nothing waits for an end that never comes.
 
-    Second passes come after all first ones, also after a refusal: for those who had begun.
+    Second passes come after all first ones; after a refusal, for the listeners that had begun.
     """
     subscribers, seq = itree.inv_start_range(range.start, range.end)
     finals: list[MmuIntervalNotifier] = []
@@ -198,7 +198,7 @@ async def _finish(finals: list[MmuIntervalNotifier], range: MmuNotifierRange, se
 
 
 async def _list_start(subscriptions: MmuNotifierSubscriptions, range: MmuNotifierRange) -> int:
-    """``mn_hlist_invalidate_range_start``: everybody is asked, also after somebody refused.
+    """``mn_hlist_invalidate_range_start``: every listener is called, even after one refused.
 
     An interval notifier's count stays raised when a listener of this list refuses: the kernel's own hole, recorded in
     ``oom_refuse_range_start``; ``mmu_interval_notifier_remove`` then waits for ever.
@@ -246,7 +246,7 @@ async def mmu_notifier_release(mm: AddressSpace) -> None:
         subscribers, seq = subscriptions.itree.inv_start_range(0, ULONG_MAX)
         finals: list[MmuIntervalNotifier] = []
         for subscriber in subscribers:
-            with lock_map(NOTIFIER):  # the kernel does not tell lockdep here; what is allowed inside is the same
+            with lock_map(NOTIFIER):  # the kernel has no annotation here; what is allowed inside is the same
                 await _invalidate(subscriber, everything, seq, finals)
         await _finish(finals, everything, seq)
         subscriptions.itree.inv_end()

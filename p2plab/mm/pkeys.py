@@ -1,6 +1,6 @@
 """Protection keys (arch/x86/mm/pkeys.c): four bits of each entry, and one register that says what each key allows.
 
-Simplified: the register (PKRU) is a thread's own in hardware; here all threads of an address space share one.
+Simplified: in hardware each thread has its own register (PKRU); here all threads of an address space share one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def pkey_set(mm: AddressSpace, key: int, rights: int) -> None:
 
 
 def key_denies(mm: AddressSpace, key: int, write: bool) -> bool:
-    """Whether an entry's key forbids an access to data. Keys that nobody allocated deny all."""
+    """Whether an entry's key forbids an access to data. Keys that were not allocated deny all."""
     if key <= 0:
         return key == NO_ACCESS
     rights = mm.pkeys.get(key, PKEY_DISABLE_ACCESS)

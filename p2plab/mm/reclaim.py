@@ -40,10 +40,10 @@ async def _reclaim(vma: Vma, folio: Folio) -> None:
 
 
 async def try_to_unmap(folio: Folio, slots: dict[int, SwapSlot], *, poison: bool = False) -> None:
-    """Take the page out of every VMA that may map it, in the order of the reverse map, until nobody maps it.
+    """Take the page out of every VMA that may map it, in the order of the reverse map, until none maps it.
 
     ``slots``: where each of its pages goes in the swap area; empty to drop it. A VMA that turns out not to map the page
-    has been told nevertheless.
+    has been notified nevertheless.
     """
     async with rmap_read(folio):
         for vma, first in mappings_of(folio):

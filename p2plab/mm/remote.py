@@ -27,7 +27,7 @@ async def process_vm_writev(mm: AddressSpace, start: int, length: int) -> int:
 
 async def proc_mem_write(mm: AddressSpace, start: int, length: int) -> int:
     """Write to /proc/PID/mem: the bytes written. A debugger's access (FOLL_FORCE): private memory is copied even where it
-    may not be written. EIO if the first page cannot be had: a hole, device memory, shared memory that is read-only."""
+    may not be written. EIO if the first page cannot be accessed: a hole, device memory, shared memory that is read-only."""
     done, force = 0, mm.kernel.proc_mem_forces
     for address in range(start, start + length, PAGE_SIZE):
         async with mm.mmap_lock.read():

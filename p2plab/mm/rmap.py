@@ -57,7 +57,7 @@ def _reusable(old: Vma | None, first: Vma | None, second: Vma | None) -> AnonVma
 
 
 def anon_vma_clone(dst: Vma, src: Vma) -> None:
-    """``dst`` may map whatever ``src`` may map (mm/rmap.c): for a split, a move, a merge or a fork."""
+    """``dst`` may map all that ``src`` may map (mm/rmap.c): for a split, a move, a merge or a fork."""
     for anon_vma in src.anon_vma_chain:
         _chain_link(dst, anon_vma)
         unused = anon_vma.num_children < 2 and anon_vma.num_active_vmas == 0
@@ -68,7 +68,7 @@ def anon_vma_clone(dst: Vma, src: Vma) -> None:
 
 
 def anon_vma_fork(vma: Vma, parent: Vma) -> None:
-    """A forked VMA: it can map the parent's pages, and gets an ``anon_vma`` of its own for new ones."""
+    """A forked VMA: it can map the parent's pages, and gets its own ``anon_vma`` for new ones."""
     vma.anon_vma = None
     if parent.anon_vma is None:
         return

@@ -1,4 +1,4 @@
-"""Whether a huge page is mapped by somebody else too, as each kernel guesses it, and how far entries map it in a row."""
+"""Whether a huge page is mapped elsewhere too, as each kernel guesses it, and how many entries in a row map it."""
 
 from __future__ import annotations
 

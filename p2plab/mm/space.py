@@ -108,17 +108,17 @@ class AddressSpace(Tracked):
     # -- locks ------------------------------------------------------------------------------------------------------
 
     def mmap_lock_state(self) -> str:
-        """How mmap_lock is held by anybody: write, read or none. What a callback can find out."""
+        """How mmap_lock is held, by any task: write, read or none. What a callback can find out."""
         if self.mmap_lock.writer is not None:
             return "write"
         return "read" if self.mmap_lock.readers else "none"
 
     def mmap_write(self) -> _WriteLocked:
-        """``async with mm.mmap_write():`` mmap_lock for writing; VMAs marked meanwhile are let go with it."""
+        """``async with mm.mmap_write():`` mmap_lock for writing; VMAs marked meanwhile are released with it."""
         return _WriteLocked(self)
 
     async def vma_start_write(self, vmas: Iterable[Vma]) -> None:
-        """Before VMAs change: wait for the faults that run under their own locks (Linux 6.4 and later)."""
+        """Before VMAs change: wait for the faults that run under per-VMA locks (Linux 6.4 and later)."""
         for vma in vmas:
             if vma.write_locked or not self.kernel.per_vma_lock:
                 continue
@@ -128,7 +128,7 @@ class AddressSpace(Tracked):
                 await _wait_for_readers(vma)
 
     def vma_end_write_all(self) -> None:
-        """Faults may use the VMAs' own locks again."""
+        """Faults may use the per-VMA locks again."""
         for vma in self.write_locked:
             vma.write_locked = False
         self.write_locked.clear()
@@ -149,7 +149,7 @@ class AddressSpace(Tracked):
         file: File | None = None,
         pgoff: int = 0,
     ) -> int:
-        """Map ``length`` bytes; the address. ``start`` None lets the kernel choose; MAP_FIXED replaces what is there."""
+        """Map ``length`` bytes; the address. with ``start`` None the kernel chooses; MAP_FIXED replaces what is there."""
         return await sys_mmap.mmap(self, start, length, prot, flags, file, pgoff)
 
     async def munmap(self, start: int, length: int) -> None:
@@ -193,11 +193,11 @@ class AddressSpace(Tracked):
     # -- listeners --------------------------------------------------------------------------------------------------
 
     async def mmu_notifier_register(self, listener: MmuNotifier) -> None:
-        """Be told before entries go away."""
+        """Add a listener, to be called before entries go away."""
         await mmu_notifier_register(self, listener)
 
     async def mmu_notifier_unregister(self, listener: MmuNotifier) -> None:
-        """Be told no more."""
+        """Remove a listener."""
         await mmu_notifier_unregister(self, listener)
 
     def _check(self) -> None:

@@ -45,9 +45,9 @@ async def exit_mmap(mm: AddressSpace) -> None:
 
 
 async def oom_reap(mm: AddressSpace) -> bool:
-    """The OOM reaper's work on a dying process: UNMAP, non-blocking, per private VMA; False if it was refused to the end.
+    """The OOM reaper's work on a dying process: UNMAP, non-blocking, per private VMA; False if it was refused every time.
 
-    Device memory (VM_PFNMAP) is left alone [invariant 28]: its listeners are never asked in this way.
+    Device memory (VM_PFNMAP) is left alone [invariant 28]: its listeners are never called in this way.
     """
     for _ in range(MAX_OOM_REAP_RETRIES):
         async with mm.mmap_lock.read():

@@ -1,4 +1,4 @@
-"""``fork`` (kernel/fork.c dup_mmap, mm/memory.c copy_page_range): what is copied, what is shared, who is told."""
+"""``fork`` (kernel/fork.c dup_mmap, mm/memory.c copy_page_range): what is copied, what is shared, which events are raised."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 async def fork(mm: AddressSpace, name: str) -> AddressSpace:
     """The child's address space. PROTECTION_PAGE in the parent per private VMA that has an ``anon_vma``; else nothing.
 
-    Listeners are not inherited: the child's copy of a VMA is watched by nobody [invariant 7].
+    Listeners are not inherited: no listener watches the child's copy of a VMA [invariant 7].
     """
     child = type(mm)(name, mm.kernel, mm.memory)
     async with mm.mmap_write():

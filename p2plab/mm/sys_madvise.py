@@ -1,4 +1,4 @@
-"""``madvise`` (mm/madvise.c): advice that clears, advice that only marks, and who is told."""
+"""``madvise`` (mm/madvise.c): advice that clears, advice that only marks, and the events of each."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def madvise(mm: AddressSpace, start: int, length: int, advice: str) -> Non
 
 
 async def _advise(mm: AddressSpace, start: int, end: int, advice: str) -> None:
-    """Advice about what is mapped: under the VMA's own lock where that is enough, else under mmap_lock for reading."""
+    """Advice about mapped pages: under the per-VMA lock where that is enough, else under mmap_lock for reading."""
     if mm.kernel.madvise_vma_lock and advice in VMA_LOCK_ADVICE:
         await step(f"madvise {advice} {span(start, end)}")
         if (vma := _lone_vma(mm, start, end, advice)) is not None:
@@ -112,7 +112,7 @@ def _visit(advice: str) -> Visit:
 
 
 def _lone_vma(mm: AddressSpace, start: int, end: int, advice: str) -> Vma | None:
-    """``try_vma_read_lock``: the one VMA that holds the whole range and whose own lock can be had at once."""
+    """``try_vma_read_lock``: the one VMA that holds the whole range, if its lock is free."""
     vma = mm.vma_lookup(start)
     if vma is None or end > vma.vm_end or vma.write_locked or vma.vm_flags & VM_UFFD:
         return None
@@ -281,9 +281,9 @@ ADVICE: dict[str, Visit] = {
     "GUARD_INSTALL": guard_install,
     "GUARD_REMOVE": guard_remove,
 }
-#: advice that needs no more than the VMA's own lock (``get_lock_mode``, since 6.17)
+#: advice that needs only the per-VMA lock (``get_lock_mode``, since 6.17)
 VMA_LOCK_ADVICE = ("DONTNEED", "DONTNEED_LOCKED", "FREE", "GUARD_INSTALL", "GUARD_REMOVE")
-#: advice with locking of its own
+#: advice with special locking
 OTHER_ADVICE = {
     "POPULATE_READ": _populate,
     "POPULATE_WRITE": _populate,

@@ -1,4 +1,4 @@
-"""``mmap`` and ``munmap`` (mm/mmap.c, mm/vma.c): what is taken out when, and who is told with which lock held."""
+"""``mmap`` and ``munmap`` (mm/mmap.c, mm/vma.c): what is taken out when, and which events are raised under which lock."""
 
 from __future__ import annotations
 

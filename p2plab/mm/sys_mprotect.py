@@ -94,7 +94,7 @@ async def _fixup(vma: Vma, start: int, end: int, newflags: int) -> None:
     vma.vm_flags = newflags
     await change_protection(vma, start, end)
     if oldflags & (VM_WRITE | VM_SHARED | VM_LOCKED) == VM_LOCKED and newflags & VM_WRITE:
-        with contextlib.suppress(KernelError):  # mprotect has done its work; nobody hears of this
+        with contextlib.suppress(KernelError):  # mprotect has done its work; no error is reported
             await populate_vma_page_range(vma, start, end)
 
 

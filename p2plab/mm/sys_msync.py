@@ -1,4 +1,4 @@
-"""``msync`` (mm/msync.c): no notifier call, whatever it answers."""
+"""``msync`` (mm/msync.c): no notifier call, whatever it returns."""
 
 from __future__ import annotations
 

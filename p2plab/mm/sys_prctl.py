@@ -1,4 +1,4 @@
-"""``prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME)`` (mm/madvise.c): names for anonymous memory; no event, but VMAs of their own."""
+"""``prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME)`` (mm/madvise.c): names for anonymous memory; no event, but separate VMAs."""
 
 from __future__ import annotations
 

@@ -55,14 +55,14 @@ def _entry_of(huge: HugePmd, number: int) -> Pte:
 
 
 async def split_folio(folio: Folio) -> bool:
-    """Whether the page itself could be split (``split_huge_page``): not if somebody holds a reference to it."""
+    """Whether the page itself could be split (``split_huge_page``): not while it is referenced elsewhere."""
     return await split_folio_to_list(folio) is not None
 
 
 async def split_folio_to_list(folio: Folio) -> list[Folio] | None:
     """The small pages that a huge page becomes; None if it is in use. Unmapped everywhere for a moment, under CLEAR.
 
-    Until 6.12 the entry of the whole is split first, under a CLEAR of its own; 7.3 does that within the other.
+    Until 6.12 the entry of the whole is split first, under a separate CLEAR; 7.3 does that within the other.
     """
     if folio.refs or folio.pins:
         return None

@@ -28,7 +28,7 @@ from p2plab.mm.vma import Vma, VmaFault
 if TYPE_CHECKING:
     from p2plab.mm.space import AddressSpace
 
-#: After this many faults without progress a driver's handler is at fault itself.
+#: After this many faults without progress the driver's handler is to blame.
 PATIENCE = 8
 
 
@@ -96,7 +96,7 @@ def fill(folio: Folio, number: int) -> None:
 
 
 async def _fault(mm: AddressSpace, address: int, write: bool) -> VmaFault:
-    """``do_user_addr_fault``: under the VMA's own lock where the kernel can (6.4 on), else under mmap_lock."""
+    """``do_user_addr_fault``: under the per-VMA lock where the kernel can (6.4 on), else under mmap_lock."""
     vma = mm.vma_lookup(address)
     if mm.kernel.per_vma_lock and vma is not None and not vma.write_locked:
         if access_error(vma, write):
@@ -109,7 +109,7 @@ async def _fault(mm: AddressSpace, address: int, write: bool) -> VmaFault:
             await step("vma_lock released")
             return answer
     if mm.mmap_lock.is_free_for_reading() and (vma is None or access_error(vma, write)):
-        return VmaFault.SIGSEGV  # mmap_lock was taken and given back: nobody could see it
+        return VmaFault.SIGSEGV  # mmap_lock was taken and given back: no other step could see it
     async with mm.mmap_lock.read():
         vma = mm.vma_lookup(address)
         if vma is None or access_error(vma, write):
@@ -122,7 +122,7 @@ async def _fault(mm: AddressSpace, address: int, write: bool) -> VmaFault:
 
 def _needs_mmap_lock(vma: Vma, address: int, write: bool) -> bool:
     """Why a fault goes back and takes mmap_lock: a driver's handler (``vmf_can_call_fault``), or the first anonymous
-    page of a VMA while mmap_lock cannot be had (``vmf_anon_prepare`` tries it)."""
+    page of a VMA while mmap_lock is not free (``vmf_anon_prepare`` tries it)."""
     if vma.vm_file is not None and not vma.vm_file.has_pages and vma.has_op("fault"):
         return vma.vm_mm.page_table.get(address) is None
     first = vma.anon_vma is None and not vma.vm_flags & VM_SHARED and (write or bool(vma.vm_flags & VM_HUGEPAGE))

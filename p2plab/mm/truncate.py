@@ -1,4 +1,4 @@
-"""Shrinking a file and punching holes into it, as tmpfs does (mm/shmem.c): every process that maps the part is told."""
+"""Shrinking a file and punching holes into it, as tmpfs does (mm/shmem.c): every process that maps the part is notified."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def ftruncate(file: File, pages: int) -> None:
 
 
 async def fallocate_punch_hole(file: File, first: int, pages: int) -> None:
-    """Drop file pages [first, first + pages). CLEAR in every VMA of the part; private copies stay, though told.
+    """Drop file pages [first, first + pages). CLEAR in every VMA of the part, though private copies stay.
 
     EINVAL for an empty hole, ENODEV for a device.
     """

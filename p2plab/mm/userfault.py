@@ -1,4 +1,4 @@
-"""A fault that userfaultfd takes: the thread sleeps until somebody has served it (fs/userfaultfd.c, handle_userfault)."""
+"""A fault that userfaultfd takes: the thread sleeps until it has been served (fs/userfaultfd.c, handle_userfault)."""
 
 from __future__ import annotations
 

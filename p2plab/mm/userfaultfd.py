@@ -1,4 +1,4 @@
-"""``userfaultfd`` (fs/userfaultfd.c, mm/userfaultfd.c): faults that a process serves itself, and who hears of it.
+"""``userfaultfd`` (fs/userfaultfd.c, mm/userfaultfd.c): faults that a process serves itself, and their events.
 
 Registering, copying and zero pages raise no event; write protection raises PROTECTION_VMA; moving a page raises CLEAR.
 Left out: minor faults, events of the descriptor, hugetlb.
@@ -138,7 +138,7 @@ def _destination(mm: AddressSpace, address: int) -> Vma:
 
 
 async def move(mm: AddressSpace, dst: int, src: int, length: int) -> None:
-    """UFFDIO_MOVE (since 6.8): CLEAR of each page at its old place, under the own locks of both VMAs.
+    """UFFDIO_MOVE (since 6.8): CLEAR of each page at its old place, under the locks of both VMAs.
 
     ENOENT where no page is, EBUSY for one that is not this process's alone or is in use, EEXIST at the destination.
     """
@@ -162,7 +162,7 @@ async def move(mm: AddressSpace, dst: int, src: int, length: int) -> None:
 
 
 async def _move_pages(source: Vma, src: int, target: Vma, dst: int, extent: int) -> int:
-    """Under one CLEAR of the old place, as many pages as can: the bytes moved. The errno of the first if it cannot."""
+    """Under one CLEAR of the old place, as many pages as can move: their bytes. The errno of the first if it cannot."""
     table = source.vm_mm.page_table
     range = MmuNotifierRange(source.vm_mm, src, src + extent, "CLEAR", vma=source)
     await mmu_notifier_invalidate_range_start(range)

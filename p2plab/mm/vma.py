@@ -86,7 +86,7 @@ class Vma(Tracked):
         self.anon_vma: AnonVma | None = None
         self.anon_vma_chain: list[AnonVma] = []
         self.vm_policy: int | None = None  #: the NUMA node it is bound to
-        self.anon_name = ""  #: what PR_SET_VMA_ANON_NAME called it
+        self.anon_name = ""  #: the name given by PR_SET_VMA_ANON_NAME
         self.lock_readers: list[str] = []  #: actors that fault under the per-VMA lock
         self.write_locked = False
         self.freed = False

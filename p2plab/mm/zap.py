@@ -55,7 +55,7 @@ async def unmap_page_range(
 
 
 def put_entry(entry: Pte | SwapPte) -> None:
-    """One mapping less of the page, or of the swap slot, behind an entry that was taken out."""
+    """Drop one mapping of the page, or of the swap slot, behind an entry that was taken out."""
     if isinstance(entry, SwapPte):
         free_swap_entry(entry)
     elif entry.folio is not None:

@@ -1,4 +1,4 @@
-"""The PCI side: config space, BARs and windows, the tree, and who can reach whom, by the rules of which kernel.
+"""The PCI side: config space, BARs and windows, the tree, and which device can reach which, by the rules of each kernel.
 
 >>> from p2plab.pci import Resource
 >>> str(Resource(14, 0xFE000000, 0xFE7FFFFF, 0x200))

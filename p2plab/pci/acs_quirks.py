@@ -65,7 +65,7 @@ _MF_ENDPOINT = {
     BROADCOM: (0x16D7, 0x1750, 0x1751, 0x1752, 0x1760, 0x1761, 0x1762, 0x1763),
     ZHAOXIN: (0x3038, 0x3104, 0x9083),
 }
-#: Root ports between which nothing passes, whatever their registers say, by the function that says so.
+#: Root ports that pass nothing between them, whatever their registers say, by the kernel function that says so.
 _ISOLATED: dict[str, dict[int, tuple[int, ...]]] = {
     "pci_quirk_qcom_rp_acs": {QCOM: (0x0400, 0x0401, 0x0115, 0x0111, 0x0120), HXT: (0x0401,)},
     "pci_quirk_xgene_acs": {AMCC: (0xE004,), AMPERE: tuple(range(0xE005, 0xE00D))},

@@ -75,7 +75,7 @@ def assign_resources(
 
     ``realloc_auto``: the kernel was built with CONFIG_PCI_REALLOC_ENABLE_AUTO, as Debian's are; without VF BARs it changes
     nothing. Addresses are given as by ``kernel``: 6.1, 6.12 or 7.3; BadInput for another. 6.12 is held against recordings
-    of windows that the firmware left; 7.3, whose setup-bus.c is another in this, is read from the source. ``options`` are
+    of windows that the firmware left; 7.3, whose setup-bus.c differs here, follows the source. ``options`` are
     those of the command line: ``pci=realloc`` goes before ``realloc_auto``.
 
     Nothing in ``machine`` changes; a range that finds no room is left out of the result and listed in ``refused``.
@@ -244,7 +244,7 @@ class _Assignment:
 def find_room(
     bus: Bus, wanted: Range, size: int, align: int, kernel: PciKernel = LINUX_6_12
 ) -> tuple[Range, int] | None:
-    """``__pci_assign_resource``: an offer of the bus and a start in it; 64-bit ranges look above 4 GiB first."""
+    """``__pci_assign_resource``: one of the bus's ranges and a start in it; 64-bit resources try above 4 GiB first."""
     spans = [(FOUR_GIB, TOP), (0, TOP)] if wanted.flags & IORESOURCE_MEM_64 else [(0, FOUR_GIB - 1)]
     io = bool(wanted.flags & IORESOURCE_IO)
 

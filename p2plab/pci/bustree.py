@@ -34,7 +34,7 @@ class BusNode:
 
 @dataclass(eq=False)
 class Bus:
-    """A bus: the ranges it offers in the kernel's order, and who is on it.
+    """A bus: the ranges it offers in the kernel's order, and the functions on it.
 
     A bridge's io, mem and pref window come first; behind one that passes everything on, what the bus above offers too.
     """
@@ -90,7 +90,7 @@ def with_ranges(machine: Machine, roots: list[Bus]) -> Machine:
 
 
 def _ranges(device: Device) -> Iterator[Range]:
-    """What of a function wants a place: nothing of a virtual one, whose BARs are shares of a VF BAR."""
+    """The resources of a function that need a place: none of a virtual one, whose BARs are shares of a VF BAR."""
     for found in device.resources if device.physfn is None else ():
         if found.sized:
             wanted = Range.of(device.bdf, found)

@@ -54,7 +54,7 @@ ZEN_ROOTS = frozenset(
         *(0x153A, 0x1507, 0x1122),  # 1Ah: Turin, Strix, Krackan
     }
 )
-#: Host bridges of chipsets that hypervisors emulate: a guest's CPU may be anybody's.
+#: Host bridges of chipsets that hypervisors emulate: a guest's CPU may be any.
 EMULATED = frozenset({0x1237, 0x29C0, 0x7190, 0x7192, 0x1275, 0x0D57})
 
 

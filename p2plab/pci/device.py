@@ -1,4 +1,4 @@
-"""One PCI function: what it is, what it claims, what it hangs from."""
+"""One PCI function: what it is, what it claims, which bridge it is below."""
 
 from __future__ import annotations
 

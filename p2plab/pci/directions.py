@@ -30,7 +30,7 @@ class Directions:
 
 
 def directions(machine: Machine, verdict: ReachVerdict) -> Directions:
-    """For one pair. Where a kernel refuses the pair, it is about what would happen if a driver sent all the same."""
+    """For one pair. Where a kernel refuses the pair, the answer is about a driver that sends anyway."""
     if verdict.map_type is MapType.BUS_ADDR or (verdict.map_type is None and (verdict.distance or -1) >= 0):
         why = "the bridge turns both around: below a common bridge PCI forwards peer requests"
         return Directions(True, True, why, "PCI Express 4.0, 1.3.1")

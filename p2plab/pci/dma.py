@@ -77,9 +77,9 @@ def dma_map(
 
     ``bus_offset`` is bus address minus CPU address, ``iommu`` whether one translates; both default to what the machine
     shows. The IOVA is that of the first mapping in an empty domain. By the rules of ``kernel``; v5.0 gives the bus address
-    and asks nobody (``pci_p2pdma_map_sg``). ``verdict`` saves working out that kernel's for this pair again.
+    without asking (``pci_p2pdma_map_sg``). ``verdict``: that kernel's, if it is known already.
 
-    Raises KernelError EREMOTEIO (no way), EIO (address above the mask, which nobody checks for BUS_ADDR), EINVAL (BAR
+    Raises KernelError EREMOTEIO (no way), EIO (address above the mask, unchecked for BUS_ADDR), EINVAL (BAR
     cannot be offered); BadInput for a mask outside 1–64; NotKnown where what is not shown decides.
     """
     if not 1 <= mask_bits <= 64:

@@ -16,7 +16,7 @@ from p2plab.pci.resource import IORESOURCE_UNSET, Resource
 from p2plab.pci.sriov import with_virtual_functions
 
 Bus = tuple[int, int]
-#: The programming interface of a PCI bridge that passes on what nobody else claims.
+#: The programming interface of a PCI bridge with subtractive decode: it passes on what no other function claims.
 SUBTRACTIVE = 0x01
 #: What only sits on a root bus.
 ON_ROOT_BUS = (FunctionKind.ROOT_PORT, FunctionKind.RC_ENDPOINT, FunctionKind.RC_EVENT_COLLECTOR)
@@ -58,7 +58,7 @@ class Draft:
     acs_listed: bool = False  #: among them ACS, which lspci -v names and -vv shows
     cut: bool = False  #: lines of its block were not understood, or the text ends inside it: absence proves nothing
     cut_inside: bool = False  #: lines inside its block were not understood or left out
-    express_seen: bool = False  #: details of a PCI Express capability are shown, whether or not its own line is
+    express_seen: bool = False  #: details of a PCI Express capability are shown, with or without its first line
     header_again: bool = False  #: a second block of it is being read
     numbered: bool = False  #: lspci -vv numbers its BARs
     vf_rebar: dict[int, ResizableBar] = field(default_factory=dict)
@@ -177,7 +177,7 @@ def assemble(
 ) -> Machine:
     """Hang every draft from the bridge that owns its bus. Raises BadInput naming the line of an impossible bridge.
 
-    A bus that no bridge owns but one bridge's range covers hangs from the innermost such bridge: virtual functions do,
+    A bus that is no bridge's secondary bus but inside one's range is below the innermost such bridge: virtual functions are,
     for others the bridges between are not shown. ``roots`` are the buses that the source shows to be root buses, each with
     its first function (empty if not shown); ``whole``: the source leaves out no function.
     """
@@ -280,7 +280,7 @@ def _acs_shown(drafts: Iterable[Draft]) -> dict[str, bool]:
 def _give_up_unreachable(draft: Draft, bridge: Draft) -> None:
     """A register that no window of the bridge above covers decodes nothing: the kernel has given that BAR up.
 
-    Only registers tell so little; a bridge that passes everything on (prog-if 01) covers all.
+    Only a register dump shows so little; a subtractive bridge (prog-if 01) covers everything.
     """
     if not bridge.header_seen or bridge.class_code is None or bridge.class_code & 0xFF == SUBTRACTIVE:
         return

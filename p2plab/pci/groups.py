@@ -48,7 +48,7 @@ def iommu_groups(machine: Machine) -> tuple[Membership, ...]:
 
 
 class _Groups:
-    """One boot: functions are asked for one after the other, and join groups that are there."""
+    """One boot: functions are added one by one, and join existing groups."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -106,7 +106,7 @@ class _Groups:
         return f" ({told})" if told else ""
 
     def _aliases(self, device: Device) -> Iterator[Device]:
-        """``pci_for_each_dma_alias``: the bridges whose own requester ID those above see."""
+        """``pci_for_each_dma_alias``: the bridges whose requester ID is seen above them."""
         here = self._above(device)
         while here is not None:
             if here.kind in (FunctionKind.BRIDGE, FunctionKind.FUNCTION):
@@ -154,7 +154,7 @@ class _Groups:
         return acs_quirk(device, self._multifunction(device), on_root_bus, machine.acs_requested, machine.boot)
 
     def _same_slot(self, device: Device) -> tuple[str, str] | None:
-        """``get_pci_function_alias_group``: functions of one slot that could talk below everybody's eyes."""
+        """``get_pci_function_alias_group``: functions of one slot that could talk without any port seeing it."""
         if not self._multifunction(device):
             return None
         fault = self._fault(device)

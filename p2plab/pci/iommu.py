@@ -1,6 +1,6 @@
 """Whether there is an IOMMU that asks for ACS, and whether it translates: two questions with two answers.
 
-An IOMMU that the kernel finds asks for ACS at every port, whatever it does afterwards: ``pci_request_acs`` is called by
+When the kernel finds an IOMMU, it asks for ACS at every port, whatever happens afterwards: ``pci_request_acs`` is called by
 ``detect_intel_iommu`` (drivers/iommu/intel/dmar.c) and ``detect_ivrs`` (drivers/iommu/amd/init.c), the latter before
 ``amd_iommu=off`` is looked at. Whether addresses are translated depends on the default domain type:
 ``iommu=pt`` (arch/x86/kernel/pci-dma.c) and ``iommu.passthrough=1`` (drivers/iommu/iommu.c) are the same. Sources: v6.12, v7.3.

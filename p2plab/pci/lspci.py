@@ -33,7 +33,7 @@ _SUBSYSTEM = re.compile(r"Subsystem: (?:.*\[)?([0-9a-f]{4}):([0-9a-f]{4})\]?$")
 _CAPABILITY = re.compile(r"Capabilities: \[([0-9a-f]{2,3})(?: v\d+)?\] ?(.*)")
 _GROUP = re.compile(r"IOMMU group:? (\d{1,6})\b")
 _EXPRESS_DETAIL = re.compile(r"(?:Dev|Lnk|Slt|Root)(?:Cap|Ctl|Sta)2?:")
-#: Details of capabilities that are known at whatever depth they are shown.
+#: Details of capabilities that are recognized at any depth.
 _DETAIL = re.compile(
     r"ACSC(?:ap|tl):|SltCap:|BAR \d: current|IOV(?:Cap|Ctl|Sta):|Initial VFs:|VF (?:offset|Migration):|Supported Page Size:"
 )
@@ -96,7 +96,7 @@ class _Reader:
         self.rank = 0  #: how far down its block the last field was
         self.capability = ""
         self.offset = 0  #: where the last capability is
-        self.acs = ""  #: an ACS register of which some bits are still to come
+        self.acs = ""  #: an ACS register some of whose bits are on a later line
         self.group: int | None = None
         self.groups: dict[str, int] = {}
         self.roots: dict[tuple[int, int], str] = {}

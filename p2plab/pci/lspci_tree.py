@@ -37,9 +37,9 @@ class TreeFunction:
 
 @dataclass
 class TreeReader:
-    """Reads the lines one after the other; ``nodes`` and ``firsts`` grow. Raises BadInput naming the line.
+    """Reads the lines one by one; ``nodes`` and ``firsts`` grow. Raises BadInput naming the line.
 
-    A column with a ``+`` belongs to one bus until its ``\\`` ends it: that is how the drawing says what hangs from where.
+    A column with a ``+`` belongs to one bus until its ``\\`` ends it: that is how the drawing shows what is below what.
     Markdown eats backslashes, so a ``-`` where a column goes on ends it too. ``firsts`` holds each root bus with the
     first function on it, if the same line shows one.
     """

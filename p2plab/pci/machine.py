@@ -1,4 +1,4 @@
-"""A whole machine: the functions, the tree they form, and who answers at an address."""
+"""A whole machine: the functions, the tree they form, and which function decodes an address."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class Machine:
 
     @property
     def endpoints(self) -> tuple[Device, ...]:
-        """Every function that is no bridge and does not stand for one."""
+        """Every function that neither is nor represents a bridge."""
         return tuple(d for d in self.devices if not d.is_bridge and (d.class_code is None or d.class_code >> 16 != 6))
 
     def children(self, bdf: str | None) -> tuple[Device, ...]:
@@ -183,7 +183,7 @@ class Machine:
         return next((device for device in self.path_up(a) if device.bdf in above), None)
 
     def host_bridge_of(self, bdf: str) -> HostBridge:
-        """The host bridge that a function hangs from."""
+        """The host bridge above a function."""
         name = self[bdf].host_bridge
         return next((bridge for bridge in self.host_bridges if bridge.name == name), HostBridge(name))
 
@@ -196,7 +196,7 @@ class Machine:
         while True:
             below: tuple[Device, ...] = ()
             for device in level:
-                off = device.memory_decode is False and device.physfn is None  # a VF has no such bit of its own
+                off = device.memory_decode is False and device.physfn is None  # a VF has no such bit
                 for resource in device.resources:
                     if not resource.holds(address, io) or (off and resource.mem) or resource.iov:
                         continue  # of a VF BAR, each virtual function that is there answers for its share
@@ -214,7 +214,7 @@ class Machine:
         return replace(self, devices=tuple(changed if d.bdf == changed.bdf else d for d in self.devices))
 
     def device_at(self, address: int, io: bool = False) -> Device | None:
-        """The function whose BAR or ROM decodes ``address``; ``None`` if nobody does."""
+        """The function whose BAR or ROM decodes ``address``; ``None`` if none does."""
         return self.decode(address, io).device
 
 

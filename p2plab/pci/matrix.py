@@ -1,4 +1,4 @@
-"""The verdict of every pair at once, in time proportional to the number of pairs whatever the depth of the tree."""
+"""The verdict of every pair at once, in time proportional to the number of pairs, independent of the tree's depth."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def reach_matrix(machine: Machine, bdfs: Sequence[str] | None = None, kernel: Pc
     """Every pair of ``bdfs`` (default: all endpoints) by the rules of a kernel; agrees with the single verdicts.
 
     One sweep over the tree per provider finds where each client's way up meets the provider's. Raises BadInput.
-    Pairs for which something may not be shown are asked one by one.
+    Pairs for which something may not be shown are judged one by one.
     """
     wanted = tuple(machine[bdf].bdf for bdf in (bdfs if bdfs is not None else [d.bdf for d in machine.endpoints]))
     tree = _Tree(machine)

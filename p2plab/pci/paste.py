@@ -34,7 +34,7 @@ NOISE = re.compile(r"pcilib: |lspci: |WARNING: Cannot show hex-dump|[\w.@:~/\[\]
 CUT = re.compile(
     r"--|[\[(<{]?(?:\.{2,}|…|snip\w*|cut|truncated|skip\w*|omitted)[\])>}]?|-+ ?(?:8<|>8|✂) ?-+", re.IGNORECASE
 )
-#: What a function's own lines begin with, at whatever depth the text shows them.
+#: How the fields of a function begin, at any indentation.
 FIELD = re.compile(
     r"(?:Subsystem|Flags|Control|Status|Latency|Interrupt|NUMA node|IOMMU group|Physical Slot|DeviceName|Bus|"
     r"(?:I/O|Memory|Prefetchable memory) behind bridge|(?:Memory|I/O) window \d|Secondary status|BridgeCtl|Capabilities|"
@@ -73,7 +73,7 @@ _PREFIXES = (
     re.compile(r"\S+ +\d+ [\d:]+ \S+ [^:]{1,40}:(?: |$)"),
     re.compile(r"\S+T[\d:.,+-]+\S* \S+ [^:]{1,40}:(?: |$)"),
 )
-#: A line of details that begins with a name of its own.
+#: A line of details that begins with a name.
 _LABEL = re.compile(r"[A-Z!<][\w/#.() -]{0,28}(?::|>)|[0-9a-f]{2,3}: |[+-]")
 #: Mailers wrap at 72 to 80 columns; a line this long, with the next word, may have been wrapped.
 _WRAP_LEAST = 58
@@ -146,7 +146,7 @@ def _quoted_printable(text: str) -> tuple[str, list[int]]:
 
 
 def _without_prefix(lines: list[tuple[int, str, bool]]) -> list[tuple[int, str, bool]]:
-    """Where no line names a function: without what stands before each line, if some do then."""
+    """Where no line names a function: the text without a common prefix of its lines, if some name one then."""
     if any(HEADER.fullmatch(line.lstrip(" ")) or TREE.match(line.lstrip(" ")) for _, line, _ in lines):
         return lines
     best, most = lines, 0
@@ -174,7 +174,7 @@ def _dedent(line: str, base: int) -> str:
 
 
 def _joined(lines: list[tuple[int, str, bool]]) -> list[PastedLine]:
-    """Put the pieces of wrapped lines together: what starts nothing, after a line that was long enough to be wrapped.
+    """Put the pieces of wrapped lines together: a line that starts nothing, after one that was long enough to be wrapped.
 
     A terminal wraps at its width and within words: lines of exactly one length, all followed by such pieces, show it.
     """
@@ -213,7 +213,7 @@ def _terminal(lines: list[tuple[int, str, bool]]) -> int:
 
 
 def starts(line: str) -> bool:
-    """The line begins something, and so is not the rest of the one before it."""
+    """The line begins something, and so does not continue the one before it."""
     if line[0] == " " or (line[0] == "-" and TREE.match(line)):
         return True
     kinds = (HEADER, HEX, TREE, DMESG, IOMEM, GROUP, GROUP_PATH, FENCE, PROMPT, NOISE, FIELD, VMM, TOPO)

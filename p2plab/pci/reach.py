@@ -1,4 +1,4 @@
-"""Who can reach whom: the verdict of a kernel, 2019's or a later one's, with its reasons step by step.
+"""Which device can reach which: the verdict of a kernel, 2019's or a later one's, with its reasons step by step.
 
 Sources: drivers/pci/p2pdma.c of v5.0 (``upstream_bridge_distance``), v6.12 and v7.3 (``calc_map_type_and_dist``,
 ``pci_p2pdma_distance_many``); ``pci_test_p2p`` from patch 1/5 of 29 January 2019
@@ -26,7 +26,7 @@ ACS_LIST_CHARACTERS = 127
 
 
 class MapType(StrEnum):
-    """``enum pci_p2pdma_map_type`` (PCI_P2PDMA_MAP_*), and ``NOT_KNOWN`` where the source does not show enough to tell."""
+    """``enum pci_p2pdma_map_type`` (PCI_P2PDMA_MAP_*), and ``NOT_KNOWN`` where the source does not show enough."""
 
     BUS_ADDR = "BUS_ADDR"
     THRU_HOST_BRIDGE = "THRU_HOST_BRIDGE"

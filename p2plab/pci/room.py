@@ -3,7 +3,7 @@
 From the kernel's boot messages (``can't assign; no space``, before 6.9 ``BAR 15: no space for``; drivers/pci/setup-res.c) and
 from BARs that have a size and no address. Each proposal is tried on the model before it is named, boot options by what they
 do: the addresses that are shown are taken for the firmware's, and the kernel gives the rest. Only where none of that helps, all
-addresses are given anew, as after a firmware that gave none.
+all addresses are assigned again, as after a firmware that assigned none.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Level:
-    """One bus on the way up: the window that had to hold it, its largest free piece, and what lies in it.
+    """One bus on the way up: the window that had to hold it, its largest gap, and its content.
 
     ``growth``: by how many bytes a bridge's window could grow where it is, ``None`` for a host bridge's, which the firmware
     gave; ``beside``: what is next to it on the bus above, where that is why it cannot.
@@ -244,7 +244,7 @@ def _with_request(machine: Machine, request: Request) -> Machine:
 
 
 def _fits(machine: Machine, bdf: str, index: int, all_of: Machine) -> bool:
-    """After a boot that gives all addresses anew, it has one, and so has everything that has one now."""
+    """After a boot that assigns all addresses again, it has one, and everything that has one now keeps one."""
     return _has_room(assign_resources(without_addresses(machine)).machine, bdf, index, all_of)
 
 
@@ -352,7 +352,7 @@ def _other_slot(wanted: Machine, request: Request, machine: Machine) -> str:
 
 
 def _largest(machine: Machine, request: Request) -> int | None:
-    """The largest size that the BAR offers and for which there is room at the next boot."""
+    """The largest size offered by the BAR that has room at the next boot."""
     device = machine[request.bdf]
     entry = next((e for e in device.rebar if e.index == request.resource.index), None)
     if entry is None:

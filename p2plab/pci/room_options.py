@@ -17,7 +17,7 @@ _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 @dataclass(frozen=True)
 class RoomOptions:
-    """What the kernel was told: ``realloc`` (``None``: it decides), and bytes to keep below each port with hot plug."""
+    """What the command line asks for: ``realloc`` (``None``: it decides), and bytes to keep below each port with hot plug."""
 
     realloc: bool | None = None
     io: int = 256  #: ``pci_hotplug_io_size``

@@ -1,4 +1,4 @@
-"""Virtual functions (SR-IOV): each has its share of the VF BARs of its physical function, and no BAR register of its own.
+"""Virtual functions (SR-IOV): each has a share of the VF BARs of its physical function, and no BAR registers.
 
 ``sriov_init`` sizes a VF BAR for all the VFs that there can be, ``pci_iov_add_virtfn`` gives VF number n the n-th part of it as
 its BAR, a child of the VF BAR (drivers/pci/iov.c, v6.12).

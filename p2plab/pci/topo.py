@@ -35,7 +35,7 @@ def read_topo(lines: Sequence[str]) -> Topo:
 
 
 def compared(machine: Machine) -> list[str]:
-    """A sentence for each pair of GPUs of which the tree says otherwise, or that cannot be compared; one if all agree."""
+    """A sentence for each pair of GPUs where the tree disagrees or that cannot be compared; one if all agree."""
     if not machine.topo:
         return []
     gpus = sorted(d.bdf for d in machine if d.vendor == NVIDIA and d.class_code is not None and d.class_code >> 16 == 3)

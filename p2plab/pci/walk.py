@@ -2,7 +2,7 @@
 
 ``upstream_bridge_distance`` (v5.0) and ``calc_map_type_and_dist`` (v6.12), drivers/pci/p2pdma.c: the provider's side
 is walked up to and with the common function, the client's side up to but without it. Where the source leaves out bridges,
-the walk says what is certain all the same.
+the walk still says what is certain.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Walk:
 
     @property
     def certain(self) -> tuple[Device, ...]:
-        """Those of ``looked_at`` whose register counts whatever is not shown."""
+        """Those of ``looked_at`` whose register counts in any case, whatever is not shown."""
         left_out = self.common.bdf if self.common is not None and not self.common_certain else ""
         return tuple(d for d in self.looked_at if d.bdf != left_out) if self.joined else ()
 

@@ -27,7 +27,7 @@ IOMMU_BOOT = {"on": "intel_iommu=on iommu.passthrough=0", "pt": "intel_iommu=on 
 
 @dataclass(frozen=True)
 class Seen:
-    """One of the two machines: who reaches whom, the groups, and the addresses (``None``: host bridges' ranges not shown)."""
+    """One of the two machines: which device reaches which, the groups, and the addresses (``None``: ranges not shown)."""
 
     machine: Machine
     reach: Matrix
@@ -143,7 +143,7 @@ def with_rebar(machine: Machine, bdf: str, index: int, size: int) -> Machine:
 
 
 def with_iommu(machine: Machine, word: str, kernel: PciKernel = TODAY) -> Machine:
-    """The machine booted with an IOMMU ``on``, ``pt`` (one to one) or ``off``: registers of ACS, and who translates."""
+    """The machine booted with an IOMMU ``on``, ``pt`` (one to one) or ``off``: ACS registers, and what is translated."""
     if word not in IOMMU_BOOT:
         raise BadInput(f"IOMMU {word!r}; allowed: {', '.join(IOMMU_BOOT)}")
     return with_boot_options(machine, IOMMU_BOOT[word], kernel)
