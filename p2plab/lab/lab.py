@@ -42,7 +42,7 @@ class Lab(Explorer):
         if token:
             self.session.open(token)
             self.session.forked = None  # nobody had seen the run that it replaced
-        self.stage = StagePane(self.handler(self.heard), scenes=list(SCENES), check=True, drawer=True)
+        self.stage = StagePane(self.handler(self.heard), reach=4, scenes=list(SCENES), check=True, drawer=True)
         self._set_up()
         self.refresh()
 

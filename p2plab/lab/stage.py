@@ -11,7 +11,7 @@ import traitlets
 from p2plab.core.run import Run
 from p2plab.views.stage import moment
 from p2plab.views.stage.files import stage_script, stage_style
-from p2plab.views.stage.wire import WINDOW, moment_json, objects_of, run_json, scene_json
+from p2plab.views.stage.wire import WINDOW, changes, moment_json, objects_of, run_json, scene_json
 
 
 class StagePane(anywidget.AnyWidget):
@@ -30,10 +30,20 @@ class StagePane(anywidget.AnyWidget):
     check = traitlets.Dict().tag(sync=True)
     #: Counts what was shown: the browser waits for it before it asks for another step.
     seq = traitlets.Int().tag(sync=True)
+    #: Counts what a moment depends on beside its step: the run, and the blocks that are unfolded.
+    edition = traitlets.Int().tag(sync=True)
+    #: Moments around the one at ``step``, as what differs from it: ``{"edition": 1, "step": 7, "moments": {"6": {...}}}``.
+    near = traitlets.Dict({"edition": 0, "step": 0, "moments": {}}).tag(sync=True)
 
-    def __init__(self, heard: Callable[[Mapping[str, Any]], None] | None = None, **options: Any) -> None:
+    def __init__(
+        self, heard: Callable[[Mapping[str, Any]], None] | None = None, reach: int = 0, **options: Any
+    ) -> None:
+        """``reach``: so many steps to either side of a step that is looked at travel after it."""
         super().__init__(options=options)
+        self.reach = reach
         self.opened: set[str] = set()
+        self._of: tuple[Run, set[str]] | None = None  # what the edition is of: a run, and the unfolded blocks
+        self._known: set[int] = set()  # steps of this edition whose moments the browser has
         self._shown: Any = None
         self._read: Run | None = None
         if heard is not None:
@@ -52,9 +62,14 @@ class StagePane(anywidget.AnyWidget):
             self.opened.clear()
             self._scene = scene_json(run)
             self._shown = kind
+        again = self._of is not None and self._of[0] is run and self._of[1] == self.opened
+        self._of = (run, set(self.opened))
         if run is not self._read or len(run) > WINDOW:  # the diagram of a short run is the same at every step
             self._read, self._diagram = run, run_json(run, step)
         with self.hold_sync():
+            if not again:
+                self.edition += 1
+                self._known.clear()
             self.scene = self._scene
             self.run = self._diagram
             self.moment = self.json_of(run, step)
@@ -62,6 +77,19 @@ class StagePane(anywidget.AnyWidget):
             if differs is not None:
                 self.options = {**self.options, "differs": sorted(differs)}
             self.seq += 1
+        self._known.add(step)
+        # A run that is new is most often carried on, one that is looked through again is looked through further.
+        self._send_near(run, step, self.reach if again else min(self.reach, 1))
+
+    def _send_near(self, run: Run, step: int, reach: int) -> None:
+        """Send the moments around a step that the browser does not have yet."""
+        around = range(max(0, step - reach), min(len(run), step + reach) + 1)
+        wanted = [other for other in around if other not in self._known]
+        if wanted:
+            shown = dict(self.moment)
+            made = {str(other): changes(iter([shown, self.json_of(run, other)]))[1][0] for other in wanted}
+            self.near = {"edition": self.edition, "step": step, "moments": made}
+            self._known.update(wanted)
 
     def unfold(self, key: str) -> None:
         """Open a folded block, or close it; shown by the next :meth:`show`."""

@@ -21,7 +21,7 @@ from p2plab.views.picture import Look
 from p2plab.views.pictures import PICTURES
 from p2plab.views.stage import moments
 from p2plab.views.stage.files import stage_script, stage_style
-from p2plab.views.stage.wire import moment_json, objects_of, run_json, scene_json
+from p2plab.views.stage.wire import changes, moment_json, objects_of, run_json, scene_json
 from p2plab.views.text import story
 
 _HERE = Path(__file__).parent
@@ -138,28 +138,3 @@ def _script(text: str) -> str:
 
 def _size(count: int) -> str:
     return f"{count / 1_000_000:.2f} MB" if count >= 1_000_000 else f"{max(1, round(count / 1000))} kB"
-
-
-State = dict[str, Any]
-
-
-def changes(sequence: Iterator[State]) -> tuple[State, list[State]]:
-    """The first state, and for each later one what differs from the one before.
-
-    A change maps a name to its new value, or to ``{"at": {index: value}}`` where a list kept its length and few of its
-    places changed.
-    """
-    first = before = next(sequence)
-    later = []
-    for state in sequence:
-        later.append({name: _change(before[name], now) for name, now in state.items() if before[name] != now})
-        before = state
-    return first, later
-
-
-def _change(before: Any, now: Any) -> Any:
-    if isinstance(now, list) and len(now) == len(before):
-        places = {str(place): new for place, (old, new) in enumerate(zip(before, now, strict=True)) if old != new}
-        if 2 * len(places) < len(now):
-            return {"at": places}
-    return now

@@ -66,8 +66,9 @@ def seq(page: Any, pane: str = "") -> int:
 
 
 def when_drawn_again(page: Any, before: int) -> None:
-    """Until the first stage was drawn more often than ``before``."""
-    page.wait_for_function(f"before => Number(document.querySelector('{STAGE}').dataset.seq) > before", arg=before)
+    """Until the first stage was drawn more often than ``before``, and the kernel has answered all that it was asked."""
+    drawn = f"(stage => Number(stage.dataset.seq) > before && !('waits' in stage.dataset))(document.querySelector('{STAGE}'))"
+    page.wait_for_function(f"before => {drawn}", arg=before)
 
 
 def button(page: Any, name: str) -> Any:

@@ -13,6 +13,8 @@ def stage_alone(folder: Path) -> Path:
     # Room for a scrollbar from the beginning: what is measured at once must not change its width a frame later.
     style = "html { overflow-y: scroll } body { margin: 0 }" + stage_style()
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>{style}</style>'
-    script = f'<script type="module">{stage_script()}\nwindow.savedPage = savedPage;</script>'
+    script = (
+        f'<script type="module">{stage_script()}\nObject.assign(window, {{ savedPage, renderStage: render }});</script>'
+    )
     file.write_text(f'<!DOCTYPE html><html lang="en">{head}<body></body>{script}</html>', encoding="utf-8")
     return file

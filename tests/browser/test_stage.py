@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import p2plab
 from p2plab.everything import SCENES
 from p2plab.views.page import page as page_of
 from p2plab.views.page import stage_data
+from p2plab.views.stage import moments as moments_of
+from p2plab.views.stage.wire import changes, moment_json, objects_of, run_json, scene_json
 from tests.browser.conftest import Server, Watched
 from tests.browser.notebook import button, open_notebook, press, run_all, seq, wait_for_pictures, words, write_notebook
 from tests.browser.stage_alone import stage_alone
@@ -94,6 +97,70 @@ def saved(tmp_path: Path, watched: Watched) -> Any:
         return watched.page
 
     return open_at
+
+
+#: A model as ipywidgets gives one to the stage, whose kernel answers when it is told to.
+KERNEL = """([data, near]) => {
+    const heard = {};
+    const {scene, run, moments} = data;
+    const traits = {scene, run, options: {}, check: {}, seq: 1, edition: 1, moment: moments[20], near};
+    window.sent = [];
+    window.answer = (changes) => {
+        Object.assign(traits, changes);
+        for (const name in changes) (heard[`change:${name}`] ?? []).forEach((hear) => hear());
+    };
+    const on = (name, hear) => (heard[name] ??= []).push(hear);
+    const model = {get: (name) => traits[name], send: (message) => sent.push(message), on, off() {}};
+    const el = document.createElement("div");
+    document.body.replaceChildren(el);
+    window.renderStage({model, el});
+}"""
+
+
+def test_a_step_that_the_browser_has_already_is_drawn_before_the_kernel_answers(chromium: Any, tmp_path: Path):
+    """The kernel hears of the newest; an answer that is late is not drawn over a later step; another run forgets all."""
+    run = p2plab.run("defrag-obedient")
+    moments = [moment_json(one, objects_of(run)) for one in islice(moments_of(run), 26)]
+    near = {str(step): changes(iter([moments[20], moments[step]]))[1][0] for step in (18, 19)}
+    page = chromium.new_page(viewport={"width": 1280, "height": 720})
+    page.goto(stage_alone(tmp_path).as_uri())
+    page.wait_for_function("!!window.renderStage")
+    data = {"scene": scene_json(run), "run": run_json(run), "moments": moments}
+    page.evaluate(KERNEL, [data, {"edition": 1, "step": 20, "moments": near}])
+    shown = page.locator(".stage")
+
+    def at(step: int) -> None:
+        page.wait_for_selector(f".stage[data-step='{step}']")
+        assert shown.locator(".said").get_attribute("title") == " ".join(moments[step]["said"][:2])
+
+    at(20)
+    page.click(".back")
+    at(19)
+    page.click(".back")
+    at(18)
+    assert page.evaluate("sent") == [{"look": 19}]
+    page.evaluate("moment => answer({moment, seq: 2})", moments[19])
+    at(18)
+    assert page.evaluate("sent") == [{"look": 19}, {"look": 18}]
+    page.click(".back")  # not known: it waits
+    page.evaluate("moment => answer({moment, seq: 3})", moments[18])
+    at(18)
+    assert page.evaluate("sent.at(-1)") == {"look": 17}
+    drawn = shown.get_attribute("data-seq")
+    page.evaluate("moment => answer({moment, seq: 4})", moments[17])
+    at(17)
+    page.click("[title^='one step']")
+    at(18)
+    page.evaluate("moment => answer({moment, seq: 5})", moments[18])  # as it is drawn: not drawn again
+    page.wait_for_timeout(50)
+    assert int(shown.get_attribute("data-seq")) == int(drawn) + 2
+    page.evaluate("moment => answer({moment, edition: 2, seq: 6})", moments[25])
+    at(25)
+    page.click(".back")
+    page.wait_for_timeout(50)
+    at(25)
+    assert page.evaluate("sent.at(-1)") == {"look": 24}
+    page.close()
 
 
 def test_a_beat_that_destroys_marks_the_frame(saved: Any):

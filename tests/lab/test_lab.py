@@ -141,7 +141,51 @@ def test_only_what_changed_is_sent():
     sent = []
     lab.stage.observe(lambda change: sent.append(change["name"]))
     on_stage(lab, do="step")
-    assert set(sent) == {"run", "moment", "seq"}
+    assert set(sent) == {"run", "moment", "seq", "edition", "near"}
+
+
+def near(lab: Lab) -> dict[int, dict]:
+    """The moments around the one that is shown, as the browser makes them."""
+    stage = lab.stage
+    assert (stage.near["edition"], stage.near["step"]) == (stage.edition, stage.moment["step"])
+
+    def changed(name: str, change: object) -> object:
+        old = stage.moment[name]
+        if not isinstance(old, list) or not isinstance(change, dict):
+            return change
+        return [change["at"].get(str(place), value) for place, value in enumerate(old)]
+
+    return {
+        int(step): {**stage.moment, **{name: changed(name, change) for name, change in moment.items()}}
+        for step, moment in stage.near["moments"].items()
+    }
+
+
+def test_the_moments_around_the_one_that_is_looked_at_travel_after_it():
+    """Of a new run the one before; of one that is looked through four to each side, each once."""
+    lab = Lab("defrag-obedient")
+    end = len(lab.session.run)
+    assert set(near(lab)) == {end - 1}
+    on_stage(lab, look=end - 1)
+    assert set(near(lab)) == set(range(end - 5, end - 1))
+    assert near(lab)[end - 3] == lab.stage.json_of(lab.session.run, end - 3)
+    edition = lab.stage.edition
+    on_stage(lab, look=10)
+    assert set(near(lab)) == {6, 7, 8, 9, 11, 12, 13, 14}
+    on_stage(lab, look=11)
+    assert set(near(lab)) == {15}
+    assert lab.stage.edition == edition
+
+
+def test_another_run_or_an_unfolded_block_makes_what_is_near_another():
+    """What the browser has kept of moments holds for one edition."""
+    lab = Lab("defrag-ignorant", pages=16, slots=64)
+    edition = lab.stage.edition
+    on_stage(lab, unfold="slot:20-63")
+    assert lab.stage.edition == edition + 1
+    assert all(len(moment["slots"]) == 64 for moment in near(lab).values())
+    on_stage(lab, knob=["pages", 8])
+    assert lab.stage.edition == edition + 2
 
 
 def test_a_block_of_free_slots_is_unfolded_by_asking():

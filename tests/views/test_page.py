@@ -13,9 +13,9 @@ from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
 from p2plab.core.token import token_of
 from p2plab.views import page as page_module
-from p2plab.views.page import changes, page
+from p2plab.views.page import page
 from p2plab.views.stage import moments
-from p2plab.views.stage.wire import moment_json, objects_of
+from p2plab.views.stage.wire import changes, moment_json, objects_of
 from p2plab.views.text import board_of
 from tests.views.boards import boards
 

@@ -7,7 +7,7 @@
 const STORY = new Set(["mmap", "map", "dma", "defrag"]);
 const NS = "http://www.w3.org/2000/svg";
 const FONT = "Arial, 'Liberation Sans', Helvetica, sans-serif";
-const MOVE = 200; // milliseconds that what moved is seen to move
+const KEPT = 400; // moments of a run that are kept in the browser
 const PACES = { "slow, 2 s": 2000, "1 s": 1000, "fast, 0.5 s": 500, "very fast, 0.25 s": 250 };
 
 // -- small tools ----------------------------------------------------------------------------------------------------------
@@ -47,27 +47,34 @@ function keeper(svg, names) {
   let seen;
   const put = (parent, tag, key, style, attributes = {}, text) => {
     const home = layers[parent] ?? parent;
-    const made = live.get(key) ?? document.createElementNS(NS, tag);
-    live.set(key, made);
+    const one = live.get(key) ?? { made: document.createElementNS(NS, tag), set: {} };
+    const { made, set } = one; // what was set is remembered: asking the element for it costs more than most steps change
+    live.set(key, one);
     seen.add(key);
     if (made.parentNode !== home) home.appendChild(made);
     if (made.getAttribute("class") !== style) made.setAttribute("class", style);
     for (const [name, value] of Object.entries(attributes)) {
-      if (name === "xy") made.style.transform = `translate(${value[0]}px,${value[1]}px)`;
+      const wanted = value === undefined ? undefined : name === "xy" ? `translate(${value[0]}px,${value[1]}px)` : String(value);
+      if (set[name] === wanted) continue;
+      set[name] = wanted;
+      if (name === "xy") made.style.transform = wanted;
       else if (name === "width" || name === "height") made.style[name] = `${Math.max(value, 0)}px`;
       else if (value === undefined) made.removeAttribute(name);
       else {
-        if (made.getAttribute(name) !== String(value)) made.setAttribute(name, value);
+        made.setAttribute(name, wanted);
         if (name === "d") made.style.d = `path("${value}")`;
       }
     }
-    if (text !== undefined && made.textContent !== text) made.textContent = text;
+    if (text !== undefined && set.text !== text) {
+      set.text = text;
+      made.textContent = text;
+    }
     return made;
   };
   return (draw) => {
     seen = new Set();
     draw(put);
-    for (const [key, made] of live) {
+    for (const [key, { made }] of live) {
       if (seen.has(key)) continue;
       made.remove();
       live.delete(key);
@@ -793,6 +800,7 @@ function makeStage(root, source) {
 
   function light() {
     const start = followed || focused;
+    if (!start && !spotlight && !chainSvg.classList.contains("follow") && !root.classList.contains("spotlight")) return;
     const lit = new Set(start ? [start] : []);
     const ways = [...chainSvg.querySelectorAll("[data-a]")];
     for (const [from, to] of [["a", "b"], ["b", "a"]]) {
@@ -880,6 +888,13 @@ function makeStage(root, source) {
 
   // -- drawing ----------------------------------------------------------------------------------------------------------------
 
+  let ended = {}; // where the stage ended in a box of this size
+  const variables = {};
+  /** Set a variable of the style sheet: only if it changes, for all that is in the stage gets its style anew. */
+  function setVariable(name, value) {
+    if (variables[name] !== value) root.style.setProperty(name, (variables[name] = value));
+  }
+
   /** How high the stage may be: as high as what it scrolls in, or the window. */
   function room() {
     if (state.options.height) return state.options.height;
@@ -914,10 +929,12 @@ function makeStage(root, source) {
       Object.assign(g, { z1: g.z1 + spare * 0.3, z2: g.z2 + spare * 0.2, u: g.u + spare * 0.06, s: g.s + spare * 0.06, f: g.f + spare * 0.08 });
     }
     root.classList.toggle("still", Boolean(quiet));
+    root.classList.toggle("boxed", !phone && !options.bare);
     for (const name in SIZES) root.classList.toggle(name, name === size);
-    root.style.setProperty("--height", phone || options.bare ? "auto" : present.on ? "100vh" : `${Math.max(H, 480)}px`);
+    const box = `${W0} ${H} ${size}`;
+    setVariable("--height", phone || options.bare ? "auto" : present.on ? "100vh" : ended.box === box ? ended.at : `${Math.max(H, 480)}px`);
     buildBar();
-    showBar(m, run, options);
+    showBar(m, run, options, W0);
     said.className = `said ${m.said[2]}`;
     badge.textContent = BADGE[m.said[2]] ?? "";
     sentence.replaceChildren(`${m.said[0]} `, h("b", {}, m.said[1]));
@@ -925,9 +942,11 @@ function makeStage(root, source) {
     if (options.bare) who.replaceChildren(h("b", { title: options.title }, options.title), h("span", {}, options.refused || `step ${m.step} of ${run.end}`));
     said.title = `${m.said[0]} ${m.said[1]}`;
     sentence.style.fontSize = "";
-    if (!phone && sentence.scrollHeight > said.clientHeight + 2) sentence.style.fontSize = "13px";
+    // Only what could be longer than two lines is measured.
+    const long = present.on || wide(said.title, "bold 16.5px") > 1.5 * (W1 - 100 - (options.bare ? 220 : 0));
+    if (!phone && long && sentence.scrollHeight > said.clientHeight + 2) sentence.style.fontSize = "13px";
     showKey();
-    showChips(m, options);
+    showChips(m, options, `${W1} ${size} ${present.on}`);
     showAnswer();
 
     time.hidden = present.on ? present.on !== "time" : Boolean(options.bare);
@@ -955,7 +974,7 @@ function makeStage(root, source) {
     showDriver(top);
     if (present.on === "time") {
       const lane = Math.min(110, (picture / scale - 42) / run.lanes.length);
-      root.style.setProperty("--lane", `${lane * scale}px`);
+      setVariable("--lane", `${lane * scale}px`);
       root.classList.toggle("thin", lane < 31);
       root.classList.toggle("tall", lane >= 48);
       showNow(m, run, phone);
@@ -966,10 +985,11 @@ function makeStage(root, source) {
     } else if (!options.bare && !present.on) {
       laneSvg.removeAttribute("viewBox");
       const lane = Math.max(phone ? 26 : 20, Math.min(phone ? 34 : H > 900 ? 90 : 60, Math.floor((H - used) / run.lanes.length)));
-      root.style.setProperty("--lane", `${lane}px`);
+      setVariable("--lane", `${lane}px`);
       // In a window much higher than all that there is, the stage ends where its last row does.
       const all = used + lane * run.lanes.length + 6;
-      if (!phone && all < H - 40) root.style.setProperty("--height", `${Math.max(all, 480)}px`);
+      if (!phone) ended = { box, at: `${Math.max(all < H - 40 ? all : H, 480)}px` };
+      if (!phone) setVariable("--height", ended.at);
       root.classList.toggle("thin", !phone && lane < 31);
       root.classList.toggle("tall", !phone && lane >= 48);
       showNow(m, run, phone);
@@ -995,7 +1015,7 @@ function makeStage(root, source) {
     });
   }
 
-  function showBar(m, run, options) {
+  function showBar(m, run, options, room) {
     if (options.bare) return;
     const find = (q) => bar.querySelector(q);
     counted.textContent = `step ${m.step} of ${run.end}`;
@@ -1017,8 +1037,8 @@ function makeStage(root, source) {
     check.classList.toggle("best", !ahead && m.best === "check");
     // The count of a long run has room for its last step from the beginning, so that the bar fits at every step.
     const digits = Math.max(2, String(run.end).length);
-    if (bar.dataset.width === `${bar.clientWidth} ${digits}`) return;
-    bar.dataset.width = `${bar.clientWidth} ${digits}`;
+    if (bar.dataset.width === `${room} ${digits}`) return;
+    bar.dataset.width = `${room} ${digits}`;
     find("output").style.minWidth = digits > 2 ? `${2 * digits + 4}ch` : "";
     bar.className = "bar";
     for (const button of bar.querySelectorAll("[data-act]")) button.hidden = false;
@@ -1066,8 +1086,8 @@ function makeStage(root, source) {
     light();
   }
 
-  function showChips(m, options) {
-    const wanted = JSON.stringify([m.chips, m.kept, m.idle, options.bare, chips.clientWidth, state.scene.name]);
+  function showChips(m, options, room) {
+    const wanted = JSON.stringify([m.chips, m.kept, m.idle, options.bare, options.check, room, state.scene.name]);
     if (chips.dataset.shown === wanted) return;
     chips.dataset.shown = wanted;
     const made = m.chips.map(([rule, kind, step, why], n) =>
@@ -1313,7 +1333,21 @@ function textOf(m) {
 
 // -- where it is used -----------------------------------------------------------------------------------------------------
 
-/** In the lab: traits of the model are what is shown, messages are what a person does. */
+/** A moment of which only what differs from another was stored (see wire.py). */
+function changed(moment, change) {
+  const next = { ...moment };
+  for (const [name, value] of Object.entries(change)) {
+    next[name] = Array.isArray(moment[name]) && value !== null && !Array.isArray(value) ? Object.assign([...moment[name]], value.at) : value;
+  }
+  return next;
+}
+
+/**
+ * In the lab: traits of the model are what is shown, messages are what a person does.
+ *
+ * The moments next to the one that is shown come after it, so that most steps through a run are drawn at once; the kernel hears
+ * of each and answers with the moment, which is drawn again only if it differs.
+ */
 function render({ model, el }) {
   const root = document.createElement("div");
   el.append(root);
@@ -1322,30 +1356,61 @@ function render({ model, el }) {
   let due = false;
   let quiet = true;
   let shape = "";
+  let drawn = "";
+  let ahead = null; // the moment that is shown before the kernel has answered
+  const near = new Map(); // moments by their steps, of the edition that is shown
+  const learn = () => {
+    const { edition, step, moments } = model.get("near");
+    const base = model.get("moment");
+    if (edition !== model.get("edition") || step !== base.step) return;
+    for (const [other, change] of Object.entries(moments)) near.set(Number(other), changed(base, change));
+  };
+  const forget = () => {
+    near.clear();
+    ahead = null;
+  };
+  const shown = () => ahead ?? model.get("moment");
+  const look = (step) => {
+    asked = null;
+    waiting = true;
+    root.dataset.waits = "";
+    model.send({ look: step });
+  };
   const source = {
     get: () => ({
       scene: model.get("scene"),
       run: model.get("run"),
-      moment: model.get("moment"),
+      moment: shown(),
       options: model.get("options"),
       check: model.get("check"),
     }),
     go(step, drag) {
       const wanted = Math.max(0, Math.min(model.get("run").end, step));
+      if (wanted === (asked ?? shown().step)) return;
       if (drag) quiet = true;
+      const known = near.get(wanted);
       if (waiting) asked = wanted;
-      else if (wanted !== model.get("moment").step) {
-        waiting = true;
-        model.send({ look: wanted });
-      }
+      else look(wanted);
+      if (!known) return;
+      if (Math.abs(wanted - shown().step) > 1) quiet = true;
+      ahead = known;
+      soon();
     },
-    send: (message) => model.send(message),
+    send(message) {
+      if (asked !== null) look(asked); // what is done is done at the step that is seen
+      model.send(message);
+    },
   };
   const stage = makeStage(root, source);
   const draw = () => {
     due = false;
-    const now = JSON.stringify([model.get("scene").name, model.get("run").knobs]);
-    stage.show(quiet || now !== shape);
+    const { scene, run, moment, options, check } = source.get();
+    near.set(moment.step, moment);
+    if (near.size > KEPT) near.delete(near.keys().next().value);
+    const now = JSON.stringify([scene.name, run.knobs]);
+    const all = JSON.stringify([moment, options, check, run.end, run.marks, run.calls, run.breaks, now]);
+    if (all !== drawn) stage.show(quiet || now !== shape);
+    drawn = all;
     shape = now;
     quiet = false;
   };
@@ -1355,39 +1420,33 @@ function render({ model, el }) {
   };
   const moved = () => {
     waiting = false;
+    delete root.dataset.waits;
+    near.set(model.get("moment").step, model.get("moment"));
     if (asked !== null && asked !== model.get("moment").step) {
-      waiting = true;
-      quiet = true;
-      model.send({ look: asked });
+      ahead = near.get(asked) ?? null;
+      if (!ahead) quiet = true;
+      look(asked);
+    } else {
+      asked = null;
+      ahead = null;
     }
-    asked = null;
     soon();
   };
-  const names = ["moment", "scene", "run", "options", "check"];
-  model.on("change:seq", moved);
-  for (const name of names) model.on(`change:${name}`, soon);
+  const heard = { "change:seq": moved, "change:edition": forget, "change:near": learn };
+  for (const name of ["moment", "scene", "run", "options", "check"]) heard[`change:${name}`] = soon;
+  for (const [name, hear] of Object.entries(heard)) model.on(name, hear);
+  learn();
   soon();
   return () => {
     stage.stop();
-    model.off("change:seq", moved);
-    for (const name of names) model.off(`change:${name}`, soon);
+    for (const [name, hear] of Object.entries(heard)) model.off(name, hear);
   };
 }
 
 /** In a saved page: the run's moments are all there, the first whole and of the others what changed. */
 function savedPage(root, { scene, run, first, later }, options = {}) {
-  const changed = (old, change) => {
-    if (!Array.isArray(old) || Array.isArray(change) || change === null) return change;
-    const copy = [...old];
-    for (const [place, value] of Object.entries(change.at)) copy[place] = value;
-    return copy;
-  };
   const moments = [first];
-  for (const change of later) {
-    const next = { ...moments.at(-1) };
-    for (const [name, value] of Object.entries(change)) next[name] = changed(next[name], value);
-    moments.push(next);
-  }
+  for (const change of later) moments.push(changed(moments.at(-1), change));
   let step = 0;
   const all = { saved: true, ...options };
   const stage = makeStage(root, {

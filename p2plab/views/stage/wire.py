@@ -1,12 +1,12 @@
 """A run and its moments as JSON for ``stage.js``: words and states, without a pixel.
 
 :func:`scene_json` is what stays the same for a scene, :func:`run_json` the sequence diagram of a run, :func:`moment_json` one
-moment, of cells (:mod:`.cells`) and the ways between them (:mod:`.ways`).
+moment, of cells (:mod:`.cells`) and the ways between them (:mod:`.ways`), :func:`changes` what differs from moment to moment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from p2plab.catalog.played import of_rule
@@ -136,3 +136,25 @@ def moment_json(moment: Moment, objects: Sequence[str], opened: Collection[str] 
             for d in moment.drivers
         },
     }
+
+
+def changes(sequence: Iterator[Json]) -> tuple[Json, list[Json]]:
+    """The first state, and for each later one what differs from the one before.
+
+    A change maps a name to its new value, or to ``{"at": {index: value}}`` where a list kept its length and few of its
+    places changed.
+    """
+    first = before = next(sequence)
+    later = []
+    for state in sequence:
+        later.append({name: _change(before[name], now) for name, now in state.items() if before[name] != now})
+        before = state
+    return first, later
+
+
+def _change(before: Any, now: Any) -> Any:
+    if isinstance(now, list) and len(now) == len(before):
+        places = {str(place): new for place, (old, new) in enumerate(zip(before, now, strict=True)) if old != new}
+        if 2 * len(places) < len(now):
+            return {"at": places}
+    return now
