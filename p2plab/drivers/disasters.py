@@ -1,4 +1,4 @@
-"""What may happen to an exporter: unplug, PCI error, hang, suspend, reset; as orderly as the disaster allows.
+"""What may happen to an exporter: unplug, PCI error, hang, suspend, reset; each handled as orderly as the disaster allows.
 
 The list of what is "really bad" is that of Jason Gunthorpe and Jérôme Glisse, 30 January 2019
 (<20190130043020.GC30598@mellanox.com>, <20190130154328.GA3177@redhat.com>): after it a map may fail that succeeded before.

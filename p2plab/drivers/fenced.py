@@ -1,4 +1,4 @@
-"""A NIC whose transfers end in a fence: its callback waits for that, as drivers do whose device works in jobs."""
+"""A NIC whose transfers end in a fence: its callback waits for that fence, as drivers of job-based devices do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from p2plab.p2p.fence import DmaFence, signalling
 
 
 class FencedNic(ObedientNic):
-    """Keeps its mapping until the running job is done. A worker of its own signals the fence."""
+    """Keeps its mapping until the running job is done. A separate worker signals the fence."""
 
     def __init__(
         self,
@@ -30,18 +30,18 @@ class FencedNic(ObedientNic):
         world.actor(f"{name}_wq", self.complete)
 
     async def submit(self, transfer: Transfer) -> None:
-        """Whatever the end of the job needs is got here, where reclaim and mmap_lock may be waited for."""
+        """What the end of the job needs is allocated here, where waiting for reclaim and mmap_lock is allowed."""
         self.fence = DmaFence(f"fence of {self.name}", f"{self.name}_wq")
         await super().submit(transfer)
 
     async def let_go(self, start: int, end: int) -> None:
-        """Wait for the fence, if its job can end without a mapping to come; then as any obedient importer."""
+        """Wait for the fence, if its job can end without another mapping; then as any obedient importer."""
         if self.fence is not None and self._ends():
             await self.fence.wait()
         await super().let_go(start, end)
 
     async def complete(self) -> None:
-        """The worker, for ever: once the device has done a job, do what is left of it, and signal."""
+        """The worker, for ever: once the device is done with a job, finish it and signal."""
         while True:
             await idle(self._done, "the job is done")
             with signalling():
@@ -50,10 +50,10 @@ class FencedNic(ObedientNic):
                 self.fence.signal()
 
     async def finish(self) -> None:
-        """What is left to do before the fence can be signalled: nothing that anybody could have to wait for."""
+        """What is left to do before the fence can be signalled: nothing that could wait for another thread."""
 
     def _ends(self) -> bool:
-        """Whether the device has a translation for each page that the job has still to do."""
+        """Whether the device has a translation for each remaining page of the job."""
         if not self.engine.queue:
             return True
         job, at = self.engine.queue[0], self.engine.next_page

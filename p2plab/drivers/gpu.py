@@ -15,10 +15,10 @@ from p2plab.p2p.placing import Placing
 
 
 class Gpu(Placing):
-    """Serialises its moves against ``p2p_map``, as said on 29 January 2019 (<20190129204359.GM3176@redhat.com>)."""
+    """Serialises its moves against ``p2p_map``, as described on 29 January 2019 (<20190129204359.GM3176@redhat.com>)."""
 
     async def p2p_map(self, vma: Vma, peer: Peer, start: int, end: int, pa: list[int], write: bool) -> int:
-        """Lend the addresses of an object that is not being moved; put it into the aperture first where it is not."""
+        """Lend the addresses of an object that is not being moved; place it in the aperture first if necessary."""
         if not self.reaches(peer):
             return -errno.EREMOTEIO
         thing = self.object_behind(vma)
@@ -62,11 +62,11 @@ class Gpu(Placing):
             await step(f"evicts {thing.name}", lambda: self._finish(thing, to_ram=False))
 
     async def migrate(self, thing: BufferObject) -> None:
-        """Move an object to main memory, as for the CPU or for somebody who pins it."""
+        """Move an object to main memory, for the CPU or for a pin."""
         await self.move(thing, lambda: self._finish(thing, to_ram=True), "migrates")
 
     async def begin_move(self, thing: BufferObject) -> None:
-        """From here on ``p2p_map`` waits; then everybody who mapped the object gives it back."""
+        """From here on ``p2p_map`` waits; then every importer that mapped the object gives it back."""
         async with self.lock:
             self.mark_moving(thing)
         await self.invalidate(thing)

@@ -11,7 +11,7 @@ class ObedientNic(Importer):
     """Keeps both ends of the bargain of 29 January 2019 (<20190129174728.6430-4-jglisse@redhat.com>)."""
 
     async def map(self, start: int, end: int) -> None:
-        """Ask the exporter, then look again under the lock before the device is told."""
+        """Ask the exporter, then check again under the lock before programming the device."""
         times = 0
         while True:
             sequence = await self.wait_until_valid()
@@ -27,7 +27,7 @@ class ObedientNic(Importer):
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
         """Before this returns, the device has forgotten the range and nothing of it is in flight.
 
-        A call that may not block is refused where something would have to be waited for, and counts for nothing: it
+        A call that may not block is refused where it would have to wait, and is not counted: it
         has no end.
         """
         if not range.blockable:
@@ -38,6 +38,6 @@ class ObedientNic(Importer):
         return 0
 
     async def invalidate_range_end(self, range: MmuNotifierRange) -> None:
-        """From here on a new mapping is possible, and asked for where one was lost."""
+        """From here on a new mapping is possible, and requested if one was lost."""
         if range.blockable:
             self.invalidation_ends(range)

@@ -7,7 +7,7 @@ from p2plab.p2p.importer import IntervalImporter
 
 
 class OdpNic(IntervalImporter):
-    """Maps when its device faults; an invalidation only has to take translations out, for the device can wait."""
+    """Maps when its device faults; an invalidation only has to take translations out, because the device can wait."""
 
     async def map(self, start: int, end: int) -> None:
         """``read_begin``, map, and under the lock ``read_retry``: programmed only if nothing happened in between."""
@@ -24,7 +24,7 @@ class OdpNic(IntervalImporter):
             times = self.goes_round(times)
 
     async def invalidate(self, range: MmuNotifierRange, cur_seq: int) -> bool:
-        """Store the sequence number always, then let go. False only where the caller must not be kept waiting."""
+        """Always store the sequence number, then let go. False only where the call must not block."""
         if not range.blockable:
             return self._at_once(range, cur_seq)
         async with self.lock:

@@ -1,4 +1,4 @@
-"""Another GPU as importer: over a link of that pair the exporter may hand out addresses that mean nothing to others."""
+"""Another GPU as importer: over a private link the exporter may hand out addresses that mean nothing to other devices."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class PeerGpu(ObedientNic):
 class LinkedGpu(Gpu):
     """A GPU with a private link to one peer: that peer needs no slot of the aperture (<20190129205749.GN3176@redhat.com>).
 
-    ``link`` names the peer. Link addresses lead to frames; only the pair's own engine understands them.
+    ``link`` names the peer. Link addresses lead to frames; only that peer's engine understands them.
     """
 
     link = ""
 
     async def p2p_map(self, vma: Vma, peer: Peer, start: int, end: int, pa: list[int], write: bool) -> int:
-        """Frames by their number over the link; for everybody else the aperture."""
+        """Frames by their number over the link; the aperture for all other peers."""
         if peer.name != self.link or self.fabric is None:
             return await super().p2p_map(vma, peer, start, end, pa, write)
         async with self.lock:

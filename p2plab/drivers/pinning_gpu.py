@@ -36,7 +36,7 @@ class PinningGpu(Gpu):
             return 0
 
     async def begin_move(self, thing: BufferObject) -> None:
-        """-EINVAL for a pinned object, before anybody is told."""
+        """-EINVAL for a pinned object, before any importer is notified."""
         async with self.lock:
             if thing.name in self.pinned:
                 raise KernelError("EINVAL", f"moving of {thing.name}, which is pinned, is forbidden")

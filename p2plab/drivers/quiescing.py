@@ -8,7 +8,7 @@ from p2plab.mm import MmuNotifierRange
 
 
 class QuiescingNic(ObedientNic):
-    """Stops the whole queue, not only the range: what a device can do that knows no page faults."""
+    """Stops the whole queue, not only the range: that is what a device without page faults can do."""
 
     quiesce_ticks = 4  #: how long stopping takes (illustrative)
 

@@ -9,9 +9,9 @@ from p2plab.p2p.contract import Peer
 
 
 class TrustingGpu(Gpu):
-    """Returns to the DMA API whatever it is given, without checking its records.
+    """Returns everything it is given to the DMA API, without checking its records.
 
-    Right only as long as its importers are: a page that comes back twice is unmapped twice, which CONFIG_DMA_API_DEBUG
+    Correct only as long as its importers are: a page that comes back twice is unmapped twice, which CONFIG_DMA_API_DEBUG
     reports (kernel/dma/debug.c, ``check_unmap``). With an IOMMU the second time may take out another page's IOVA.
     """
 

@@ -40,7 +40,7 @@ class Aperture(Tracked):
         return slot if 0 <= slot < len(self) else None
 
     def slots_of(self, thing: BufferObject) -> tuple[int | None, ...]:
-        """For each page of an object the slot that shows it, or None."""
+        """For each page of an object, the slot that shows it, or None."""
         shown = {frame: slot for slot, frame in enumerate(self.shows) if frame is not None}
         return tuple(shown.get(frame) for frame in thing.frames)
 

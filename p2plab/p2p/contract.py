@@ -1,7 +1,7 @@
 """``p2p_map`` and ``p2p_unmap``: asking an exporter for the addresses behind a vma, and giving them back.
 
 The two callbacks are those of Jérôme Glisse's [RFC PATCH 3/5] of 29 January 2019
-(<20190129174728.6430-4-jglisse@redhat.com>); what the caller checks first is that of 5/5, which alone called them.
+(<20190129174728.6430-4-jglisse@redhat.com>); what the caller checks first is from 5/5, the only caller.
 Who calls whom depends on the exporter's wiring (:mod:`p2plab.p2p.wiring`); every call is in the log.
 """
 
@@ -29,7 +29,7 @@ class Interconnect(Protocol):
 
 @dataclass(frozen=True)
 class Peer:
-    """The importing device, as the exporter gets to know it: a name, and its place on the bus."""
+    """The importing device, as the exporter sees it: a name, and its place on the bus."""
 
     name: str
     bdf: str
@@ -53,12 +53,12 @@ class Grant:
 
     @property
     def vma(self) -> Vma:
-        """The vma; once it was freed, whatever is read of it is what is left there, and the log says so."""
+        """The vma. Once it was freed, reading it gives what is left there, and the log says so."""
         return cast(Vma, _Freed(self)) if self.pointer.freed else self.pointer
 
 
 class _Freed:
-    """The memory that a vma had: its fields still have their last values, unless it is poisoned or somebody else's."""
+    """The memory that a vma had: its fields still have their last values, unless it is poisoned or was reused."""
 
     def __init__(self, grant: Grant) -> None:
         self._grant = grant
@@ -77,7 +77,7 @@ def check_range(start: int, end: int) -> None:
 async def p2p_map(mm: AddressSpace, peer: Peer, start: int, end: int, write: bool) -> tuple[Grant, ...]:
     """One grant for each page of ``[start, end)``, which must lie in one vma. The caller holds mmap_lock.
 
-    It should hold it until it has looked whether the range is still valid: the vma of a grant lives no longer. Raises
+    It should hold it until it has checked that the range is still valid: the vma of a grant lives no longer. Raises
     :class:`KernelError`: -EINVAL for an empty, reversed or unaligned range, -EFAULT where there is no vma, where it
     ends too early, or where it has no ``p2p_map``; else what the exporter says.
     """
@@ -91,7 +91,7 @@ async def p2p_map(mm: AddressSpace, peer: Peer, start: int, end: int, write: boo
 
 
 async def ask(vma: Vma, peer: Peer, start: int, end: int, write: bool) -> tuple[Grant, ...]:
-    """Call the vma's ``p2p_map``, whatever part of whichever vma is asked for; one grant a page.
+    """Call the vma's ``p2p_map``, without checking that the range lies in the vma; one grant a page.
 
     -EFAULT where the vma has no ``p2p_map``; else what the exporter says.
     """
@@ -112,7 +112,7 @@ async def ask(vma: Vma, peer: Peer, start: int, end: int, write: bool) -> tuple[
         raise
     wanted = getattr(vma.vm_file, "frame_behind", None) or getattr(exporter, "frame_behind", None)
     frames = tuple(str(wanted(vma, start + n * PAGE_SIZE)) if wanted else "" for n in range(len(addresses)))
-    # What memory shows, and not what the exporter says of itself: its promises are judged by this.
+    # What memory shows, not what the exporter claims: its promises are judged by this.
     shows = tuple(peer.bus.behind(address, peer) for address in addresses) if peer.bus is not None else ()
     emit(P2PMapped(peer.name, name, start, end, write, tuple(addresses), frames, vma.vm_mm.name, shows))
     return tuple(Grant(vma, start + n * PAGE_SIZE, address, peer.name) for n, address in enumerate(addresses))
@@ -137,7 +137,7 @@ async def p2p_unmap(peer: Peer, grants: tuple[Grant, ...]) -> None:
     addresses = tuple(grant.address for grant in grants)
     emit(P2PUnmapped(peer.name, name, start, end, addresses))
     if exporter is None or not exporter.has("p2p_unmap"):
-        return  # it is optional: an exporter without it does not care
+        return  # it is optional: an exporter may do without it
     await _wiring(exporter).unmap(vma, peer, start, end, list(addresses))  # 5/5 ignores the status; the log does not
 
 

@@ -1,6 +1,6 @@
 """HMM device memory (patch 4/5): pages of an ordinary vma that live in a device's memory, and the driver's callbacks.
 
-Its ``p2p_map`` returns how many pages it mapped; nothing or less sends the caller to main memory (invariants 49, 50).
+Its ``p2p_map`` returns how many pages it mapped; zero or less sends the caller to main memory (invariants 49, 50).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from p2plab.p2p.placing import Placing
 
 
 class HmmDevmem(Tracked):
-    """Which pages of a process are device-private, and which page of an object each is. ``refuses``: returns 0."""
+    """The device-private pages of a process, each with its page of an object. ``refuses``: returns 0."""
 
     def __init__(self, exporter: Placing, ram: MainMemory, refuses: bool = False) -> None:
         self.exporter = exporter
@@ -35,7 +35,7 @@ class HmmDevmem(Tracked):
     def p2p_map(self, peer: Peer, address: int, length: int) -> tuple[int, list[int]]:
         """The driver's callback: the pages it mapped from ``address`` on, and their addresses; 0 if it refuses.
 
-        It checks that each page is of its own memory, and stops at the first that is not.
+        It checks that each page belongs to its memory, and stops at the first that does not.
         """
         with called(self.exporter.name, "devmem.p2p_map", f"{peer.name}, {length} pages", caller="hmm") as call:
             addresses: list[int] = []
@@ -55,7 +55,7 @@ class HmmDevmem(Tracked):
                 self.lent.discard((peer.name, page))
 
     def migrate_to_ram(self, page: int) -> None:
-        """What a CPU fault on a device-private page does: the page is main memory from now on."""
+        """What a CPU fault on a device-private page does: from now on the page is in main memory."""
         self.private.pop(page, None)
 
     def dma_map_page(self, page: int) -> int:

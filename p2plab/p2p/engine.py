@@ -28,7 +28,7 @@ from p2plab.p2p.memory import BYTES
 
 @dataclass(frozen=True)
 class Transfer:
-    """Pages ``[start, end)`` of the process, to be written (or read) one after the other."""
+    """Pages ``[start, end)`` of the process, to be written (or read) one by one."""
 
     start: int
     end: int
@@ -36,7 +36,7 @@ class Transfer:
 
 
 class DmaEngine(Tracked):
-    """The engine of one importer, an actor of its own. ``table`` maps a page's virtual address to a DMA address."""
+    """The engine of one importer, and an actor. ``table`` maps a page's virtual address to a DMA address."""
 
     def __init__(
         self, world: World, name: str, importer: str, fabric: Fabric, beat_ticks: int = 1, peer: Peer | None = None
@@ -63,7 +63,7 @@ class DmaEngine(Tracked):
         emit(TranslationSet(self.importer, start, addresses))
 
     async def clear(self, start: int, end: int) -> None:
-        """Take the translations of ``[start, end)`` out of the device. A beat under way is not called back."""
+        """Take the translations of ``[start, end)`` out of the device. A beat under way is not stopped."""
         await step("clears translations", duration=self.beat_ticks)
         self.clear_now(start, end)
 
@@ -95,7 +95,7 @@ class DmaEngine(Tracked):
     # -- the device itself ------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """For ever: take the next page of the transfer in hand, look it up, let the beat land."""
+        """For ever: take the next page of the current transfer, look it up, land the beat."""
         while True:
             await idle(self._ready, "looks up a page")
             transfer = self.queue[0]
@@ -109,7 +109,7 @@ class DmaEngine(Tracked):
             await self.settle(transfer)
 
     async def settle(self, transfer: Transfer) -> None:
-        """What the device does once a beat is off its hands; nothing here."""
+        """What the device does once it has sent a beat; nothing here."""
 
     def _ready(self) -> bool:
         """Whether there is a transfer, and a translation for its next page; without one the engine stops there."""
@@ -131,7 +131,7 @@ class DmaEngine(Tracked):
                 self.ended(transfer)
 
     def ended(self, transfer: Transfer) -> None:
-        """The last page of the transfer in hand is off the device's hands: tell the user."""
+        """The device is done with the last page of the current transfer: tell the user."""
         self.queue.pop(0)
         self.next_page = None
         emit(TransferEnded(self.importer, "done"))

@@ -1,4 +1,4 @@
-"""Devices that differ in what they do on the bus: one that looks whether it was answered, one whose writes are posted."""
+"""Devices that differ in what they do on the bus: one that checks whether it was answered, one whose writes are posted."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from p2plab.p2p.memory import BYTES
 
 
 class CheckingEngine(DmaEngine):
-    """Before it reports a transfer as done, it reads the last page again: a posted write that vanished tells nobody.
+    """Before it reports a transfer as done, it reads the last page again: a posted write that vanishes leaves no trace.
 
-    Nobody answers a read: all ones, or an error completion (include/linux/pci.h, ``PCI_POSSIBLE_ERROR``).
+    An unanswered read returns all ones, or an error completion (include/linux/pci.h, ``PCI_POSSIBLE_ERROR``).
     """
 
     unsure: tuple[int, Transfer] | None = None  #: the address that it will read, and for which transfer
 
     def ended(self, transfer: Transfer) -> None:
-        """Not yet: the user is told once the answer is there."""
+        """Not yet: the user hears of it once the answer is there."""
         page = transfer.end - PAGE_SIZE
         self.unsure = (self.table[page], transfer) if page in self.table else (0, transfer)
 
@@ -54,9 +54,9 @@ class Posted(NamedTuple):
 
 
 class PostingEngine(DmaEngine):
-    """Its writes are posted: off its hands at once, and landed later, in order unless they are relaxed.
+    """Its writes are posted: done at once for the device, and landed later, in order unless relaxed.
 
-    ``relaxed``: which writes are: ``none``, ``data`` (all but a transfer's last page, the flag), or ``all``.
+    ``relaxed``: which writes are relaxed: ``none``, ``data`` (all but a transfer's last page, the flag), or ``all``.
     """
 
     relaxed = "all"
@@ -70,7 +70,7 @@ class PostingEngine(DmaEngine):
         world.actor(f"{importer}_passing", lambda: self._delivers("a relaxed write passes", self._passing))
 
     def drained(self, start: int, end: int) -> bool:
-        """Nothing under way, in the bridges neither: a driver's read flushes them."""
+        """Nothing is under way, not even in the bridges: a driver's read flushes them."""
         return super().drained(start, end) and not any(start <= write.page < end for write in self.on_the_way)
 
     def _land(self, transfer: Transfer) -> None:

@@ -130,7 +130,7 @@ class BeatIssued(Event):
 
 @dataclass(frozen=True, slots=True)
 class BeatLanded(Event):
-    """It arrived. ``frame`` is what was at the address then; ``owner`` is whose memory it is.
+    """The beat arrived. ``frame`` is what was at the address then; ``owner`` is the owner of that memory.
 
     ``before`` and ``after`` are the first 16 bytes of the frame; for a read they are equal, and are what was read.
     """
@@ -144,7 +144,7 @@ class BeatLanded(Event):
     before: bytes
     after: bytes
     generation: int = 0  #: how often that frame changed hands or lost its content
-    decoder: str = ""  #: whose BAR took it where no frame is behind the address: a neighbour's; empty for nobody's
+    decoder: str = ""  #: the BAR that took it where no frame is behind the address (a neighbour's); empty for none
 
     def __str__(self) -> str:
         what = "writes" if self.write else "reads"
@@ -215,7 +215,7 @@ class StaleTranslation(Event):
 
 @dataclass(frozen=True, slots=True)
 class HmmRangeMapped(Event):
-    """``hmm_range_dma_map`` returned: ``counted`` pages by its own count, ``missing`` have no address in the end."""
+    """``hmm_range_dma_map`` returned: ``counted`` is its result in pages, ``missing`` have no address in the end."""
 
     importer: str
     pages: int
@@ -242,7 +242,7 @@ class HmmRangeUnmapped(Event):
 
 @dataclass(frozen=True, slots=True)
 class OpsSet(Event):
-    """``by`` set the callbacks ``functions`` for the vmas of ``file``; ``nobody`` where nobody did."""
+    """``by`` set the callbacks ``functions`` for the vmas of ``file``; ``nobody`` if they were not set."""
 
     by: str
     file: str
@@ -317,7 +317,7 @@ class Lent(Event):
 
 @dataclass(frozen=True, slots=True)
 class LendingEnded(Event):
-    """The exporter struck ``[start, end)`` of this importer out of its books."""
+    """The exporter removed ``[start, end)`` of this importer from its records."""
 
     exporter: str
     importer: str
@@ -327,7 +327,7 @@ class LendingEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class Disaster(Event):
-    """Something really bad begins: ``unplug``, ``PCI error``, ``GPU hang``, ``suspend`` or ``reset``."""
+    """A disaster ("really bad") begins: ``unplug``, ``PCI error``, ``GPU hang``, ``suspend`` or ``reset``."""
 
     exporter: str
     why: str
@@ -360,7 +360,7 @@ class ContentLost(Event):
 
 @dataclass(frozen=True, slots=True)
 class ObjectDestroyed(Event):
-    """An object's memory was freed, whatever vmas still show it."""
+    """An object's memory was freed, even if vmas still show it."""
 
     exporter: str
     object: str
@@ -406,7 +406,7 @@ class DmaUnmapped(P2PUnmapped):
 
 @dataclass(frozen=True, slots=True)
 class TopologyChecked(Event):
-    """``by`` asked whether the importer reaches the exporter; ``answer`` is the map type, or what was made of it."""
+    """``by`` asked whether the importer reaches the exporter; ``answer`` is the map type, or what a caller made of it."""
 
     by: str
     importer: str
@@ -426,7 +426,7 @@ class ReferenceTaken(Event):
 
 @dataclass(frozen=True, slots=True)
 class ReferencePut(Event):
-    """``who`` gave its reference on the page back."""
+    """``who`` returned its reference on the page."""
 
     who: str
     frame: str
@@ -489,7 +489,7 @@ class CpuZapped(Event):
 
 @dataclass(frozen=True, slots=True)
 class RefcountWarned(Event):
-    """The kernel's WARN about a reference count that was put below zero."""
+    """The kernel's WARN about a reference count that fell below zero."""
 
     by: str
 
@@ -523,7 +523,7 @@ class PageMoved(Event):
 
 @dataclass(frozen=True, slots=True)
 class RevokedNow(Event):
-    """The exporter holds the buffer for revoked: from here on nobody may reach ``[base, end)`` of its BAR."""
+    """The exporter considers the buffer revoked: from here on no device may reach ``[base, end)`` of its BAR."""
 
     exporter: str
     buffer: str

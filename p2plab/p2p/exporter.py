@@ -22,11 +22,11 @@ from p2plab.pci.kernel import TODAY
 class Exporter(VmOperations):
     """``vm_ops`` of a device vma. A driver overrides ``p2p_map`` and ``p2p_unmap``, or leaves both out.
 
-    What is here keeps the books: who was lent which page at which address, who may be lent what, and who must be told.
+    This class keeps the records: which importer was lent which page at which address, what may be lent, and whom to notify.
     """
 
-    wiring = "as-intended"  #: who sets and who calls the callbacks
-    rules = TODAY.name  #: whose reachability counts: a kernel's, by name, or ``as-posted`` (patch 1/5)
+    wiring = "as-intended"  #: which code sets and which code calls the callbacks
+    rules = TODAY.name  #: whose rules of reachability apply: a kernel's, by name, or ``as-posted`` (patch 1/5)
     gone = ""  #: the disaster after which nothing is lent any more
 
     def __init__(
@@ -48,10 +48,10 @@ class Exporter(VmOperations):
         self.files: dict[str, BufferFile] = {}  #: object -> the file through which processes map it
         self.lent: dict[tuple[str, int], int] = {}  #: (importer, page's virtual address) -> address lent
 
-    # -- what is behind a vma, and who may have it ------------------------------------------------------------------
+    # -- what is behind a vma, and what may be lent ------------------------------------------------------------------
 
     def object_behind(self, vma: Vma) -> BufferObject:
-        """The object that a vma of ours shows."""
+        """The object that one of this exporter's vmas shows."""
         thing = vma.vm_private_data
         assert isinstance(thing, BufferObject)
         return thing
@@ -61,7 +61,7 @@ class Exporter(VmOperations):
         return self.object_behind(vma).frame_name(vma.pgoff_of(address))
 
     def reaches(self, peer: Peer) -> bool:
-        """Whether the peer's accesses would arrive at our BAR, by the kernel's rules."""
+        """Whether the peer's accesses would arrive at this exporter's BAR, by the kernel's rules."""
         machine = self.machine if self.fabric is None else self.fabric.machine
         if peer.bdf not in machine:
             return False  # not a PCI function of this machine: the kernel refuses such a client
@@ -70,7 +70,7 @@ class Exporter(VmOperations):
         return reach_verdict(machine, self.bdf, peer.bdf, KERNELS[self.rules]).reachable
 
     def check(self, vma: Vma, write: bool) -> None:
-        """-ENODEV, -ENXIO, -EIO, -EACCES or -EPERM where nothing may be lent of this vma now. Asked at every map."""
+        """-ENODEV, -ENXIO, -EIO, -EACCES or -EPERM where nothing of this vma may be lent now. Checked at every map."""
         thing = self.object_behind(vma)
         if self.gone:
             raise KernelError("ENODEV", f"{self.name} is gone ({self.gone})")
@@ -83,12 +83,12 @@ class Exporter(VmOperations):
         if write and not vma.vm_flags & VM_WRITE:
             raise KernelError("EPERM", f"the vma at {vma.vm_start:#x} is read-only")
 
-    # -- the books --------------------------------------------------------------------------------------------------
+    # -- the records --------------------------------------------------------------------------------------------------
 
     def lend(
         self, vma: Vma, peer: Peer, start: int, buses: list[tuple[int, str]], pa: list[int], write: bool = True
     ) -> None:
-        """Write one address a page into ``pa`` and the books: an IOVA of that peer where an IOMMU is on.
+        """Write one address a page into ``pa`` and the records: an IOVA of that peer where an IOMMU is on.
 
         ``write`` is what the peer asked for: with an IOMMU, one that asked to read cannot write.
         """
@@ -100,9 +100,9 @@ class Exporter(VmOperations):
         emit(Lent(self.name, peer.name, self.object_behind(vma).name, start, tuple(pa), kinds))
 
     def strike(self, peer: Peer, start: int, end: int) -> None:
-        """Take ``[start, end)`` of a peer out of the books, and out of the IOMMU.
+        """Remove ``[start, end)`` of a peer from the records and the IOMMU.
 
-        -EINVAL, with nothing changed, if a page of it is not lent to that peer: given back twice, or another's.
+        -EINVAL, with nothing changed, if a page of it is not lent to that peer: given back twice, or another peer's.
         """
         keys = [(peer.name, page) for page in range(start, end, PAGE_SIZE)]
         strange = [key for key in keys if key not in self.lent]
@@ -116,7 +116,7 @@ class Exporter(VmOperations):
         emit(LendingEnded(self.name, peer.name, start, end))
 
     async def take_back(self, peer: Peer, start: int, end: int) -> int:
-        """What ``p2p_unmap`` does in most drivers: under the lock, out of the books; 0 or -EINVAL."""
+        """What ``p2p_unmap`` does in most drivers: remove the pages from the records, under the lock; 0 or -EINVAL."""
         async with self.lock:
             try:
                 self.strike(peer, start, end)
@@ -125,7 +125,7 @@ class Exporter(VmOperations):
             return 0
 
     def revoke(self, thing: BufferObject) -> None:
-        """After everybody was told: where an IOMMU is on, no address that was lent for the object leads to it."""
+        """After all importers were notified: with an IOMMU, no address that was lent for the object leads to it any more."""
         if self.fabric is not None and self.fabric.iommu is not None:
             slots = [slot for slot in self.aperture.slots_of(thing) if slot is not None]
             self.fabric.iommu.revoke(tuple(self.aperture.address(slot) for slot in slots))
@@ -138,12 +138,12 @@ class Exporter(VmOperations):
         """
         return -errno.EOPNOTSUPP
 
-    # -- telling everybody ------------------------------------------------------------------------------------------
+    # -- notifying importers ------------------------------------------------------------------------------------------
 
     async def invalidate(self, thing: BufferObject) -> None:
-        """Take an object back from all who mapped it, in every process, without moving it.
+        """Take an object back from every importer that mapped it, in every process, without moving it.
 
-        By the file's reverse map, as DRM drivers do (``drm_vma_node_unmap``): no mmap_lock is needed, and none is held.
+        By the file's reverse map, as DRM drivers do (``drm_vma_node_unmap``): no mmap_lock is needed or held.
         Nothing happens if no process ever opened the object. TypeError for anything but a :class:`BufferObject`.
         """
         if not isinstance(thing, BufferObject):
@@ -166,7 +166,7 @@ class Exporter(VmOperations):
         emit(DeviceGone(self.name, why))
 
     def permit(self, thing: BufferObject, allowed: bool) -> None:
-        """Change, within the running step, whether other devices may be lent the object."""
+        """Change, within the running step, whether the object may be lent to other devices."""
         thing.allowed = allowed
         emit(PermissionChanged(self.name, thing.name, allowed))
 
@@ -194,7 +194,7 @@ EXPORTERS: Mapping[str, type[Exporter]] = {"exporter": Exporter}
 class BufferFile(File):
     """The device file through which a process maps one object: ``mmap`` sets the exporter's ``vm_ops``.
 
-    That is where Jérôme Glisse said they are set: 29 January 2019, <20190129191120.GE3176@redhat.com>.
+    That is where, according to Jérôme Glisse, they are set: 29 January 2019, <20190129191120.GE3176@redhat.com>.
     """
 
     has_pages = False

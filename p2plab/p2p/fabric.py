@@ -16,14 +16,14 @@ from p2plab.pci import Machine, reach_verdict
 
 #: Where the addresses of private links begin: no bus address and no IOVA of the scenes is as high (illustrative).
 LINK_BASE = 1 << 56
-#: What a read returns when nobody answers (an Unsupported Request completes with all ones).
+#: What a read returns when nothing answers (an Unsupported Request completes with all ones).
 ALL_ONES = b"\xff" * BYTES
 
 
 class Landing(NamedTuple):
     """Where one access landed: the frame, its owner, the frame's bytes before and after, and its generation.
 
-    ``decoder``: whose BAR took the access where that is no memory of the scene, a neighbour's for instance.
+    ``decoder``: the BAR that took the access if that is no memory of the scene, a neighbour's for instance.
     """
 
     frame: str
@@ -59,13 +59,13 @@ class Fabric(Tracked):
         self.targets[bdf, bar] = aperture
 
     def link(self, importer: str, memory: DeviceMemory, frame: int) -> int:
-        """An address for a frame that only ``importer`` understands, over a link of its own."""
+        """An address for a frame over a private link of ``importer``, meaningless to other devices."""
         address = LINK_BASE + frame * PAGE_SIZE
         self.links[importer, address] = (memory, frame)
         return address
 
     def access(self, address: int, data: bytes | None, peer: Peer | None = None) -> Landing:
-        """Write ``data`` (or read, if None) as ``peer``; what nobody decodes, or no bridge carries, is lost."""
+        """Write ``data`` (or read, if None) as ``peer``; what no BAR decodes or no bridge carries is lost."""
         bus = self._arrives(address, peer, data is not None)
         if bus is None and peer is not None:
             emit(IommuFault(peer.name, address, data is not None))
@@ -79,7 +79,7 @@ class Fabric(Tracked):
         return Landing(*memory.who(frame), before, memory.content[frame], memory.generation[frame])
 
     def _arrives(self, address: int, peer: Peer | None, write: bool) -> int | None:
-        """As :meth:`bus_address`, for an access: by what the device or the IOMMU still has of it."""
+        """As :meth:`bus_address`, for an access: by the translations that the device or the IOMMU still caches."""
         if self.iommu is None or peer is None or (peer.name, address) in self.links:
             return address
         bus, cache = self.iommu.access(peer.name, address, write)

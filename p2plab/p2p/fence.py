@@ -1,8 +1,8 @@
 """``dma_fence``: a promise that work ends, and what may be done between making and keeping it.
 
 Source of the rules: drivers/dma-buf/dma-fence.c ("fence cross-driver contract"), drivers/dma-buf/dma-resv.c
-(``dma_resv_lockdep``): a notifier may wait for a fence, so whoever must signal one may neither reclaim memory nor take a
-lock that is held around a wait for a fence.
+(``dma_resv_lockdep``): a notifier may wait for a fence, so a thread that must signal one may neither reclaim
+memory nor take a lock that is held around a wait for a fence.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from p2plab.core.tracked import Tracked
 
 @dataclass(frozen=True, slots=True)
 class FenceSignalled(Event):
-    """Whoever waits for the fence can go on."""
+    """All waiters for the fence can go on."""
 
     fence: str
 
@@ -47,7 +47,7 @@ class DmaFence(Tracked):
 
 
 class signalling:
-    """``with signalling(): …`` (``dma_fence_begin_signalling``): what is done inside, somebody may be waiting for."""
+    """``with signalling(): …`` (``dma_fence_begin_signalling``): others may be waiting for what is done inside."""
 
     __slots__ = ("section",)
 

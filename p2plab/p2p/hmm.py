@@ -60,7 +60,7 @@ class Hmm(Tracked):
         return self._walk(range)
 
     async def hmm_range_fault(self, range: HmmRange) -> list[str]:
-        """The same, with everything brought in: device-private pages migrate to main memory, for the CPU to see them."""
+        """The same, after everything was brought in: device-private pages migrate to main memory, for the CPU to see them."""
         pfns = self._walk(range)
         for number, pfn in enumerate(pfns):
             if pfn == DEVICE_PRIVATE:
@@ -139,7 +139,7 @@ class Hmm(Tracked):
     ) -> None:
         address = range.start + page * PAGE_SIZE
         count, addresses = self.devmem.p2p_map(peer, address, length)
-        if count <= 0:  # never an error of its own: the pages migrate, and are mapped as main memory
+        if count <= 0:  # never an error: the pages migrate, and are mapped as main memory
             for number in _count(length):
                 self.devmem.migrate_to_ram(address + number * PAGE_SIZE)
                 range.pfns[page + number] = RAM

@@ -28,7 +28,7 @@ HMM_RANGE_DEFAULT_TIMEOUT = 1000
 
 
 class Timer(Tracked):
-    """One timer, an actor of its own: while it is armed and ``unless`` is not so, its time may run out at any moment."""
+    """A timer, which is an actor: while it is armed and ``unless()`` is false, its time may run out at any moment."""
 
     def __init__(self, world: World, name: str) -> None:
         self.armed = False
@@ -68,13 +68,13 @@ class Importer(Mapper, MmuNotifier):
     ) -> None:
         super().__init__(world, name, bdf, mm, fabric, beat_ticks)
         self.timer = Timer(world, f"{name}_timer") if timed else None
-        self.invalidations = 0  #: how many are under way over a range of ours
+        self.invalidations = 0  #: how many are under way over the importer's range
         self.sequence = 0  #: how many there ever were
         self.mm_dead = False  #: whether the process is gone (``hmm->dead``): no range of it is ever valid again
         self.lost = False  #: whether the invalidation under way took something that will be wanted again
 
     async def listen(self, start: int, end: int) -> None:
-        """``hmm_mirror_register``: be told about the whole address space."""
+        """``hmm_mirror_register``: listen to the whole address space."""
         await self.mm.mmu_notifier_register(self)
 
     async def release(self, mm: AddressSpace) -> None:
@@ -109,13 +109,13 @@ class Importer(Mapper, MmuNotifier):
         return bool(not self.mm_dead and self.invalidations == 0 and self.sequence == sequence)
 
     def invalidation_begins(self, range: MmuNotifierRange) -> None:
-        """Count an invalidation; a callback says so first of all, under its lock."""
+        """Count an invalidation; a callback does this first, under its lock."""
         self.invalidations += 1
         self.sequence += 1
         self.lost |= self.wanted_again(range)
 
     def invalidation_ends(self, range: MmuNotifierRange) -> None:
-        """Its end. What it took is asked for again, by ``map_again``, which the owner of the driver sets."""
+        """Its end. What it took is mapped again by ``map_again``, which the driver's owner sets."""
         self.invalidations -= 1
         if self.lost:
             self.lost = False
@@ -125,11 +125,11 @@ class Importer(Mapper, MmuNotifier):
 class IntervalImporter(Mapper, MmuIntervalNotifier):  # type: ignore[misc]  # `mm` is None until it is inserted
     """As of Linux 5.5 and later: an ``mmu_interval_notifier`` over the range it mirrors, and its retry protocol.
 
-    The contract of 2019 with today's notifier: nobody posted that pair. It is here to show what the protocol catches.
+    The contract of 2019 with today's notifier: that pair was never posted. It is here to show what the protocol catches.
     """
 
     async def listen(self, start: int, end: int) -> None:
-        """``mmu_interval_notifier_insert``: be told about this range only."""
+        """``mmu_interval_notifier_insert``: listen to this range only."""
         await mmu_interval_notifier_insert(self, self.mm, start, end - start)
 
 
@@ -138,6 +138,6 @@ IMPORTERS: Mapping[str, type[Mapper]] = {"importer": Importer, "interval importe
 
 
 def kernel_for(kernel: Kernel, importer: type[Mapper]) -> Kernel:
-    """The kernel of a scene; today's in its place where the importer needs interval notifiers and it has none."""
+    """The kernel of a scene; today's instead if the importer needs interval notifiers and the scene's kernel has none."""
     needs = issubclass(importer, MmuIntervalNotifier) and not kernel.interval_notifiers
     return TODAY if needs else kernel

@@ -1,4 +1,4 @@
-"""The IOMMU: with it on, a device's address means something in that device's own table only, or faults."""
+"""The IOMMU: with it on, a device's address is looked up in that device's table, or faults."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ class Translation(NamedTuple):
 class Iommu(Tracked):
     """One domain a device: (importer, IOVA) -> :class:`Translation`.
 
-    An IOVA that was given back is the first to be given out again, the last one first (drivers/iommu/iova.c,
+    A freed IOVA is the first to be allocated again, the last freed one first (drivers/iommu/iova.c,
     ``iova_rcache_get``: a stack for each size). So a stale access may fault, or land in another page of the same
     importer without a fault. In strict mode unmapping takes effect at once. ``lazy``: what was used stays in the IOTLB until
     the flush queue is flushed, and only then the IOVA is free (drivers/iommu/dma-iommu.c, ``queue_iova``). ``ats``: devices
-    keep translations themselves; ``on`` drops them with the entry, ``kept`` does not, which no right IOMMU driver does.
+    keep translations themselves; ``on`` drops them with the entry; ``kept`` does not, which is a bug.
     """
 
     def __init__(self, lazy: bool = False, ats: str = "off") -> None:
         self.lazy = lazy
         self.ats = ats
         self.iotlb: dict[tuple[str, int], Translation] = {}  #: what was used, where that can outlive the entry
-        self.atc: dict[tuple[str, int], Translation] = {}  #: the same in the devices' own caches
+        self.atc: dict[tuple[str, int], Translation] = {}  #: the same in the devices' caches
         self.queue: list[tuple[str, int]] = []  #: IOVAs that were unmapped and not flushed
         self.table: dict[tuple[str, int], Translation] = {}
-        self.given: dict[str, int] = {}  #: importer -> how many IOVAs it ever got anew
-        self.free: dict[str, tuple[int, ...]] = {}  #: importer -> the IOVAs it gave back, the last one last
+        self.given: dict[str, int] = {}  #: importer -> how many new IOVAs it ever got
+        self.free: dict[str, tuple[int, ...]] = {}  #: importer -> its freed IOVAs, in that order
 
     def map(self, importer: str, address: int, write: bool = True) -> int:
         """An IOVA for ``importer`` that leads to a bus address (``dma_map_resource``, ``dma_map_page``).
@@ -92,7 +92,7 @@ class Iommu(Tracked):
         self.queue.clear()
 
     def access(self, importer: str, iova: int, write: bool) -> tuple[int | None, str]:
-        """Where an access goes (None: a fault), and by which cache if the table does not say so: ``ATC``, ``IOTLB``."""
+        """Where an access goes (None: a fault), and which cache led there if not the table: ``ATC``, ``IOTLB``."""
         key, now = (importer, iova), self.translate(importer, iova, write)
         caches = [("ATC", self.atc)] if self.ats != "off" else []
         for name, cache in (*caches, ("IOTLB", self.iotlb)):

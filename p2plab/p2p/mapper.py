@@ -1,4 +1,4 @@
-"""What importers of every year have: a device with its engine, a lock of their own, and the grants they hold."""
+"""What importers of all years have: a device with its engine, a private lock, and the grants they hold."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Mapper(Tracked):
         self.lock = Mutex(f"{name}.lock")
         self.engine = self.device(world, f"{name}_dma", name, fabric, beat_ticks, self.peer)
         self.held: dict[int, Grant] = {}
-        self.write = True  #: what it asks for when it maps
+        self.write = True  #: the access that it asks for when it maps
         self.map_again: Callable[[], None] = _nobody
         self.closed = False  #: whether the user is done with the memory, or its process died: it is not mapped again
-        self.dead = False  #: whether the driver gave up: what is asked of the device now completes with an error
+        self.dead = False  #: whether the driver gave up: requests to the device now complete with an error
 
     @abstractmethod
     async def listen(self, start: int, end: int) -> None:
-        """Hook into the address space's notifier, for ``[start, end)`` where one can be told only about a range."""
+        """Hook into the address space's notifier, for ``[start, end)`` where a notifier has a range."""
         raise NotImplementedError
 
     @abstractmethod
@@ -68,15 +68,15 @@ class Mapper(Tracked):
         await wait_event(lambda: not self.engine.queue, "the transfer's completion")
 
     async def let_go(self, start: int, end: int) -> None:
-        """Under the own lock: translations out, DMA finished, pages given back. In this order, and all three."""
+        """Under the importer's lock: translations out, DMA finished, pages given back. All three, in this order."""
         await self.engine.clear(start, end)
         await self.engine.drain(start, end)
         await self.p2p_unmap(start, end)
 
     async def p2p_map(self, start: int, end: int) -> tuple[int, ...]:
-        """The DMA addresses of ``[start, end)``, one a page. The exporter is asked only for pages not held already.
+        """The DMA addresses of ``[start, end)``, one a page. Only pages not held already are requested.
 
-        Under mmap_lock, which a driver keeps until it has looked again: so HMM's documentation has it.
+        Under mmap_lock, which a driver keeps until it has checked again, as HMM's documentation says.
         """
         pages = range(start, end, PAGE_SIZE)
         have = {page: self.held[page].address for page in pages if page in self.held}
@@ -87,19 +87,19 @@ class Mapper(Tracked):
         return tuple(have[page] for page in pages)
 
     async def p2p_unmap(self, start: int, end: int) -> None:
-        """Give back whatever is held of ``[start, end)``; nothing, if nothing is."""
+        """Give back the held pages of ``[start, end)``, if any."""
         mine = [self.held.pop(page) for page in sorted(self.held) if start <= page < end]
         for grants in _adjacent(mine):
             await p2p_unmap(self.peer, grants)
 
     async def put_back(self, start: int, end: int) -> None:
-        """Under the own lock: give back what a map got in vain. What the device translates, an earlier map got: it stays."""
+        """Under the importer's lock: give back what a map got in vain. What the device translates came earlier, and stays."""
         mine = [page for page in sorted(self.held) if start <= page < end and page not in self.engine.table]
         for first, last in _runs(mine):
             await self.p2p_unmap(first, last)
 
     def concerned(self, range: MmuNotifierRange) -> tuple[int, int]:
-        """What to let go of for an invalidation: its range; for UNMAP all that is held of the vmas it takes from.
+        """What to release for an invalidation: its range; for UNMAP, all that is held of the affected vmas.
 
         The vma pointers of grants outlive the callback only where nothing was unmapped: munmap may have split the vma,
         and the half that this pointer now means may be freed at any time after the callback. Inferred.
@@ -111,7 +111,7 @@ class Mapper(Tracked):
         return min([range.start, *pages]), max([range.end, *(page + PAGE_SIZE for page in pages)])
 
     def wanted_again(self, range: MmuNotifierRange) -> bool:
-        """Whether an invalidation takes something that can be asked for again: what munmap or exit takes is gone."""
+        """Whether an invalidation takes something that can be mapped again: what munmap or exit takes is gone."""
         start, end = self.concerned(range)
         pages = [page for page in self.held if start <= page < end]
         if range.event == "RELEASE":
@@ -125,7 +125,7 @@ class Mapper(Tracked):
 
 
 def _nobody() -> None:
-    """Nobody asks for anything again."""
+    """Forget what was to be mapped again."""
 
 
 def _runs(pages: Iterable[int]) -> list[tuple[int, int]]:

@@ -23,7 +23,7 @@ class BufferObject(Tracked):
         self.moving = False
         self.allowed = True  #: whether other devices may be lent it; may change after mmap
         self.state = (
-            "there"  #: or ``destroyed``, or ``lost`` (its bytes are gone, and its owner has not filled it anew)
+            "there"  #: or ``destroyed``, or ``lost`` (its bytes are gone, and its owner has not filled it again)
         )
 
     def frame_name(self, page: int) -> str:
@@ -34,7 +34,7 @@ class BufferObject(Tracked):
 class DeviceMemory(Tracked):
     """``size`` frames of memory and the objects in them. A frame belongs to one object or to none.
 
-    ``generation`` counts, for each frame, how often it got a new tenant or lost its content.
+    ``generation`` counts, for each frame, how often it got a new owner or lost its content.
     """
 
     def __init__(self, size: int) -> None:
@@ -44,7 +44,7 @@ class DeviceMemory(Tracked):
         self.objects: dict[str, BufferObject] = {}
 
     def create(self, name: str, owner: str, pages: int) -> BufferObject:
-        """A new object of ``pages`` frames, filled with its own name; -ENOMEM if there is no room, -EEXIST if known."""
+        """A new object of ``pages`` frames, filled with its name; -ENOMEM if there is no room, -EEXIST if known."""
         if name in self.objects:
             raise KernelError("EEXIST", f"there is an object {name} already")
         made = BufferObject(name, owner, self._free_frames(name, pages))
@@ -56,7 +56,7 @@ class DeviceMemory(Tracked):
         return made
 
     def destroy(self, name: str) -> None:
-        """Free an object's frames; their bytes stay until somebody else gets them. -ENOENT if it is not known."""
+        """Free an object's frames; their bytes stay until they are reused. -ENOENT if it is not known."""
         if name not in self.objects:
             raise KernelError("ENOENT", f"there is no object {name}; there are {', '.join(self.objects) or 'none'}")
         thing = self.objects.pop(name)
@@ -72,7 +72,7 @@ class DeviceMemory(Tracked):
             self.generation[frame] += 1
 
     def who(self, frame: int) -> tuple[str, str]:
-        """(``A[2]``, owner) of a frame; two empty texts if it belongs to nobody."""
+        """(``A[2]``, owner) of a frame; two empty texts if it has no owner."""
         owner = self.owners[frame]
         if owner is None:
             return "", ""

@@ -101,7 +101,7 @@ class Placing(Exporter):
     def pull_down(self, thing: BufferObject) -> None:
         """Move an object to the first hole that holds it, its own place counted as free.
 
-        The hole is looked for now and not when the defragmentation began: ``p2p_map`` may have placed something since.
+        The hole is chosen now, not when the defragmentation began: ``p2p_map`` may have placed something since.
         """
         self.revoke(thing)
         mine = [slot for slot in self.aperture.slots_of(thing) if slot is not None]
@@ -121,6 +121,6 @@ class Placing(Exporter):
         emit(MoveBegun(self.name, thing.name))
 
     def finish_move(self, thing: BufferObject) -> None:
-        """The object is where it will stay: ``p2p_map`` may answer again."""
+        """The object is at its new place: ``p2p_map`` may answer again."""
         thing.moving = False
         emit(MoveEnded(self.name, thing.name))

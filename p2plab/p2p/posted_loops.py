@@ -1,9 +1,9 @@
-"""The two loops of the series of January 2019, as posted and as intended, in a transcription of our own.
+"""The two loops of the series of January 2019, as posted and as intended, transcribed for this model.
 
 A range is a word of letters, one a page: ``R`` an ordinary page in main memory, ``D`` a page in device memory that an
 ordinary vma shows (patch 4/5: one callback takes the whole run and returns how many pages it mapped), ``P`` a page of a
 device vma (patch 5/5: mapped already when the loop comes by), ``.`` one that is not mapped.
-What is wrong with them are the members of :class:`PostedFault`.
+Their faults are the members of :class:`PostedFault`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class PostedFault(Enum):
 
 #: No fault: the loops as intended.
 NO_FAULTS: frozenset[PostedFault] = frozenset()
-#: The value of a variable that was never set: any number; this one is easy to recognise.
+#: The value of an uninitialized variable: any number; this one is easy to recognise.
 UNSET = 0x5A5A5A5A
 
 

@@ -17,7 +17,7 @@ from p2plab.pci import Machine
 
 
 class Lender(Protocol):
-    """Whose memory is lent: a device's driver, or the memory manager where a design shares ordinary memory."""
+    """The lender of memory: a device's driver, or the memory manager where a design shares ordinary memory."""
 
     name: str
     bdf: str
@@ -29,7 +29,7 @@ class Lender(Protocol):
 
 @dataclass(frozen=True)
 class Things:
-    """Each tuple has at least one entry, the scene's own before those that are added to it.
+    """Each tuple has at least one entry, the scene's before those added to it.
 
     ``base`` is the virtual address (bytes) from which views count pages, and ``width`` how many they show.
     """

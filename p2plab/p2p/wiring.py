@@ -1,6 +1,6 @@
-"""Who sets the two callbacks and who calls them: the question that opened the review, as code that differs.
+"""Which code sets the two callbacks, and which calls them: the question that opened the review, as different wirings.
 
-Logan Gunthorpe, 29 January 2019 (<ae928aa5-a659-74d5-9734-15dfefafd3ea@deltatee.com>): nobody sets them, only HMM calls
+Logan Gunthorpe, 29 January 2019 (<ae928aa5-a659-74d5-9734-15dfefafd3ea@deltatee.com>): nothing sets them, and only HMM calls
 them; he would have expected core VMA code to call and HMM to set. Jérôme Glisse's answer
 (<20190129191120.GE3176@redhat.com>): the exporter's driver sets them in its ``mmap``. Jason Gunthorpe
 (<20190129193250.GK10108@mellanox.com>): a helper like io_remap_pfn_range could set them for BARs that never move. The
@@ -33,7 +33,7 @@ CALLBACKS = ("p2p_map", "p2p_unmap")
 
 
 def set_ops(vma: Vma, ops: VmOperations, by: str) -> None:
-    """``vma->vm_ops = ops``, and who did it."""
+    """``vma->vm_ops = ops``, with ``by`` in the log."""
     vma.vm_ops = ops
     emit(OpsSet(by, vma.vm_file.name if vma.vm_file is not None else "", tuple(n for n in CALLBACKS if ops.has(n))))
 
@@ -53,7 +53,7 @@ async def hmm_vma_p2p_map(
 async def call_ops(
     vma: Vma, function: str, peer: Peer, start: int, end: int, pa: list[int], *more: bool, caller: str
 ) -> int:
-    """``vma->vm_ops->function(...)``, whoever's that is."""
+    """``vma->vm_ops->function(...)``, wherever that leads."""
     ops: Any = vma.vm_ops
     detail = f"{peer.name}, {(end - start) // PAGE_SIZE} pages"
     with called(getattr(ops, "called", ops.name), function, detail, caller=caller) as call:
@@ -78,9 +78,9 @@ async def vma_p2p_unmap(vma: Vma, peer: Peer, start: int, end: int, pa: list[int
 
 
 class StandIn(VmOperations):
-    """``vm_ops`` that somebody else than the exporter's driver set; the exporter's other callbacks stay its own."""
+    """``vm_ops`` set by other code than the exporter's driver, which keeps its other callbacks."""
 
-    called = ""  #: whose function a call of it is, in the log
+    called = ""  #: the owner of the called function, in the log
 
     def __init__(self, exporter: Exporter) -> None:
         self.exporter = exporter
@@ -88,7 +88,7 @@ class StandIn(VmOperations):
         self.aperture = exporter.aperture
 
     def has(self, callback: str) -> bool:
-        """Its own, or the exporter's."""
+        """This class's attribute, or the exporter's."""
         return callback in CALLBACKS or self.exporter.has(callback)
 
     def frame_behind(self, vma: Vma, address: int) -> str:
@@ -110,7 +110,7 @@ class StandIn(VmOperations):
 
 
 class HmmOps(StandIn):
-    """HMM's own ``vm_ops`` for the vmas of drivers that registered with it: they call what the driver registered."""
+    """HMM's ``vm_ops`` for the vmas of drivers that registered with it: they call the registered functions."""
 
     called = "hmm"
 
@@ -129,7 +129,7 @@ class HmmOps(StandIn):
 
 
 class IoremapOps(StandIn):
-    """What the helper sets: the place in the BAR was fixed at ``mmap``, so no code of the driver is asked."""
+    """What the helper sets: the place in the BAR was fixed at ``mmap``, so no driver code is called."""
 
     called = "p2p_ioremap"
 
@@ -152,12 +152,12 @@ class IoremapOps(StandIn):
         return 0
 
     async def p2p_unmap(self, vma: Vma, device: Peer, start: int, end: int, pa: list[int]) -> int:
-        """Out of the books."""
+        """Remove the pages from the records."""
         return await self.exporter.take_back(device, start, end)
 
 
 def p2p_ioremap_device_memory(vma: Vma, exporter: Exporter) -> None:
-    """Called by the driver's ``mmap`` in the place of io_remap_pfn_range: maps the object's slots, and sets the callbacks.
+    """Called by the driver's ``mmap`` instead of io_remap_pfn_range: maps the object's slots, and sets the callbacks.
 
     -EINVAL unless the object is in adjacent slots: a helper can only fix what is there.
     """
@@ -173,18 +173,18 @@ def p2p_ioremap_device_memory(vma: Vma, exporter: Exporter) -> None:
 
 
 def exporter_sets(vma: Vma, exporter: Exporter) -> None:
-    """What the exporter's ``mmap`` does about ``vm_ops``: its own."""
+    """The exporter's ``mmap`` sets its own ``vm_ops``."""
     set_ops(vma, exporter, exporter.name)
 
 
 def nobody_sets(vma: Vma, exporter: Exporter) -> None:
-    """A driver that knows nothing of the callbacks."""
+    """A driver without the callbacks."""
     vma.vm_ops = VmOperations()
     emit(OpsSet("nobody", vma.vm_file.name if vma.vm_file is not None else "", CALLBACKS))
 
 
 def hmm_sets(vma: Vma, exporter: Exporter) -> None:
-    """The driver registered with HMM, which sets its own."""
+    """The driver registered with HMM, which sets its own ``vm_ops``."""
     set_ops(vma, HmmOps(exporter), "hmm")
 
 

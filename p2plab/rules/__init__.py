@@ -84,9 +84,9 @@ RULES: dict[str, type[Rule]] = {
 PROMISES: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.kind == "promise")
 #: What the designs of today promise besides.
 DESIGN_PROMISES: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.kind == "design")
-#: What devices and the IOMMU promise on the bus: watched where a scene is about it.
+#: What devices and the IOMMU promise on the bus: watched in scenes about it.
 HARDWARE: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.kind == "hardware")
-#: What a right driver may cost.
+#: What a right driver may still cost.
 PRICES: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.kind == "price")
 
 

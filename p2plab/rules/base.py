@@ -1,4 +1,4 @@
-"""A rule is a monitor with its source; the board says of every promise whether it was broken, kept or not exercised."""
+"""A rule is a monitor with its source; the board says for each promise whether it was broken, kept or not exercised."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ class Rule(Monitor):
 
     ``source`` is a Message-ID of linux-mm or a kernel file; ``stated`` says whether it is written there (True) or
     inferred from it. ``years``: ``2019``, ``now`` or both. ``number`` is the promise's number in the documentation.
-    ``kind``: a ``promise`` must never be broken, nor may one of a ``design`` of today under that design; one of the
-    ``hardware`` is no driver's; a ``price`` is paid by a driver that may well be right.
+    ``kind``: a ``promise`` must never be broken, nor one of a ``design`` of today under that design; a ``hardware``
+    promise is not the driver's; a ``price`` may be paid by a driver that is right.
     """
 
     number: ClassVar[int | None] = None
     source: ClassVar[str]
     stated: ClassVar[bool]
-    sources: ClassVar[Mapping[str, str]] = {}  #: kernel -> where it says so, if that is elsewhere than in today's
-    inferred: ClassVar[str] = ""  #: the words of a stated promise that the source does not have
+    sources: ClassVar[Mapping[str, str]] = {}  #: kernel -> where it says so, if not in today's place
+    inferred: ClassVar[str] = ""  #: the words of a stated promise that are not in the source
     years: ClassVar[str] = "2019 and now"
     kind: ClassVar[str] = "promise"
 
     def __init__(self) -> None:
         super().__init__()
-        self.notes: tuple[str, ...] = ()  #: what was let pass although a literal reading forbids it, and why
+        self.notes: tuple[str, ...] = ()  #: what was excused although a literal reading forbids it, and why
 
     @classmethod
     def source_in(cls, kernel: str) -> str:
@@ -45,14 +45,14 @@ class Rule(Monitor):
         return "stated" if cls.stated else "inferred"
 
     def excuse(self, what: str) -> None:
-        """Note what another rule, or the thread, allows against this one."""
+        """Note an exception to this rule that another rule, or the thread, allows."""
         if what not in self.notes:
             self.notes = (*self.notes, what)
 
 
 @dataclass(frozen=True)
 class Board:
-    """How the promises stand after a log: all findings in order, and which rules were put to the test at all."""
+    """The state of the promises after a log: all findings in order, and which rules were exercised at all."""
 
     rules: tuple[Rule, ...]
     findings: tuple[Finding, ...]
@@ -70,7 +70,7 @@ class Board:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the rules let pass, each with its reason: where two promises contradict, it is said here."""
+        """What the rules excused, each with its reason: contradictions between promises appear here."""
         return tuple(f"{rule.name}: {note}" for rule in self.rules for note in rule.notes)
 
 
@@ -82,5 +82,5 @@ def judge(log: Iterable[Entry], rules: Sequence[type[Rule]]) -> Board:
 
 
 def pages_of(importer: str, start: int, end: int) -> frozenset[tuple[str, int]]:
-    """The pages of ``[start, end)``, bytes, as a rule remembers whose they are."""
+    """The pages of ``[start, end)`` (bytes) with their owner, as rules remember them."""
     return frozenset((importer, page) for page in range(start, end, PAGE_SIZE))

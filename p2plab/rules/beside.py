@@ -1,4 +1,4 @@
-"""What comes with a class of your own: its rules, and that every promise is watched."""
+"""What comes with your own class: its rules, and the watching of every promise."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from p2plab.rules.own import YOURS, OwnLeadsTo, OwnRule, StateRule
 
 
 def with_own(scene: Scenario, classes: Mapping[str, type]) -> Scenario:
-    """The scene as it is judged when these classes play in it: every promise watched, and the rules of their files too.
+    """The scene as it is judged with these classes: every promise is watched, and the rules in their files too.
 
     Where a scene is about a design of today, the promises of those designs are watched as well.
 
-    :exc:`BadInput` for a rule that has the name of another, or lacks a promise.
+    :exc:`BadInput` for a rule with the name of another, or without a promise.
     """
     if not classes:
         return scene
@@ -32,7 +32,7 @@ def with_own(scene: Scenario, classes: Mapping[str, type]) -> Scenario:
         own |= rules_beside(given)
     looks = [rule.watch for rule in own.values() if isinstance(rule, type) and issubclass(rule, StateRule)]
     kinds = {rule.name: rule.kind for rule in rules.watched_by(scene)}
-    kept = [name for name, kind in kinds.items() if kind != "price"]  # a price is asked for by its name
+    kept = [name for name, kind in kinds.items() if kind != "price"]  # prices are watched only when named
     today = rules.DESIGN_PROMISES if "design" in kinds.values() else ()
     names = [*kept, *rules.PROMISES, *today, *(name for name, rule in own.items() if isinstance(rule, type))]
     return dataclasses.replace(

@@ -1,4 +1,4 @@
-"""What a notifier callback may not do, whatever else it does."""
+"""What a notifier callback may not do."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class RefusesRightly(Rule):
 
 
 class GivesUpForCause(Rule):
-    """How many invalidations are under way in each address space."""
+    """Per address space, how many invalidations are under way."""
 
     name = "gives-up-for-cause"
     number = 31
@@ -101,12 +101,12 @@ class GivesUpForCause(Rule):
 
 
 def without_refused(calls: tuple[bool, ...]) -> tuple[bool, ...]:
-    """An actor's calls without the last one, if that was refused: a refused call has no end of its own in the log."""
+    """An actor's calls without the last one, if that was refused: a refused call has no end in the log."""
     return calls[:-1] if calls and not calls[-1] else calls
 
 
 class VmaAlive(Rule):
-    """Pointers followed after what they point to was freed."""
+    """Pointers used after their target was freed."""
 
     name = "vma-alive"
     number = 26
@@ -125,7 +125,7 @@ class VmaAlive(Rule):
 
 
 class InsideOneVma(Rule):
-    """What p2p_map is asked for, against the vma it is asked of."""
+    """Compares the range asked of p2p_map with its vma."""
 
     name = "inside-one-vma"
     number = 1

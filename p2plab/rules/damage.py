@@ -26,7 +26,7 @@ class Damage:
     owner: str
     before: bytes
     after: bytes
-    decoder: str = ""  #: whose BAR took it, where no frame is there
+    decoder: str = ""  #: the BAR that took it, if no frame is there
 
     def __str__(self) -> str:
         old, new = (text.decode("ascii", "replace").rstrip(".#") for text in (self.before, self.after))
@@ -45,9 +45,9 @@ class Damage:
 
 
 def landings(log: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
-    """Each :class:`BeatLanded` of a log with the frame that it meant.
+    """Each :class:`BeatLanded` of a log with the frame that it was meant for.
 
-    That is what its importer was lent for the page; an importer that never asked means what the page showed to one that did.
+    That is the frame lent to its importer for the page; for an importer that never asked, the frame lent to another.
     """
     meant: dict[tuple[str, int], str] = {}
     shown: dict[int, str] = {}
@@ -62,7 +62,7 @@ def landings(log: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
 
 
 def damage(log: Iterable[Entry]) -> tuple[Damage, ...]:
-    """All damage in a log, in order. The right bytes at the right place are no damage, whoever asked for them."""
+    """All damage in a log, in order. The right bytes at the right place are no damage, even for a device without a grant."""
     found = []
     for entry, frame in landings(log):
         event = entry.event

@@ -1,4 +1,4 @@
-"""What the designs of today promise on top of the common rules: told first, nothing set up between, references held."""
+"""What the designs of today promise on top of the common rules: notified first, nothing set up between, references held."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from p2plab.rules.base import Rule
 
 
 class ToldFirst(Rule):
-    """Per importer: the pages it has, the addresses of them, and whether it was told since it got them."""
+    """Per importer: its pages, their addresses, and whether it was notified since it got them."""
 
     name = "told-first"
     kind = "design"
-    promise = "memory that is mapped changes hands only after its importer was told, or has given it back"
+    promise = "mapped memory changes hands only after its importer was notified, or has given it back"
     source = "include/linux/dma-buf.h (move_notify); include/linux/mmu_notifier.h"
     stated = True
     years = "now"
@@ -43,7 +43,7 @@ class ToldFirst(Rule):
         self.answered: frozenset[tuple[str, int]] = frozenset()  #: an answer of p2p_map that is still on its way
         self.telling: frozenset[tuple[str, str]] = (
             frozenset()
-        )  #: (actor, importer): told, and the notifier has not ended
+        )  #: (actor, importer): notified, and the notifier has not ended
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event
@@ -76,7 +76,7 @@ class ToldFirst(Rule):
         elif not any(importer == key[0] for _, importer in self.telling):
             self.told -= {key}
         else:
-            self.told |= {key}  # it was told before, and does it all the same
+            self.told |= {key}  # it was notified before, and does it anyway
 
     def _gone(self, entry: Entry, exporter: str, first: int, last: int) -> Iterator[Finding]:
         self.exercised = True
@@ -88,7 +88,7 @@ class ToldFirst(Rule):
 
 
 class NothingSetBetween(Rule):
-    """Per actor: the ranges that it announced; which importers' callbacks have returned since."""
+    """Per actor: the ranges that it announced, and the importers whose callbacks have returned since."""
 
     name = "nothing-set-between"
     kind = "design"
@@ -121,11 +121,11 @@ class NothingSetBetween(Rule):
 
 
 class ReferencesHeld(Rule):
-    """Per page: how many references each user holds; the transfers that run."""
+    """Per page: how many references each user holds; the running transfers."""
 
     name = "references"
     kind = "design"
-    promise = "a page stays what it is while somebody holds a reference, and nobody uses it without one"
+    promise = "a page stays what it is while it is referenced, and no device uses it without a reference"
     source = "mm/gup.c (FOLL_PCI_P2PDMA); drivers/pci/p2pdma.c (removal waits for the pages)"
     stated = True
     years = "now"
@@ -133,7 +133,7 @@ class ReferencesHeld(Rule):
     def __init__(self) -> None:
         super().__init__()
         self.count: dict[tuple[str, str], int] = {}
-        self.counted: frozenset[str] = frozenset()  #: frames that anybody ever took a reference on
+        self.counted: frozenset[str] = frozenset()  #: frames that were ever referenced
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event

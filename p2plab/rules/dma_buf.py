@@ -35,7 +35,7 @@ UNDER_RESV = ("map_dma_buf", "unmap_dma_buf", "move_notify", "invalidate_mapping
 
 
 class FencesWaited(Rule):
-    """Who has fences in the buffer's reservation object that have not signalled, and from where its addresses begin."""
+    """The importers with unsignalled fences in the buffer's reservation object, and where its addresses begin."""
 
     name = "fences-waited"
     kind = "design"
@@ -97,7 +97,7 @@ class ResvHeld(Rule):
 
 
 class SilentAfterRevoke(Rule):
-    """The stretch of BAR that is revoked; who was told of it."""
+    """The revoked range of the BAR, and which importers were notified."""
 
     name = "silent-after-revoke"
     kind = "design"
@@ -131,7 +131,7 @@ class SilentAfterRevoke(Rule):
 
 
 class BoundedUnmap(Rule):
-    """Who has the buffer mapped, and who has queued the work that unmaps it."""
+    """The importers that have the buffer mapped, and those that have queued the work that unmaps it."""
 
     name = "bounded-unmap"
     kind = "design"
@@ -163,7 +163,7 @@ class BoundedUnmap(Rule):
 
 
 class ReadsOnly(Rule):
-    """Who was told and has not unmapped; whether the exporter's first wait is over."""
+    """The importers that were notified and have not unmapped; whether the exporter's first wait is over."""
 
     name = "reads-only"
     kind = "design"

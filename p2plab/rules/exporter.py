@@ -45,7 +45,7 @@ class ToldBeforeMoved(MovingRule):
                     continue  # an IOVA, main memory or a link: the slot is not what was lent
                 self.grants[key] = grant._replace(ended="moved without a word")
                 if self.meanwhile.get(key) == entry.actor:
-                    continue  # the importer was told, and was lent the old place again: no-map-while-moving
+                    continue  # the importer was notified, and was lent the old place again: no-map-while-moving
                 where = f"{key[0]} (process {grant.mm})" if grant.mm else key[0]
                 what = f"{event.exporter} takes {event.frame} from slot {event.slot}, where {where} has it, and told nobody"
                 yield self.broken(entry, event.exporter, what)
@@ -86,7 +86,7 @@ class NoMapWhileMoving(MovingRule):
 
 
 class RightWhenGiven(AskingRule):
-    """What each address that ``p2p_map`` returned shows, against the page that it was asked for."""
+    """Compares what each address from ``p2p_map`` shows with the page that was asked for."""
 
     name = "right-when-given"
     number = 8
@@ -124,7 +124,7 @@ class RightWhenGiven(AskingRule):
 
 
 class InsideBar(AskingRule):
-    """Each exporter's aperture, as it was made, against what ``p2p_map`` returned."""
+    """Compares what ``p2p_map`` returned with the exporter's aperture."""
 
     name = "inside-bar"
     number = 11

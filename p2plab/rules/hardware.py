@@ -1,4 +1,4 @@
-"""What devices and the IOMMU must keep on the bus. Watched in the scenes that are about it."""
+"""What devices and the IOMMU must keep on the bus. Watched in scenes about it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from p2plab.rules.base import Rule
 
 
 class AllOnesAreNoData(Rule):
-    """Per importer: whether a beat of the transfer in hand met nobody."""
+    """Per importer: whether a beat of the current transfer was not answered."""
 
     name = "all-ones-are-no-data"
-    promise = "a device that was answered by nobody does not report its transfer as done"
+    promise = "a device whose access was not answered does not report its transfer as done"
     source = "include/linux/pci.h (PCI_POSSIBLE_ERROR); Documentation/PCI/pci-error-recovery.rst"
     stated = False
     kind = "hardware"
@@ -82,10 +82,10 @@ class UnmappedIsOut(Rule):
 
 
 class AtcDropped(UnmappedIsOut):
-    """In the devices' own caches."""
+    """In the devices' caches."""
 
     name = "atc-dropped"
-    promise = "an IOVA that was unmapped is out of the device's own cache before it is given out again"
+    promise = "an IOVA that was unmapped is out of the device's cache before it is allocated again"
     source = "drivers/iommu/intel/cache.c (cache_tag_flush_range: the device TLB); PCI Express Base Specification, 10.3 (ATS)"
     cache = "ATC"
 
@@ -94,6 +94,6 @@ class IotlbFlushed(UnmappedIsOut):
     """In the IOMMU's."""
 
     name = "iotlb-flushed"
-    promise = "what was unmapped no device reaches, also before the flush queue is flushed"
+    promise = "no device reaches what was unmapped, even before the flush queue is flushed"
     source = "drivers/iommu/dma-iommu.c (queue_iova, fq_flush_timeout); Documentation: iommu.strict=1"
     cache = "IOTLB"

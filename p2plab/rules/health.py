@@ -1,4 +1,4 @@
-"""What no run may do, no matter who is to blame: deadlock, take locks in both orders, or crash."""
+"""What no run may do, whichever driver is to blame: deadlock, take locks in both orders, or crash."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from p2plab.rules.base import Rule
 
 
 class NoDeadlock(DeadlockMonitor, Rule):
-    """Nobody waits in a circle, and somebody can always go on until all are done."""
+    """No actors wait in a cycle, and some actor can always go on until all are done."""
 
     promise = "no actors wait for each other in a cycle"
     source = (
@@ -28,7 +28,7 @@ class NoDeadlock(DeadlockMonitor, Rule):
 
 
 class LockOrderKept(LockOrderMonitor, Rule):
-    """Two locks are always taken in the same order, whether or not the opposite one bit this time."""
+    """Two locks are always taken in the same order, whether or not the opposite order deadlocked this time."""
 
     promise = "locks are taken in one order, so that no schedule can deadlock on them"
     source = (
@@ -46,7 +46,7 @@ class NoCrash(Rule):
     """No driver's code raises."""
 
     name = "no-crash"
-    promise = "no driver's code ends in an exception that nobody handles"
+    promise = "no driver's code ends in an unhandled exception"
     source = "a rule of this model"
     stated = False
 

@@ -1,4 +1,4 @@
-"""What an importer promises: obedience, no use of what was taken back, and giving back what it got exactly once."""
+"""What an importer promises: it obeys, does not use what was taken back, and gives back exactly once what it got."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Pages = frozenset[tuple[str, int]]
 class Obedience(Rule):
     """Per importer: pages held, pages translated, the page in flight; compared when its callback returns.
 
-    What ``p2p_map`` gives while the callback runs is not asked back by it: the importer finds that out when it looks
-    again before programming its device. Who is not called back at all, or refuses, must have nothing when the notifier
-    ends: a refusal promises nothing, and whether it was one's to make is another rule's matter.
+    What ``p2p_map`` gives while the callback runs is not covered by it: the importer notices that when it checks again
+    before programming its device. An importer that is not called, or refuses, must have nothing left when the notifier
+    ends: a refusal promises nothing, and whether it was allowed is the matter of another rule.
     """
 
     name = "obedience"
@@ -37,7 +37,7 @@ class Obedience(Rule):
         self.translated: Pages = frozenset()
         self.in_flight: dict[str, int] = {}
         self.mms: dict[str, str] = {}
-        #: actor -> (range, what was translated when it was announced and was not taken out since)
+        #: actor -> (range, what was translated at the announcement and is still in)
         self.announced: dict[str, tuple[tuple[int, int, Pages], ...]] = {}
         self.asked_back: dict[tuple[str, str], Pages] = {}
         self.refused: frozenset[tuple[str, str]] = frozenset()  #: (actor, importer) until the notifier ends
@@ -65,7 +65,7 @@ class Obedience(Rule):
             self.announced[entry.actor] = (*self.announced.get(entry.actor, ()), (event.start, event.end, before))
         elif isinstance(event, Called) and event.function in CALLBACKS:
             self.asked_back[entry.actor, event.target] = self.held
-        elif isinstance(event, Raised) and event.function in CALLBACKS:  # it broke off: that is told as a crash
+        elif isinstance(event, Raised) and event.function in CALLBACKS:  # it broke off: that is reported as a crash
             self.asked_back.pop((entry.actor, event.target), None)
         elif isinstance(event, Returned) and event.function in CALLBACKS:
             if event.result:  # an errno, or the false of an interval notifier
@@ -77,7 +77,7 @@ class Obedience(Rule):
             yield from self._notifier_ended(entry, event)
 
     def _cleared(self, event: TranslationCleared) -> None:
-        def without(pages: Pages) -> Pages:  # a driver may clear all that an address can say: never count its pages
+        def without(pages: Pages) -> Pages:  # a driver may clear the whole address space: never enumerate its pages
             return pages - frozenset(_within(pages, event.start, event.end, event.importer))
 
         self.translated = without(self.translated)
@@ -142,7 +142,7 @@ class NoStaleDma(GrantRule):
         elif not grant.ended and (grant.address, grant.frame) == (beat.address, beat.frame):
             return
         elif not grant.ended and grant.address == beat.address and not beat.frame:
-            return  # nobody answers at a good address: the rule address-works knows whose fault that is
+            return  # nothing answers at a good address: the rule address-works knows which driver is to blame
         else:
             why = grant.ended or "moved without a word"
             what = f"{beat.importer} {verb} {beat.address:#x}, granted as {grant.frame} and {why}; "
@@ -151,7 +151,7 @@ class NoStaleDma(GrantRule):
 
 
 class BalancedUnmap(Rule):
-    """Per importer and page: how often it was mapped and not yet given back."""
+    """Per importer and page: the number of mappings not yet given back."""
 
     name = "balanced-unmap"
     number = 21

@@ -23,7 +23,7 @@ from p2plab.rules.watch import AskingRule, GrantRule, object_of
 
 
 class AskedEachTime(AskingRule):
-    """The objects that may not be lent any more, and those of them that might not when ``p2p_map`` was called."""
+    """The objects that may not be lent any more, and those that already might not when ``p2p_map`` was called."""
 
     name = "asked-each-time"
     number = 14
@@ -36,7 +36,7 @@ class AskedEachTime(AskingRule):
         self.forbidden: frozenset[tuple[str, str]] = frozenset()
         self.before: dict[
             str, frozenset[tuple[str, str]]
-        ] = {}  #: actor -> what was forbidden when it asked, and is still
+        ] = {}  #: actor -> what was forbidden when it asked and still is
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         call, event = self.answered(entry), entry.event
@@ -60,11 +60,11 @@ class AskedEachTime(AskingRule):
 
 
 class RefusalKeepsNothing(Rule):
-    """Per importer: the pages in the exporter's books, when it says no."""
+    """Per importer: the pages in the exporter's records when it refuses."""
 
     name = "refusal-keeps-nothing"
     number = 21
-    promise = "a p2p_map that fails has lent nothing: what it had begun, it takes back"
+    promise = "a p2p_map that fails has lent nothing: it takes back what it had begun"
     source = "20190129174728.6430-6-jglisse@redhat.com"
     stated = False
 
@@ -132,7 +132,7 @@ class GoneMeansNobody(GrantRule):
 
 
 class ContentKept(AskingRule):
-    """The objects whose bytes were lost, and those of them that were lost when ``p2p_map`` was called."""
+    """The objects whose bytes were lost, and those that were already lost when ``p2p_map`` was called."""
 
     name = "content-kept"
     number = 15

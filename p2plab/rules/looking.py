@@ -31,7 +31,7 @@ from p2plab.rules.watch import CALLBACKS, CallbackRule, GrantRule
 class ProgramsOnlyValid(CallbackRule):
     """Per importer and page: the exporter's last answer, and whether a callback over the page returned since.
 
-    The answer dates from the exporter's decision where that is in the log, else from the question.
+    The answer dates from the exporter's decision if that is in the log, else from the call.
     """
 
     name = "programs-only-valid"
@@ -53,7 +53,7 @@ class ProgramsOnlyValid(CallbackRule):
         if isinstance(event, MapAsked):
             for asked in range(event.start, event.end, PAGE_SIZE):
                 self.answers[event.importer, asked] = (0, True)
-        elif isinstance(event, (Lent, DmaMapped)):  # the latter is asked and answered within one step
+        elif isinstance(event, (Lent, DmaMapped)):  # the latter is called and returns within one step
             for number, address in enumerate(event.addresses):
                 self.answers[event.importer, event.start + number * PAGE_SIZE] = (address, True)
         elif isinstance(event, P2PMapped):
@@ -80,7 +80,7 @@ class ProgramsOnlyValid(CallbackRule):
 
 
 class OwnAddress(Rule):
-    """Per importer: the addresses that were ever made for it."""
+    """Per importer: all addresses ever made for it."""
 
     name = "own-address"
     number = 9
@@ -107,10 +107,10 @@ class OwnAddress(Rule):
 
 
 class WritesAsAsked(GrantRule):
-    """Per importer and page: whether it asked for writing."""
+    """Per importer and page: whether it asked for write access."""
 
     name = "writes-as-asked"
-    promise = "who asked for reading only does not write"
+    promise = "an importer that asked for reading only does not write"
     source = "20190129174728.6430-4-jglisse@redhat.com (the argument `write`)"
     stated = False
 
@@ -131,7 +131,7 @@ class WritesAsAsked(GrantRule):
 
 
 class ReadOnlyVma(GrantRule):
-    """Ranges that a process made read-only, with mprotect having returned."""
+    """Ranges that a process made read-only, once mprotect has returned."""
 
     name = "read-only-vma"
     number = 32
@@ -164,16 +164,16 @@ class ReadOnlyVma(GrantRule):
 
 
 class _Round(NamedTuple):
-    """A map under way: what was asked for, who answered yes (empty: nobody yet), and whose invalidation overtook it."""
+    """A map under way: its range, the exporter that answered (empty: none yet), and whose invalidation overtook it."""
 
     mm: str
     start: int
     end: int
     exporter: str
-    why: str = ""  #: the ``exporter``'s own, of those pages; ``another``; or empty
+    why: str = ""  #: the ``exporter``'s invalidation of those pages; ``another``; or empty
 
     def overtaken(self, event: NotifierStart) -> _Round:
-        """After an invalidation begins. An exporter's own holds no ``mmap_lock``: it goes through the file's vmas."""
+        """After an invalidation begins. An exporter's invalidation holds no ``mmap_lock``: it goes through the file's vmas."""
         if self.mm not in ("", event.mm):
             return self
         same = self.start < event.end and event.start < self.end
@@ -182,13 +182,13 @@ class _Round(NamedTuple):
 
 
 class ComesToAnEnd(CallbackRule):
-    """Per importer: the range that it asks for or was given, who has overtaken that, and its rounds in a row.
+    """Per importer: the range of its map, what has overtaken that, and its rounds in a row.
 
-    A map that is given back before the device was told is a round. Rounds are counted anew when memory, a vma or a
-    permission changes, for that is what an invalidation is for. The exporter is at fault where its own invalidations of
+    A map that is given back before the device was programmed is a round. The count starts again when memory, a vma or a
+    permission changes, since that is what invalidations are for. The exporter is at fault where its own invalidations of
     those pages overtake the map again and again. The importer is at fault where there was no reason: no invalidation was
-    under way or began, of whatever range (a driver may count all of them in one number), and no page was refused. Any
-    other round is nobody's fault. Going round for ever is for the search: every map ends under fair scheduling.
+    under way or began, of any range (a driver may count all of them in one number), and no page was refused. No driver is
+    to blame for any other round. Endless rounds are for the search to find: every map ends under fair scheduling.
     """
 
     name = "comes-to-an-end"
@@ -218,7 +218,7 @@ class ComesToAnEnd(CallbackRule):
         elif isinstance(event, P2PMapFailed):
             self._had_a_reason(event.importer)
             refused = self.pending.pop(event.importer, None)
-            if refused is not None and refused.exporter:  # it has other pages of this map, and will give them back
+            if refused is not None and refused.exporter:  # it has other pages of this map and will give them back
                 self.pending[event.importer] = refused._replace(why=refused.why or "another")
         elif isinstance(event, TranslationSet):
             self.exercised = True
@@ -229,7 +229,7 @@ class ComesToAnEnd(CallbackRule):
         self.follow(entry)
 
     def _asked(self, event: MapAsked | P2PMapped) -> _Round:
-        """What an importer asks for, with what it has of the same map already."""
+        """The range that an importer asks for, with what it already has of the same map."""
         before = self.pending.get(event.importer, _Round(event.mm, event.start, event.end, ""))
         start, end = min(before.start, event.start), max(before.end, event.end)
         # One that may not block does not count: it may be refused, and then has no end.

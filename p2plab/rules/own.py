@@ -1,4 +1,4 @@
-"""Rules of your own: a line in the file of your driver, and every check of that driver watches it.
+"""Your own rules: add a line to the file of your driver, and every check of that driver watches it.
 
 >>> from p2plab.rules import always, leads_to, must_reach, never
 >>> one_map = never("the NIC maps twice", lambda entry: str(entry.event) == "begins map again")
@@ -7,8 +7,8 @@
 >>> ends = leads_to("a begun invalidation ends", lambda entry: entry.event.kind == "NotifierStart",
 ...                 lambda entry: entry.event.kind == "NotifierEnd")
 
-The variable's name is the rule's name (``one_map`` is ``one-map``). A rule with a memory is a subclass of
-:class:`~p2plab.rules.base.Rule` with ``name``, ``promise`` and ``see``; what it remembers must be plain values.
+The variable's name is the rule's name (``one_map`` is ``one-map``). A rule with state is a subclass of
+:class:`~p2plab.rules.base.Rule` with ``name``, ``promise`` and ``see``; its state must be plain values.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ YOURS = "your own file"
 
 @dataclass(frozen=True, slots=True)
 class StateBroken(Event):
-    """The world is in a state that a rule of your own forbids."""
+    """The world is in a state that one of your rules forbids."""
 
     rule: str
 
@@ -39,7 +39,7 @@ class StateBroken(Event):
 
 
 class OwnRule(Rule):
-    """Base of the rules that :func:`never`, :func:`always` and :func:`leads_to` make. ``name`` is given when it is found."""
+    """Base of the rules that :func:`never`, :func:`always` and :func:`leads_to` make. ``name`` is set later."""
 
     name = ""
     source = YOURS
@@ -48,7 +48,7 @@ class OwnRule(Rule):
 
     @classmethod
     def basis(cls) -> str:
-        """Neither stated nor inferred: it is yours."""
+        """Neither stated nor inferred: it is your own."""
         return "yours"
 
 
@@ -100,7 +100,7 @@ class OwnLeadsTo(OwnRule, LeadsTo):
 def never(what: str, bad: Callable[[Entry], object]) -> type[Rule]:
     """A rule over events: it breaks at an entry of the log for which ``bad(entry)`` is true.
 
-    ``entry.actor`` and ``entry.event`` may decide; the number of a step and the time may not.
+    ``bad`` may use ``entry.actor`` and ``entry.event``, not the step number or the time.
     """
 
     class Never(OwnRule):
@@ -124,9 +124,9 @@ def always(what: str, holds: Callable[[Any], object]) -> type[Rule]:
 
 
 def leads_to(what: str, when: Callable[[Entry], object], then: Callable[[Entry], object]) -> type[Rule]:
-    """A rule over whole runs: after ``when(entry)`` there is some day ``then(entry)``, under every fair schedule.
+    """A rule over whole runs: after ``when(entry)`` ``then(entry)`` follows eventually, under every fair schedule.
 
-    Fair: an actor that can always go on does. It is judged over the whole graph, so by a search that came to its end.
+    Fair: an actor that can always go on does. It is judged over the whole graph, so only by a search that ended.
     """
     body = {
         "promise": f"always eventually: {what}",
@@ -143,7 +143,7 @@ def must_reach(what: str, reached: Callable[[Event], object]) -> Goal:
 
 
 def called(rule: Rule, function: Callable[[Entry], object], entry: Entry) -> bool:
-    """What a function of yours says of an entry. :exc:`BadInput` where it raises."""
+    """The result of your function for an entry. :exc:`BadInput` where it raises."""
     try:
         return bool(function(entry))
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What the core promises to both sides: whom the OOM reaper asks, and what HMM's two loops must have done."""
+"""What the core promises to both sides: which memory the OOM reaper spares, and what HMM's two loops must have done."""
 
 from __future__ import annotations
 

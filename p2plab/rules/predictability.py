@@ -1,4 +1,4 @@
-"""What an exporter promises about asking again: a range that could be mapped once can be mapped again."""
+"""What an exporter promises about mapping again: a range that could be mapped once can be mapped again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from p2plab.mm.log import VmaUnmapped
 from p2plab.p2p.events import Disaster, ObjectDestroyed, P2PMapFailed, P2PMapped, PermissionChanged
 from p2plab.rules.base import Rule, pages_of
 
-#: What each excuse has to do with the promise: literal readings that contradict are said, not hidden.
+#: How each excuse relates to the promise: contradicting literal readings are shown, not hidden.
 WHY = {
     "EACCES": "permission was withdrawn; read literally the promise forbids this refusal, and the promise to ask each "
     "time demands it: the two contradict (<20190130000805.GS3176@redhat.com> lets the owner win)",
@@ -37,7 +37,7 @@ class Predictability(Rule):
     def __init__(self) -> None:
         super().__init__()
         self.once: frozenset[tuple[str, int]] = frozenset()
-        self.excuses: dict[tuple[str, str], str] = {}  #: (exporter, errno) -> why it may say so now
+        self.excuses: dict[tuple[str, str], str] = {}  #: (exporter, errno) -> why that answer is allowed now
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event

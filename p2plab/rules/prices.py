@@ -1,4 +1,4 @@
-"""Prices: what a driver that breaks no promise may still cost. Watched only in the scenes that are about them."""
+"""Prices: what a driver that breaks no promise may still cost. Watched only in scenes about them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from p2plab.rules.base import Rule
 
 
 class NeedlessInvalidation(Rule):
-    """Per importer and page: the last answer, and whether it was taken back without the object having moved."""
+    """Per importer and page: the last answer, and whether it was taken back although the object did not move."""
 
     name = "needless-invalidation"
     promise = "what is taken back is moved: no importer has to map again what is still where it was"
@@ -44,7 +44,7 @@ class NeedlessInvalidation(Rule):
 
 
 class PeerToPeer(Rule):
-    """Where the pages that were lent are."""
+    """Where the lent pages are."""
 
     name = "peer-to-peer"
     number = 10
@@ -64,7 +64,7 @@ class PeerToPeer(Rule):
 
 
 class EverybodyServed(Rule):
-    """Who was refused at the first try, before anything was mapped."""
+    """The importers that were refused at the first try, before anything was mapped."""
 
     name = "everybody-served"
     number = 15
@@ -88,7 +88,7 @@ class EverybodyServed(Rule):
 
 
 class NoOverlappingMap(Rule):
-    """Per page, the mappings through which a device may write to it: ``dma_map_resource`` gave each."""
+    """Per page, the mappings (of ``dma_map_resource``) through which a device may write to it."""
 
     name = "no-overlapping-map"
     promise = "no page is mapped for writing by two devices at once: CONFIG_DMA_API_DEBUG warns of it"
@@ -100,7 +100,7 @@ class NoOverlappingMap(Rule):
     def __init__(self) -> None:
         super().__init__()
         self.holders: dict[tuple[str, str], frozenset[tuple[str, int]]] = {}  #: frame -> (importer, page)
-        self.linked: dict[tuple[str, int], bool] = {}  #: whether a page was lent over a link, which nobody maps
+        self.linked: dict[tuple[str, int], bool] = {}  #: whether a page was lent over a link, which needs no mapping
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event

@@ -1,4 +1,4 @@
-"""What several rules have to remember: who holds which grant, and which notifier calls are under way. Plain values."""
+"""What several rules have to remember: the grants of each importer, and the notifier calls under way. Plain values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import Lent, MapAsked, P2PMapFailed, P2PMapped, P2PUnmapped
 from p2plab.rules.base import Rule
 
-#: The notifier's callbacks into an importer before which nothing, and after which everything must have been let go.
+#: The notifier's callbacks into an importer by whose return everything must have been released.
 CALLBACKS = ("invalidate_range_start", "invalidate")
 
 
@@ -38,7 +38,7 @@ class Asking(NamedTuple):
 
 
 def answers(event: P2PMapped) -> Iterator[tuple[int, str, str]]:
-    """For each page of an answer: the address, the frame that was asked for, and what the address showed."""
+    """For each page of an answer: the address, the requested frame, and the frame shown."""
     return zip(event.addresses, event.frames, event.shows, strict=False)
 
 
@@ -50,8 +50,8 @@ def object_of(frame: str) -> str:
 class AskingRule(Rule):
     """A rule that knows which calls of ``p2p_map`` are under way, by the actor that makes them.
 
-    An exporter decides under its lock and answers later. What was invalidated since it was asked may be stale when it
-    arrives, and the exporter is not to blame: the importer finds that out when it looks again.
+    An exporter decides under its lock and answers later. What was invalidated since the call may be stale when it
+    arrives, and the exporter is not to blame: the importer notices that when it checks again.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class AskingRule(Rule):
         self.calls: dict[str, Asking] = {}
 
     def answered(self, entry: Entry) -> Asking | None:
-        """Take an entry into account; the call that it answers with yes, if it does."""
+        """Take an entry into account; returns the call that it answers successfully, if any."""
         event = entry.event
         if isinstance(event, MapAsked):
             self.calls[entry.actor] = Asking(event.importer, event.mm, event.start, event.end)
@@ -79,7 +79,7 @@ class GrantRule(Rule):
     """A rule that knows the grants: (importer, page) -> the last one.
 
     A grant dates from the exporter's answer and not from its arrival: what is invalidated in between arrives stale, and
-    it is for the importer to see that when it looks again.
+    the importer must notice that when it checks again.
     """
 
     def __init__(self) -> None:
@@ -114,7 +114,7 @@ class GrantRule(Rule):
                     self.on_the_way[who, mm, page] = how
 
     def live(self, frame: str = "", exporter: str = "") -> list[tuple[str, int]]:
-        """The (importer, page) of grants that are good, of that frame or that exporter."""
+        """The (importer, page) of good grants of that frame or that exporter."""
         return [
             key
             for key, grant in self.grants.items()
@@ -129,17 +129,19 @@ class GrantRule(Rule):
 
 
 class MovingRule(GrantRule):
-    """A rule that also knows what was lent in the middle of a move, by what memory did.
+    """A rule that also knows what was lent in the middle of a move, judged by what memory did.
 
-    Who takes pages back, lends one of them again and then frees its slot without taking it back once more has answered
-    in the middle of its own move.
+    An exporter that takes pages back, lends one of them again and then frees its slot without taking it back once more has
+    answered in the middle of its own move.
     """
 
     def __init__(self) -> None:
         super().__init__()
         #: (actor, process, start, end) that was taken back by an actor who has not changed a slot since
         self.taken_back: frozenset[tuple[str, str, int, int]] = frozenset()
-        self.meanwhile: dict[tuple[str, int], str] = {}  #: (importer, page) granted -> who had taken the page back
+        self.meanwhile: dict[
+            tuple[str, int], str
+        ] = {}  #: (importer, page) granted -> the actor that had taken the page back
 
     def follow(self, entry: Entry) -> None:
         """Take an entry into account."""
