@@ -1,4 +1,4 @@
-"""The scenes: each a scenario with a story, the rules it watches, and the verdict that must come out.
+"""The scenes: each a scenario with a story, the rules it watches, and the expected verdict.
 
 ``CASES`` are the 58 failures F1–F23, E1–E18, C1–C7, X1–X3, L1–L3 and H1–H4, each with its good twin; ``SCENES`` are all
 scenarios by name. A module of this room adds a case by its ``CASE`` and other scenes by its ``SCENES``; nothing else names it.
@@ -19,7 +19,7 @@ _CASES: list[Case] = [module.CASE for module in _MODULES if hasattr(module, "CAS
 CASES: dict[str, Case] = {
     case.code: case for case in sorted(_CASES, key=lambda case: ("FECXLH".index(case.code[0]), int(case.code[1:])))
 }
-#: Every scene by its name; those that are no cases first.
+#: Every scene by its name; first those that are not cases.
 SCENES: dict[str, Scenario] = {
     scene.name: scene
     for scene in (

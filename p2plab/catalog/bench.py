@@ -1,6 +1,6 @@
 """The bench of the scenes: a rig whose process maps, whose exporter moves, and whose importers map and transfer.
 
-A scene of your own is a :class:`Plan` and, where an actor does more than usual, a subclass of :class:`Bench` with jobs::
+Your own scene is a :class:`Plan` and, where an actor does more than usual, a subclass of :class:`Bench` with jobs::
 
     class Twice(Bench):
         @job("gpu")
@@ -11,7 +11,7 @@ A scene of your own is a :class:`Plan` and, where an actor does more than usual,
 
     SCENE = scene("taken-back-twice", "the GPU takes A back twice", Plan(gpu=("twice",)), bench=Twice)
 
-The plan says on which machine, with which classes, and what each actor begins with; each job is a button as well.
+The plan says which machine and classes to use, and what each actor begins with; each job is also a button.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def nothing_mapped(station: BenchStation) -> str:
 
 
 class BenchStation(Station):
-    """What an importer's user asks of it."""
+    """The requests of an importer's user."""
 
     @job("nic")
     async def map(self) -> None:
-        """The importer maps what the process has of the range, one part a vma; then the user goes on."""
+        """The importer maps the process's part of the range, one part per vma; then the user goes on."""
         parts = device_parts(self.mm, self.start, self.end)
         if not parts or self.exited:
             raise KernelError("EFAULT", "nothing is mapped there that could be lent")
@@ -79,7 +79,7 @@ class Bench(Rig):
 
     def _station(self, world: World, number: int, kind: type[Mapper]) -> Station:
         made = super()._station(world, number, kind)
-        made.worker.check(self.plan.then)  # which its map posts
+        made.worker.check(self.plan.then)  # set by its map
         return made
 
     @job("app", why_not=mapped_already)
@@ -106,7 +106,7 @@ class Bench(Rig):
 
     @job("gpu", needs=("defrag", "place"), why_not=always)
     async def defrag(self) -> None:
-        """The GPU closes the holes of its aperture, and puts C into the room that this made."""
+        """The GPU closes the holes of its aperture, and puts C into the space gained."""
         await self.gpu.defrag()
         later = self.memory.objects["C"]
         if None in self.aperture.slots_of(later):

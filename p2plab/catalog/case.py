@@ -1,6 +1,6 @@
 """A case of the catalogue: a broken driver or platform, the rule that must catch it, and its good twin.
 
-Broken and good are one scenario with the knob ``driver``, so that both run, replay and are looked at in the same way.
+Broken and good are one scenario with the knob ``driver``, so that both run, replay and are shown in the same way.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Twins = Mapping[str, tuple[type[Bench], Plan]]
 class Case:
     """``code`` is the scene's number in the documentation; ``sees`` what the learner sees; ``goals`` what must happen.
 
-    ``unmodelled`` is the reason why it cannot be shown honestly, or empty.
+    ``unmodelled``: why it cannot be shown honestly, or empty.
     """
 
     code: str
@@ -76,9 +76,9 @@ def case(
     takes: tuple[str, ...] = ("importer", "exporter"),
     version: int = 2,
 ) -> Case:
-    """A case: ``broken`` and ``good`` (the plain plan if None) stand on a ``bench`` (the good one
-    on ``good_bench`` if given); ``story`` shows the break. ``takes``: the roles that a
-    class of your own can play."""
+    """A case: ``broken`` and ``good`` (the plain plan if None) use ``bench`` (the good one
+    ``good_bench`` if given); ``story`` shows the break. ``takes``: the roles that
+    your own class can play."""
     twins = {BROKEN: (bench, broken), GOOD: (good_bench or bench, good or Plan())}
     watched = PROMISES if rule in PROMISES else (*PROMISES, rule)
     scenario = Scenario(
@@ -99,7 +99,7 @@ def case(
 
 
 def _roles(twins: Twins) -> dict[str, Role]:
-    """A role whose class is all that tells the two twins apart leaves the knob ``driver`` nothing to choose."""
+    """Where a role's class is the only difference between the twins, the knob ``driver`` has nothing left to choose."""
     (bench, broken), (twin, good) = twins[BROKEN], twins[GOOD]
     knobs = {}
     for role, stand_in in (("importer", ObedientNic), ("exporter", Gpu)):
@@ -114,7 +114,7 @@ def _chosen(twins: Twins, settings: Mapping[str, Any]) -> tuple[type[Bench], Pla
 
 
 def usual(plan: Plan, settings: Mapping[str, Any]) -> Plan:
-    """The knobs ``pages`` (more pages, more slots), ``dma`` and ``iommu``, as far as there are such."""
+    """The knobs ``pages`` (more pages, more slots), ``dma`` and ``iommu``, where they apply."""
     more = int(settings.get("pages", plan.pages)) - plan.pages
     plan = replace(plan, pages=plan.pages + more, slots=plan.slots + more)
     if "dma" in settings:

@@ -1,6 +1,6 @@
 """The GPU defragments its BAR while a NIC writes through it: an obedient NIC, and one that ignores the notifier.
 
-The machine is one that a real kernel described: two switches, a GPU-like device with a 128 MiB BAR below the first, and
+The machine was recorded from a real kernel: two switches, a GPU-like device with a 128 MiB BAR below the first, and
 another device beside it that plays the NIC. The figures (slots, pages, ticks) are illustrative.
 """
 
@@ -23,7 +23,7 @@ from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.importer import Importer
 
 IMPORTERS: dict[str, type[Importer]] = {"obedient": ObedientNic, "ignorant": IgnorantNic}
-#: What the process may do while its memory is in use: the knob's value -> its jobs. Of mprotect nobody is told: see F17.
+#: What the process may do with memory in use: the knob's value -> its jobs. mprotect notifies no listener here: see F17.
 PROCESS = {
     "stays": (),
     "unmaps": ("munmap",),
@@ -35,7 +35,7 @@ PROCESS = {
 
 
 class Desk(Bench):
-    """The usual bench, whose process may also unmap a part, fork or exit."""
+    """The usual bench; its process may also unmap a part, fork or exit."""
 
     @job("app")
     async def munmap_part(self) -> None:
@@ -44,12 +44,12 @@ class Desk(Bench):
 
     @job("app")
     async def fork(self) -> None:
-        """The process forks; nobody listens to the child's copy."""
+        """The process forks; no listener watches the child's copy."""
         await self.mm.fork("child")
 
     @job("app")
     async def exit(self) -> None:
-        """The process exits without having unmapped anything."""
+        """The process exits without unmapping anything."""
         mine = [station for station in self.stations if station.mm is self.mm]
         await wait_event(lambda: not any(station.users for station in mine), "mm_users is 0")
         for station in mine:
@@ -58,7 +58,7 @@ class Desk(Bench):
 
     @job("gpu", needs=("defrag",), why_not=always)
     async def defrag_again(self) -> None:
-        """Another process frees B, and the GPU closes the hole that this leaves: A moves once more."""
+        """Another process frees B, and the GPU closes the resulting hole: A moves once more."""
         if "B" in self.memory.objects:
             await step("frees B", lambda: self.gpu.destroy(self.memory.objects["B"]))
         await self.gpu.defrag()
@@ -118,7 +118,10 @@ def _scene(
             *_KNOBS,
         ),
         importer="importer",
-        when_cast={"play": "story", "importer": "obedient"},  # nobody presses in a search; only your class is on trial
+        when_cast={
+            "play": "story",
+            "importer": "obedient",
+        },  # no button is pressed in a search; only your class is on trial
         story=story or "app nic nic_dma*3 gpu nic_dma ...",
         breaks=breaks,
         version=3,
@@ -126,7 +129,7 @@ def _scene(
     )
 
 
-#: What a class of yours is also tried with, each alone. A munmap in part is also F13's; together with a move it has some
+#: Your class is also tried with each of these alone. A partial munmap is also in F13; together with a move it has some
 #: 200,000 states.
 VARIANTS: tuple[Mapping[str, Value], ...] = (
     {"process": "unmaps"},

@@ -23,7 +23,7 @@ def _not_suspended(fate: Any) -> str:
 
 
 class DisasterBench(Bench):
-    """An actor ``fate`` strikes the GPU once, at any time that the schedule chooses."""
+    """An actor ``fate`` strikes the GPU once, whenever the schedule chooses."""
 
     def prepare(self, settings: Mapping[str, Any]) -> None:
         """Which disaster."""

@@ -15,7 +15,7 @@ from p2plab.p2p.hmm import Hmm, HmmRange
 from p2plab.p2p.memory import MainMemory
 from p2plab.p2p.posted_loops import NO_FAULTS, PostedFault
 
-#: Faults that no order of pages shows: they are about whom the loops ask (C2, ``wirings``) and with what.
+#: Faults that no order of pages shows: they are about which vma the loops ask (C2, ``wirings``) and with what.
 _NOT_OF_THE_LOOPS = {
     PostedFault.ALWAYS_FALSE,
     PostedFault.NO_WRITE_CHECK,
@@ -23,7 +23,7 @@ _NOT_OF_THE_LOOPS = {
     PostedFault.PAGE_SHIFTS_MIXED,
 }
 _BY_NUMBER = {str(fault.value): fault for fault in PostedFault}
-#: The faults of the two loops, by the number that the knob has for each.
+#: The faults of the two loops, by their numbers in the knob.
 LOOPS = {number: fault for number, fault in _BY_NUMBER.items() if fault not in _NOT_OF_THE_LOOPS}
 
 
@@ -79,7 +79,7 @@ class Hmms(Bench):
             async with self.mm.mmap_lock.read():
                 await self.hmm.hmm_range_dma_map(self.range, self.stations[0].importer.peer, self.daddrs)
         except KernelError:
-            self.app.post("munmap")  # the user is told, and gives up
+            self.app.post("munmap")  # the user gets the error, and gives up
             raise
         self.stations[0].worker.post("hmm_unmap")
         self.stations[0].worker.post("hmm_unmap")

@@ -1,7 +1,7 @@
-"""Which scenes were played on a real kernel, and what came out: Linux 6.12.117 with two callbacks added.
+"""Which scenes were played on a real kernel, with the results: Linux 6.12.117 with two callbacks added.
 
 The plays are those of :mod:`p2plab.conform.scenes`; ``docs/real-kernel.md`` says how they were made and how far to trust
-them. What the kernel said is what it said by itself; an empty tuple means that it said nothing.
+them. What the kernel said are its own complaints; an empty tuple means that there were none.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from p2plab.core.scenario import Scenario
 
-#: The kernel of the plays, and how it is called for short.
+#: The kernel of the plays, and its short name.
 KERNEL = "6.12.117"
 SHORT = "Linux 6.12"
 
@@ -63,7 +63,7 @@ class Played:
 
 
 def linux(scene: Scenario) -> Played | None:
-    """What came out of a scene's plays; None for one that is no case of the catalogue, or has other classes in its roles."""
+    """The results of a scene's plays; None for one that is no case of the catalogue, or has other classes in its roles."""
     from p2plab.catalog import CASES  # it collects this module too
 
     code = next((code for code, case in CASES.items() if case.scenario.name == scene.name), None)
@@ -71,7 +71,7 @@ def linux(scene: Scenario) -> Played | None:
 
 
 def play_of(scene: Scenario, settings: Mapping[str, Any]) -> Play | None:
-    """The play of a scene with these settings; None if it was played with other ones, or not at all."""
+    """The play of a scene with these settings; None if it was played with different ones, or not at all."""
     played = linux(scene)
     others = {knob.name: knob.default for knob in scene.knobs if knob.name != "driver"}
     if played is None or any(settings.get(name, value) != value for name, value in others.items()):
@@ -80,7 +80,7 @@ def play_of(scene: Scenario, settings: Mapping[str, Any]) -> Play | None:
 
 
 def of_rule(rule: str) -> str:
-    """How the kernel's own checkers do where a rule breaks: over the scenes that are named for it; empty if none was played."""
+    """What the kernel's checkers notice of a rule's breaks, over the scenes named for it; empty if none was played."""
     from p2plab.catalog import CASES  # it collects this module too
 
     plays = {code: play for code, played in PLAYED.items() if CASES[code].rule == rule and (play := played.broken)}
@@ -93,7 +93,7 @@ def of_rule(rule: str) -> str:
 
 
 def summary(codes: Iterable[str]) -> str:
-    """Of these scenes, how many broken ones were played, and about how many of those the kernel said nothing."""
+    """Of these scenes, the number of broken ones that were played, and of those without a complaint by the kernel."""
     plays = [PLAYED[code].broken for code in codes if code in PLAYED]
     broken = [play for play in plays if play is not None]
     silent = sum(not play.says for play in broken)

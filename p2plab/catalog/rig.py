@@ -34,15 +34,15 @@ from p2plab.pci.dma import largest_memory_bar
 
 T = TypeVar("T", bound=Callable[..., Any])
 
-#: The recorded machine of the scenes, and who plays what on it.
+#: The recorded machine of the scenes, and the functions in its roles.
 MACHINE = "q35_switch2"
 GPU, BAR = "0000:03:00.0", 2
 NICS = {"same-switch": "0000:04:00.0", "other-switch": "0000:08:00.0"}
 #: A second function of the NIC, which the recorded machine does not have: for scenes with two importers.
 SECOND_NIC = "0000:04:00.1"
-#: What the name of a scene ends in that is played on another machine.
+#: The ending of a scene's name when it is played on another machine.
 ELSEWHERE = "-elsewhere"
-#: Where the first process maps, and where a second one does: elsewhere, so that pictures with both can be read.
+#: Where the first process maps, and where a second one does: apart, so that pictures with both are legible.
 BASE = 0x7F55_5540_0000
 BASE2 = BASE + 0x100_0000
 
@@ -61,7 +61,7 @@ def with_second_nic() -> Machine:
     return replace(recorded, devices=(*recorded.devices, second))
 
 
-#: The buttons of the usual story, in its order; a scene's own come after them.
+#: The buttons of the usual story, in its order; those of a scene come after them.
 STORY = ("mmap", "map", "dma", "invalidate", "defrag", "unmap", "munmap")
 
 # -- jobs ---------------------------------------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ STORY = ("mmap", "map", "dma", "invalidate", "defrag", "unmap", "munmap")
 class Job:
     """What an actor can be asked to do: a button, and a word of a plan's script.
 
-    ``needs``: methods that it calls on the exporter and that not every exporter has. ``why_not``: why the button makes
+    ``needs``: exporter methods that it calls and that not every exporter has. ``why_not``: why the button makes
     no sense now, or empty; it is called with the owner of the job.
     """
 
@@ -100,7 +100,7 @@ def job(
     label: str = "",
     why_not: Callable[[Any], str] = no_vma,
 ) -> Callable[[T], T]:
-    """Declare a method as a job of ``app``, ``gpu``, ``nic`` or ``fate``. ``name`` is the method's own if it is empty."""
+    """Declare a method as a job of ``app``, ``gpu``, ``nic`` or ``fate``. The default ``name`` is the method's."""
     if actor not in ("app", "gpu", "nic", "fate"):
         raise ValueError(f"a job of {actor!r}: the actors are app, gpu, nic and fate")
 
@@ -134,28 +134,28 @@ def _jobs_of(kind: type[Any]) -> dict[str, Job]:
 class Plan:
     """What a rig is made of, and what its actors do first (jobs by name, in order).
 
-    None means: as the scenes' machine, or the exporter's class, has it.
+    None means the default of the scenes' machine or of the exporter's class.
     """
 
     importer: type[Mapper] = ObedientNic
-    exporter: type[Any] = Gpu  #: an :class:`Exporter`, but where a design shares memory that no device has
+    exporter: type[Any] = Gpu  #: an :class:`Exporter`, except where a design shares memory that belongs to no device
     more: tuple[type[Mapper], ...] = ()  #: further importers
     aperture: type[Aperture] = Aperture
     kernel: Kernel = RFC2019
     machine: Machine | None = None
     exporter_at: str = GPU
-    bar: int = BAR  #: which BAR of the exporter shows its memory
+    bar: int = BAR  #: the BAR through which the exporter's memory is seen
     importers_at: tuple[str, ...] = (NICS["same-switch"], SECOND_NIC)  #: further ones share the last
     pages: int = 2  #: of object A, which the process maps
     slots: int = 5
     at: int = 2  #: A's first slot (-1: none); slot 0 shows B, and from slot 1 on is a hole
-    later: int = 1  #: pages of object C, which wants a place after a defragmentation
+    later: int = 1  #: pages of object C, which needs a place after a defragmentation
     second_object: str = "A"  #: what further importers map
-    second_process: bool = False  #: whether further importers have a process of their own
+    second_process: bool = False  #: whether further importers have a separate process
     iommu: bool = False
     lazy: bool = False  #: whether the IOMMU flushes its IOTLB some time after an unmap
-    ats: str = "off"  #: whether devices keep translations: ``on``, or ``kept`` where nobody drops them
-    poisoned: bool = True  #: whether a freed vma is poison, as with ``slub_debug=P``, or keeps what was last there
+    ats: str = "off"  #: whether devices cache translations: ``on``, or ``kept`` where they are never dropped
+    poisoned: bool = True  #: whether a freed vma is poisoned, as with ``slub_debug=P``, or keeps its last content
     ram: int = 0  #: frames of main memory to fall back to
     wiring: str | None = None
     rules: str | None = None
@@ -173,7 +173,7 @@ class Plan:
     then: tuple[str, ...] = ("dma",)  #: what an importer's user does after the first map
 
     def played_by(self, cast: Mapping[str, type]) -> Plan:
-        """The plan with classes in its roles: an importer's in all of them. It brings a kernel that has its notifier."""
+        """The plan with these classes; an importer class plays all importers, under a kernel that has its notifier."""
         importer = cast.get("importer", self.importer)
         more = self.more if "importer" not in cast else (importer,) * len(self.more)
         kernel = kernel_for(self.kernel, importer)
@@ -184,7 +184,7 @@ class Plan:
 
 
 class Station(Tracked):
-    """One importer with the worker that does its user's jobs, and the range of a process that it mirrors."""
+    """One importer with a worker for its user's jobs, and the range of the process that it mirrors."""
 
     again: ClassVar[str] = "map"  #: the job that maps what an invalidation took
 
@@ -198,13 +198,13 @@ class Station(Tracked):
         self.write = plan.write
         self.then = plan.then
         self.listening = False
-        self.users = 0  #: maps under way: each holds the process's ``mm_users``, so that its memory cannot go meanwhile
+        self.users = 0  #: maps under way: each holds the process's ``mm_users``, so that its memory cannot go away
         self.exited = False  #: whether the process has gone (``mmget_not_zero`` fails)
         self.worker: Worker
         self.importer: Mapper
 
     def map_again(self) -> None:
-        """The driver puts it on its own list; the notifier's caller does not wait for it."""
+        """The driver queues it; the notifier's caller does not wait for it."""
         self.worker.post(self.again)
 
 
@@ -244,7 +244,7 @@ class Rig(Tracked):
     # -- what a scene may change ------------------------------------------------------------------------------------
 
     def make_machine(self) -> Machine:
-        """The machine of the scene; one that never changes, since scenes are built again and again."""
+        """The machine of the scene. It must not change, since scenes are built again and again."""
         return self.plan.machine or (with_second_nic() if self.plan.more else recorded_machine())
 
     def make_exporter(self) -> Any:
@@ -265,7 +265,7 @@ class Rig(Tracked):
             self.aperture.place(self.memory.objects["A"], at=self.plan.at)
 
     def prepare(self, settings: Mapping[str, Any]) -> None:
-        """For a scene's own additions, once everything is there."""
+        """For a scene's additions, once everything is there."""
 
     def shown(self) -> int:
         """How many pages the views show."""
@@ -336,7 +336,7 @@ class Rig(Tracked):
 
 @dataclass(frozen=True)
 class Setup:
-    """How a scene is built: ``choose`` makes a plan of the knobs, and says which kind of rig carries it out.
+    """How a scene is built: ``choose`` turns the knobs into a plan and the kind of rig that carries it out.
 
     ``at`` replaces fields of every plan: see :func:`elsewhere`.
     """
@@ -350,14 +350,14 @@ class Setup:
         rig(world, replace(plan, **self.at), settings)
 
     def made_of(self, settings: Mapping[str, Any], classes: Mapping[str, type]) -> Any:
-        """What there is once these classes play: of two scenes that are made of the same one need be searched."""
+        """What the scene consists of with these classes: of two scenes with the same parts only one need be searched."""
         rig, plan = self.choose(settings)
         usual = ("driver", "importer", "exporter", "pages", "dma", "iommu")
         return rig, plan.played_by(classes), {name: value for name, value in settings.items() if name not in usual}
 
 
 def importers_of(scene: Scenario) -> int:
-    """How many importers the scene can have, as its knobs are set; 0 where it brings its own machine."""
+    """How many importers the scene can have with its knobs; 0 where it brings its own machine."""
     if not isinstance(scene.build, Setup):
         return 0
     most = {knob.name: knob.default if knob.choices else knob.high for knob in scene.knobs}
@@ -367,10 +367,10 @@ def importers_of(scene: Scenario) -> int:
 def elsewhere(
     scene: Scenario, machine: Machine, exporter: str, importers: tuple[str, ...], bar: int | None = None
 ) -> Scenario:
-    """The scene on another machine: who plays what by BDF, and which BAR shows the exporter's memory (default: the largest).
+    """The scene on another machine: its roles by BDF, and the BAR of the exporter's memory (default: the largest).
 
-    Its name says so, and a token of it replays only where the machine is given again. :exc:`BadInput` where the scene's
-    machine is its own, or a function or the BAR is not there; :exc:`NotKnown` where the machine does not show whether an
+    Its name says so, and a token of it replays only where the machine is given again. :exc:`BadInput` where the scene
+    brings its own machine, or a function or the BAR is not there; :exc:`NotKnown` where the machine does not show whether an
     importer reaches the exporter. A BAR that is too small for the scene's slots is found when it is built (-EINVAL).
     """
     if not isinstance(scene.build, Setup):
@@ -394,7 +394,7 @@ def elsewhere(
 
 
 def roles_of(rig: type[Rig], *plans: Plan, importer: str = "", exporter: str = "") -> dict[str, Role]:
-    """The parts of a scene; ``importer`` and ``exporter`` are the knobs that choose who plays them otherwise."""
+    """The roles of a scene; ``importer`` and ``exporter`` are the knobs that choose their classes otherwise."""
     script = {word for plan in plans for word in (*plan.app, *plan.gpu, *plan.fate, *plan.then)}
     needs = [need for job in jobs_of(rig).values() if job.name in script for need in job.needs]
     return {

@@ -1,4 +1,4 @@
-"""The verdict on a case: was it caught by the rule named for it, and is its good twin left in peace?"""
+"""The verdict on a case: was it caught by its rule, and is its good twin not accused?"""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from p2plab.core.schedule import by_seed, by_text
 from p2plab.core.token import token_of
 from p2plab.rules import Board, judge, reached, watched_by
 
-#: No run of a case needs as many steps; one that does is a live-lock.
+#: No run of a case needs this many steps; one that takes them is a live-lock.
 LONGEST_RUN = 5_000
-#: Odd seeds begin where the importer has mapped, because a random order alone often begins with the end.
+#: Odd seeds begin after the importer's map, because a purely random order often begins with the end.
 PROLOGUE = "app*7 nic"
 
 
@@ -23,7 +23,7 @@ PROLOGUE = "app*7 nic"
 class CaseVerdict:
     """``fired``: rules that the story broke; ``accused``: rule -> first seed at which the good twin broke it.
 
-    ``unmet``: goals that the good twin reached under no seed. ``seconds`` is this machine's.
+    ``unmet``: goals that the good twin reached under no seed. ``seconds``: on this machine.
     """
 
     case: Case
@@ -41,7 +41,7 @@ class CaseVerdict:
 
     @property
     def sound(self) -> bool:
-        """Caught, the twin not accused, and the twin did what a driver is for."""
+        """Caught, the twin not accused, and the twin reached its goals."""
         return self.caught and not self.accused and not self.unmet
 
     def as_json(self) -> dict[str, object]:
@@ -78,7 +78,7 @@ def seed_run(case: Case, seed: int, driver: str = GOOD) -> Run:
 
 
 def board(run: Run) -> Board:
-    """How the rules that the run's scenario watches stand at its end."""
+    """The board of the rules that the run's scenario watches, at its end."""
     return judge(run.log, watched_by(run.scenario))
 
 
@@ -101,6 +101,6 @@ def verdict(case: Case, seeds: int = 20) -> CaseVerdict:
 
 
 def verdicts(cases: Iterable[Case], seeds: int = 20) -> Iterator[CaseVerdict]:
-    """One verdict after the other, so that a caller can show progress."""
+    """One verdict after another, so that a caller can show progress."""
     for case in cases:
         yield verdict(case, seeds)

@@ -1,4 +1,4 @@
-"""Who sets and who calls: the same story in each wiring, with the posted test of reachability switchable."""
+"""Which code sets the callbacks and which calls them: one story in each wiring, with the posted reachability test as a knob."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""C1: the loops of the series as posted, beside what they were meant to do."""
+"""C1: the loops of the series as posted, and as they were meant."""
 
 from p2plab.catalog.bench import Plan
 from p2plab.catalog.case import case

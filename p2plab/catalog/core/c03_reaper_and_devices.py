@@ -18,7 +18,7 @@ class Reaped(Bench):
 
     @job("app")
     async def oom(self) -> None:
-        """The reaper takes the process's memory without waiting for anybody."""
+        """The reaper takes the process's memory without waiting for any lock."""
         await self.mm.mmap(BASE - 8 * PAGE_SIZE, PAGE_SIZE)
         await oom_reap(self.mm)
 

@@ -11,7 +11,7 @@ REDIRECT = 0x0C
 
 
 class BehindTheBack(Bench):
-    """Somebody sets the bits with a tool while devices talk; nobody is told."""
+    """An administrator sets the bits with a tool while devices talk; no driver is notified."""
 
     @job("gpu")
     async def redirect(self) -> None:

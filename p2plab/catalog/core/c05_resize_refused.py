@@ -17,7 +17,7 @@ MIB = 1 << 20
 
 
 class TrustsTheResize(Gpu):
-    """Never looks at what the resize returned: ``linear`` says that it believes to have a BAR over all its memory."""
+    """Never checks what the resize returned: with ``linear`` it believes that its BAR covers all its memory."""
 
     linear = False
 
@@ -40,7 +40,7 @@ class Resizes(Bench):
         return replace(machine, devices=devices)
 
     def prepare(self, settings: Mapping[str, Any]) -> None:
-        """What the resize answered, for those who look."""
+        """What the resize returned, for drivers that check."""
         self.refused = ""
 
     @job("gpu")

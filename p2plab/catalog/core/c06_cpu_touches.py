@@ -28,7 +28,7 @@ class Submits(Bench):
 
     @job("gpu")
     async def submit(self) -> None:
-        """Before the GPU runs again, the CPU's entries are taken out: a CLEAR, for everybody who listens."""
+        """Before the GPU runs again, the CPU's entries are taken out: a CLEAR, for all listeners."""
         if self.mm.page_table.get(BASE) is not None:
             await self.gpu.invalidate(self.memory.objects["A"])
 

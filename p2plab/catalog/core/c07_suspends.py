@@ -24,7 +24,7 @@ class RevokesFirst(Bench):
 
     @job("gpu")
     async def suspend(self) -> None:
-        """To D3, once nobody has anything."""
+        """To D3, once nothing is lent."""
         await go_away(self.gpu, "suspend")
 
     @job("gpu")

@@ -34,10 +34,10 @@ class TwoReservations(Bench):
 
 
 class InOneTransaction(TwoReservations):
-    """With a ``ww_acquire_ctx``, who comes second backs off."""
+    """With a ``ww_acquire_ctx`` the second one backs off."""
 
     async def hold(self, stamp: int, first: WwMutex, second: WwMutex, what: str) -> None:
-        """In any order: whoever is younger lets go, and begins again with the lock that it could not get."""
+        """In any order: the younger transaction lets go, and begins again with the lock that it could not get."""
         await lock_all(WwAcquireCtx(stamp), (first, second))
         await step(what)
         for lock in (first, second):

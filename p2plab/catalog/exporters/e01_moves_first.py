@@ -1,4 +1,4 @@
-"""E1: the GPU moves the bytes first, and tells everybody afterwards."""
+"""E1: the GPU moves the bytes first, and notifies the importers afterwards."""
 
 from p2plab.catalog.bench import Plan
 from p2plab.catalog.case import case

@@ -24,7 +24,7 @@ class Removed(Bench):
 
     @job("gpu")
     async def unplug(self) -> None:
-        """The GPU goes once nobody has anything of it."""
+        """The GPU goes once nothing of it is lent."""
         await go_away(self.gpu, "unplug")
 
 

@@ -1,4 +1,4 @@
-"""E13: the GPU takes ranges back that nobody wanted to move."""
+"""E13: the GPU takes ranges back that were not going to move."""
 
 from p2plab.catalog.bench import Plan
 from p2plab.catalog.case import case

@@ -1,4 +1,4 @@
-"""E17: the object is destroyed while its vma lives, and p2p_map lends whoever has its slots now."""
+"""E17: the object is destroyed while its vma lives, and p2p_map lends the object that has its slots now."""
 
 from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import case

@@ -1,1 +1,1 @@
-"""Cases of the hardware: what a bus, a device or an IOMMU may do that no driver sees."""
+"""Cases of the hardware: what a bus, a device or an IOMMU may do unseen by any driver."""

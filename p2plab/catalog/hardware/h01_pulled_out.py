@@ -1,4 +1,4 @@
-"""H1: the GPU is pulled out, and the NIC reports a transfer as done that nobody answered."""
+"""H1: the GPU is pulled out, and the NIC reports an unanswered transfer as done."""
 
 from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import DMA, PAGES, case
@@ -9,7 +9,7 @@ from p2plab.p2p.events import SURPRISE
 
 
 class PulledOut(Bench):
-    """Somebody pulls the GPU out of its slot: no driver is asked, and nobody can be told."""
+    """The GPU is pulled out of its slot: no driver is asked, and no importer can be notified."""
 
     @job("gpu")
     async def pulled_out(self) -> None:

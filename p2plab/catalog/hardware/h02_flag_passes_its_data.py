@@ -17,7 +17,7 @@ class DataRelaxed(PostingEngine):
 
 
 class RelaxesItsFlag(ObedientNic):
-    """Turns relaxed ordering on for all that it writes, because it is faster."""
+    """Turns relaxed ordering on for all its writes, because it is faster."""
 
     device = AllRelaxed
 

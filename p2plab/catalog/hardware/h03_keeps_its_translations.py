@@ -1,4 +1,4 @@
-"""H3: a device keeps a translation (ATS) that nobody told it to drop, and its IOVA means another page by then."""
+"""H3: a device keeps a translation (ATS) that no driver made it drop, and its IOVA means another page by then."""
 
 from p2plab.catalog.bench import Plan
 from p2plab.catalog.case import DMA, PAGES, case

@@ -18,7 +18,7 @@ class TakesMmapLock(ObedientNic):
 
 
 class TakesMmapLockForReading(ObedientNic):
-    """The same for reading: it does not hang where munmap has downgraded its lock, and lockdep reports it all the same."""
+    """The same for reading: it does not hang where munmap has downgraded its lock, and lockdep still reports it."""
 
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
         """Takes mmap_lock for reading inside the callback."""

@@ -13,7 +13,7 @@ class ClipsToItsVma(ObedientNic):
     """As hmm_vma_p2p_unmap of 5/5: one vma pointer, and the range clipped to that vma's end."""
 
     def concerned(self, range: MmuNotifierRange) -> tuple[int, int]:
-        """Only what it was told about."""
+        """Only the invalidated range."""
         return range.start, range.end
 
     async def p2p_unmap(self, start: int, end: int) -> None:

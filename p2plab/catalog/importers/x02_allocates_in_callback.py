@@ -10,7 +10,7 @@ class AllocatesInItsCallback(ObedientNic):
     """Makes a list of what it has to give back, when it has to."""
 
     async def let_go(self, start: int, end: int) -> None:
-        """Under the own lock, inside the callback: memory that reclaim may have to find."""
+        """Under its lock, inside the callback: memory that reclaim may have to find."""
         await kzalloc("a list of pages")
         await super().let_go(start, end)
 
