@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from p2plab.core.calls import Called, Raised, Returned
 from p2plab.core.events import Entry
+from p2plab.core.lockdep import Deadlock
 from p2plab.core.monitor import Finding
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import BeatIssued, BeatLanded, P2PMapped, P2PUnmapped, TranslationCleared, TranslationSet
 from p2plab.rules.base import Rule, pages_of
-from p2plab.rules.watch import CALLBACKS, GrantRule
+from p2plab.rules.watch import CALLBACKS, AnswerRule, GrantRule
 
 Pages = frozenset[tuple[str, int]]
 
@@ -150,8 +151,12 @@ class NoStaleDma(GrantRule):
         yield self.broken(entry, beat.importer, what)
 
 
-class BalancedUnmap(Rule):
-    """Per importer and page: the number of mappings not yet given back."""
+class BalancedUnmap(AnswerRule):
+    """Per importer and page: the number of mappings not yet given back.
+
+    What is still owed shows when the vma is gone, or once everybody waits and nobody is left who could go on: what an
+    invalidation took back, from an importer that has nothing more to do, is given back by nobody then.
+    """
 
     name = "balanced-unmap"
     number = 21
@@ -163,26 +168,45 @@ class BalancedUnmap(Rule):
     def __init__(self) -> None:
         super().__init__()
         self.count: dict[tuple[str, int], int] = {}
+        self.owed: Pages = frozenset()  #: those of them that an invalidation took back
         self.mms: dict[str, str] = {}
 
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event
+        self.follow(entry)
         if isinstance(event, P2PMapped):
             self.mms[event.importer] = event.mm
             for page in range(event.start, event.end, PAGE_SIZE):
                 self.count[event.importer, page] = self.count.get((event.importer, page), 0) + 1
+            self._note_owed()
         elif isinstance(event, P2PUnmapped):
             self.exercised = True
             pages = range(event.start, event.end, PAGE_SIZE)
             twice = [page for page in pages if self.count.get((event.importer, page), 0) < 1]
             for page in pages:
                 self.count[event.importer, page] = max(0, self.count.get((event.importer, page), 0) - 1)
+            self.owed -= pages_of(event.importer, event.start, event.end)
             if twice:
                 yield self.broken(
                     entry, event.importer, f"{event.importer} gave {len(twice)} pages back that it did not have"
                 )
+        elif isinstance(event, Returned) and event.function in CALLBACKS:
+            self._note_owed()
         elif isinstance(event, NotifierEnd) and event.event == "UNMAP":
             yield from self._vma_gone(entry, event)
+        elif isinstance(event, Deadlock) and not event.cycle:
+            yield from self._given_back_by_nobody(entry, event)
+
+    def _note_owed(self) -> None:
+        self.owed |= {key for key, count in self.count.items() if count and not self.answers.get(key, (0, True))[1]}
+
+    def _given_back_by_nobody(self, entry: Entry, event: Deadlock) -> Iterator[Finding]:
+        waiting = {wait.partition(":")[0] for wait in event.waits}
+        for importer in sorted({who for who, _ in self.owed} - waiting):
+            pages = sum(who == importer for who, _ in self.owed)
+            waits = "; ".join(event.waits)
+            what = f"an invalidation took {pages} pages that {importer} never gives back, and all wait ({waits})"
+            yield self.broken(entry, importer, what)
 
     def _vma_gone(self, entry: Entry, event: NotifierEnd) -> Iterator[Finding]:
         left: dict[str, int] = {}
@@ -190,6 +214,7 @@ class BalancedUnmap(Rule):
             if count and event.start <= page < event.end and self.mms.get(importer) in ("", event.mm):
                 left[importer] = left.get(importer, 0) + 1
                 self.count[importer, page] = 0
+                self.owed -= {(importer, page)}
         for importer, pages in left.items():
             what = f"the vma is gone and {importer} never gave {pages} pages back"
             yield self.broken(entry, importer, what)

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
-from p2plab.core.calls import Returned
 from p2plab.core.events import Entry
 from p2plab.core.monitor import Finding
 from p2plab.mm.log import NotifierStart, VmaUnmapped
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import (
     BeatLanded,
-    DmaMapped,
-    Lent,
     MapAsked,
     P2PMapFailed,
     P2PMapped,
@@ -25,14 +22,11 @@ from p2plab.p2p.events import (
     TranslationSet,
 )
 from p2plab.rules.base import Rule
-from p2plab.rules.watch import CALLBACKS, CallbackRule, GrantRule
+from p2plab.rules.watch import AnswerRule, CallbackRule, GrantRule
 
 
-class ProgramsOnlyValid(CallbackRule):
-    """Per importer and page: the exporter's last answer, and whether a callback over the page returned since.
-
-    The answer dates from the exporter's decision if that is in the log, else from the call.
-    """
+class ProgramsOnlyValid(AnswerRule):
+    """The exporter's last answers, and which of them an invalidation has overtaken."""
 
     name = "programs-only-valid"
     number = 23
@@ -42,41 +36,15 @@ class ProgramsOnlyValid(CallbackRule):
     source = "20190129165428.3931-6-jglisse@redhat.com; lib/test_hmm.c"
     stated = True
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.answers: dict[
-            tuple[str, int], tuple[int, bool]
-        ] = {}  #: address (0: on its way), and whether it is still valid
-
     def see(self, entry: Entry) -> Iterator[Finding]:
         event = entry.event
-        if isinstance(event, MapAsked):
-            for asked in range(event.start, event.end, PAGE_SIZE):
-                self.answers[event.importer, asked] = (0, True)
-        elif isinstance(event, (Lent, DmaMapped)):  # the latter is called and returns within one step
-            for number, address in enumerate(event.addresses):
-                self.answers[event.importer, event.start + number * PAGE_SIZE] = (address, True)
-        elif isinstance(event, P2PMapped):
-            for number, address in enumerate(event.addresses):
-                page = event.importer, event.start + number * PAGE_SIZE
-                self.answers[page] = (address, self.answers.get(page, (address, True))[1])
-        elif isinstance(event, Returned) and event.function in CALLBACKS:
-            self._invalidate(entry, event.target)
-        elif isinstance(event, TranslationSet):
+        self.follow(entry)
+        if isinstance(event, TranslationSet):
             self.exercised = True
             stale = [p for p, address in _pages(event) if self.answers.get((event.importer, p)) == (address, False)]
             if stale:
                 what = f"{event.importer} programs {len(stale)} pages that were invalidated since p2p_map answered"
                 yield self.broken(entry, event.importer, what)
-        self.follow(entry)
-
-    def _invalidate(self, entry: Entry, importer: str) -> None:
-        under_way = self.range_of(entry.actor)
-        if under_way is None:
-            return
-        for (who, page), (address, _) in self.answers.items():
-            if who == importer and under_way[0] <= page < under_way[1]:
-                self.answers[who, page] = (address, False)
 
 
 class OwnAddress(Rule):

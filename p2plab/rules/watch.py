@@ -9,7 +9,7 @@ from p2plab.core.calls import Called, Returned
 from p2plab.core.events import Entry, Event
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
-from p2plab.p2p.events import Lent, MapAsked, P2PMapFailed, P2PMapped, P2PUnmapped
+from p2plab.p2p.events import DmaMapped, Lent, MapAsked, P2PMapFailed, P2PMapped, P2PUnmapped
 from p2plab.rules.base import Rule
 
 #: The notifier's callbacks into an importer by whose return everything must have been released.
@@ -189,3 +189,41 @@ class CallbackRule(Rule):
         """The innermost range that the actor announced, and whether the call may block."""
         under_way = self.announced.get(actor, ())
         return under_way[-1] if under_way else None
+
+
+class AnswerRule(CallbackRule):
+    """A rule that knows, per importer and page, the exporter's last answer and whether a callback over it returned since.
+
+    The answer dates from the exporter's decision if that is in the log, else from the call.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: dict[
+            tuple[str, int], tuple[int, bool]
+        ] = {}  #: address (0: on its way), and whether it is still valid
+
+    def follow(self, entry: Entry) -> None:
+        """Take an entry into account."""
+        event = entry.event
+        if isinstance(event, MapAsked):
+            for asked in range(event.start, event.end, PAGE_SIZE):
+                self.answers[event.importer, asked] = (0, True)
+        elif isinstance(event, (Lent, DmaMapped)):  # the latter is called and returns within one step
+            for number, address in enumerate(event.addresses):
+                self.answers[event.importer, event.start + number * PAGE_SIZE] = (address, True)
+        elif isinstance(event, P2PMapped):
+            for number, address in enumerate(event.addresses):
+                page = event.importer, event.start + number * PAGE_SIZE
+                self.answers[page] = (address, self.answers.get(page, (address, True))[1])
+        elif isinstance(event, Returned) and event.function in CALLBACKS:
+            self._invalidate(entry, event.target)
+        super().follow(entry)
+
+    def _invalidate(self, entry: Entry, importer: str) -> None:
+        under_way = self.range_of(entry.actor)
+        if under_way is None:
+            return
+        for (who, page), (address, _) in self.answers.items():
+            if who == importer and under_way[0] <= page < under_way[1]:
+                self.answers[who, page] = (address, False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from p2plab.core.errors import BadInput, P2PError
-from p2plab.core.monitor import Finding, LeadsTo, findings_in
+from p2plab.core.lockdep import Deadlock
+from p2plab.core.monitor import DeadlockMonitor, Finding, LeadsTo, Monitor, findings_in
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import by_text
@@ -50,6 +51,17 @@ def finding_of(run: Run, rule: str) -> Finding | None:
         return _rests_in_a_call(run)
     known = run.scenario.monitors.get(rule)
     return None if known is None else next(findings_in(run.log, [known]), None)
+
+
+def cause_of(run: Run, rules: Sequence[type[Monitor]]) -> Finding | None:
+    """The promise whose keeping would have ended the wait, where a run ends in a deadlock: what a rule finds in that alone."""
+    for rule in rules:
+        watcher = rule()
+        for entry in run.log:
+            found = list(watcher.see(entry))
+            if found and isinstance(entry.event, Deadlock) and not isinstance(watcher, DeadlockMonitor):
+                return found[0]
+    return None
 
 
 def _rests_in_a_call(run: Run) -> Finding | None:

@@ -20,7 +20,7 @@ from p2plab.core.schedule import straight
 from p2plab.core.tracked import Untrackable
 from p2plab.core.world import World
 from p2plab.search.closed import Closed, Refused
-from p2plab.search.confirm import confirm
+from p2plab.search.confirm import cause_of, confirm
 from p2plab.search.drivers import cast, played
 from p2plab.search.freeze import Unfreezable
 from p2plab.search.graph import Graph, StateGraph, Story
@@ -280,6 +280,8 @@ class Search:
             self._found_out(error)
             return
         run, finding = confirmed
+        if rule == DeadlockMonitor.name and self.scene.breaks != rule and (cause := cause_of(run, self._watched)):
+            rule, finding = cause.rule, cause
         then = schedule[len(run)] if len(run) < len(schedule) else ""
         said = what if rule == "endless-step" else finding.what
         self.verdict = Violation(

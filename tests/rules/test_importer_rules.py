@@ -149,6 +149,19 @@ def test_a_vma_that_goes_takes_the_last_chance_to_give_back():
     assert found("balanced-unmap", MAPPED, gone) == [(2, "nic", "the vma is gone and nic never gave 2 pages back")]
 
 
+def test_what_an_invalidation_took_is_owed_once_all_wait():
+    """Whoever waits itself may still give it back, and what nobody took may be kept; a cycle of waits has its own name."""
+    called, stuck = CALLBACK_DONE, Deadlock((), ("gpu: nothing is lent",))
+    what = "an invalidation took 2 pages that nic never gives back, and all wait (gpu: nothing is lent)"
+    assert found("balanced-unmap", MAPPED, START, called, STOP, stuck) == [(5, "nic", what)]
+    assert found("balanced-unmap", MAPPED, stuck) == []
+    assert found("balanced-unmap", MAPPED, START, GIVEN_BACK, called, STOP, stuck) == []
+    assert (
+        found("balanced-unmap", MAPPED, START, called, STOP, Deadlock((), ("nic: woken", "gpu: nothing is lent"))) == []
+    )
+    assert found("balanced-unmap", MAPPED, START, called, STOP, Deadlock(("gpu", "app"), ("gpu: a", "app: b"))) == []
+
+
 def test_overlap_is_seen_from_both_sides():
     """A slot with two frames, a frame in two slots; free in between is fine."""
     taken = SlotTaken("gpu", 3, "A[0]")

@@ -6,10 +6,12 @@ Here each is searched in the scene that shows it; ``benchmarks/bench_wrong_drive
 import pytest
 
 from p2plab import find
+from p2plab.core.schedule import schedule_text
 from p2plab.drivers.gpu import Gpu
-from p2plab.search import Violation, check
+from p2plab.drivers.nic import ObedientNic
+from p2plab.search import Violation, breaks, check
 from p2plab.search.allscenes import trials
-from tests.search.wrong_drivers import WRONG
+from tests.search.wrong_drivers import SMALL, WRONG, LeaksOnPartialFailure, LeaksWhatItHad, LosesTheWakeUp
 
 #: The searches of one run of the tests: every third. The benchmark has them all.
 QUICK = WRONG[::3]
@@ -22,6 +24,25 @@ def test_a_wrong_driver_is_found_by_the_rule_that_a_reviewer_would_name(driver, 
     answer = check(find(scene), knobs=knobs, shrink=False, budget=120, **{role: driver})
     assert isinstance(answer, Violation), answer
     assert answer.rule in rules
+
+
+@pytest.mark.parametrize("driver", [LeaksWhatItHad, LeaksOnPartialFailure])
+def test_a_deadlock_that_follows_from_a_leak_is_told_as_the_leak(driver):
+    """The exporter waits for pages that nobody gives back; a test that is pasted says the same."""
+    answer = check(find("e12"), shrink=False, budget=120, importer=driver)
+    assert (answer.rule, answer.culprit) == ("balanced-unmap", "nic")
+    assert "never gives back, and all wait (gpu: nothing is lent any more)" in answer.what
+    order = schedule_text(answer.run.schedule)
+    assert breaks("balanced-unmap", find("e12"), order, importer=driver)
+    assert not breaks("balanced-unmap", find("e12"), order, importer=ObedientNic)
+
+
+def test_a_deadlock_for_which_nobody_owes_anything_is_told_as_what_it_is():
+    """The wake-up is lost, the pages were given back; and whoever asks for no-deadlock alone gets it."""
+    answer = check(find("defrag-obedient"), knobs=SMALL, shrink=False, budget=120, importer=LosesTheWakeUp)
+    assert answer.rule == "no-deadlock"
+    asked = check(find("e12"), shrink=False, budget=120, importer=LeaksWhatItHad, rules=["no-deadlock"])
+    assert asked.rule == "no-deadlock"
 
 
 @pytest.mark.parametrize(("driver", "scene", "knobs"), [(row[0], row[2], row[3]) for row in WRONG])
