@@ -29,7 +29,7 @@ _ORDER = (
     "vfio-dma-buf",
     "vfio-mmap",
 )
-#: Modules of this room that are made from ``DESIGNS``, and so are no designs.
+#: Modules of this room that read ``DESIGNS``, and so are no designs.
 _TABLES = ("classes", "matrix", "runs", "struct_page")
 
 

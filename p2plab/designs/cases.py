@@ -1,6 +1,6 @@
 """Cases of the catalogue under a design of today: a broken driver, the rule that must catch it, and its good twin.
 
-Like :mod:`p2plab.catalog.case`, with a design's scene in the place of the bench: a case is that scene with its knobs set, and
+Like :mod:`p2plab.catalog.case`, with a design's scene instead of the bench: a case is that scene with its knobs set, and
 the knob ``driver`` for the two twins. Their codes are D1, D2, …; a design's module lists its own as ``CASES``.
 """
 
@@ -21,7 +21,7 @@ from p2plab.designs.steps import STORY, chosen, knobs_of
 
 @dataclass(frozen=True)
 class SetKnobs(Setup):
-    """A design's scene with its knobs set: ``settled`` makes all their values from that of ``driver``."""
+    """A design's scene with its knobs set: ``settled`` derives all their values from that of ``driver``."""
 
     settled: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 

@@ -1,6 +1,6 @@
-"""Importer class × design: who is served, from where, at what price, and who is refused.
+"""Importer class × design: which is served, from where, at what price, and which is refused.
 
-A cell with a run is read from its log. One without says why there is none: no such importer exists in the kernel.
+A cell with a run is read from its log. A cell without one says why: no such importer exists in the kernel.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A design: what each line of the step list does under it, and where that is written."""
+"""A design: what each line of the step list does under it, and the source of that."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from p2plab.designs.lines import StepBegun, StepEnded
 from p2plab.designs.memory import ALL, PAGES
 from p2plab.mm import KERNELS, TODAY, Kernel
 
-#: The kernels in which a design was looked at, oldest first. Those of the whole project, and 6.19, in which VFIO's dma-buf
-#: came: its memory management here is today's.
+#: The kernels whose source was read for the designs, oldest first: those of the project, and 6.19, which brought VFIO's
+#: dma-buf; its memory management here is today's.
 ORDER = ("rfc2019", "6.1", "6.12", "6.19", "7.3")
 MM: Mapping[str, Kernel] = {**KERNELS, "6.19": TODAY}
 #: What is watched under every design.
@@ -35,7 +35,7 @@ LISTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-#: Classes of importers: who is served, from where, at what price, and who is refused, is asked of each design.
+#: Classes of importers. Each design says which it serves, from where, at what price, and which it refuses.
 ODP, STOPS, NVME, GUEST, GPU, KERNEL = CLASSES = (
     "NIC that faults",
     "NIC that can be stopped",
@@ -47,7 +47,7 @@ ODP, STOPS, NVME, GUEST, GPU, KERNEL = CLASSES = (
 
 
 class Player(Worker):
-    """Does the lines of the list for one actor, and notes how each ended."""
+    """Does one actor's lines of the list, and records how each ended."""
 
     def post(self, job: str) -> None:
         """Put a line on the list, within the running step; once is enough."""
@@ -69,16 +69,16 @@ class Player(Worker):
 
 
 class Alone(Station):
-    """The importer's own thread."""
+    """The importer's thread."""
 
     again = AGAIN
 
 
 class DesignRig(Rig):
-    """One design on a rig: a subclass does each line of the list; what it does not override it does not have.
+    """One design on a rig: a subclass does each line of the list; lines that it does not override do nothing.
 
-    ``importers`` and ``exporters`` are the choices of the knobs of these names; ``roles`` what a class of yours can be: a
-    class that you hand in replaces the knob's.
+    ``importers`` and ``exporters`` are the choices of the knobs of these names; ``roles``: what your own class can be; it
+    replaces the knob's class.
     """
 
     worker = Player
@@ -86,9 +86,9 @@ class DesignRig(Rig):
     importers: ClassVar[dict[str, type[Any]]] = {}
     exporters: ClassVar[dict[str, type[Any]]] = {}
     roles: ClassVar[Mapping[str, Role]] = {}
-    knobs: ClassVar[tuple[Knob, ...]] = ()  #: knobs that only this design has
+    knobs: ClassVar[tuple[Knob, ...]] = ()  #: knobs of this design alone
     importer: Any
-    kernel = TODAY.name  #: whose rules the parties follow: the knob of that name, or the design's only kernel
+    kernel = TODAY.name  #: the kernel whose rules apply: the knob of that name, or the design's only kernel
     later = False  #: whether the exporter has nothing to lend any more, once it has its memory back
 
     def prepare(self, settings: Mapping[str, Any]) -> None:
@@ -106,7 +106,7 @@ class DesignRig(Rig):
 
     @job("app", SET_UP, why_not=always)
     async def begin(self) -> None:
-        """The design's set-up; from here on the exporter does as it likes."""
+        """The design's set-up; from here on the exporter may do anything at any time."""
         await self.set_up()
         for line in self.owner_lines:
             self.driver.post(line)
@@ -137,7 +137,7 @@ class DesignRig(Rig):
 
     @job("app", EXIT, why_not=always)
     async def exit(self) -> None:
-        """The process exits without having unmapped anything."""
+        """The process exits without unmapping anything."""
         raise NotImplementedError
 
     @job("gpu", WANTS_BACK, why_not=always)
@@ -157,7 +157,7 @@ class DesignRig(Rig):
 
     @job("nic", AGAIN, why_not=always)
     async def again(self) -> None:
-        """The importer maps anew; where it is refused, its device completes what is queued with an error."""
+        """The importer maps again; if refused, its device completes what is queued with an error."""
         try:
             await self.map()
         except KernelError:
@@ -178,9 +178,9 @@ class DesignRig(Rig):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the sources say to one question, and where; ``corrected``: why a run says otherwise, or more.
+    """What the sources say to one question, and where; ``corrected``: why a run's answer differs, or says more.
 
-    ``then``: what older kernels say, where that is something else.
+    ``then``: the answers of older kernels, where they differ.
     """
 
     said: str
@@ -198,7 +198,7 @@ class Fate:
     """What becomes of one class of importer: the ``run`` that shows it, how the class imports, and the source.
 
     ``run`` may be another design's (``p2pdma-pages/no-pages``); empty: no such importer exists, and the source says why.
-    ``then``: older kernels, where that is something else.
+    ``then``: the fates in older kernels, where they differ.
     """
 
     run: str
@@ -213,12 +213,12 @@ class Fate:
 
 @dataclass(frozen=True)
 class Design:
-    """A design whole: every table is made from these.
+    """A whole design: every table is derived from these.
 
     ``since``: the version that brought it; ``kernels``: those whose source was read, oldest first, of :data:`ORDER`.
-    ``posted``: the series that it is, on top of its only kernel, where it is not merged. ``source``: where its rules are
+    ``posted``: its series, on top of its only kernel, where it is not merged. ``source``: where its rules are
     written; ``simplified``: what the model leaves out. ``faulty``: the knobs' values of the broken importers and exporters,
-    each with the rule that must catch it. ``runs``: its own runs besides those of all designs, by name. ``answers``: one for
+    each with the rule that must catch it. ``runs``: its additional runs, by name. ``answers``: one for
     each question of :mod:`p2plab.designs.matrix`; ``fates``: one for each class of importer.
     """
 
@@ -249,12 +249,12 @@ class Design:
 
     @property
     def newest(self) -> str:
-        """The kernel that its scene and the tables take unless another is asked for."""
+        """The default kernel of its scene and of the tables."""
         return self.kernels[-1]
 
     @property
     def years(self) -> str:
-        """Since when, or that it was only posted, in a phrase."""
+        """Since which version, or that it was only posted, in a phrase."""
         return self.since if not self.posted else f"{self.since}, not merged"
 
     def label(self, kernel: str) -> str:

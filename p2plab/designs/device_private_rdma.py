@@ -1,9 +1,9 @@
 """Device-private pages for RDMA: ``dev_pagemap_ops.get_dma_pfn_for_device``, asked by HMM (2024 and 2025, not merged).
 
 Source: 20250718115112.3881129-2-ymaman@nvidia.com (v2). The exporter answers with a page frame of its BAR for an importer that
-it serves; otherwise the fault migrates the page to main memory, which is patch 4/5's fallback of 2019. Objections in the
-thread: a page that can be addressed has a frame of its own (aHpXXKTaqp8FUhmq@casper.infradead.org), an alias of it is found out
-about in a second way (aH3lPnIUGn29HJFo@infradead.org).
+it serves; otherwise the fault migrates the page to main memory, which was patch 4/5's fallback in 2019. Objections in the
+thread: an addressable page has its own frame (aHpXXKTaqp8FUhmq@casper.infradead.org); its alias is looked up in a second way
+(aH3lPnIUGn29HJFo@infradead.org).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class SilentPfn(SilentPagemap, PfnGpu):
 
 
 class OdpMirror(SvmMirror):
-    """umem_odp with HMM_PFN_ALLOW_P2P: HMM asks the exporter while it faults, and hmm_dma_map_pfn maps what it said."""
+    """umem_odp with HMM_PFN_ALLOW_P2P: HMM asks the exporter while it faults, and hmm_dma_map_pfn maps the answer."""
 
     mapped_by = ("hmm_dma_map_pfn", "dma")
 

@@ -5,7 +5,7 @@ several reservation locks (ww_mutex, its acquire context and back-off) is left o
 
 An exporter that wants all access to end waits twice, and the two waits promise different things (the comment of
 ``dma_buf_invalidate_mappings``, 7.3). Until the fences have signalled importers have full access; from then until each has
-unmapped there are speculative reads at most. Who has ``invalidate_mappings`` must unmap within bounded time.
+unmapped there are speculative reads at most. An importer with ``invalidate_mappings`` must unmap within bounded time.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class Fence(Tracked):
         self.transfer = transfer
 
     def signalled(self) -> bool:
-        """Whether the transfer has ended, however, and its last beat has landed."""
+        """Whether the transfer has ended, in whatever way, and its last beat has landed."""
         return self.transfer not in self.who.engine.queue and self.who.engine.in_flight is None
 
 
 class DmaResv(Tracked):
-    """``struct dma_resv``: a lock, and the fences of those who use the buffer."""
+    """``struct dma_resv``: a lock, and the fences of the buffer's users."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -53,7 +53,7 @@ class DmaResv(Tracked):
         emit(FenceAdded(who.name, self.name))
 
     def unsignalled(self) -> tuple[str, ...]:
-        """Whose fences have not signalled."""
+        """The importers whose fences have not signalled."""
         return tuple(fence.who.name for fence in self.fences if not fence.signalled())
 
     async def wait(self) -> None:
@@ -89,7 +89,7 @@ class DmaBuf(Tracked):
     """``struct dma_buf``. ``callback``: the name of the importer's callback in the kernel of that design.
 
     ``pins_at_map``: whether an importer without callbacks gets its pin with each map (``dma_buf_pin_on_map``, v6.15), or
-    for as long as it is attached.
+    once, until it detaches.
     """
 
     def __init__(self, exporter: Any, callback: str = "invalidate_mappings", pins_at_map: bool = True) -> None:
@@ -146,14 +146,14 @@ class DmaBuf(Tracked):
                 self.unpin(attachment)
 
     async def invalidate_mappings(self) -> None:
-        """``dma_buf_invalidate_mappings`` (before 2026 ``dma_buf_move_notify``), with the lock held: call who can be called."""
+        """``dma_buf_invalidate_mappings`` (before 2026 ``dma_buf_move_notify``), lock held: call the importers with a callback."""
         for attachment in list(self.attachments):
             if attachment.told:
                 with called(attachment.importer.name, self.callback, self.name, caller=self.exporter.name):
                     await attachment.importer.invalidate_mappings(attachment)
 
     async def detach(self, attachment: Attachment) -> None:
-        """``dma_buf_detach``: unmapped, unpinned, and no longer told anything."""
+        """``dma_buf_detach``: unmapped, unpinned, and no longer called."""
         async with self.resv.lock:
             self.unmap_attachment(attachment)
             if attachment.pinned:
@@ -161,7 +161,7 @@ class DmaBuf(Tracked):
             self.attachments.remove(attachment)
 
     def pinned(self) -> tuple[str, ...]:
-        """For whom it is pinned."""
+        """The importers for which it is pinned."""
         return tuple(attachment.importer.name for attachment in self.attachments if attachment.pinned)
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""dma-buf with dynamic importers: the exporter moves the buffer, tells under the reservation lock, and waits for fences.
+"""dma-buf with dynamic importers: the exporter moves the buffer, invalidates under the reservation lock, and waits for fences.
 
 Source: include/linux/dma-buf.h (bb42df4662a4, v5.7: ``move_notify``; v5.8: ``allow_peer2peer``; 2026: renamed to
 ``invalidate_mappings``), drivers/gpu/drm/amd/amdgpu/amdgpu_dma_buf.c for what an exporter does.
@@ -23,7 +23,7 @@ from p2plab.pci import MapType
 
 
 class DmaBufGpu(Holder):
-    """amdgpu as exporter. Its buffers are ttm objects: a pinned one does not move (-EINVAL), no room is -ENOMEM."""
+    """amdgpu as exporter. Its buffers are ttm objects: a pinned one does not move (-EINVAL); without room, -ENOMEM."""
 
     policy = "ram"  #: AMDGPU_GEM_DOMAIN_VRAM | AMDGPU_GEM_DOMAIN_GTT
     tells = True
@@ -70,7 +70,7 @@ class DmaBufGpu(Holder):
             self.move_to_ram(self.buffer)
 
     async def wants(self, buf: DmaBuf, to_others: bool) -> None:
-        """Move the whole buffer: lock, tell, wait for fences, move, unlock. -EINVAL if it is pinned."""
+        """Move the whole buffer: lock, invalidate, wait for fences, move, unlock. -EINVAL if it is pinned."""
         async with buf.resv.lock:
             if buf.pinned():
                 raise KernelError("EINVAL", f"moving of pinned buffers is forbidden: {', '.join(buf.pinned())} has it")
@@ -86,9 +86,9 @@ class DmaBufGpu(Holder):
         return self.nothing_left if to_others else self.move_down
 
     async def unplug(self, buf: DmaBuf) -> None:
-        """``drm_dev_unplug``: tell, wait, and go. A buffer in main memory outlives the device. The order is inferred.
+        """``drm_dev_unplug``: invalidate, wait, and go. A buffer in main memory outlives the device. The order is inferred.
 
-        Nobody can tell an importer that holds a pin in device memory. Here the removal waits for it; amdgpu's does not.
+        An importer that holds a pin in device memory cannot be notified. Here the removal waits for it; amdgpu's does not.
         """
         async with buf.resv.lock:
             emit(Disaster(self.name, "unplug"))
@@ -102,13 +102,13 @@ class DmaBufGpu(Holder):
 
 
 class Silent(DmaBufGpu):
-    """Moves without telling anybody."""
+    """Moves without notifying the importers."""
 
     tells = False
 
 
 class NoWait(DmaBufGpu):
-    """Tells, and does not wait for the fences."""
+    """Invalidates, and does not wait for the fences."""
 
     waits_for_fences = False
 
@@ -149,7 +149,7 @@ class DmaBufPlay(DesignRig):
         await self.importer.map(START, END)
 
     async def take_back(self, first: int, last: int) -> None:
-        """A buffer moves as a whole, whatever part of it is wanted."""
+        """A buffer moves as a whole, even if only a part is wanted."""
         await self.gpu.wants(self.buf, self.later)
 
     async def unmap(self) -> None:
@@ -161,7 +161,7 @@ class DmaBufPlay(DesignRig):
         await self.gpu.unplug(self.buf)
 
     async def exit(self) -> None:
-        """The importer's file is closed, which unmaps; then the address space goes, which no dma-buf hears of."""
+        """The importer's file is closed, which unmaps; then the address space goes, unnoticed by the dma-buf."""
         await self.importer.unmap(START, END)
         await self.mm.exit()
 

@@ -22,7 +22,7 @@ class MovesPinned(DmaBufGpu):
     """Moves a pinned buffer."""
 
     async def wants(self, buf: DmaBuf, to_others: bool) -> None:
-        """Does not ask whether it is pinned."""
+        """Does not check whether it is pinned."""
         async with buf.resv.lock:
             await step("moves A", self._move(to_others))
 

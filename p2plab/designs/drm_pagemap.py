@@ -100,7 +100,7 @@ class SvmMirror(Mirror):
             return addresses
 
     def gives_back(self, start: int = START, end: int = END) -> None:
-        """``device_unmap`` for what is the exporter's."""
+        """``device_unmap`` for the exporter's pages."""
         if self.held and not self.exporter.buffer.ram_frames and self.mapped_by[0] == "device_map":
             with called(self.exporter.name, "device_unmap", self.name, caller=self.mapped_by[1]):
                 self.exporter.device_unmap(self.peer)

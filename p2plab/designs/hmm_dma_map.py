@@ -2,8 +2,8 @@
 
 Source: mm/hmm.c of Linux 7.3 (v6.16: ``hmm_dma_map_alloc``, ``hmm_dma_map_pfn``, ``hmm_dma_unmap_pfn``). BUS_ADDR: the bus
 address, nothing to unmap; THRU_HOST_BRIDGE: an IOVA with DMA_ATTR_MMIO; else DMA_MAPPING_ERROR, which its caller
-drivers/infiniband/hw/mlx5/odp.c turns into -EFAULT. ``hmm_range_fault`` takes
-no reference, so that nothing but the notifier holds a move back.
+drivers/infiniband/hw/mlx5/odp.c turns into -EFAULT. ``hmm_range_fault`` takes no reference, so only the notifier can hold a
+move back.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class KeepsDmaMirror(KeepsMirror, DmaMirror):  # type: ignore[misc]
 
 
 class PgmapGpu(Holder):
-    """A driver with pages of its BAR in processes: it zaps them from there, moves, and lets them fault in anew."""
+    """A driver with pages of its BAR in processes: it zaps them from there, moves, and they fault in again."""
 
     tells = True
 

@@ -1,8 +1,8 @@
 """``mmu_interval_notifier`` with ``hmm_range_fault``: the device mirrors ordinary memory, and the kernel moves it.
 
 Source: Documentation/mm/hmm.rst, mm/hmm.c, mm/mmu_notifier.c, lib/test_hmm.c of Linux 6.1, 6.12 and 7.3. The notifier is
-that of :mod:`p2plab.mm.interval`, which agrees with the recordings. ``hmm_range_fault`` here takes no snapshot
-without faulting; in 7.3 its callers may use ``hmm_range_fault_unlocked_timeout``, which takes mmap_lock itself and goes round.
+that of :mod:`p2plab.mm.interval`, which agrees with the recordings. ``hmm_range_fault`` here cannot take a
+snapshot without faulting; 7.3's callers may use ``hmm_range_fault_unlocked_timeout``, which takes mmap_lock itself and retries.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Mirror(ImportingDevice, MmuIntervalNotifier):  # type: ignore[misc]  # `mm
         await mmu_interval_notifier_insert(self, self.mm, start, end - start)
 
     async def map(self, start: int, end: int) -> None:
-        """read_begin, fault under mmap_lock, take the own lock, read_retry, map for DMA, program. -EFAULT, or -EIO."""
+        """read_begin, fault under mmap_lock, take the driver's lock, read_retry, map for DMA, program. -EFAULT, or -EIO."""
         times = 0
         while not self.closed:
             seq = await mmu_interval_read_begin(self)
@@ -81,7 +81,7 @@ class Mirror(ImportingDevice, MmuIntervalNotifier):  # type: ignore[misc]  # `mm
         return found
 
     async def invalidate(self, range: MmuNotifierRange, cur_seq: int) -> bool:
-        """Store the sequence number, always; let go of what the range meets. False only where it must not sleep."""
+        """Always store the sequence number; let go of what is in the range. False only where it must not sleep."""
         if not range.blockable:
             if not self.lock.trylock():
                 return False
@@ -118,7 +118,7 @@ class NoRetry(Mirror):
     """Does not ask ``read_retry``."""
 
     def read_retry(self, seq: int) -> bool:
-        """Always content."""
+        """Always says that nothing happened."""
         return False
 
 
@@ -153,7 +153,7 @@ class SilentMigration(Migration):
 
 
 class DeviceFile(File):
-    """Memory without struct page in the place of ordinary memory: a vma with VM_IO and VM_PFNMAP."""
+    """Memory without struct page instead of ordinary memory: a vma with VM_IO and VM_PFNMAP."""
 
     has_pages = False
 
@@ -184,14 +184,14 @@ class HmmInterval(DesignRig):
         return self.plan.exporter(self)
 
     def prepare(self, settings: Mapping[str, Any]) -> None:
-        """Whose pages the importer mirrors."""
+        """The importer mirrors the memory manager's pages."""
         super().prepare(settings)
         self.importer.exporter = self.gpu
         self.offer()
 
     def offer(self) -> None:
         """What the process will map."""
-        size = 0 if self.trouble == "no-room" else PAGES  # a page beyond the end of its file cannot be had
+        size = 0 if self.trouble == "no-room" else PAGES  # a page beyond the end of its file cannot fault in
         self.file: File = (DeviceFile if self.trouble == "no-pages" else File)("A", size)
 
     async def set_up(self) -> None:

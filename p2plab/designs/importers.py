@@ -22,19 +22,19 @@ from p2plab.p2p.mapper import Mapper
 
 
 class ImportingDevice(Mapper):
-    """A device that writes to the process's range. ``map_again`` is what its page fault does, where it has one."""
+    """A device that writes to the process's range. ``map_again`` is what its page fault does, if it has one."""
 
-    drains = True  #: whether it waits for a beat that is under way before it says that it is done
+    drains = True  #: whether it waits for a beat under way before it says that it is done
     space = "dma-buf"  #: the process whose notifier ends its mappings, if one does
     exporter: Any = None  #: set by the design
 
     async def listen(self, start: int, end: int) -> None:
-        """Nothing to hook into, but where a design has a notifier."""
+        """Nothing to listen to, except in a design with a notifier."""
 
     def has(self, addresses: tuple[int, ...], start: int = START) -> None:
         """Within the running step: these are its DMA addresses now."""
         thing = self.exporter.buffer
-        window: Any = VmaStandIn(self.exporter, thing)  # in the place of a vma, which these designs do not need
+        window: Any = VmaStandIn(self.exporter, thing)  # stands in for a vma, which these designs do not need
         pages = [start + number * PAGE_SIZE for number in range(len(addresses))]
         for page, address in zip(pages, addresses, strict=True):
             self.held[page] = Grant(window, page, address)
@@ -70,7 +70,7 @@ class DmaBufImporter(ImportingDevice):
 
     dynamic = True  #: whether it has ``importer_ops``: without them the core pins for it
     told = True  #: whether they have ``invalidate_mappings`` (before 2026 ``move_notify``)
-    allow_peer2peer = True  #: it copes with addresses that have no struct page
+    allow_peer2peer = True  #: whether it can use addresses without struct page
     attachment: Attachment | None = None
 
     async def attach(self, buf: DmaBuf) -> None:
@@ -78,7 +78,7 @@ class DmaBufImporter(ImportingDevice):
         self.attachment = await buf.attach(self)
 
     async def map(self, start: int, end: int) -> None:
-        """Map and program, all under the reservation lock; before that, wait until nobody moves it (the lock does that)."""
+        """Map and program, all under the reservation lock; the lock also waits for a move to end."""
         if self.attachment is None:
             return
         buf = self.attachment.buf
@@ -109,27 +109,27 @@ class DmaBufImporter(ImportingDevice):
 
 
 class Fencing(DmaBufImporter):
-    """Works in jobs: each adds a fence, and the callback only marks the mapping; the next job maps anew."""
+    """Works in jobs: each adds a fence, and the callback only marks the mapping; the next job maps again."""
 
     stale = False
     adds_fences = True
 
     async def submit(self, transfer: Transfer) -> None:
-        """Submit a job: under the lock, map anew if need be, add a fence, and start."""
+        """Submit a job: under the lock, map again if necessary, add a fence, and start."""
         attachment = self.attachment
         assert attachment is not None
         buf = attachment.buf
         async with buf.resv.lock:
             if self.stale:
                 await self.drop_stale(attachment)
-            if not self.held:  # a job that waits for a mapping has no fence: nobody could wait for it
+            if not self.held:  # a job that waits for a mapping has no fence: waiting for it could take for ever
                 await self.program(buf.map_attachment(attachment))
             self.engine.start(transfer)
             if self.adds_fences:
                 buf.resv.add_fence(self, transfer)
 
     async def drop_stale(self, attachment: Attachment) -> None:
-        """Under the lock: what was marked goes. No job runs any more, or the exporter would still wait for its fence."""
+        """Under the lock: unmap what was marked. No job runs any more, or the exporter would still wait for its fence."""
         self.stale = False
         self.engine.clear_now(min(self.held), max(self.held) + 1)
         attachment.buf.unmap_attachment(attachment)
@@ -159,12 +159,12 @@ class Keeps(DmaBufImporter):
 
 
 class UnmapsLater(Fencing):
-    """As Fencing, and unmaps from a work of its own that the callback queues; until then its device may prefetch.
+    """As Fencing, but unmaps from a work item that the callback queues; until then its device may prefetch.
 
     The prefetches are speculative reads, without a fence: allowed between the exporter's two waits.
     """
 
-    prefetch = False  #: whether its device prefetches, as a write: a broken one's
+    prefetch = False  #: whether its device prefetches by a write: that of a broken one
 
     async def invalidate_mappings(self, attachment: Attachment) -> None:
         """Mark, prefetch, queue the work."""
@@ -176,14 +176,14 @@ class UnmapsLater(Fencing):
             self.map_again()
 
     async def drop_stale(self, attachment: Attachment) -> None:
-        """The prefetches, too: given up, and what is under way lands first."""
+        """The prefetches, too: cancelled, and what is under way lands first."""
         self.stale = False
         self.engine.abort()
         await self.forget()
         attachment.buf.unmap_attachment(attachment)
 
     async def map(self, start: int, end: int) -> None:
-        """The work, and every map: what was marked is unmapped first, then mapped anew."""
+        """The work item, and every map: what was marked is unmapped first, then mapped again."""
         if self.attachment is None:
             return
         buf = self.attachment.buf
@@ -245,7 +245,7 @@ class StaysMapped(Pinning):
         self.engine.start(transfer)
 
     async def unmap(self, start: int, end: int) -> None:
-        """Nothing is taken out of the device, and what is queued stays queued."""
+        """The device keeps its translations, and what is queued stays queued."""
         if self.attachment is not None:
             await self.attachment.buf.detach(self.attachment)
 
@@ -257,7 +257,7 @@ class Revocable(Pinning):
     revoked = False
 
     async def map(self, start: int, end: int) -> None:
-        """As others do, until the revoke."""
+        """As others do, before the revoke."""
         if self.revoked:
             raise KernelError("EINVAL", f"{self.name} was revoked: it has to be set up anew")
         await super().map(start, end)

@@ -33,7 +33,7 @@ class StepEnded(Event):
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the list: whose, from which step to which (None: it never ended), and its errno, empty if it went well."""
+    """A line of the list: its actor, first and last step (None: it never ended), and its errno, empty if it succeeded."""
 
     what: str
     actor: str
@@ -43,7 +43,7 @@ class Line:
 
     @property
     def outcome(self) -> str:
-        """``done``, ``-ENODEV``, or ``waits`` for what never ended."""
+        """``done``, ``-ENODEV``, or ``waits`` if it never ended."""
         if self.last is None:
             return "waits"
         return f"-{self.errno}" if self.errno else "done"
@@ -63,7 +63,7 @@ def lines_of(log: Iterable[Entry]) -> tuple[Line, ...]:
 
 
 def outcomes(log: tuple[Entry, ...]) -> str:
-    """All lines in a phrase, with whom they damaged: ``set up done; map done; …; nobody damaged``."""
+    """All lines in a phrase, with the owners of damaged memory: ``set up done; map done; …; nobody damaged``."""
     said = [f"{line.what} {line.outcome}" for line in lines_of(log)]
     hits = damage(log)
     owners = sorted({hit.owner for hit in hits if hit.owner})

@@ -1,7 +1,7 @@
 """Design × question: every cell that a run can decide has its token, and its answer is read from the run's log.
 
-A cell is of one kernel, its design's newest unless another is asked for. In a kernel that had no such design the cell says
-so. :func:`changes` lists what differs between two kernels.
+A cell belongs to one kernel, by default its design's newest. Where the kernel had no such design, the cell says so.
+:func:`changes` lists what differs between two kernels.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Question:
 class Cell:
     """``answer``: from the ``runs``, whose ``tokens`` open them, or from the source alone. ``table``: what the sources say.
 
-    ``kernel``: whose answer it is, ``7.3 + <Message-ID>`` for a series on top of 7.3. ``corrected``: why the answer differs
+    ``kernel``: that of the answer, ``7.3 + <Message-ID>`` for a series on top of 7.3. ``corrected``: why the answer differs
     from the table, or says more than it; empty where the two agree. ``absent``: that kernel has no such design.
     """
 
@@ -65,7 +65,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Change:
-    """One question to one design that two kernels answer differently. Both cells open."""
+    """One question to one design that two kernels answer differently, with both cells."""
 
     before: Cell
     after: Cell
@@ -108,7 +108,7 @@ QUESTIONS: dict[str, Question] = {
 
 
 def in_kernel(design: Design, kernel: str) -> str:
-    """The kernel of which to answer: ``kernel``, or the design's newest for the empty name; empty where it was not there."""
+    """The kernel for the answer: ``kernel``, or the design's newest for the empty name; empty where the design is not in it."""
     if not kernel:
         return design.newest
     return kernel if kernel in design.kernels else ""
@@ -140,9 +140,9 @@ def cell(question: str, design: str, kernel: str = "") -> Cell:
 
 
 def matrix(kernel: str = "") -> dict[str, tuple[Cell, ...]]:
-    """All cells, by question, in the order of ``DESIGNS``: each design's newest, or what was true in one kernel.
+    """All cells, by question, in the order of ``DESIGNS``: of each design's newest kernel, or of one kernel.
 
-    :exc:`BadInput` for a kernel that is none of :data:`p2plab.core.kernels.NAMES`.
+    :exc:`BadInput` for a kernel that is not one of :data:`p2plab.core.kernels.NAMES`.
     """
     if kernel:
         named(dict.fromkeys(NAMES), kernel)
@@ -150,7 +150,7 @@ def matrix(kernel: str = "") -> dict[str, tuple[Cell, ...]]:
 
 
 def changes() -> tuple[Change, ...]:
-    """Every question that a design answers differently in one of its kernels and in the next."""
+    """Every question that a design answers differently in two successive kernels of it."""
     found = []
     for name, design in DESIGNS.items():
         for older, newer in itertools.pairwise(design.kernels):

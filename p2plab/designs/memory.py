@@ -1,7 +1,7 @@
 """The memory of the step list, the same under every design, and what an exporter does with it.
 
-Slot 0 of the aperture shows B of another process, slot 1 is a hole, slots 2 and 3 show A, which is lent. Who moves A
-down puts C, of the other process, where A ended: a device that did not hear of it writes into C.
+Slot 0 of the aperture shows B of another process, slot 1 is a hole, slots 2 and 3 show A, which is lent. Moving A
+down puts C, of the other process, where A ended: a device that was not notified writes into C.
 All figures (pages, slots) are illustrative.
 """
 
@@ -23,7 +23,7 @@ from p2plab.p2p.memory import RAM_BASE, BufferObject, MainMemory
 from p2plab.p2p.placing import Placing
 from p2plab.pci import MapType, reach_verdict
 
-#: The plan of every design; a design has its kernel and its parties.
+#: The plan of every design; a design sets its kernel and its parties.
 PLAN = Plan(kernel=TODAY, ram=4, app=(), gpu=())
 PAGES, AT = PLAN.pages, PLAN.at
 START, END = BASE, BASE + PAGES * PAGE_SIZE
@@ -41,7 +41,7 @@ def move_down(exporter: Placing) -> None:
 
 
 def give_away(exporter: Placing) -> None:
-    """Within the running step: A's slots are free, and others get them: there is no room for A any more."""
+    """Within the running step: A's slots are freed and reused: there is no room for A any more."""
     exporter.take_out(exporter.memory.objects["A"])
     exporter.memory.create("D", OTHER, PAGES)
     exporter.aperture.place(exporter.memory.objects["C"], at=AT)
@@ -51,7 +51,7 @@ def give_away(exporter: Placing) -> None:
 class Holder(Placing):
     """An exporter's device: the aperture, its lock, and what every design does with them."""
 
-    full = False  #: whether nothing more can be lent, for whatever reason of its own
+    full = False  #: whether it can lend nothing more, for its own reasons
 
     @property
     def buffer(self) -> BufferObject:
@@ -64,18 +64,18 @@ class Holder(Placing):
         return tuple(self.place_of_page(self.buffer, page)[0] for page in range(first, last + 1))
 
     def map_type(self, peer: Peer) -> MapType:
-        """``pci_p2pdma_map_type``: how the peer reaches our BAR."""
+        """``pci_p2pdma_map_type``: how the peer reaches this BAR."""
         return reach_verdict(self.machine, self.bdf, peer.bdf).map_type or MapType.NOT_SUPPORTED
 
     def unmap_dma_buf(self, attachment: Any) -> None:
-        """An importer of a dma-buf gave its addresses back. Nothing to do, for most exporters."""
+        """An importer of a dma-buf gave its addresses back. Most exporters have nothing to do."""
 
     def move_down(self) -> None:
         """As :func:`move_down`."""
         move_down(self)
 
     def pages_elsewhere(self) -> None:
-        """Within the running step: what of A is in main memory gets other frames (as if it had been swapped)."""
+        """Within the running step: the pages of A in main memory get other frames (as if they had been swapped)."""
         ram = self.fabric.ram if self.fabric is not None else None
         assert ram is not None
         for page in range(PAGES):
@@ -125,7 +125,7 @@ class OrdinaryMemory(Tracked):
         return tuple(self.memory.address(self.buffer.frames[page]) for page in range(first, last + 1))
 
     def new_frame(self, page: int) -> None:
-        """Within the running step: another frame for a page of A; somebody else gets the old one."""
+        """Within the running step: another frame for a page of A; the old one is reused."""
         old = self.buffer.ram_frames[page]
         self.aperture.free(old)
         another_frame(self.name, self.memory, self.buffer, page)
@@ -151,12 +151,12 @@ def another_frame(by: str, ram: MainMemory, thing: BufferObject, page: int) -> N
 
 @dataclass(frozen=True)
 class VmaStandIn:
-    """A stretch of A as an importer knows it: the place of a vma in the views, where the design has none."""
+    """A part of A as an importer knows it: stands in for a vma in the views, where the design has none."""
 
     vm_ops: Any
     vm_private_data: BufferObject
     vm_start: int = START
 
     def pgoff_of(self, address: int) -> int:
-        """Which page of A an address is."""
+        """The page of A at an address."""
         return (address - self.vm_start) // PAGE_SIZE

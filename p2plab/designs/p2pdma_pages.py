@@ -1,4 +1,4 @@
-"""p2pdma: struct pages for a BAR, taken by get_user_pages with FOLL_PCI_P2PDMA. Nobody is told; references are counted.
+"""p2pdma: struct pages for a BAR, taken by get_user_pages with FOLL_PCI_P2PDMA. No notifier; references are counted.
 
 Source: drivers/pci/p2pdma.c, mm/gup.c (``is_valid_gup_args``, ``try_grab_folio``), kernel/dma/direct.c of Linux 6.12;
 v6.2 for user space (https://lwn.net/Articles/931668/).
@@ -84,7 +84,7 @@ class DirectIo(ImportingDevice):
         self.put_pages()
 
     def put_pages(self) -> None:
-        """Within the running step: one reference less on each page."""
+        """Within the running step: drop one reference on each page."""
         put_user_pages(list(self.pages), pin=True)
         for folio in self.pages:
             emit(ReferencePut(self.name, f"A[{folio.index}]"))
@@ -112,22 +112,22 @@ class NoAddress(DirectIo):
 
 
 class NoReference(DirectIo):
-    """Its page cannot be referenced: it reads the page tables (``follow_pfn``), and holds on to nothing."""
+    """Its page cannot be referenced: it reads the page tables (``follow_pfn``), and takes no reference."""
 
     async def get_pages(self) -> tuple[Folio, ...]:
-        """As with a page, but nothing is counted when this returns."""
+        """As with a page, but without taking a reference."""
         put_user_pages(await get_user_pages(self.mm, START, PAGES, write=True, pin=True), pin=True)
         return ()
 
 
 class NoDirty(DirectIo):
-    """Its page cannot be marked dirty after the device has written to it; nobody writes a BAR's page back."""
+    """Its page cannot be marked dirty after the device has written to it; a BAR's page is never written back."""
 
     marks_dirty = False
 
 
 class LongTerm(DirectIo):
-    """What a driver would do that pins for as long as the user likes, and says that it knows pages of a BAR."""
+    """A driver that pins for as long as the user likes, and claims that it can handle pages of a BAR."""
 
     flags = (FOLL_PCI_P2PDMA, FOLL_LONGTERM)
 
@@ -139,7 +139,7 @@ class MemoryRegion(DirectIo):
 
 
 class Unaware(DirectIo):
-    """A driver that was not taught about pages of a BAR."""
+    """A driver that cannot handle pages of a BAR."""
 
     flags = ()
 
@@ -151,13 +151,13 @@ class PutsEarly(DirectIo):
 
 
 class PciP2pdma(Holder):
-    """The exporter: it cannot ask for anything back; it waits until nobody has its pages. ``file``: its pool's."""
+    """The exporter: it cannot ask for anything back; it waits until its pages are unused. ``file``: its pool's."""
 
     waits = True
     file: PgmapFile
 
     async def wants(self) -> None:
-        """The pages come back to the pool when the last reference goes; nobody can be asked to hurry."""
+        """The pages come back to the pool when the last reference goes; no user can be asked to hurry."""
         if self.waits:
             await wait_event(lambda: not self.file.ops.users() and not self.file.f_mapping.i_mmap, "all pages put")
         await step("reuses A", self.give_away)
@@ -173,7 +173,7 @@ class PciP2pdma(Holder):
 
 
 class DoesNotWait(PciP2pdma):
-    """Takes its pages away although somebody holds references."""
+    """Takes its pages away although they are referenced."""
 
     waits = False
 

@@ -14,7 +14,7 @@ from p2plab.mm import VM_DEVICE, VM_SHARED, VM_WRITE, File, Vma, VmaFault, VmFau
 from p2plab.mm.folio import Folio, Pte
 from p2plab.p2p.memory import BufferObject
 
-#: What `page frames` without a struct page are numbered from in this file (illustrative).
+#: The first number of page frames without a struct page in this file (illustrative).
 FIRST_PFN = 1 << 24
 
 

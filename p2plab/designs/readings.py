@@ -1,4 +1,4 @@
-"""What a log says about the questions: each function reads one or two logs of the step list, and answers in a phrase."""
+"""Answers to the questions, read from logs: each function reads one or two logs of the step list, and answers in a phrase."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ _PLACES = {"system": "main memory", "vram": "device memory"}
 
 
 def failures(*logs: Log, of: bool = False) -> list[str]:
-    """The lines of the list that failed, each with its errno, once: the importer's, or those ``of`` the exporter's wish."""
+    """The lines of the list that failed, each once with its errno: the importer's, or with ``of`` the exporter's."""
     ended = (entry.event for log in logs for entry in log if isinstance(entry.event, StepEnded))
     failed = (event for event in ended if event.errno and event.what != DMA and (event.what in WANTS) is of)
     return list(dict.fromkeys(f"{event.what} -{event.errno}" for event in failed))
 
 
 def learns(move: Log) -> str:
-    """By which call the importer learned that the exporter wants its memory back."""
+    """The call by which the importer learned that the exporter wants its memory back."""
     calls = [event.function for event in _told(_wanting(move))]
     return calls[0] if calls else "never"
 
 
 def may_refuse(refused: Log, later: Log) -> str:
-    """At which lines the exporter said no, from the beginning and later."""
+    """The lines at which the exporter refused, from the beginning and later."""
     return "; ".join(failures(refused, later)) or "no"
 
 
 def keeps(log: Log) -> str:
-    """What becomes of an importer that does not let go, and of the exporter that wants its memory."""
+    """What happens to an importer that does not let go, and to the exporter that wants its memory."""
     if failed := failures(log, of=True):
         return f"yes: {failed[0]}"
     end = _end_of(log, WANTS_BACK)
@@ -67,7 +67,7 @@ def keeps(log: Log) -> str:
 
 
 def sleeps(move: Log) -> str:
-    """Whether the callback took steps of its own, between which others may run."""
+    """Whether the callback took several steps, between which others may run."""
     inside, steps, told = 0, 0, False
     for entry in _wanting(move):
         event = entry.event
@@ -81,7 +81,7 @@ def sleeps(move: Log) -> str:
 
 
 def callback_locks(move: Log, exit: Log) -> str:
-    """Which locks the caller holds when it tells, in a move and when the process exits."""
+    """Which locks the caller of the callback holds, in a move and when the process exits."""
     said = []
     for name, log in (("move", _wanting(move)), ("exit", list(exit))):
         held: dict[str, list[str]] = {}
@@ -126,7 +126,7 @@ def moves(log: Log) -> str:
 
 
 def cannot_stop(log: Log, *others: Log) -> str:
-    """What becomes of an importer whose device can neither fault nor stop."""
+    """What happens to an importer whose device can neither fault nor stop."""
     return "; ".join(dict.fromkeys(map(_served, (log, *others))))
 
 
@@ -143,7 +143,7 @@ def _served(log: Log) -> str:
 
 
 def served(log: Log) -> str:
-    """What becomes of one class of importer: served, from where, and what it does to the exporter; or refused, or astray."""
+    """What happens to one class of importer: served, from where, and what that costs the exporter; or refused, or astray."""
     if failed := failures(log):
         return f"refused: {failed[0]}"
     hits = damage(log)
@@ -173,7 +173,7 @@ def struct_page(without: Log, *others: Log) -> str:
 
 
 def topology(unreachable: Log) -> str:
-    """Who finds out that the importer does not reach the exporter, and what comes of it."""
+    """Which code finds out that the importer does not reach the exporter, and the result."""
     asked = [event.by for entry in unreachable if isinstance(event := entry.event, TopologyChecked)]
     failed = failures(unreachable)
     if not asked and failed:
@@ -210,7 +210,7 @@ def _exit(log: Log) -> str:
 
 
 def granularity(part: Log) -> str:
-    """How much was given back when one page of two was wanted."""
+    """How much was given back when one of two pages was wanted."""
     pages = sum(
         (event.end - event.start) // PAGE_SIZE
         for entry in _wanting(part)
@@ -225,7 +225,7 @@ def granularity(part: Log) -> str:
 
 
 def _wanting(log: Log) -> list[Entry]:
-    """What the exporter's thread does from where it wants its memory back to the end of that."""
+    """What the exporter's thread does from the line where it wants its memory back to the end of that line."""
     found: list[Entry] = []
     inside = False
     for entry in log:

@@ -30,7 +30,7 @@ from p2plab.p2p.memory import BufferObject
 
 
 class MovesThenTells(Gpu):
-    """Moves, and tells afterwards."""
+    """Moves, and invalidates afterwards."""
 
     async def move(self, thing: BufferObject, how: Callable[[], None], verb: str = "moves") -> None:
         """The two in the wrong order."""
@@ -64,12 +64,12 @@ class RfcVma(DesignRig):
             give_away(self.gpu)
 
     async def set_up(self) -> None:
-        """The process maps the exporter's file, whose ``mmap`` sets the callbacks; the importer hears the notifier."""
+        """The process maps the exporter's file, whose ``mmap`` sets the callbacks; the importer listens to the notifier."""
         await self.importer.listen(START, END)
         await self.mm.mmap(START, END - START, flags=MAP_SHARED, file=self.gpu.open_file("A"))
 
     async def map(self) -> None:
-        """``p2p_map`` through the vma, under mmap_lock. One at a time: a grant that waits to be looked at is nobody else's."""
+        """``p2p_map`` through the vma, under mmap_lock. One at a time, so that a pending grant belongs to one map."""
         async with self.maps:
             if not self.importer.closed:
                 await self.importer.map(START, END)

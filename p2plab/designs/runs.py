@@ -1,4 +1,4 @@
-"""The runs behind the matrix: the step list with a few settings, each told in its scene's own order."""
+"""The runs behind the matrix: the step list with a few settings, each in the order of its scene's story."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LONGEST = 3_000
 
 
 def has_run(design: str, name: str) -> bool:
-    """Whether the design knows the importer that the run needs."""
+    """Whether the design has the importer that the run needs."""
     return RUNS[name].get("importer", "good") in DESIGNS[design].play.importers
 
 

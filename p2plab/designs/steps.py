@@ -1,7 +1,7 @@
 """The scenario that runs the step list under a design.
 
-``app`` sets up, maps, lets the device write, and unmaps; ``gpu`` is the exporter's own thread, which wants its memory
-back or is unplugged as soon as everything is set up: from there on in any order. ``nic`` is the importer's own thread,
+``app`` sets up, maps, lets the device write, and unmaps; ``gpu`` is the exporter's thread, which wants its memory
+back or is unplugged as soon as everything is set up: from there on in any order. ``nic`` is the importer's thread,
 which maps again what was lost.
 """
 
@@ -17,7 +17,7 @@ from p2plab.core.scenario import Knob, Scenario
 from p2plab.designs.design import LISTS, MM, Design
 from p2plab.designs.memory import PLAN
 
-#: What may go wrong for reasons of the exporter or of the machine.
+#: What may go wrong because of the exporter or the machine.
 TROUBLES = {
     "none": "nothing",
     "no-room": "the exporter has nothing to lend from the beginning",
@@ -58,7 +58,7 @@ def scene_of(design: Design) -> Scenario:
 
 
 def chosen(design: Design, settings: Mapping[str, Any]) -> tuple[type[Rig], Plan]:
-    """The rig and the plan that the knobs' values make."""
+    """The rig and the plan for the knobs' values."""
     far = (NICS["other-switch"],) if settings["trouble"] == "unreachable" else PLAN.importers_at
     importer = design.play.importers[str(settings.get("importer", "good"))]
     exporter = design.play.exporters[str(settings.get("exporter", "good"))]

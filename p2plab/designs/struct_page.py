@@ -16,7 +16,7 @@ SOURCE = "20190131081355.GC26495@lst.de"
 
 @dataclass(frozen=True)
 class Use:
-    """One use: what becomes of the importer without it, in a run; and what does the job in other designs."""
+    """One use: what happens to the importer without it, in a run; and what does its job in other designs."""
 
     use: str
     without: str

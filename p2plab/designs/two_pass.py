@@ -1,9 +1,9 @@
 """Two-pass interval notifiers: the first callback of each listener starts, the second of each waits (7.3; user: xe_userptr.c).
 
 Source: mm/mmu_notifier.c of Linux 7.3 (20260303133409.11609-2-thomas.hellstrom@linux.intel.com, v3). An importer may
-return from ``invalidate_start`` with DMA in flight: what must be over is due when ``invalidate_finish`` returns. Nobody
-may leave that out, and after -EAGAIN of another listener it still comes for those who had begun. Where the second pass is
-in use by another invalidation, all is done in the first, as where an allocation with GFP_NOWAIT fails.
+return from ``invalidate_start`` with DMA in flight: everything must be over when ``invalidate_finish`` returns. The
+second call cannot be left out; after -EAGAIN of another listener it still comes for listeners that had begun. While the second
+pass is in use by another invalidation, or when an allocation with GFP_NOWAIT fails, everything is done in the first.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class TwoPassMirror(Mirror):
     pending: tuple[int, int] | None = None  #: what the second pass has to finish
 
     async def invalidate_start(self, range: MmuNotifierRange, cur_seq: int) -> tuple[bool, bool]:
-        """Store the number, take the translations out, leave the rest to the second pass. Must not sleep: all or nothing."""
+        """Store the number, take translations out, leave the rest to the second pass. Must not sleep: all or nothing."""
         if not range.blockable:
             return await self.invalidate(range, cur_seq), False
         start, end = max(range.start, START), min(range.end, END)
@@ -62,7 +62,7 @@ class TwoPassMirror(Mirror):
 
 
 class SkipsFinish(TwoPassMirror):
-    """Returns from the second pass at once: what the first had left under way still is."""
+    """Returns from the second pass at once, with the first's DMA still under way."""
 
     drains = False
 
@@ -71,7 +71,7 @@ class KeepsTwoPass(TwoPassMirror):
     """Cannot stop its device."""
 
     async def invalidate_start(self, range: MmuNotifierRange, cur_seq: int) -> tuple[bool, bool]:
-        """Nothing but the number."""
+        """Only store the sequence number."""
         self.set_seq(cur_seq)
         return True, False
 

@@ -1,11 +1,11 @@
 """A VFIO device's BAR as a dma-buf: it never moves, it is revoked (reset, D3, memory disabled, close), and may come back.
 
-Source: drivers/vfio/pci/vfio_pci_dmabuf.c. In 6.19 (v9, 20251120-dmabuf-vfio-v9-0-d7f71607f371@nvidia.com) a revoke told
-the importers and went on, and nobody could pin. The series of January 2026 (20260131-dmabuf-revoke-v7) made it wait:
-1a8a5227f229 for the fences and then, a second long and with a WARN, until everybody has unmapped; 6ffe939bf94f took the time
-limit away, and moved the refusal from pin to attach (``dma_buf_attach_revocable``). ff85a2ebacbd: pinned revocable RDMA.
+Source: drivers/vfio/pci/vfio_pci_dmabuf.c. In 6.19 (v9, 20251120-dmabuf-vfio-v9-0-d7f71607f371@nvidia.com) a revoke called
+the importers and went on, and no importer could pin. The series of January 2026 (20260131-dmabuf-revoke-v7) made it wait:
+1a8a5227f229 for the fences and then, a second long and with a WARN, until all have unmapped; 6ffe939bf94f removed the time
+limit, and moved the refusal from pin to attach (``dma_buf_attach_revocable``). ff85a2ebacbd: pinned revocable RDMA.
 
-The wait is a reference count and a completion: one reference of the exporter and one for each mapping. As merged,
+The wait is a reference count and a completion: the exporter has one reference, and each mapping one. As merged,
 ``vfio_pci_dma_buf_cleanup`` put and waited again after a revoke that had done both, and slept for ever. Fixes: 1a8a5227f229,
 posted in three ways (the first 20260416131815.2729131-2-mattev@meta.com); merged was
 20260507143548.1018405-1-alex.williamson@nvidia.com, which re-arms both after each revoke.
@@ -44,18 +44,18 @@ from p2plab.pci import MapType
 
 
 class VfioPci(Holder):
-    """``vfio_pci_core_device``: ``memory_lock``; of its buffer the flag ``revoked``, ``kref`` and the completion."""
+    """``vfio_pci_core_device``: ``memory_lock``; and its buffer's flag ``revoked``, ``kref`` and completion."""
 
     revoked = False
     tells = True
-    waits = True  #: whether a revoke waits (2026); 6.19 told, and went on
+    waits = True  #: whether a revoke waits (2026); 6.19 called the importers and went on
     refuses_at_attach = True  #: ``dma_buf_attach_revocable`` (2026); in 6.19 the pin was refused
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
         self.memory_lock = RWLock("gpu.memory_lock")
-        self.kref = 1  #: the exporter's own reference, and one for each mapping
-        self.completed = 0  #: ``complete()`` that nobody has waited for yet
+        self.kref = 1  #: the exporter's reference, and one for each mapping
+        self.completed = 0  #: whether ``complete()`` was called and not yet waited for
 
     def attach(self, attachment: Attachment) -> None:
         """``vfio_pci_dma_buf_attach``: -EOPNOTSUPP without peer to peer or callback, -ENODEV while revoked."""
@@ -67,7 +67,7 @@ class VfioPci(Holder):
             raise KernelError("EOPNOTSUPP", f"{attachment.importer.name} has no invalidate_mappings")
 
     def pin(self, attachment: Attachment) -> None:
-        """6.19's ``vfio_pci_dma_buf_pin`` refuses everybody; since 6ffe939bf94f there is none: nothing moves anyway."""
+        """6.19's ``vfio_pci_dma_buf_pin`` refuses always; since 6ffe939bf94f there is none: nothing moves anyway."""
         if not self.refuses_at_attach:
             raise KernelError("EOPNOTSUPP", "vfio_pci_dma_buf_pin")
         emit(Pinned(attachment.importer.name, "A", "vram"))
@@ -101,7 +101,7 @@ class VfioPci(Holder):
         self.kref, self.completed = 1, 0
 
     async def dma_buf_move(self, buf: DmaBuf, revoked: bool) -> None:
-        """``vfio_pci_dma_buf_move``, under ``memory_lock`` for writing. Nothing if it is so already."""
+        """``vfio_pci_dma_buf_move``, under ``memory_lock`` for writing. Does nothing if already in that state."""
         if self.revoked == revoked:
             return
         if revoked:
@@ -111,7 +111,7 @@ class VfioPci(Holder):
             await self.unrevoke(buf)
 
     async def drain(self, buf: DmaBuf) -> None:
-        """The flag, then the two waits: for the fences under the reservation lock, and until everybody has unmapped."""
+        """The flag, then the two waits: for the fences under the reservation lock, and until all importers have unmapped."""
         async with buf.resv.lock:
             self.revoked = True
             if self.tells:
@@ -129,12 +129,12 @@ class VfioPci(Holder):
         """Nothing: in 7.3 no process has the buffer mapped for its CPU."""
 
     async def wait_for_completion(self, buf: DmaBuf) -> None:
-        """``wait_for_completion``, without a limit since 6ffe939bf94f: whoever has it mapped can end it."""
+        """``wait_for_completion``, without a limit since 6ffe939bf94f: any importer that has it mapped can end it."""
         await wait_event(lambda: self.completed, "completion of the dma-buf", waits_for=lambda: _mapped(buf))
         self.completed -= 1
 
     async def unrevoke(self, buf: DmaBuf) -> None:
-        """Back: in 7.3 told while still revoked, and the flag cleared under the lock taken anew; 6.19 the other way round."""
+        """Un-revoke: 7.3 calls importers while still revoked, then retakes the lock and clears the flag; 6.19 the reverse."""
         async with buf.resv.lock:
             if not self.waits:
                 self._restored()
@@ -162,19 +162,19 @@ class VfioPci(Holder):
                 await self.dma_buf_move(buf, False)
 
     async def dma_buf_cleanup(self, buf: DmaBuf) -> None:
-        """``vfio_pci_dma_buf_cleanup``: revoked for good, unless it is, then the device may go."""
+        """``vfio_pci_dma_buf_cleanup``: revoke for good, unless done already; then the device may go."""
         async with self.memory_lock.write():
             emit(Disaster(self.name, "unplug"))
             await self.last_revoke(buf)
             await step("gpu goes", lambda: self.power_off("unplug"))
 
     async def last_revoke(self, buf: DmaBuf) -> None:
-        """By ``vfio_pci_dma_buf_move``, which does nothing where it was done."""
+        """By ``vfio_pci_dma_buf_move``, which does nothing if already revoked."""
         await self.dma_buf_move(buf, True)
 
 
 class WaitsTwice(VfioPci):
-    """As merged in 1a8a5227f229: only an un-revoke re-arms, and the cleanup puts and waits whatever was before."""
+    """As merged in 1a8a5227f229: only an un-revoke re-arms, and the cleanup always puts and waits."""
 
     async def dma_buf_move(self, buf: DmaBuf, revoked: bool) -> None:
         """Without the re-arming after a revoke."""
@@ -192,13 +192,13 @@ class WaitsTwice(VfioPci):
 
 
 class SilentVfio(VfioPci):
-    """Revokes, and tells nobody."""
+    """Revokes without notifying the importers."""
 
     tells = False
 
 
 class VfioDmaBuf(DmaBufPlay):
-    """The step list with a guest's device as exporter: its user resets it, which is how it wants its memory back."""
+    """The step list with a guest's device as exporter: it takes its memory back when its user resets it."""
 
     roles = DMA_BUF_ROLES | {"exporter": Role({"VFIO exporter": VfioPci}, knob="exporter")}
 

@@ -7,7 +7,7 @@ vma, an importer, and an exporter that takes both back: the question of 2019.
 The fault handler takes the reservation lock, reads whether the buffer is revoked, lets go, takes ``memory_lock`` for
 reading and reads again before it inserts the page. A revoke holds ``memory_lock`` for writing, waits for importers as in
 7.3, and then takes the CPU's entries away with ``unmap_mapping_range``. Open in the thread, and knobs here: whether
-importers are told on un-revoke (v2: told, as 7.3 does; v3, after remarks of June: not), and how long a revoke lasts.
+importers are called on un-revoke (v2: yes, as in 7.3; v3, after remarks of June: no), and how long a revoke lasts.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class VfioMmapPci(VfioPci):
         emit(CpuZapped(self.name, "A"))
 
     async def unrevoke(self, buf: DmaBuf) -> None:
-        """Nothing where it was for good; importers are told or not, by the knob."""
+        """Does nothing if revoked for good; the knob decides whether importers are called."""
         if self.permanent:
             return
         if self.tells_on_unrevoke:
@@ -125,7 +125,7 @@ class VfioMmapPci(VfioPci):
             self._restored()
 
     async def dma_buf_revoke(self, buf: DmaBuf) -> None:
-        """``vfio_pci_dma_buf_revoke``: for good. What is revoked for a time already is only marked; nobody waits again."""
+        """``vfio_pci_dma_buf_revoke``: for good. If already revoked for a time, only mark it, without waiting again."""
         async with self.memory_lock.write():
             self.permanent = True
             await self.dma_buf_move(buf, True)
@@ -144,10 +144,10 @@ class FaultsOnce(VfioMmapPci):
 
 
 class FaultsInside(VfioMmapPci):
-    """Its fault handler takes ``memory_lock`` inside of the reservation lock; a revoke has them the other way round."""
+    """Its fault handler takes ``memory_lock`` inside of the reservation lock; a revoke takes them in the opposite order."""
 
     async def fault(self, vmf: VmFaultInfo) -> VmaFault:
-        """Nothing can come between, but."""
+        """Nothing can come between, but they deadlock."""
         async with self.buf.resv.lock, self.memory_lock.read():
             return VmaFault.SIGBUS if self.revoked else self.insert(vmf)
 
@@ -156,11 +156,11 @@ class NoZapCpu(VfioMmapPci):
     """Revokes importers, and leaves the CPU's entries."""
 
     async def zap_cpu(self) -> None:
-        """Forgotten."""
+        """Does nothing."""
 
 
 class TellsNobody(VfioMmapPci):
-    """Revokes, and tells no importer."""
+    """Revokes without notifying the importers."""
 
     tells = False
 
