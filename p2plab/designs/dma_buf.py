@@ -146,7 +146,7 @@ class DmaBuf(Tracked):
                 self.unpin(attachment)
 
     async def invalidate_mappings(self) -> None:
-        """``dma_buf_invalidate_mappings`` (before 2026 ``dma_buf_move_notify``), lock held: call the importers with a callback."""
+        """``dma_buf_invalidate_mappings`` (before 2026 ``dma_buf_move_notify``), lock held: call importers with a callback."""
         for attachment in list(self.attachments):
             if attachment.told:
                 with called(attachment.importer.name, self.callback, self.name, caller=self.exporter.name):

@@ -32,7 +32,7 @@ def before_and_after(answer: Effect) -> Picture:
 
 
 def before_and_after_figure(answer: Effect) -> Any:
-    """Feeds on ``bars`` of :func:`before_and_after`; made anew for each answer."""
+    """Feeds on ``bars`` of :func:`before_and_after`; made again for each answer."""
     from p2plab.views import figures as f  # Bokeh is imported only where something is drawn
 
     lanes = rows(answer)

@@ -1,6 +1,6 @@
-"""The reviewer's question as a picture: who set the two callbacks and who called them, read off the log of what ran.
+"""The reviewer's question as a picture: which code set the two callbacks and which called them, read from a run's log.
 
-Logan Gunthorpe, 29 January 2019 (<ae928aa5-a659-74d5-9734-15dfefafd3ea>), asked just that of the posted patches.
+Logan Gunthorpe, 29 January 2019 (<ae928aa5-a659-74d5-9734-15dfefafd3ea>), asked exactly that about the posted patches.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from p2plab.p2p.events import OpsSet
 from p2plab.p2p.wiring import CALLBACKS
 
 NOBODY = "nobody"
-#: The functions whose callers are shown; everything else that is called is left out.
+#: The functions whose callers are shown; all other calls are left out.
 SHOWN = (
     *("hmm_range_dma_map", "hmm_range_dma_unmap", "vma_p2p_map", "vma_p2p_unmap"),
     *("p2p_ioremap_device_memory", "vma_dma_map_range", "vma_dma_unmap_range", "pin"),
@@ -34,7 +34,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class CallGraph:
-    """``setters``: callback -> who set it; ``edges``: who called whom; ``uncalled``: callbacks that nobody called."""
+    """``setters``: callback -> its setter; ``edges``: the calls; ``uncalled``: callbacks that were never called."""
 
     setters: dict[str, tuple[str, ...]]
     edges: tuple[Edge, ...]
@@ -42,14 +42,14 @@ class CallGraph:
 
     @property
     def parties(self) -> tuple[str, ...]:
-        """Everybody in the picture, callers first; ``nobody`` is one of them where it sets or calls."""
+        """All parties in the picture, callers first; ``nobody`` is one of them where it sets or calls."""
         names = [edge.caller for edge in self.edges] + [edge.target for edge in self.edges]
         names += [who for setters in self.setters.values() for who in setters]
         return tuple(dict.fromkeys([*names, *([NOBODY] if self.uncalled else [])]))
 
 
 def call_graph(log: Iterable[Entry]) -> CallGraph:
-    """The graph of what the log says, and of nothing else."""
+    """The graph, from the log alone."""
     setters: dict[str, dict[str, None]] = {name: {} for name in CALLBACKS}
     edges: dict[tuple[str, str, str], int] = {}
     for entry in log:
@@ -69,7 +69,7 @@ def call_graph(log: Iterable[Entry]) -> CallGraph:
 
 
 def call_graph_text(graph: CallGraph) -> str:
-    """The same as lines of text: first who set what, then who called what, and what nobody called."""
+    """The same as lines of text: first the setters, then the calls, then what was never called."""
     lines = [f"{name} set by {', '.join(who)}" for name, who in graph.setters.items()]
     lines += [
         f"{edge.caller} calls {edge.target}.{edge.function} ({edge.times} {'time' if edge.times == 1 else 'times'})"

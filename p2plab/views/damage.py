@@ -13,7 +13,7 @@ from p2plab.rules.damage import Damage, damage
 
 @dataclass(frozen=True)
 class FrameRow:
-    """One frame: whose it is, how often it changed hands, its bytes, where it is shown, and the stray hits on it."""
+    """One frame: its owner, how often it changed hands, its bytes, where it is shown, and the stray hits on it."""
 
     memory: str
     frame: int
@@ -37,7 +37,7 @@ class FrameRow:
 
 @dataclass(frozen=True)
 class MemoryPicture:
-    """All frames that belong to somebody or were ever used, and the damage so far in order."""
+    """All frames that have an owner or were ever used, and the damage so far in order."""
 
     rows: tuple[FrameRow, ...]
     damage: tuple[Damage, ...]

@@ -17,7 +17,7 @@ FIRST = max(map(len, DESIGNS)) + 2
 
 
 def matrix_text(cells: Mapping[str, Sequence[Cell]], kernel: str = "") -> Iterator[str]:
-    """Each question, and under it a line a design: the answer, and the runs that it is read from."""
+    """Each question, and below it a line for each design: the answer, and the runs that it is read from."""
     if kernel:
         yield f"What was true in {kernel}."
         yield ""
@@ -74,7 +74,7 @@ def lists_text() -> Iterator[str]:
 
 
 def classes_text(fates: Mapping[str, Sequence[Served]]) -> Iterator[str]:
-    """Each class of importer, and under it what becomes of it under each design."""
+    """Each class of importer, and below it its fate under each design."""
     for importer, row in fates.items():
         yield ""
         yield importer.upper()
@@ -86,7 +86,7 @@ def classes_text(fates: Mapping[str, Sequence[Served]]) -> Iterator[str]:
 
 
 def uses_text(uses: Iterable[Use]) -> Iterator[str]:
-    """What becomes of p2pdma without one of the uses of struct page, and what does that job elsewhere."""
+    """What happens to p2pdma without one of the uses of struct page, and what does that job elsewhere."""
     yield ""
     yield "WITHOUT ONE OF THE USES OF STRUCT PAGE (p2pdma)"
     for use in uses:

@@ -1,8 +1,8 @@
 """Beside each step of a driver: the source lines that it ran, and the attributes of the driver that changed.
 
-Where a coroutine waits is in its frames: ``cr_frame`` has the line, ``cr_await`` is the coroutine that it waits in. A
+The place where a coroutine waits is in its frames: ``cr_frame`` has the line, ``cr_await`` is the coroutine that it waits in. A
 step goes on from there. A function of the driver that the step entered is named by its ``def``: it may have ended
-within the step, and left no frame. All this is read while a run is replayed; a search notes none of it.
+within the step, and left no frame. All this is read during a replay; a search records none of it.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from p2plab.p2p.mapper import Mapper
 from p2plab.p2p.memory import BufferObject
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-#: Classes of these rooms are what drivers are made from, and are not shown as a driver's own code.
+#: Classes of these rooms are bases of drivers, and are not shown as a driver's own code.
 ROOMS = ("core", "mm", "p2p", "pci")
-#: Attributes that say where a driver is, not how it is.
+#: Attributes that place a driver and are no state of it.
 _BORING = ("name", "peer", "bdf", "machine", "memory", "mm", "fabric", "map_again", "rules", "wiring", "timer")
-#: So long may a value be.
+#: Maximum length of a value, in characters.
 LONGEST = 60
-#: So many entries of a dict that came, went or changed are spelled out.
+#: Maximum number of added, removed or changed entries of a dict that are spelled out.
 _SPELLED = 2
 
 
 @dataclass(frozen=True)
 class SourceLine:
-    """One line of source; ``file`` as people name it, ``text`` without its indent."""
+    """One line of source; ``file`` by its short name, ``text`` without its indent."""
 
     file: str
     number: int
@@ -50,7 +50,7 @@ class SourceLine:
 
 @dataclass(frozen=True)
 class AttributeChange:
-    """An attribute of a driver with its value before and after; None where there was, or is, no such attribute."""
+    """An attribute of a driver with its value before and after; None where the attribute did not or does not exist."""
 
     driver: str
     name: str
@@ -64,7 +64,7 @@ class AttributeChange:
 
 @dataclass(frozen=True)
 class DriverStep:
-    """What one step ran of a driver's code, and what it changed of the driver. Either may be empty, not both."""
+    """The lines of a driver that one step ran, and the attributes that it changed. Either may be empty, not both."""
 
     step: int
     actor: str
@@ -73,7 +73,7 @@ class DriverStep:
 
 
 def driver_steps(run: Run, shipped: bool = True) -> Iterator[DriverStep]:
-    """Replay a run: its steps that ran a driver's code or changed a driver. Not ``shipped``: none where no driver is yours."""
+    """Replay a run: its steps that ran a driver's code or changed a driver. Not ``shipped``: none unless a driver is yours."""
     world = run.scenario.world(**run.settings)
     watch = Watch(world, shipped)
     for choice in run.schedule:
@@ -89,7 +89,7 @@ def lines_as_json(run: Run, lines: bool | None = None) -> list[dict[str, Any]]:
 
 
 class Watch:
-    """Looks at a world before and after each of its steps. Drivers defined outside of p2plab are watched alone if any."""
+    """Looks at a world before and after each of its steps. Watches only drivers defined outside of p2plab, if any."""
 
     def __init__(self, world: World, shipped: bool = True) -> None:
         self.world = world
@@ -101,7 +101,7 @@ class Watch:
         self._kept = self._look()
 
     def stepped(self, choice: str) -> DriverStep | None:
-        """Call after ``world.take(choice)``: what the step did with a driver, or None."""
+        """Call after ``world.take(choice)``: what the step did in a driver, or None."""
         before, self._frames = self._frames.get(choice, ()), frames(self.world)
         old, self._kept = self._kept, self._look()
         lines = dict.fromkeys(self._lines(before, self._frames.get(choice, ())))
@@ -129,7 +129,7 @@ class Watch:
         drivers = list(self._drivers())
         paths = {path for driver in drivers for path in _files(type(driver))}
         mine = [place for place in before if place.path in paths]
-        # The reader's own line, where there is one, says more than the shipped method that it calls.
+        # A line of the reader's own code, if any, says more than the shipped method that it calls.
         mine = [place for place in mine if not _in_package(place.path)] or mine
         if mine:
             yield line_of(mine[-1].path, mine[-1].line)
@@ -153,7 +153,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class CodePosition:
-    """Where one function of an actor waits. It keeps its frame, so that no later one is taken for it."""
+    """Where one function of an actor waits. It keeps its frame, so that a later one is not mistaken for it."""
 
     path: str
     line: int
@@ -179,7 +179,7 @@ def line_of(path: str, number: int) -> SourceLine:
 
 
 def short_path(path: str) -> str:
-    """A file as people name it: from the package's folder on, or only its name; a notebook's cell is ``cell``."""
+    """A file's short name: from the package's folder on, or only its name; a notebook's cell is ``cell``."""
     if path.startswith("<ipython-input") or "ipykernel_" in path:
         return "cell"
     if path.startswith("<"):
@@ -197,13 +197,13 @@ def _yours(kind: type) -> bool:
 
 
 def _is_driver(kind: type) -> bool:
-    """Whether a shipped class is a driver, and not what drivers are made from."""
+    """Whether a shipped class is a driver, and not a base of drivers."""
     driver = issubclass(kind, (Mapper, Exporter)) or kind.__module__.split(".")[1] in ("drivers", "designs")
     return driver and not _of_a_room(kind)
 
 
 def _files(kind: type) -> set[str]:
-    """The files of a driver's class and of the drivers that it is made from."""
+    """The files of a driver's class and of the drivers that it derives from."""
     found = set()
     for made in kind.__mro__:
         if made is not Tracked and issubclass(made, Tracked) and not _of_a_room(made):
@@ -216,7 +216,7 @@ def _of_a_room(kind: type) -> bool:
     return kind.__module__.startswith("p2plab.") and kind.__module__.split(".")[1] in ROOMS
 
 
-# -- what a driver keeps ----------------------------------------------------------------------------------------------
+# -- a driver's state ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ def _kept(driver: Tracked, private: bool) -> Iterator[tuple[str, _Kept]]:
 
 
 class _Said(str):
-    """What is text already."""
+    """A value that is already text."""
 
     __slots__ = ()
 
@@ -264,7 +264,7 @@ def _change(key: tuple[str, str], old: _Kept | None, new: _Kept | None) -> Attri
 
 
 def _entries(old: dict[str, str], new: dict[str, str]) -> str:
-    """``+ 0x7000: 0xe000, - 0x8000``: what came, went and changed; of many the first and their number."""
+    """``+ 0x7000: 0xe000, - 0x8000``: what was added, removed and changed; of many the first ones and their number."""
     said = []
     for sign, names in (("-", [key for key in old if key not in new]), ("+", [key for key in new if key not in old])):
         spelled = [f"{sign} {key}: {new[key]}" if sign == "+" else f"- {key}" for key in names[:_SPELLED]]
@@ -275,7 +275,7 @@ def _entries(old: dict[str, str], new: dict[str, str]) -> str:
 
 
 def attributes_of(driver: Any) -> dict[str, str]:
-    """What a driver keeps, as text a person can read: its own cells, with the engine's table and the lock's holder."""
+    """A driver's state as readable text: its own cells, with the engine's table and the lock's holder."""
     return {name: kept.text for name, kept in _kept(driver, private=False)}
 
 
@@ -286,7 +286,7 @@ def short(value: Any) -> str:
 
 
 def _text(value: Any, depth: int) -> str:
-    """None of the driver's code runs here: of an object of a class of its own the attributes are shown."""
+    """None of the driver's code runs here: an object of the driver's own class is shown by its attributes."""
     kind = type(value)
     if kind in (bool, str, bytes, float) or value is None:
         return repr(value)

@@ -1,4 +1,4 @@
-"""What all Bokeh figures are made with, and the only module of the views that imports Bokeh.
+"""The parts of all Bokeh figures, and the only module of the views that imports Bokeh.
 
 A figure is made once and then only fed columns; labels are exact hex text.
 """
@@ -18,7 +18,7 @@ from p2plab.views.picture import CROSSES, GREY, INK, LINES, ON_FILL, PAPER
 FONT = "13px"
 FAMILY = "Arial"
 
-#: Up to this many boxes beside each other have room for their labels; the words below and the pointer name every one.
+#: Up to this many boxes side by side have room for labels; the words below and the pointer name every one.
 LABELLED = 32
 
 #: With more boxes than this an edge around each would hide what is inside, and so would hatching.
@@ -63,7 +63,7 @@ def ticks(count: int) -> list[int]:
     return list(range(0, count, apart))
 
 
-#: How a label on paper is written, and one inside a box.
+#: The style of a label on paper, and of one inside a box.
 LABEL = {
     "text_align": "center",
     "text_baseline": "middle",
@@ -85,7 +85,7 @@ Axis = tuple[float, float] | list[str]
 
 def new_figure(title: str, height: int, x: Axis | None = None, y: Axis | None = None) -> Any:
     """A figure without a toolbar that takes the focus; ``height`` in pixels. Each of its colours is one of
-    :mod:`~p2plab.views.picture`, so that the page can show the dark one in its place (:mod:`~p2plab.views.styles`).
+    :mod:`~p2plab.views.picture`, so that the page can replace it by the dark one (:mod:`~p2plab.views.styles`).
     """
     axes: dict[str, Any] = {}
     for name, axis in (("x_range", x), ("y_range", y)):

@@ -1,4 +1,4 @@
-"""Following one page all the way: virtual page, page-table entry or none, BAR slot, device memory, the importer's address."""
+"""One page followed all the way: virtual page, page-table entry or none, BAR slot, device memory, the importer's address."""
 
 from __future__ import annotations
 

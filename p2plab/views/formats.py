@@ -27,7 +27,7 @@ from p2plab.views.text import board_of, story
 
 @dataclass(frozen=True)
 class Format:
-    """One way to write a run: its file's ending and media type, what it is good for, and what makes the text."""
+    """One way to write a run: the file's ending and media type, its purpose, and the function that makes the text."""
 
     ending: str
     media_type: str
@@ -85,7 +85,7 @@ PIECE = 88
 
 
 def as_test(run: Run) -> str:
-    """A whole file for pytest. :exc:`BadInput` for a run with somebody's own classes, which no token can carry."""
+    """A whole file for pytest. :exc:`BadInput` for a run with your own classes, which no token can carry."""
     if run.scenario.cast:
         roles = ", ".join(f"{role}={given.__name__}" for role, given in run.scenario.cast.items())
         raise BadInput(f"this run uses your own classes ({roles}); a test of its token alone would run without them")

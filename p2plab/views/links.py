@@ -26,9 +26,9 @@ Json = dict[str, Any]
 
 #: The page of all stories opens with this one.
 OPENS = "defrag-ignorant"
-#: Bytes of gzipped moments that a link may carry: a mail takes an address of that length, an address bar too.
+#: Bytes of gzipped moments that a link may carry: mails and address bars take an address of that length.
 MOST = 8_192
-#: What a page may do that has Python behind it: start a worker of its own site.
+#: What a page with Python behind it may do: start a worker from its own site.
 WITH_PYTHON = f"{POLICY}; worker-src 'self'"
 
 
@@ -42,7 +42,7 @@ def stories_page(
 ) -> str:
     """One file with every shipped story; the arguments as of :func:`p2plab.views.page.document`.
 
-    ``progress`` hears how many of how many stories are done, and which is next.
+    ``progress`` gets the number of stories done, the total, and the next story.
     """
     parts = _Parts()
     stories = {}
@@ -64,7 +64,7 @@ def stories_page(
 
 
 def fragment(run: Run, step: int | None = None) -> str:
-    """What an address ends with to open this run, ``#`` included; at its end unless ``step`` says otherwise.
+    """The end of an address that opens this run, ``#`` included; at its last step unless ``step`` is given.
 
     A shipped story by its name, any other run by its moments. :exc:`BadInput` for one that is too large to travel in a link.
     """
@@ -83,7 +83,7 @@ def fragment(run: Run, step: int | None = None) -> str:
 
 
 def opened(token: str) -> str:
-    """The run of a token as JSON for ``page.js``: what Python behind a page answers. Raises as :func:`open_token`."""
+    """The run of a token as JSON for ``page.js``: the answer of Python behind a page. Raises as :func:`open_token`."""
     return json.dumps(_saved(open_token(token, find)), ensure_ascii=False)
 
 
@@ -96,7 +96,7 @@ def _saved(run: Run, text: bool = True) -> Json:
 
 
 def _difference(run: Run) -> Json:
-    """A run without what the shipped story of its scene has too; whole where there is none."""
+    """A run without what the shipped story of its scene also has; whole where there is none."""
     data = _saved(run, text=False)
     name = run.scenario.name
     if SCENES.get(name) is not run.scenario:
@@ -113,7 +113,7 @@ def _base(name: str) -> Json:
 
 
 def _digest(data: Mapping[str, Any]) -> str:
-    """Tells the same scene and first moment from those of another version."""
+    """A digest that distinguishes the scene and its first moment from those of another version."""
     text = json.dumps([data["scene"], data["first"]], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -1,4 +1,4 @@
-"""Address spaces and their notifier calls as text: answers to "who is told?", and before-and-after pictures."""
+"""Address spaces and their notifier calls as text: which notifiers an operation calls, and before-and-after pictures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from p2plab.mm.ask_specimen import START
 from p2plab.mm.flags import PAGE_SIZE
 from p2plab.mm.snapshot import SpaceShot, VmaShot
 
-#: From this many equal events on, one page after the other, a table shows one line for all.
+#: From this many equal events on consecutive pages, a table shows one line for all.
 FOLD = 3
 
 
@@ -19,7 +19,7 @@ _LOCKS = "locks: mmap_lock, the VMA's own, i_mmap_rwsem, anon_vma's; for writing
 
 
 def table(answers: Sequence[Effect]) -> str:
-    """Answers as tables, one for each operation; what raises nothing says so."""
+    """Answers as tables, one for each operation; one without events says so."""
     lines: list[str] = []
     for operation in dict.fromkeys(answer.operation for answer in answers):
         group = [answer for answer in answers if answer.operation == operation]
@@ -84,7 +84,7 @@ def _cells(rows: Sequence[Row]) -> Iterator[tuple[str, str, str]]:
 
 
 def _follows(first: Row, second: Row) -> bool:
-    """Whether the second is the same for the page after."""
+    """Whether the second is the same for the next page."""
     if first.end is None or second.start is None or second.end is None:
         return False
     same = (first.event, first.locks, first.blockable) == (second.event, second.locks, second.blockable)
@@ -92,7 +92,7 @@ def _follows(first: Row, second: Row) -> bool:
 
 
 def locks_text(row: Row) -> str:
-    """The locks that the caller holds, ``w`` for writing and ``r`` for reading; ``none`` if it holds none at all.
+    """The locks that the caller holds, ``w`` for writing and ``r`` for reading; ``none`` if it holds none.
 
     >>> locks_text(Row("CLEAR", 4, 8, "none", True, ("notifier",), (("vma", "read"),)))
     'vma r'
@@ -141,7 +141,7 @@ def _extent(answer: Effect) -> tuple[int, int, int]:
 
 
 def page_of(address: int) -> int:
-    """The page number that answers count with."""
+    """The page number that answers use."""
     return (address - START) // PAGE_SIZE
 
 

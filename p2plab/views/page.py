@@ -26,13 +26,13 @@ from p2plab.views.text import story
 
 _HERE = Path(__file__).parent
 
-#: The page may run what it holds; it may not ask anybody for anything.
+#: The page may run its own scripts, and may request nothing.
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
     "base-uri 'none'; form-action 'none'"
 )
 
-#: A longer run makes a page that nobody steps through; its text or its log is the better reading.
+#: A longer run is too long to step through; its text or its log is better to read.
 MOST_STEPS = 2_000
 
 
@@ -81,7 +81,7 @@ def stage_data(run: Run) -> dict[str, Any]:
 
 
 def settings(run: Run) -> str:
-    """``Scene NAME, 36 steps, with pages=4.``, and what became of it on a real kernel if it was played there."""
+    """``Scene NAME, 36 steps, with pages=4.``, and its result on a real kernel if it was played there."""
     knobs = ", ".join(f"{name}={value}" for name, value in run.settings.items())
     said = f"Scene {run.scenario.name}, {len(run)} steps{f', with {knobs}' if knobs else ''}."
     play = play_of(run.scenario, run.settings)

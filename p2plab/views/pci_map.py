@@ -1,7 +1,7 @@
 """The physical address map as boxes to draw: exact hex labels, and a scale on which 4 KiB beside 32 GiB stays readable.
 
 A double cannot hold every 64-bit address, so no address is a coordinate: each stretch between two edges gets a width
-that grows with the logarithm of its size, and the boxes stand on the sums of those widths.
+that grows with the logarithm of its size, and the boxes are placed by the sums of those widths.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from p2plab.core.errors import BadInput
 from p2plab.pci import Machine, Span, address_map
 from p2plab.pci.addressmap import domain_of
 
-#: Width of a stretch that nothing lies in, whatever its size.
+#: Width of an empty stretch, whatever its size.
 GAP = 0.5
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -59,7 +59,7 @@ def map_view(machine: Machine, low: int = 0, high: int = (1 << 64) - 1, io: bool
 
 
 def _in_bands(tops: tuple[Span, ...]) -> list[tuple[int, Span]]:
-    """(depth, span) of everything, each domain in a band of depths of its own, so that none covers another."""
+    """(depth, span) of everything, each domain in a separate band of depths, so that none covers another."""
     entries: list[tuple[int, Span]] = []
     band = 0
     for _, domain in itertools.groupby(tops, key=domain_of):
@@ -104,7 +104,7 @@ def _places(edges: list[int], spans: list[Span]) -> list[float]:
 
 
 def _covered(edges: list[int], spans: list[Span]) -> list[bool]:
-    """Whether something lies between an edge and the next one."""
+    """Whether anything is between an edge and the next one."""
     change = [0] * (len(edges) + 1)
     for span in spans:
         change[bisect_left(edges, span.start)] += 1

@@ -64,7 +64,7 @@ class _Name:
     label: str
 
     def crosses(self, other: _Name) -> bool:
-        """Whether it lies on the other or on the other's line."""
+        """Whether it covers the other or the other's line."""
         if self.row == other.row:
             return self.start < other.end and other.start < self.end
         upper, lower = (self, other) if self.row < other.row else (other, self)
@@ -82,7 +82,7 @@ def _named(called: list[tuple[float, float, int, str]], depth: int) -> dict[str,
 
 
 def _placed(called: list[tuple[float, float, int, str]]) -> list[tuple[int, _Name]]:
-    """Each name, one after the other, in the first place where it crosses no earlier one; with the depth of its box."""
+    """Each name, in turn, in the first place where it crosses no earlier one; with the depth of its box."""
     taken: list[tuple[int, _Name]] = []
     for left, right, at, said in called:
         free = (n for n in _places_of((left + right) / 2, said) if not any(n.crosses(other) for _, other in taken))
@@ -93,7 +93,7 @@ def _placed(called: list[tuple[float, float, int, str]]) -> list[tuple[int, _Nam
 
 
 def _places_of(x: float, said: str) -> Iterator[_Name]:
-    """Where a name may be, all of it before its beginning alone: right of its line from the top, left of it from below."""
+    """The possible places of a name, whole ones before cut ones: right of its line from the top, left of it from below."""
     for label in (said, said.partition(" at ")[0]):
         wide = len(label) * _CHARACTER
         for start, rows in ((x, range(NAMES)), (x - wide, reversed(range(NAMES)))):

@@ -63,7 +63,7 @@ def machine_text(machine: Machine) -> list[str]:
 
 
 def assignment_text(done: Allocation, kernel: PciKernel = LINUX_6_12) -> list[str]:
-    """What a Linux would print while giving addresses, and what it would refuse."""
+    """What Linux would print while assigning addresses, and what it would refuse."""
     lines = [f"what Linux {kernel} would print", *(f"  {message}" for message in done.messages)]
     lines += (
         ["", "refused", *(f"  {refusal}" for refusal in done.refused)] if done.refused else ["", "nothing is refused"]
@@ -93,7 +93,7 @@ def tree_text(machine: Machine, provider: str | None = None, client: str | None 
 
 
 def groups_text(machine: Machine) -> list[str]:
-    """The IOMMU groups that the source shows, a line each; none if it shows none."""
+    """The IOMMU groups shown by the source, a line each; none if it shows none."""
     groups: dict[int, list[str]] = {}
     for device in machine:
         if device.iommu_group is not None:
@@ -203,7 +203,7 @@ def dma_words(machine: Machine, provider: str, client: str, mask_bits: int = 64,
 
 
 def matrix_text(old: Matrix, new: Matrix) -> list[str]:
-    """Both matrices, 2019's above the later kernel's (one, if it is the same); above 64 functions the sums only."""
+    """Both matrices, 2019's above the later kernel's (only one if they are equal); above 64 functions only the sums."""
     lines = []
     both = (old, new) if new.kernel != old.kernel else (old,)
     for matrix in both if len(new.bdfs) <= MATRIX_MOST else ():

@@ -17,7 +17,7 @@ PROVIDER, CLIENT, BOTH, COMMON, BETWEEN, ASIDE = "provider", "client", "both", "
 
 @dataclass(frozen=True)
 class TreeRow:
-    """One line of the tree; ``last`` says of each level whether this branch is its last one, outermost first."""
+    """One line of the tree; ``last`` says for each level, outermost first, whether this branch is the last."""
 
     bdf: str
     depth: int
@@ -83,7 +83,7 @@ def _row(device: Device, lasts: tuple[bool, ...], role: str, looked_at: bool) ->
     return TreeRow(device.bdf, len(lasts), lasts, describe(device), role, acs, redirects, looked_at, device.acs_shown)
 
 
-#: What a function is to the pair: the class of its line, and its word. What p2pdma calls provider and client are these two.
+#: What a function is to the pair: the class of its line, and its word. p2pdma calls the two provider and client.
 ROLES = {
     PROVIDER: ("exporter", "exporter"),
     CLIENT: ("importer", "importer"),
@@ -96,7 +96,7 @@ ROLES = {
 def tree_html(
     machine: Machine, provider: str | None = None, client: str | None = None, names: Mapping[str, str] | None = None
 ) -> str:
-    """``names``: what to call the two besides (``{"0000:03:00.0": "gpu"}``). BadInput for a function that is not there."""
+    """``names``: further names of the two (``{"0000:03:00.0": "gpu"}``). BadInput for a function that is not there."""
     rows = tree_rows(machine, provider, client)
     lines = "".join(_line(row, (names or {}).get(row.bdf, "")) for row in rows)
     words = escape(tree_words(machine, provider, client))

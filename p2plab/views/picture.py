@@ -1,4 +1,4 @@
-"""What a picture consists of: words that say the same, columns to draw, and for pictures of a run where they come from."""
+"""What a picture consists of: words that say the same, columns to draw, and for a run's pictures their functions."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ MINT, AMBER = "#8fd6bf", "#f2a46b"
 INK, GREY, PALE = "#14171a", "#56606b", "#e3e7eb"
 #: White, nearly: Bokeh sends no colour that is its default, and the page could not replace it in the dark theme.
 PAPER = "#fefefe"
-#: Letters on a fill: dark in the dark theme, too.
+#: Letters on a fill: dark in the dark theme as well.
 ON_FILL = "#0b0d0f"
 
-#: What a box may be hatched with, beside its colour.
+#: The hatching of a box, in addition to its colour.
 PLAIN, LINES, CROSSES = " ", "right_diagonal_line", "diagonal_cross"
 
 #: Colours of objects, in the order in which they were made, as on the stage. All are light enough for dark labels.

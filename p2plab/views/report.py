@@ -26,7 +26,7 @@ from p2plab.views.text import WIDTH, columns, verdict
 
 T = TypeVar("T")
 
-#: So long may a comment of a test be.
+#: Maximum length of a comment in a test.
 _COMMENT = 100
 
 #: The exit status of ``p2plab check`` for each answer.
@@ -61,7 +61,7 @@ def text(answer: Verdict, source_lines: bool | None = None) -> str:
 
 
 def _all_scenes(answer: AllScenes, source_lines: bool | None) -> Iterator[str]:
-    """The smallest story, then a row a scene, then what was put to the test."""
+    """The smallest story, then a row for each scene, then the promises that were exercised."""
     if answer.smallest is not None:
         yield from _wrap(headline(answer.smallest))
         yield from _drawn(answer.smallest, source_lines)
@@ -84,7 +84,7 @@ def _all_scenes(answer: AllScenes, source_lines: bool | None) -> Iterator[str]:
 
 
 def _undecided(answer: Incomplete) -> list[str]:
-    """What was tried by chance, what grew, who made it grow, and what to try."""
+    """What was tried at random, which cell grew, which actor made it grow, and what to try."""
     lines = [] if answer.chance is None else _wrap(f"{by_chance(answer.chance)}: none broke a promise")
     if answer.grows is not None and answer.busiest is not None and answer.grows[1]:
         lines += _wrap(f"most values: {answer.grows[0]} ({answer.grows[1]:,}); most places: {answer.busiest[0]} "
@@ -102,7 +102,7 @@ def by_chance(tried: RandomOrders) -> str:
 
 
 def _found_by_chance(tried: RandomOrders) -> str:
-    """How a story was found that no search found, and what is known of smaller ones."""
+    """How a story was found that the search did not find, and what is known of smaller ones."""
     known = "" if tried.switches is None else f"; all orders with up to {tried.switches} switches hold"
     return (
         f"found by a random order (PCT, number {tried.orders:,}, depth {tried.broke}) and then shortened: there may be "
@@ -111,7 +111,7 @@ def _found_by_chance(tried: RandomOrders) -> str:
 
 
 def watch(answer: Verdict) -> list[str]:
-    """How many promises were watched, how many put to the test, and which were not."""
+    """How many promises were watched, how many were exercised, and which were not."""
     if not answer.watched:
         return []
     tested = len(answer.watched) - len(answer.not_tested)
@@ -158,7 +158,7 @@ def effort(done: Effort) -> str:
 
 
 def _drawn(answer: Violation, source_lines: bool | None) -> list[str]:
-    """The story, which runs the driver's code once more; without it where that code does not let itself be shown."""
+    """The story, which runs the driver's code once more; left out where that code raises while it is shown."""
     try:
         with Watchdog():
             return list(_violation(answer, source_lines))
@@ -216,7 +216,7 @@ def _violation(answer: Violation, source_lines: bool | None) -> Iterator[str]:
 
 
 def shrunk(answer: Violation, before: Shrunk) -> str:
-    """What the story was before it was made smaller, in one sentence."""
+    """The story before it was made smaller, in one sentence."""
     now = answer.run.settings
     scene = [f"{name} {was} -> {now[name]}" for name, was in before.settings.items() if now[name] != was]
     story = [
@@ -273,7 +273,7 @@ def pytest_of(answer: Violation) -> str:
 
 
 def _scene_in_code(scene: Scenario) -> tuple[list[str], str]:
-    """How a test gets at a scene: what it imports, and the expression. One of your own is a variable of your file."""
+    """How a test gets a scene: its imports, and the expression. Your own scene is a variable of your file."""
     if scene.needs:
         path, _, variable = scene.needs.rpartition(":")
         return [f"from {Path(path).stem} import {variable}"], variable
@@ -288,7 +288,7 @@ def _scene_in_code(scene: Scenario) -> tuple[list[str], str]:
 
 
 def _comments(run: Run) -> Iterator[str]:
-    """What each step ran of a driver of the reader's own, and what it changed, below the order of the test."""
+    """The lines of the reader's own driver that each step ran, and what it changed, below the order of the test."""
     for ran in driver_steps(run, shipped=False):
         yield f"    # {ran.step} {ran.actor}"
         for said in (*ran.lines, *ran.changes):
@@ -356,7 +356,7 @@ def as_json(answer: Verdict, source_lines: bool | None = None) -> dict[str, Any]
 
 
 def _shown(look: Callable[[], T]) -> T | None:
-    """What a look found that runs the driver's code once more; None where that code does not let itself be shown."""
+    """The result of ``look``, which runs the driver's code once more; None where that code raises."""
     try:
         with Watchdog():
             return look()

@@ -10,7 +10,7 @@ from p2plab.pci.room import Diagnosis, Level, explain
 from p2plab.views.pci_map import human_size
 from p2plab.views.pci_text import WIDTH
 
-#: So many ranges in the way are listed.
+#: Maximum number of ranges in the way that are listed.
 IN_THE_WAY_MOST = 8
 
 

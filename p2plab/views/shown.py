@@ -39,7 +39,7 @@ class ShownRun(core_run.Run):
 
     @property
     def board(self) -> Board:
-        """How the rules that the scene watches stand at the end."""
+        """The board of the rules that the scene watches, at the end."""
         return board_of(self)
 
     @property
@@ -63,7 +63,7 @@ class Reach:
 
     @property
     def reachable(self) -> bool:
-        """Whether the later kernel lets the two talk."""
+        """Whether the two can talk under the later kernel."""
         return self.later.reachable
 
     def __bool__(self) -> bool:
@@ -77,7 +77,7 @@ class Reach:
 
 
 class ShownMachine(pci_machine.Machine):
-    """A machine (:class:`p2plab.pci.Machine`) that can be asked who reaches whom."""
+    """A machine (:class:`p2plab.pci.Machine`) that can be asked which device reaches which."""
 
     def __repr__(self) -> str:
         return headline(self)
@@ -85,7 +85,7 @@ class ShownMachine(pci_machine.Machine):
     def reach(self, provider: str, client: str, kernel: str = kernels.TODAY) -> Reach:
         """Can ``client`` use memory of ``provider``, with that kernel? Both are addresses such as ``03:00.0``.
 
-        :exc:`BadInput` for a function that the machine does not have and an unknown kernel. What the source does not show
+        :exc:`BadInput` for an unknown function or kernel. What the source does not show
         counts neither way: a verdict that depends on it is not known and says what is missing.
         """
         old, new = (reach_verdict(self, provider, client, rules) for rules in (RFC2019, kernel_named(kernel)))
@@ -93,7 +93,7 @@ class ShownMachine(pci_machine.Machine):
 
 
 def shown_machine(machine: pci_machine.Machine) -> ShownMachine:
-    """The same machine, as one that can be asked."""
+    """The same machine as a :class:`ShownMachine`."""
     return ShownMachine(**{field.name: getattr(machine, field.name) for field in fields(machine) if field.init})
 
 

@@ -46,7 +46,7 @@ class GraphPicture:
 
 
 def picture_of(graph: StateGraph, most: int = MOST) -> GraphPicture:
-    """The states met so far, nearest to the start first, up to ``most``. A step that breaks a rule ends in a node."""
+    """The states found so far, nearest to the start first, up to ``most``. A step that breaks a rule ends in its own node."""
     depths = {0: 0}
     kinds = dict.fromkeys(graph.terminal(), "rest")
     kinds |= {state: graph.breaches[breaches[0]].broken.rule for state, breaches in graph.breaches_of.items()}
@@ -58,7 +58,7 @@ def picture_of(graph: StateGraph, most: int = MOST) -> GraphPicture:
                 continue
             leaf = graph.table.look_up(graph.rows[state], actor)
             target = successor
-            if successor < NOWHERE:  # the state after a broken promise was never entered: give it a number of its own
+            if successor < NOWHERE:  # the state after a broken promise was never entered: give it a new number
                 target = len(graph) + breach_of(successor)
                 kinds[target] = graph.breaches[breach_of(successor)].broken.rule
             if target not in depths:
@@ -120,7 +120,7 @@ def state_graph_figure(depth: int) -> Any:
 
 
 def depth_of(graph: GraphPicture) -> int:
-    """How many steps the longest of the shortest ways has."""
+    """The number of steps of the longest shortest path."""
     return max((node.depth for node in graph.nodes), default=0)
 
 

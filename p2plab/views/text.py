@@ -26,7 +26,7 @@ SHOWN = 3
 
 
 def board_of(run: Run, step: int | None = None) -> Board:
-    """How the promises that this run's scenario watches stand at its end, or after ``step`` steps."""
+    """The board of the promises that this run's scenario watches, at its end or after ``step`` steps."""
     log = run.log if step is None else [entry for entry in run.log if entry.step <= step]
     return judge(log, watched_by(run.scenario))
 
@@ -76,7 +76,7 @@ def columns(run: Run, lines: bool | None = None) -> Iterator[str]:
 
 
 def verdict(run: Run) -> Iterator[str]:
-    """Which promises broke, said by whom, and whose bytes were damaged; or that all held, and which were not tested."""
+    """The broken promises with their sources, and the owners of damaged bytes; or that all held, and which were not tested."""
     board = board_of(run)
     kernel = kernel_of(run)
     damaged = damage(run.log)
@@ -178,7 +178,7 @@ def _switch(world: World, before: str, choice: str) -> str:
 
 
 def phrase(event: Event) -> str:
-    """What a row says of an event; empty where the step's own label says it already."""
+    """What a row says of an event; empty where the step's label says it already."""
     if isinstance(event, Called) and event.caller == "mmu_notifier":
         return f"{event.target}.{event.function}"  # the range is in the row above
     return f"!! {event}" if isinstance(event, Crashed) else str(event)

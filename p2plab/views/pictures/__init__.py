@@ -1,4 +1,4 @@
-"""The pictures of a run: each a file with a ``PICTURE``; nothing else names it.
+"""The pictures of a run: each is a file with a ``PICTURE``; nothing else names it.
 
 The lab's drawer draws them, the saved page says them in words, and the tests try each on every scene.
 """

@@ -1,4 +1,4 @@
-"""The BAR map: the aperture's slots, what each shows, who was lent it, and where DMA is going right now."""
+"""The BAR map: the aperture's slots, what each shows, which importers were lent it, and where DMA is going right now."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def bar_map_figure(run: Run) -> Any:
 
 
 def _addresses(way: Way | None) -> list[int]:
-    """Where the followed page is on the bus, and where importers believe it to be."""
+    """Where the followed page is on the bus, and where importers believe it is."""
     if way is None:
         return []
     return [*([way.bus] if way.bus is not None else []), *(use.bus for use in way.uses if use.bus is not None)]

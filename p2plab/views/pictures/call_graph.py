@@ -1,4 +1,4 @@
-"""The call graph as a picture: parties in columns from caller to called, what nobody sets or calls drawn as well."""
+"""The call graph as a picture: parties in columns from caller to callee; what is never set or called is drawn as well."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from p2plab.core.run import Run
 from p2plab.views.callgraph import NOBODY, CallGraph, call_graph, call_graph_text
 from p2plab.views.picture import AMBER, INK, MINT, PALE, PAPER, ColumnBuilder, Picture, RunPicture
 
-#: The columns stand from 0 to this.
+#: The columns are placed from 0 to this.
 WIDTH = 3.0
 #: Where ``nobody`` is drawn; the other parties are spread around 0.
 BELOW = -1.7
@@ -21,7 +21,7 @@ VM_OPS = "vm_ops"
 
 
 def call_graph_picture(run: Run, step: int) -> Picture:
-    """Who set and who called the callbacks in the first ``step`` steps."""
+    """The setters and the callers of the callbacks in the first ``step`` steps."""
     graph = call_graph(entry for entry in run.log if entry.step <= step)
     links = _links(graph)
     places = _places([(caller, target) for caller, target, _ in links])
@@ -43,7 +43,7 @@ def call_graph_picture(run: Run, step: int) -> Picture:
 
 
 def _between(caller: tuple[float, float], target: tuple[float, float]) -> tuple[float, float, float, float]:
-    """From the edge of one box to the edge of the other, so that an arrowhead is seen; a box's call of itself is a point."""
+    """From the edge of one box to the edge of the other, so that an arrowhead is visible; a box's call of itself is a point."""
     (x0, y0), (x1, y1) = caller, target
     dx, dy = x1 - x0, y1 - y0
     if not dx and not dy:
@@ -79,7 +79,7 @@ def _links(graph: CallGraph) -> list[tuple[str, str, str]]:
 
 
 def _joined(links: list[tuple[str, str, str]]) -> dict[tuple[str, str], str]:
-    """One line between two parties, whatever it carries."""
+    """One line between two parties, for all that it carries."""
     joined: dict[tuple[str, str], list[str]] = {}
     for caller, target, words in links:
         joined.setdefault((caller, target), []).append(words)
@@ -87,7 +87,7 @@ def _joined(links: list[tuple[str, str, str]]) -> dict[tuple[str, str], str]:
 
 
 def _places(pairs: list[tuple[str, str]]) -> dict[str, tuple[float, float]]:
-    """A column for each party, right of everybody who calls it; centred in its column."""
+    """A column for each party, right of all its callers; centred in its column."""
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     column = dict.fromkeys(names, 0)
     for _ in names:  # enough rounds for any chain; a circle of calls stops growing here
@@ -96,7 +96,7 @@ def _places(pairs: list[tuple[str, str]]) -> dict[str, tuple[float, float]]:
                 column[target] = column[caller] + 1
     places = {}
     last = max(column.values(), default=0)
-    if NOBODY in column:  # is drawn below, where its line to the callback that nobody calls crosses no box
+    if NOBODY in column:  # is drawn below, where its line to the uncalled callback crosses no box
         places[NOBODY] = (WIDTH * column[NOBODY] / max(last, 1), BELOW)
     for number in sorted(set(column.values())):
         here = [name for name in names if column[name] == number and name != NOBODY]

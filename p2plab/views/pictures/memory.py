@@ -11,7 +11,7 @@ COLUMNS = ("frame", "page", "owner", "generation", "where", "bytes", "")
 
 
 def memory_table(at: Look) -> str:
-    """A row a frame; damaged ones say so in a word and by their class."""
+    """A row a frame; damaged ones are marked by a word and a class."""
     picture = memory_picture(at.run, at.step)
     lines = "".join(
         f'<tr class="{"broken" if row.destroyed else ""}"><td>{escape(row.memory)} {row.frame}</td>'

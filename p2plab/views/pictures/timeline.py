@@ -55,7 +55,7 @@ class _Bar:
 
 
 def timeline(run: Run, step: int, board: Board) -> Picture:
-    """The whole run, with ``step`` marked; ``board`` is how the rules stand at the run's end."""
+    """The whole run, with ``step`` marked; ``board`` is that of the run's end."""
     lanes = lanes_of(run)
     bars = ColumnBuilder("left", "right", "bottom", "top", "kind", "colour", "edge", "hover")
     edge = 0.5 if len(run) <= EDGED else 0
