@@ -45,7 +45,7 @@ def surroundings(scratch: str) -> dict[str, str]:
 
 #: What is pressed in the first explorer of a notebook: what the prose beside it asks for.
 PRESSED = {
-    "00": ("!map", "!dma", "", "", "", "!defrag", "run on"),
+    "00": ("!map", "!dma", "!defrag", "run on"),
     "06": ("!map", "!dma", "", "", "!defrag", "run on"),
 }
 #: The cell that is put behind each explorer's: it writes a page for every run that the explorer shows.
@@ -150,6 +150,10 @@ def for_readers(file: Path, kept: Path) -> Any:
             *(output for output in cell.outputs if output.output_type == "stream"),
             *(_html(part) for part in (f"{frames}<noscript>{image}</noscript>" if runs else image, _folded(words))),
         ]
+    for cell in notebook.cells:  # Sphinx knows no attachments
+        for name, kinds in cell.pop("attachments", {}).items():
+            kind, data = next(iter(kinds.items()))
+            cell.source = cell.source.replace(f"attachment:{name}", f"data:{kind};base64,{data}")
     notebook.metadata.pop("widgets", None)
     return notebook
 

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs
 from p2plab.core.errors import BadInput
 from p2plab.lab.lab import Lab
 
-#: What a link without anything shows.
-SCENE = "workbench"
+#: What a link without anything shows: a NIC that breaks its promise in three presses.
+SCENE, IMPORTER = "workbench", "ignorant"
 
 #: A Jupyter server that asks for a login takes its own word from ``?token=`` too, and Binder adds it to every link.
 _LOGIN = re.compile(r"(?!p2p1)[\w-]{1,200}")
@@ -25,9 +25,9 @@ def app(query: str | None = None) -> Lab:
     runs = words.get("run") or [word for word in words.get("token", []) if not _LOGIN.fullmatch(word)]
     token, scene = (found[-1] if found else "" for found in (runs, words.get("scene")))
     try:
-        return Lab(scene or SCENE, token)
+        return Lab(scene or SCENE, token) if scene or token else Lab(SCENE, importer=IMPORTER)
     except BadInput as error:
-        lab = Lab(SCENE)
+        lab = Lab(SCENE, importer=IMPORTER)
         lab.guard.show(error)
         return lab
 

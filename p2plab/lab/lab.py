@@ -19,7 +19,12 @@ from p2plab.lab.more import More
 from p2plab.lab.session import RUN_ON, Session
 from p2plab.lab.share import Share
 from p2plab.lab.stage import StagePane
+from p2plab.p2p.things import things_of
 from p2plab.views.leaves_out import LEAVES_OUT
+from p2plab.views.stage import moment
+from p2plab.views.stage.model import Said
+from p2plab.views.stage.moment import COURSE
+from p2plab.views.stage.press import said_of_press
 from p2plab.views.text import story
 
 ANYBODY = "whoever is next"
@@ -176,13 +181,29 @@ class Lab(Explorer):
         """Show the session as it is; another scene (its token was opened) has other buttons and knobs."""
         if self.session.run.scenario.name != self._scene:
             self._set_up()
-        self.stage.show(self.session.run, self.session.step, self.checker.said)
+        self.stage.show(self.session.run, self.session.step, self.checker.said, said=self._said())
         self._refresh_controls()
         self.more.refresh()
         if self.session.run is not self._written:  # a look at another step changes neither its token nor its text
             self.share.refresh()
             self.text.value = text_html(self.session.run)
             self._written = self.session.run
+
+    def _said(self) -> Said | None:
+        """Another sentence than the step's own: what to do and where to look at first, later what a press led to."""
+        session = self.session
+        if (at := session.pressed_at) is not None:
+            return said_of_press(session.run, at)
+        if session.touched or session.step < len(session.run):
+            return None
+        best = moment(session.run, session.step).natural
+        if best not in COURSE:
+            return None
+        importer = things_of(session.run.world).importers[0].name
+        return Said(
+            f"Press the blue button, {session.run.world.actions[best].label}, then the next blue one.",
+            f"Watch {importer}'s own table: which entries may it still use?",
+        )
 
     def _refresh_controls(self) -> None:
         session = self.session

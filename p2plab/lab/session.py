@@ -46,6 +46,9 @@ class Session:
         self.step = len(self.run)
         self.forked: Forked | None = None
         self.touched = False  #: whether a person did anything to the run yet
+        self.pressed: tuple[Run, int] | None = (
+            None  #: the run after the last press, and the step at which it was pressed
+        )
         self.page: int | None = None  #: the page of the first process that is followed through all views
 
     @property
@@ -58,6 +61,13 @@ class Session:
         """The run so far, in one line."""
         return token_of(self.run)
 
+    @property
+    def pressed_at(self) -> int | None:
+        """The step at which a button was pressed, if what is shown is the end of what that led to."""
+        if self.pressed is None or self.pressed[0] is not self.run or self.step < len(self.run):
+            return None
+        return self.pressed[1]
+
     def enabled(self) -> list[str]:
         """The actors that can take a step from here."""
         return self.run.at(self.step).enabled()
@@ -69,12 +79,14 @@ class Session:
     def press(self, action: str, run_on: str = DRIVER) -> None:
         """Press a button of the scene. :exc:`NotEnabled` with the reason if it makes no sense now."""
         idle_before = set(self.run.at(self.step).actors) - set(self.enabled())
+        at = self.step
         self._go_on(lambda _world: iter([f"!{action}"]), 1)
         if run_on == EVERYBODY:
             self._go_on(straight, LIMIT)
         elif run_on == DRIVER:
             woken = [name for name in self.run.world.enabled() if name in idle_before]
             self._go_on(_only(woken), LIMIT)
+        self.pressed = (self.run, at)
 
     def take(self, actor: str = "") -> None:
         """One step of ``actor``, or of the actor that acted last and still can."""

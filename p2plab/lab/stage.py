@@ -11,6 +11,7 @@ import traitlets
 from p2plab.core.run import Run
 from p2plab.views.stage import moment
 from p2plab.views.stage.files import stage_script, stage_style
+from p2plab.views.stage.model import Said
 from p2plab.views.stage.wire import WINDOW, changes, moment_json, objects_of, run_json, scene_json
 
 
@@ -54,9 +55,17 @@ class StagePane(anywidget.AnyWidget):
         return moment_json(moment(run, step), objects_of(run), self.opened)
 
     def show(
-        self, run: Run, step: int, check: Mapping[str, Any] | None = None, differs: Collection[str] | None = None
+        self,
+        run: Run,
+        step: int,
+        check: Mapping[str, Any] | None = None,
+        differs: Collection[str] | None = None,
+        said: Said | None = None,
     ) -> None:
-        """Show a step. What is shown already is not sent. ``differs``: keys of what another stage shows otherwise."""
+        """Show a step. What is shown already is not sent. ``differs``: keys of what another stage shows otherwise.
+
+        ``said``: another sentence than the step's own.
+        """
         kind = (run.scenario, run.settings)
         if self._shown is None or self._shown[0] is not kind[0] or self._shown[1] != kind[1]:
             self.opened.clear()
@@ -72,7 +81,9 @@ class StagePane(anywidget.AnyWidget):
                 self._known.clear()
             self.scene = self._scene
             self.run = self._diagram
-            self.moment = self.json_of(run, step)
+            self.moment = self.json_of(run, step) | (
+                {} if said is None else {"said": [said.what, said.means, said.tone]}
+            )
             self.check = dict(check or {})
             if differs is not None:
                 self.options = {**self.options, "differs": sorted(differs)}

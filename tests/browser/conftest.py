@@ -55,6 +55,9 @@ THEIRS = (
     "/static/notebook/",  # Notebook 7 asks for its own fonts where the server has none
 )
 
+#: A picture in a cell: Chromium tries its address for a moment, until JupyterLab has put the picture in its place.
+ATTACHED = "attachment:"
+
 
 @dataclass
 class Watched:
@@ -67,7 +70,7 @@ class Watched:
     @property
     def abroad(self) -> list[str]:
         """Requests that would leave the machine."""
-        home = ("http://127.0.0.1", "ws://127.0.0.1", "file:", "blob:", "data:", "about:")
+        home = ("http://127.0.0.1", "ws://127.0.0.1", "file:", "blob:", "data:", "about:", ATTACHED)
         return [url for url in self.requests if not url.startswith(home)]
 
     @property
@@ -183,7 +186,9 @@ def watched(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Watched]:
     page.on(
         "console",
         lambda said: (
-            seen.errors.append(f"{said.text} {said.location.get('url', '')}") if said.type == "error" else None
+            seen.errors.append(f"{said.text} {said.location.get('url', '')}")
+            if said.type == "error" and not said.location.get("url", "").startswith(ATTACHED)
+            else None
         ),
     )
     yield seen

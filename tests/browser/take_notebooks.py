@@ -31,7 +31,7 @@ READY = """() => [...document.querySelectorAll('.p2plab-lab [data-pane]')].every
     pane => pane.offsetParent === null || pane.dataset.seq)"""
 #: What is pressed before the picture of a notebook's first explorer is taken: what the prose beside it asks for.
 PRESSED = {
-    "00": ("map", "start DMA", "step", "step", "step", "defrag", "run on"),
+    "00": ("map", "start DMA", "defrag", "run on"),
     "06": ("map", "start DMA", "step", "step", "defrag", "run on"),
 }
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]-*.ipynb"))

@@ -6,7 +6,9 @@ build/pictures/, to be looked at one by one: that is what they are for. Those th
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -147,6 +149,27 @@ def test_take_the_stage(tmp_path: Path, watched: Watched, name: str) -> None:
             page.wait_for_timeout(400)
             stage = page.locator(".stage").first
             keep(page.screenshot() if width > 500 else stage.screenshot(), f"stage-{name}-{theme}-{width}")
+
+
+def test_take_the_first_picture(tmp_path: Path, watched: Watched) -> None:
+    """What the first notebook opens on: the sentence and the chain as somebody loses bytes. It is kept inside the notebook."""
+    page: Any = watched.page
+    found, step = find("defrag-ignorant"), 34
+    file = tmp_path / "run.html"
+    file.write_text(page_of(Run(found).driven(by_text(found.story, strict=False))), encoding="utf-8")
+    page.set_viewport_size({"width": 860, "height": 620})
+    page.goto(f"{file.as_uri()}#{step}")
+    page.wait_for_selector(f".stage[data-step='{step}']")
+    page.wait_for_timeout(400)
+    said, chain = (page.locator(f".stage {part}").bounding_box() for part in (".said", "svg.chain"))
+    top, bottom = said["y"] - 6, chain["y"] + chain["height"]
+    taken = page.screenshot(clip={"x": 0, "y": top, "width": 860, "height": bottom - top})
+    few = Image.open(io.BytesIO(taken)).convert("RGB").quantize(64, Image.Quantize.MAXCOVERAGE, kmeans=3)
+    few.save(made := io.BytesIO(), "PNG", optimize=True)
+    notebook = ROOT / "notebooks" / "00-start-here.ipynb"
+    held = json.loads(notebook.read_text(encoding="utf-8"))
+    held["cells"][0]["attachments"] = {"break.png": {"image/png": base64.b64encode(made.getvalue()).decode()}}
+    notebook.write_text(json.dumps(held, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def in_both_themes(page: Any, name: str, part: Any = None) -> None:

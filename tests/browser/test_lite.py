@@ -73,7 +73,7 @@ class Visit:
             route.abort()
 
     def _note(self, url: str) -> None:
-        if not url.startswith((self.site + "/", "blob:", "data:")) and url not in self.abroad:
+        if not url.startswith((self.site + "/", "blob:", "data:", "attachment:")) and url not in self.abroad:
             self.abroad.append(url)
 
     def open(self, notebook: str) -> None:
@@ -117,7 +117,10 @@ def test_the_first_notebook_runs_in_the_browser_alone(visit: Visit):
     page.wait_for_selector(f".stage[data-seq], {TROUBLE}")
     print(f"first picture after {time.time() - began:.1f} s")
     visit.until_run()
-    assert page.locator("details summary").first.inner_text() == "verdict: ready, the lab will draw here"
+    assert (
+        page.locator("details summary", has_text="verdict").first.inner_text()
+        == "verdict: ready, the lab will draw here"
+    )
     open_drawer(page, "pictures")
     page.locator(".jupyter-widget-Collapse-header", has_text="timeline").first.click()
     page.wait_for_selector("[data-pane='timeline'][data-seq]")

@@ -9,7 +9,6 @@ from p2plab.views.stage.text import alt_of
 from tests.browser.conftest import Server, Watched
 from tests.browser.notebook import (
     broken,
-    choose,
     press,
     said,
     wait_for_kernel,
@@ -64,7 +63,6 @@ def test_the_app_is_the_lab_alone(app_server: Server, watched: Watched):
     assert page.title() == "p2plab: the lab"
     assert page.locator(".highlight").count() == 0
     assert "from p2plab" not in page.inner_text("body")
-    choose(page, "ignorant")
     press(page, "map")
     press(page, "start DMA")
     assert said(page, "token").strip() == walk().token

@@ -465,3 +465,45 @@ def test_the_run_that_was_left_is_kept_with_the_step_that_was_looked_at():
     lab.session.show(Session("defrag-ignorant").run)
     lab.refresh()
     assert f"The run you left at step {step} is kept: <code>{token}</code>" in lab.title.value
+
+
+def test_the_blue_button_leads_to_the_first_broken_promise():
+    """The move does not wait for the transfer: map, start DMA, defrag."""
+    lab = Lab("workbench", importer="ignorant")
+    pressed = []
+    while not lab.stage.broken:
+        pressed.append(lab.stage.moment["best"])
+        on_stage(lab, press=pressed[-1], step=lab.session.step)
+    assert pressed == ["map", "dma", "defrag"]
+    assert lab.stage.moment["best"] == "step"
+
+
+def test_a_press_says_what_it_led_to():
+    """First what to press and where to look; then the step that matters, not the lock that was released last."""
+    lab = Lab("workbench", importer="ignorant")
+    assert lab.stage.said.endswith("Watch nic's own table: which entries may it still use?")
+    on_stage(lab, press="map", step=6)
+    assert lab.stage.said.startswith("Step 15: The NIC writes 4 addresses into its own table.")
+    on_stage(lab, press="dma", step=17)
+    on_stage(lab, press="defrag", step=19)
+    assert lab.stage.said.startswith("Step 24: ")
+    assert lab.stage.said.endswith("obedience is broken.")
+    on_stage(lab, look=30)
+    on_stage(lab, look=31)
+    assert lab.stage.said.startswith("Step 24: ")
+    on_stage(lab, do="step")
+    assert not lab.stage.said.startswith("Step")
+
+
+def test_what_the_exporter_did_is_said_where_nothing_broke():
+    """The move, with the obedient importer; where it has to wait, that."""
+    lab = Lab("workbench")
+    for press in ("map", "dma"):
+        on_stage(lab, press=press, step=lab.session.step)
+    on_stage(lab, do="step")
+    on_stage(lab, press="defrag", step=lab.session.step)
+    assert "The beat for page 0 is already under way" in lab.stage.said
+    lab = Lab("workbench")
+    for press in ("map", "dma", "defrag"):
+        on_stage(lab, press=press, step=lab.session.step)
+    assert "The GPU moves A" in lab.stage.said

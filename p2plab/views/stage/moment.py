@@ -9,7 +9,8 @@ from p2plab.core.monitor import Finding
 from p2plab.core.run import Run
 from p2plab.core.worker import JobBegun
 from p2plab.core.world import World
-from p2plab.p2p.events import BeatIssued, MoveEnded
+from p2plab.p2p.events import BeatIssued, MoveBegun, MoveEnded
+from p2plab.p2p.things import things_of
 from p2plab.views.driver_lines import attributes_of
 from p2plab.views.stage.chain import Chain, bases_of, chain_of, changed_between, destroyed_in
 from p2plab.views.stage.diagram import calls_of
@@ -118,12 +119,19 @@ def _chips(history: History, step: int) -> Iterator[Chip]:
 
 
 def natural(world: World, chain: Chain) -> str:
-    """What comes next in the natural course of a scene: ``step`` while somebody can go on, then an action, then ``check``."""
-    if world.enabled():
-        return "step"
-    if world.stuck is not None:
+    """What comes next in the natural course of a scene: ``step`` while somebody can go on, then an action, then ``check``.
+
+    A move waits for no transfer: while only a device's own engine can go on, the exporter's move is next.
+    """
+    going = set(world.enabled())
+    if world.stuck is not None and not going:
         return ""
     kinds = {type(entry.event) for entry in world.log}
+    at_work = bool(going) and going <= {importer.engine.name for importer in things_of(world).importers}
+    if at_work and "defrag" in world.actions and MoveBegun not in kinds and not world.actions["defrag"].why_not():
+        return "defrag"
+    if going:
+        return "step"
     done = {
         "mmap": any(page.shows for space in chain.spaces for page in space.pages),
         "map": any(entry.state != NONE for table in chain.tables for entry in table.entries),

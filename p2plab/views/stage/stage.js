@@ -1030,8 +1030,9 @@ function makeStage(root, source) {
     find(".forward").classList.toggle("best", ahead || m.best === "step");
     // Not `disabled`: a button that has the focus would lose it at the last step.
     const off = (q, is) => find(q).setAttribute("aria-disabled", String(is));
-    off(".forward", !ahead && (Boolean(options.saved) || m.best !== "step"));
-    off(".rest", !ahead && (Boolean(options.saved) || m.best !== "step"));
+    const goes = m.now.some(([, , condition]) => condition === "next");
+    off(".forward", !ahead && (Boolean(options.saved) || !goes));
+    off(".rest", !ahead && (Boolean(options.saved) || !goes));
     off(".back", !m.step);
     off(".play", !run.end);
     check.classList.toggle("best", !ahead && m.best === "check");
@@ -1333,6 +1334,20 @@ function textOf(m) {
 
 // -- where it is used -----------------------------------------------------------------------------------------------------
 
+/**
+ * Scroll a notebook so that a stage that has just appeared can be seen whole: only where a person ran its cell, so that the
+ * cell or the one below it is the active one; a notebook that is run whole, or opened again, stays where it is.
+ */
+function land(root) {
+  const scroller = root.closest(".jp-WindowedPanel-outer");
+  const cells = [...(scroller?.querySelectorAll(".jp-Cell") ?? [])];
+  const after = cells.findIndex((cell) => cell.classList.contains("jp-mod-active")) - cells.indexOf(root.closest(".jp-Cell"));
+  if (!scroller || (after !== 0 && after !== 1)) return;
+  const box = root.getBoundingClientRect();
+  const frame = scroller.getBoundingClientRect();
+  if (box.top < frame.top || box.bottom > frame.bottom) scroller.scrollBy({ top: box.top - frame.top - 4 });
+}
+
 /** A moment of which only what differs from another was stored (see wire.py). */
 function changed(moment, change) {
   const next = { ...moment };
@@ -1436,6 +1451,7 @@ function render({ model, el }) {
   for (const name of ["moment", "scene", "run", "options", "check"]) heard[`change:${name}`] = soon;
   for (const [name, hear] of Object.entries(heard)) model.on(name, hear);
   learn();
+  setTimeout(() => land(root), 60); // when it has its height
   soon();
   return () => {
     stage.stop();
