@@ -156,7 +156,7 @@ def test_take_the_first_picture(tmp_path: Path, watched: Watched) -> None:
     page: Any = watched.page
     found, step = find("defrag-ignorant"), 34
     file = tmp_path / "run.html"
-    file.write_text(page_of(Run(found).driven(by_text(found.story, strict=False))), encoding="utf-8")
+    file.write_text(page_of(Run(found).told()), encoding="utf-8")
     page.set_viewport_size({"width": 860, "height": 620})
     page.goto(f"{file.as_uri()}#{step}")
     page.wait_for_selector(f".stage[data-step='{step}']")
