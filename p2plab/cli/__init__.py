@@ -1,4 +1,4 @@
-"""``p2plab …`` and ``python -m p2plab …``: the same things as in a notebook, in a terminal.
+"""``p2plab …`` and ``python -m p2plab …``: what notebooks do, in a terminal.
 
 Each module of this package offers a command: ``add(commands)`` declares its arguments and names its handler with
 ``set_defaults(handler=…)``; the handler takes the parsed arguments, prints, and returns the exit status. Bad input is
@@ -23,7 +23,7 @@ from p2plab.core.names import nearest, unknown
 from p2plab.core.token import MARK
 
 #: Each command, and the module of this package that declares it, in the order of the help text. A module that is not listed
-#: comes last, and is found because it has an ``add``.
+#: comes last; it is found by its ``add``.
 COMMANDS = {
     "scenes": "scenes",
     "run": "run",
@@ -45,12 +45,12 @@ COMMANDS = {
     "doctor": "doctor",
     "completion": "completion",
 }
-#: What ``--version`` prints: of the package, of Python, and of what others read.
+#: What ``--version`` prints: the versions of the package, of Python, and of the formats that others read.
 VERSION = f"p2plab {__version__} (Python {platform.python_version()}, tokens {MARK}, JSON {SCHEMA})"
 
 
 def parser(command: str = "") -> argparse.ArgumentParser:
-    """The command line: of one command alone, whose module only is then imported, or of all."""
+    """The parser of one command, importing only its module, or of all commands."""
     top = _Parser(
         prog="p2plab",
         description="Peer-to-peer mappings between PCI devices, step by step.",
@@ -78,7 +78,7 @@ def commands_of(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPars
 
 
 def _left_over(command: str, word: str, declared: argparse.ArgumentParser) -> str:
-    """What is wrong with a word that the command does not have."""
+    """An error for a word that is no command."""
     option = word.partition("=")[0]
     if not option.startswith("-"):
         return f"{command}: there is no place for {word[:60]!r} (see: p2plab {command} --help)"
@@ -107,9 +107,9 @@ def _run(words: Sequence[str]) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Options are spelled out: an abbreviation would mean something else once another option begins with it.
+    """Options must be spelled out: an abbreviation could mean something else after the next option is added.
 
-    They stand before, after and among words of which there may be none.
+    They may come before, after and between positional words, even optional ones.
     """
 
     _among = False
@@ -119,7 +119,7 @@ class _Parser(argparse.ArgumentParser):
         self.color = False  # Python 3.14 would colour its help; frame decides for all output alike
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """A ``*`` would be satisfied with the words before the first option, and the others be strangers."""
+        """A ``*`` would take only the words before the first option and leave the others unknown."""
         if self._among or not any(action.nargs == "*" for action in self._get_positional_actions()):
             return super().parse_known_args(args, namespace)
         self._among = True
@@ -129,5 +129,5 @@ class _Parser(argparse.ArgumentParser):
             self._among = False
 
     def error(self, message: str) -> NoReturn:
-        """One sentence; how the command is written is in its help."""
+        """One sentence; the usage is in the command's help."""
         raise BadInput(f"{self.prog.removeprefix('p2plab ')}: {message} (see: {self.prog} --help)")

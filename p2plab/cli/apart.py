@@ -1,4 +1,4 @@
-"""Somebody's own code in a process apart: one call that never comes back, or an exit, still ends in a sentence."""
+"""Run user code in a forked child, so that a call that hangs, or an exit, still ends in a sentence."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from typing import IO
 from p2plab.cli.frame import BROKEN, MISTAKE, NOT_DECIDED, copied, is_own_output, say, write_to
 from p2plab.search import watchdog
 
-#: Seconds that an interrupted copy has for saying what it found so far.
+#: Seconds that an interrupted child has to report what it found so far.
 _LAST_WORDS = 3.0
-#: How often the copy is looked at (seconds).
+#: How often the child is checked (seconds).
 _LOOK = 0.1
-#: A line of faulthandler's: ``File "/home/me/mine.py", line 3 in map``. Those of Python's and of ours say nothing.
+#: A line of faulthandler's: ``File "/home/me/mine.py", line 3 in map``. Lines in Python and in p2plab are of no use.
 _WHERE = re.compile(r'File "([^"]+)", line (\d+) in (\S+)')
 _NOT_YOURS = (str(Path(__file__).parents[1]), str(Path(os.__file__).parent), "<")
 
 
 def apart(work: Callable[[], int], seconds: float | None) -> int:
-    """The exit status of ``work``, which runs in a copy of this process for at most ``seconds`` (None: as long as it likes).
+    """The exit status of ``work``, which runs in a fork of this process for at most ``seconds`` (None: no limit).
 
-    Where there is no ``fork``, or where output does not go to the terminal or a file, it runs here.
+    Without ``fork``, or if output does not go to a terminal or a file, it runs in this process.
     """
     if not hasattr(os, "fork") or not is_own_output():
         return work()
@@ -66,19 +66,23 @@ def apart(work: Callable[[], int], seconds: float | None) -> int:
 
 
 class _Steps:
-    """What the copy says of its steps in memory that both have: which one it is in, and how long that may take."""
+    """The child's progress in shared memory: the step it is in, and how long that may take."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, 16)
-        self._last: tuple[int, float, float] = 0, 0.0, 0.0  #: a step, and when it was first met: computed, waited
+        self._last: tuple[int, float, float] = (
+            0,
+            0.0,
+            0.0,
+        )  #: a step, and when it was first seen: processor time, wall time
         self.never_ends = False
 
     def begin(self, number: int, budget: float) -> None:
-        """In the copy: another step, or 0 between two."""
+        """In the child: the next step, or 0 between two."""
         struct.pack_into("=Qd", self._memory, 0, number, budget)
 
     def stuck(self, child: int) -> bool:
-        """Whether the copy has been in one step for so long that nothing inside can have ended it."""
+        """Whether the child has been in one step for so long that its own watchdog must have failed."""
         number, budget = struct.unpack_from("=Qd", self._memory, 0)
         computed, now = _computed(child), time.monotonic()
         if not number or number != self._last[0]:
@@ -90,7 +94,7 @@ class _Steps:
 
 
 def _computed(child: int) -> float:
-    """Seconds for which a process has computed; 0 where the system does not say it in this way."""
+    """A process's processor time in seconds; 0 where the system does not give it in this way."""
     try:
         fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -99,13 +103,13 @@ def _computed(child: int) -> float:
 
 
 def _note_where(child: int) -> None:
-    """Have the copy write down where it is, which C does even in the middle of a call of C."""
+    """Have the child write down where it is; faulthandler does so even inside a C call."""
     os.kill(child, signal.SIGUSR1)
     time.sleep(0.2)
 
 
 def _wait(heard: int, seconds: float | None, stuck: Callable[[], bool] = lambda: False) -> bool:
-    """Whether the copy came to its end in that time, and before it got stuck."""
+    """Whether the child ended in that time without getting stuck."""
     until = None if seconds is None else time.monotonic() + seconds
     while not select.select([heard], [], [], _LOOK)[0]:
         if stuck() or (until is not None and time.monotonic() > until):
@@ -114,7 +118,7 @@ def _wait(heard: int, seconds: float | None, stuck: Callable[[], bool] = lambda:
 
 
 def _last_words(child: int, heard: int) -> bool:
-    """Ctrl-C: the copy is told, if the terminal did not tell it, and says what it found. Whether it came to its end."""
+    """Ctrl-C: pass it to the child unless the terminal did, and let it report what it found. Whether it ended."""
     try:
         os.kill(child, signal.SIGINT)
         return _wait(heard, _LAST_WORDS)
@@ -123,14 +127,14 @@ def _last_words(child: int, heard: int) -> bool:
 
 
 def _once(_number: int, _frame: object) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the second time that the same Ctrl-C is heard
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the same Ctrl-C, received a second time
     raise KeyboardInterrupt
 
 
 def _work_and_end(work: Callable[[], int], seconds: float | None, notes: IO[str]) -> None:
-    """In the copy: it never returns."""
+    """In the child; never returns."""
     if seconds is not None:
-        # Shortly before this process is ended, note where it is: a thread of C's, which needs no lock.
+        # Shortly before this process is ended, write down where it is: a C thread, which needs no lock.
         faulthandler.dump_traceback_later(max(0.1, seconds - 1), file=notes)
     faulthandler.register(signal.SIGUSR1, notes, all_threads=False)
     status = MISTAKE
@@ -146,7 +150,7 @@ def _work_and_end(work: Callable[[], int], seconds: float | None, notes: IO[str]
 
 
 def _keep_output_clean() -> None:
-    """What is written to file descriptors 1 and 2 by number goes nowhere: standard output and error get others."""
+    """Discard what is written to file descriptors 1 and 2 by number: standard output and error get new ones."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         write_to(os.dup(1))
@@ -155,7 +159,7 @@ def _keep_output_clean() -> None:
         sys.stderr.flush()
         sys.stderr = open(os.dup(2), "w", buffering=1, encoding=encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
         os.dup2(nowhere, 2)
-    sys.unraisablehook = lambda _unraisable: None  # a finaliser of somebody's that raises
+    sys.unraisablehook = lambda _unraisable: None  # a user's finaliser that raises
 
 
 def _said(status: int, ended: bool, notes: str, never_ends: bool = False) -> int:

@@ -15,7 +15,7 @@ from p2plab.core.names import unknown as no_such
 from p2plab.everything import CASES
 from p2plab.rules import PRICES, PROMISES, RULES
 
-#: The rules of every table: a case breaks a promise of the contract, or costs too much. Some cases are about others.
+#: The rules of every table: a case breaks a promise of the contract, or costs too much. Some cases are about other rules.
 _RULES = (*PROMISES, *PRICES)
 #: Columns of the table, and how many of them come after the rules.
 WIDTH, AFTER = 72, 10
@@ -80,7 +80,7 @@ def as_json(found: list[CaseVerdict], seeds: int, seconds: float) -> dict[str, o
 
 
 def table(found: list[CaseVerdict], seeds: int, seconds: float) -> Iterator[str]:
-    """The mutation table in at most 72 columns: one letter a rule, then what the letters mean."""
+    """The mutation table in at most 72 columns: one letter for each rule, then a key."""
     rules = tuple(dict.fromkeys((*_RULES, *(result.case.rule for result in found))))
     letters = {name: _letter(number) for number, name in enumerate(rules)}
     head = "".join(letters.values())

@@ -1,4 +1,4 @@
-"""``p2plab completion SHELL``: a script for bash, zsh or fish that asks p2plab itself what may come next."""
+"""``p2plab completion SHELL``: a script for bash, zsh or fish that asks p2plab what may come next."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FISH = """# p2plab in fish:  p2plab completion fish > ~/.config/fish/completion
 complete -c p2plab -a '(p2plab completion words (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
 """
 SHELLS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
-#: What a shell's script asks: what may stand in place of the last word.
+#: What a shell's script asks for: candidates for the last word.
 WORDS = "words"
 
 
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def candidates(words: list[str]) -> list[str]:
-    """What may stand in place of the last word, after the others; nothing where a file's name belongs."""
+    """Candidates for the last word, after the others; none where a file's name belongs."""
     from p2plab.cli import commands_of, parser
 
     *before, current = words
@@ -79,7 +79,7 @@ def _begin(texts: Iterable[str], current: str) -> list[str]:
 
 
 def _values(action: argparse.Action, before: list[str]) -> Iterable[str]:
-    """What an argument may be, where that is a list of names."""
+    """The values of an argument, if they are a list of names."""
     if action.choices is not None:
         return [str(choice) for choice in action.choices if choice != WORDS]
     try:
@@ -138,7 +138,7 @@ def _roles(_before: list[str]) -> Iterable[str]:
     return {kind for scene in SCENES.values() for name, role in scene.roles.items() for kind in (name, *role.bases)}
 
 
-#: By the name of an argument, what may be given.
+#: Values by the name of an argument.
 VALUES: Mapping[str, Callable[[list[str]], Iterable[str]]] = {
     "scene": _scenes,
     "source": _machines,

@@ -1,4 +1,4 @@
-"""``p2plab designs``: what the kernel did instead, design beside design, each answer from a run."""
+"""``p2plab designs``: what the kernel did instead, design by design, each answer from a run."""
 
 from __future__ import annotations
 

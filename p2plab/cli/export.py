@@ -1,4 +1,4 @@
-"""``p2plab export SCENE|TOKEN``: a run as a page that steps through it, as text, as a trace, as a test, as its log."""
+"""``p2plab export SCENE|TOKEN``: a run as a page that steps through it, as text, a trace, a test or its log."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _all(arguments: argparse.Namespace, wanted: dict[str, Path]) -> int:
 
 
 class _Said:
-    """Writes files and says so: a line each, or one JSON object at the end."""
+    """Writes files and reports each: on a line, or in one JSON object at the end."""
 
     def __init__(self, as_json: bool, more: dict[str, int]) -> None:
         self.as_json, self.more = as_json, more

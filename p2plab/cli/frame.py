@@ -1,8 +1,8 @@
-"""How every command ends: each way has a status and a sentence of its own, and 1 means that a rule broke and nothing else.
+"""How every command ends: each way has its own status and sentence, and 1 means only that a rule broke.
 
 Standard output is written through :class:`_Output`: a full disk, a reader that went away and a terminal that cannot show a
-character are remembered instead of raised, so that a command comes to its end and says what it found. Control characters
-of device names, knobs and hand-ins are written as text: nothing of them reaches a terminal.
+character are recorded instead of raised, so that a command finishes and reports its result. Control characters
+of device names, knobs and hand-ins are written as text, and never reach a terminal.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from p2plab.core.plain import plain
 
 #: The exit statuses of all commands; docs/terminal.md has the table.
 OK, BROKEN, BAD_INPUT, NOT_DECIDED, NOT_WRITTEN, MISTAKE = 0, 1, 2, 3, 4, 70
-#: As a shell says it of a program that Ctrl-C ended, and of one whose reader went away.
+#: The shell's statuses for a program ended by Ctrl-C, and for one whose reader went away.
 INTERRUPTED, CLOSED = 130, 141
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _ANSWERS = {OK: "nothing is broken", BROKEN: "a rule broke", NOT_DECIDED: "not decided"}
@@ -39,7 +39,7 @@ _PLAIN = {"…": "...", "→": "->", "←": "<-", "×": "x", "–": "-", "—": 
 
 
 def say(sentence: str) -> None:
-    """A line on standard error; nothing where that cannot be written either."""
+    """A line on standard error; nothing if that cannot be written either."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         print(plain(f"p2plab: {sentence}"), file=sys.stderr, flush=True)
 
@@ -53,12 +53,12 @@ def knobs_of(words: Sequence[str]) -> dict[str, str]:
 
 
 def print_json(kind: str, value: Mapping[str, object], indent: int | None = 1) -> None:
-    """Print the answer of ``--json``: it says first which schema describes it (``run/1``)."""
+    """Print the answer of ``--json``: its first field names its schema (``run/1``)."""
     print(json.dumps({"schema": f"{kind}/{SCHEMA}", **value}, indent=indent))
 
 
 def number(text: str) -> int:
-    """A whole number as an argument: in digits, of which Python's ``int`` would also take those of other scripts."""
+    """A whole number as an argument, in ASCII digits (Python's ``int`` would also take those of other scripts)."""
     if not re.fullmatch(r"-?[0-9]{1,18}", text):
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number")
     return int(text)
@@ -75,7 +75,7 @@ def typed(most: int = 100_000) -> str:
 
 
 class NotWritten(P2PError):
-    """A file of the person's choice for which there is no room."""
+    """The disk has no room for a file that was asked for."""
 
 
 def write(path: Path, text: str) -> None:
@@ -84,7 +84,7 @@ def write(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file, all of it or nothing. :exc:`BadInput` says why it cannot be; :exc:`NotWritten` that there is no room."""
+    """Write a file, all of it or nothing. :exc:`BadInput` says why not; :exc:`NotWritten` means that there is no room."""
     try:
         if path.exists() and not path.is_file():  # a device, a pipe
             path.write_bytes(data)
@@ -119,19 +119,19 @@ def wants_colours(terminal: bool) -> bool:
 
 
 def coloured(text: str) -> str:
-    """Text with its verdicts in colour; nothing is lost where colours cannot be seen."""
+    """Text with its verdicts in colour; colour carries no information of its own."""
     for pattern, code in _COLOURS:
         text = pattern.sub(f"\x1b[{code}m\\g<0>\x1b[0m", text)
     return text
 
 
 def is_no_room(error: OSError) -> bool:
-    """Whether it says that a disk is full, or a limit reached."""
+    """Whether the error means that a disk is full or a limit reached."""
     return error.errno in _NO_ROOM
 
 
 def framed(work: Callable[[], int]) -> int:
-    """Do a command's work; its exit status, or that of what came between, said in a sentence on standard error."""
+    """Do a command's work; its exit status, or that of what interrupted it, with a sentence on standard error."""
     output = _Output.of(sys.stdout)
     if output is None:
         return _done(work)
@@ -154,7 +154,7 @@ def copied(work: Callable[[], int]) -> int:
 
 
 def write_to(descriptor: int) -> None:
-    """Have standard output go to another file descriptor from now on."""
+    """Send standard output to another file descriptor from now on."""
     sys.stdout.flush()
     if isinstance(sys.stdout, _Output):
         sys.stdout.raw_.descriptor = descriptor
@@ -188,7 +188,7 @@ def _done(work: Callable[[], int]) -> int:
             return _mistake()
         say(f"this needs {missing.name}, which is not installed here: pip install 'p2plab[lab]'")
         return BAD_INPUT
-    except OSError as error:  # a file of our own: the room for temporary ones, say
+    except OSError as error:  # one of p2plab's own files, such as a temporary one
         if error.errno not in _NO_ROOM:
             return _mistake()
         say(f"this machine has no room to work in: {error.strerror}")
@@ -205,7 +205,7 @@ def _mistake() -> int:
 
 
 class _Raw(io.RawIOBase):
-    """A file descriptor whose first error is kept; what comes after it is thrown away."""
+    """A file descriptor that keeps its first error; what is written later is discarded."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -242,7 +242,7 @@ class _Output(io.TextIOWrapper):
 
     @classmethod
     def of(cls, stream: TextIO | None) -> _Output | None:
-        """In the place of Python's own; None where somebody else has put something there, or it is one of these already."""
+        """Installed instead of Python's own; None if that was replaced already."""
         if stream is None:
             return cls(_Raw(-1), "utf-8")
         if stream is not sys.__stdout__ or not isinstance(stream, io.TextIOWrapper) or isinstance(stream, cls):
@@ -257,7 +257,7 @@ class _Output(io.TextIOWrapper):
         return super().write(coloured(shown) if self.colours else shown)
 
     def end(self, status: int) -> int:
-        """The status of the whole, once all is written that can be."""
+        """The status of the command, once all that can be written is written."""
         self.flush()
         error = self.raw_.error
         if error is not None:
@@ -275,7 +275,7 @@ class _Output(io.TextIOWrapper):
         return status
 
     def _let_go(self) -> None:
-        """Python writes what it still has when it ends; from now on to nowhere."""
+        """At its end Python writes what is still buffered; from now on that is discarded."""
         with contextlib.suppress(OSError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             if self.raw_.descriptor not in (-1, nowhere):

@@ -1,4 +1,4 @@
-"""``p2plab lab [FOLDER]``: the course's notebooks in a folder of yours, opened in JupyterLab."""
+"""``p2plab lab [FOLDER]``: the course's notebooks in your folder, opened in JupyterLab."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from p2plab.core.places import course
 
 FOLDER = Path("p2plab-course")
 FIRST = "notebooks/00-start-here.ipynb"
-#: Which files were put into the folder, each with its digest: what differs from it was changed by a person.
+#: The files put into the folder, each with its digest: a file that differs was changed by a person.
 NOTE = ".p2plab-course.json"
 
 
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 @dataclass
 class Copied:
-    """What became of each file of the course."""
+    """What happened to each file of the course."""
 
     new: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Copied:
 
 
 def copy(files: Mapping[str, Path], folder: Path) -> Copied:
-    """Copy the course; what a person changed, or put there, stays. :exc:`BadInput` where that cannot be."""
+    """Copy the course; files that a person changed or added stay. :exc:`BadInput` if that is not possible."""
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is a file; name a folder")
     before = _note(folder / NOTE)
@@ -101,7 +101,7 @@ def copy(files: Mapping[str, Path], folder: Path) -> Copied:
 
 
 def _note(file: Path) -> dict[str, str]:
-    """What an earlier copy wrote down; nothing where there was none, or it cannot be read: then every file is a person's."""
+    """The record of an earlier copy; empty if there is none or it cannot be read: then all files count as a person's."""
     try:
         files = json.loads(file.read_text(encoding="utf-8"))["files"]
         return {str(name): str(digest) for name, digest in files.items()}

@@ -1,4 +1,4 @@
-"""``p2plab lockdep``: the order of lock classes over many runs, and lockdep's own words where it is a circle."""
+"""``p2plab lockdep``: the order of lock classes over many runs, and lockdep's report of a cycle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from p2plab.search.drivers import load_any
 from p2plab.search.lockdep import SEEDS, Learned, of_driver, of_scenes
 from p2plab.search.watchdog import Watchdog
 
-#: Seconds that a file of yours may take to define its classes, and that all of its runs may take.
+#: Seconds that your file may take to define its classes, and that all of its runs may take.
 LOADING, RUNNING = 5.0, 60.0
 MOST_SEEDS = 10_000
 

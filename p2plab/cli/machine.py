@@ -1,4 +1,4 @@
-"""``p2plab machine``: the tree, BARs and windows of a machine, yours for one, and why something found no room."""
+"""``p2plab machine``: the tree, BARs and windows of a machine (yours, for one), and why something found no room."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _with_window(machine: Machine, text: str) -> Machine:
 
 
 def _blank(machine: Machine) -> Machine:
-    """The machine without addresses. Raises BadInput if it is not known what there is to give."""
+    """The machine without addresses. Raises BadInput if the available ranges are not known."""
     if not any(bridge.windows for bridge in machine.host_bridges):
         raise BadInput(f"{machine.name} does not show the address ranges of its host bridges; a recording does")
     return without_addresses(machine)

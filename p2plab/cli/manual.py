@@ -1,10 +1,10 @@
-"""What the help of each command adds to its options: examples that can be typed as they are, and its exit statuses."""
+"""What the help of each command adds to its options: examples that work as typed, and its exit statuses."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: The commands by what they are for, in the order of the help text. What is new comes under "more".
+#: The commands by purpose, in the order of the help text. New ones come under "more".
 GROUPS = {
     "runs": ("scenes", "run", "replay", "export"),
     "every order of events": ("check", "lockdep", "catalog"),
@@ -14,7 +14,7 @@ GROUPS = {
     "more": ("sweep", "doctor", "completion"),
 }
 
-#: Each command's examples. They are run by a test, in the order in which they stand here.
+#: Each command's examples. A test runs them, in this order.
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "scenes": ("p2plab scenes", "p2plab scenes E4 defrag-obedient", "p2plab scenes --takes 'dma-buf importer'"),
     "run": (
@@ -56,7 +56,7 @@ _ALWAYS = {
     "130": "interrupted; what was found so far has been printed",
     "141": "the program that read the output has exited",
 }
-#: The exit statuses of a command besides those that every command has; 0 is said of each.
+#: The exit statuses of a command beyond those of every command; 0 is explained for each.
 STATUSES: Mapping[str, Mapping[str, str]] = {
     "run": {"0": "all rules held", "1": "a rule broke"},
     "replay": {"0": "all rules held", "1": "a rule broke"},

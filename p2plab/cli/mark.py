@@ -1,4 +1,4 @@
-"""``p2plab mark FOLDER``: mark a class's hand-ins, each shut in a process of its own, to tables."""
+"""``p2plab mark FOLDER``: mark a class's hand-ins, each in a sandboxed process, and write tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from p2plab.core.errors import BadInput
 from p2plab.core.plain import plain, storable
 from p2plab.course.marking import Csv, Grades, Json, Limits, Marked, mark_folder
 
-#: In place of a file: standard output.
+#: Instead of a file: standard output.
 STDOUT = Path("-")
 
 
@@ -107,7 +107,7 @@ def _said(path: Path):  # type: ignore[no-untyped-def]
 
 
 def _close(file: TextIO) -> None:
-    """Each row was written out already, and what could not be was said."""
+    """Each row was written already, and rows that could not be were reported."""
     with contextlib.suppress(OSError):
         file.close()
 

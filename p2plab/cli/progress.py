@@ -23,7 +23,7 @@ class ProgressLine:
         self._shown = False
 
     def say(self, text: str) -> None:
-        """Show this now, unless the last line is too young."""
+        """Show this now, unless the last line is too recent."""
         now = time.monotonic()
         if self.shows and now >= self._next:
             self._next, self._shown = now + EVERY, True
@@ -34,7 +34,7 @@ class ProgressLine:
         self.say(f"{done} of {total} {what}".rstrip())
 
     def end(self) -> None:
-        """Take the line away."""
+        """Clear the line."""
         if self._shown:
             self._write("\r\033[K")
             self._shown = False
@@ -45,7 +45,7 @@ class ProgressLine:
 
 
 def counted(things: Sequence[_T]) -> Iterator[_T]:
-    """The same things, with a line that says how many were asked for."""
+    """The same items, with a line that counts how many were taken."""
     progress = ProgressLine()
     try:
         for number, thing in enumerate(things):

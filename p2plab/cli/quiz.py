@@ -1,4 +1,4 @@
-"""``p2plab quiz``: a story that is cut off before its break; say who, which promise, whose bytes."""
+"""``p2plab quiz``: a story cut off before its break; name the driver, the promise, and the owner of the damaged bytes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 0 whatever was answered; 2 for an answer that is no choice."""
+    """Exit 0 for any answer; 2 for one that is no choice."""
     asked = quiz(datetime.date.today().toordinal() if arguments.seed is None else arguments.seed)
     if arguments.json:
         if arguments.answer:

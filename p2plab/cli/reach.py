@@ -1,4 +1,4 @@
-"""``p2plab reach``: who can reach whom, by the rules of 2019 and of a later kernel, with the reasons."""
+"""``p2plab reach``: which device can reach which, by the rules of 2019 and of a later kernel, with the reasons."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exits 0, also for a pair that is not reachable, which is an answer; 3 if what is not shown decides for some pair."""
+    """Exits 0, also for a pair that is not reachable; 3 if the verdict of some pair depends on what is not shown."""
     if len(arguments.pair) not in (0, 2):
         raise BadInput(f"{len(arguments.pair)} functions given; allowed: two (A B), or none for every pair")
     if not 1 <= arguments.mask <= 64:

@@ -25,9 +25,9 @@ from p2plab.views.driver_lines import lines_as_json
 from p2plab.views.formats import chrome_trace
 from p2plab.views.text import board_of, story
 
-#: Characters of a mail or a story that are searched for a token.
+#: Maximum number of characters of a mail or a story that are searched for a token.
 PASTED = 10_000_000
-#: Seconds that a file of yours may take to define its scenes.
+#: Seconds that your file may take to define its scenes.
 LOADING = 5.0
 
 
@@ -46,7 +46,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def order_options(command: argparse.ArgumentParser) -> None:
-    """What :func:`run_of` reads besides the scene: its knobs, and who goes next."""
+    """What :func:`run_of` reads besides the scene: its knobs, and the order."""
     command.add_argument(
         "--knob", action="append", default=[], metavar="NAME=VALUE", help="set a knob; may be repeated"
     )
@@ -61,7 +61,7 @@ def order_options(command: argparse.ArgumentParser) -> None:
 
 
 def place_options(command: argparse.ArgumentParser) -> None:
-    """On which machine, and who plays what on it."""
+    """The machine, and the functions in the scene's roles."""
     place = command.add_argument_group("on another machine than the scene's")
     place.add_argument("--machine", metavar="SOURCE", help="as of `p2plab machine`: a file with lspci's text, say")
     place.add_argument("--exporter-at", metavar="BDF", help="whose memory is lent, say 03:00.0")
@@ -84,7 +84,7 @@ def placed(scene: Scenario, arguments: argparse.Namespace) -> Scenario:
 
 
 def scene_named(text: str) -> Scenario:
-    """A scene by its name, or one of yours as ``FILE.py:NAME``; a run of that says what it needs besides its token."""
+    """A scene by its name, or your own as ``FILE.py:NAME``; its runs say what they need besides the token."""
     if ".py:" not in text:
         return find(text)
     from p2plab.search.drivers import load_any
@@ -115,7 +115,7 @@ def lines_option(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 0 where all rules held, 1 where one broke. Interrupted, it shows how far it came."""
+    """Exit 0 where all rules held, 1 where one broke. When interrupted, it shows the run so far."""
     try:
         return _show(run_of(arguments), arguments)
     except Interrupted as stopped:
@@ -149,7 +149,7 @@ def run_of(arguments: argparse.Namespace) -> Run:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C in the middle of a run: as far as it came."""
+    """Ctrl-C in the middle of a run: the run so far."""
 
     def __init__(self, run: Run) -> None:
         super().__init__()

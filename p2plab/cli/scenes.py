@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exits 0; 2 where no scene has the role that was asked for."""
+    """Exits 0; 2 if no scene has the given role."""
     scenes = [find(name) for name in arguments.scene] or list(SCENES.values())
     if arguments.takes is not None:
         known = {kind: None for scene in scenes for name, role in scene.roles.items() for kind in (name, *role.bases)}

@@ -1,4 +1,4 @@
-"""``p2plab whatif``: a machine with cards moved, ACS set, BARs resized or booted otherwise, before and after."""
+"""``p2plab whatif``: a machine before and after moving cards, setting ACS, resizing BARs or booting with other options."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exits 0; 3 if what is not shown decides for a pair or a group, after the change."""
+    """Exits 0; 3 if an answer after the change depends on what is not shown."""
     kernel = kernel_named(arguments.kernel)
     before = read_beside(arguments)
     if arguments.cpu is not None:
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _changed(machine: Machine, arguments: argparse.Namespace, kernel: PciKernel) -> tuple[Machine, dict[str, str]]:
-    """The machine with what the options say: boot first, then registers, cards, BARs. Functions are named as before."""
+    """The machine after the options: boot first, then registers, cards, BARs. Functions are named as before."""
     if arguments.boot is not None:
         machine = with_boot_options(machine, arguments.boot, kernel)
     if arguments.iommu is not None:

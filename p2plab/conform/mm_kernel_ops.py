@@ -1,4 +1,4 @@
-"""Operations of the recordings that others than the process do: exporters, files, the kernel's own work."""
+"""Operations of the recordings that are not the process's own: exporters, files, kernel threads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def _unmap_mapping_range(replay: Replay, op: dict[str, Any]) -> Result:
 
 
 async def _zap_vma_ptes(replay: Replay, op: dict[str, Any]) -> Result:
-    """The recording's exporter finds the VMA at the start, and zaps a part that lies inside of it."""
+    """The recording's exporter finds the VMA at the start, and zaps a part of it."""
     start, length = replay.span(op)
     async with replay.mm.mmap_lock.read():
         vma = replay.mm.vma_lookup(start)
@@ -84,9 +84,9 @@ async def _migrate_pages(replay: Replay, op: dict[str, Any]) -> Result:
 
 
 async def _numa_balancing_wait(replay: Replay, op: dict[str, Any]) -> Result:
-    """Scans of NUMA balancing. How many fit into the wait is the scheduler's timing, and taken from the recording.
+    """Scans of NUMA balancing. How many fit into the wait depends on the scheduler, and is taken from the recording.
 
-    What each scan announces is the model's; at least one is due where anything is to be scanned.
+    What each scan announces is the model's; at least one is due if there is anything to scan.
     """
     await task_numa_work(replay.mm)
     one = sum(replay.in_window(call) for call in replay.heard)

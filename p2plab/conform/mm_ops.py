@@ -155,7 +155,7 @@ async def _exit_group(replay: Replay, op: dict[str, Any]) -> Result:
 
 
 def number(op: dict[str, Any], field: str) -> int:
-    """A number that an operation needs, also one written as text."""
+    """A number that an operation needs, possibly written as text."""
     value = op.get(field)
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 6:
         value = int(value)
@@ -253,7 +253,7 @@ async def _remap_file_pages(replay: Replay, op: dict[str, Any]) -> Result:
 
 
 async def _same_mm_child_writes(replay: Replay, op: dict[str, Any]) -> Result:
-    """vfork, or clone with CLONE_VM: the child has the parent's own memory, and nothing is copied."""
+    """vfork, or clone with CLONE_VM: the child shares the parent's memory, and nothing is copied."""
     start, length = replay.span(op)
     status = 0
     try:
@@ -264,7 +264,7 @@ async def _same_mm_child_writes(replay: Replay, op: dict[str, Any]) -> Result:
 
 
 async def _exec(replay: Replay, op: dict[str, Any]) -> Result:
-    """The process replaces its memory by a program's: what its listeners hear is recorded with the exit that follows."""
+    """The process replaces its memory by a program's: its notifier calls are recorded with the following exit."""
     return None
 
 
@@ -295,7 +295,7 @@ async def _msync(replay: Replay, op: dict[str, Any]) -> Result:
     return None
 
 
-#: What the recordings call their operations.
+#: The operations by their names in the recordings.
 OPERATIONS: dict[str, Operation] = {
     **KERNEL_OPERATIONS,
     "mmap": _mmap,
@@ -344,7 +344,7 @@ OPERATIONS: dict[str, Operation] = {
 
 
 async def perform(replay: Replay, op: dict[str, Any]) -> dict[str, Any]:
-    """Do one recorded operation: what it answered, what was heard, and how the memory looks."""
+    """Do one recorded operation: its result, the notifier calls, and the memory afterwards."""
     handler = OPERATIONS.get(op["op"])
     if handler is None:
         raise NotModelled(op["op"])

@@ -1,6 +1,6 @@
 """Reading recordings of address spaces (``mmu/*.jsonl``): a header line, then one case per line, each checked.
 
-Whatever is wrong with a file becomes :class:`~p2plab.core.errors.BadInput` that names file and line.
+Anything wrong with a file becomes :class:`~p2plab.core.errors.BadInput` that names file and line.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PAGE_FIELDS = ("start", "end", "new_start", "new_end", "pages", "at", "node", "v
 
 @dataclass(frozen=True)
 class Recording:
-    """One recorded sequence: its place in the file, the kernel, what was mapped, and the operations with what they did."""
+    """One recorded sequence: its place in the file, the kernel, what was mapped, and the operations with their results."""
 
     where: str
     name: str
@@ -63,7 +63,7 @@ class Pair:
 
     @property
     def late(self) -> bool:
-        """Whether B began only after the first of A's events was over: the scheduler let it miss its window."""
+        """Whether B began only after the first of A's events was over: the scheduler made it miss its window."""
         calls = [call.get("cb") for call in self.events if call.get("cb") == "end" or call.get("n") == 1]
         return self.window and calls[:1] == ["end"] and "mark" in calls
 
@@ -133,7 +133,7 @@ def _kernel(record: dict[str, Any], where: str) -> Kernel:
 
 
 def _window(record: dict[str, Any]) -> bool | None:
-    """Whether two threads were recorded with a window or in a free race: the recorder's own words say so."""
+    """Whether two threads were recorded with a window or in a free race: the recorder says so."""
     words = str(record["header"].get("cmdline", ""))
     return True if "two_window" in words else False if "two_race" in words else None
 

@@ -74,7 +74,7 @@ class Replay:
         self.heard.clear()
 
     async def map_elsewhere(self) -> None:
-        """What every process has besides the memory that is looked at."""
+        """What every process has besides the observed memory."""
         await self.mm.mmap(FAR_AWAY, PAGE_SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED)
 
     def note_in(self, heard: list[dict[str, Any]]) -> Note:
@@ -169,7 +169,7 @@ class Replay:
         return {"child_ret": status, "child_events": events}
 
 
-#: What an operation answers besides ``ret`` 0, and how one is done.
+#: What an operation returns besides ``ret`` 0, and how it is done.
 Result = dict[str, Any] | None
 Operation = Callable[[Replay, dict[str, Any]], Awaitable[Result]]
 

@@ -1,4 +1,4 @@
-"""Two threads of one process, as recorded: *window* cases and *race* cases, held against all that the model can do.
+"""Two threads of one process, as recorded: *window* cases and *race* cases, compared with all outcomes of the model.
 
 In a window case thread A sleeps in each ``invalidate_range_start`` of its operation; B begins when A sleeps for the first
 time, and works as far as it can. Only that is fixed: after it any ready thread may go first, and every order is tried.
@@ -31,9 +31,9 @@ from p2plab.mm.sys_madvise import ADVICE, FLAG_ADVICE, OTHER_ADVICE
 from p2plab.mm.touch import Signal
 from p2plab.mm.zap import unmap_mapping_range
 
-#: A search that meets more states than this is given up: the case counts as not modelled.
+#: A search with more states than this is abandoned: the case counts as not modelled.
 MOST_STATES = 20_000
-#: where B's stack lies, when it lies below the memory that is looked at: fork has copied it by then
+#: where B's stack lies, when it is below the observed memory: fork has copied it by then
 STACK = 0x5666_6666_4000
 #: marks of the recordings: B begins, B is done (A is done: 3, which nobody waits for, is not compared)
 B_BEGINS, B_DONE = 1, 2
@@ -41,7 +41,7 @@ B_BEGINS, B_DONE = 1, 2
 
 @dataclass(frozen=True)
 class PairOutcome:
-    """What can be told apart from outside: both answers, the events and marks in order, and the memory at the end."""
+    """What is observable: both results, the events and marks in order, and the memory at the end."""
 
     a: str
     b: str
@@ -50,21 +50,21 @@ class PairOutcome:
 
 
 class _Sleepy(NotifierRecorder):
-    """A listener in whose start callback thread A sleeps, if ``sleep`` says so, until it is let go on."""
+    """A listener in whose start callback thread A sleeps, if ``sleep`` is set, until it is woken."""
 
     def __init__(self, note: Note, page: ToPage, sleep: Callable[[MmuNotifierRange], Awaitable[None]]) -> None:
         super().__init__(note, page)
         self.sleep = sleep
 
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
-        """Write the call down, then sleep."""
+        """Record the call, then sleep."""
         await super().invalidate_range_start(range)
         await self.sleep(range)
         return 0
 
 
 class _Stage:
-    """One pair in one world: what both answered, what was heard, whether A sleeps."""
+    """One pair in one world: both results, the notifier calls, whether A sleeps."""
 
     def __init__(self, pair: Pair, stack: bool) -> None:
         self.pair = pair
@@ -130,7 +130,7 @@ class _Stage:
         return self.replay.in_window({"start": page(range.start), "end": page(range.end)}) or range.start == 0
 
     def choices(self) -> list[str]:
-        """Who may go next. While A sleeps it is B's turn; A wakes when B can do no more."""
+        """The threads that may go next. While A sleeps it is B's turn; A wakes when B can do no more."""
         enabled = self.world.enabled()
         if self.asleep and "B" not in enabled:
             self.asleep, self.woken = False, True
@@ -138,14 +138,14 @@ class _Stage:
         return enabled
 
     def key(self) -> object:
-        """Equal for two moments from which the same can happen, with the same behind them."""
+        """Equal for two moments with the same past observations and the same possible futures."""
         heard = tuple(json.dumps(call) for call in self.replay.heard)
         state = self.world.state()
         cells = frozenset((k, repr(v)) for k, v in state.items())
         return (cells, heard, json.dumps(self.answers), self.asleep, self.woken)
 
     def outcome(self) -> PairOutcome:
-        """What happened, once nobody can go on; a thread that hangs or crashed has no answer."""
+        """What happened, once no thread can go on; one that hangs or crashed has no result."""
         crashed = [repr(actor.crash) for actor in self.world.actors.values() if actor.crash]
         look = self.replay.look()
         events = [call for call in self.replay.heard if call["cb"] == "mark" or self.replay.in_window(call)]
@@ -180,7 +180,7 @@ def recorded_outcome(pair: Pair) -> PairOutcome:
 
 
 def outcomes(pair: Pair) -> set[PairOutcome] | None:
-    """Every outcome of a pair that some order of the steps gives; None if there are too many states to look at."""
+    """Every outcome of a pair that some order of the steps gives; None if there are too many states."""
     for text in (*pair.prep.split(";"), pair.a["op"], pair.b["op"]):
         understand(text, pair.kind)
     found = _outcomes(pair, stack=False)

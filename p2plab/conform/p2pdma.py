@@ -1,7 +1,7 @@
-"""``conform p2pdma``: every recorded verdict of pci_p2pdma, worked out anew from the topology and the ACS registers.
+"""``conform p2pdma``: every recorded verdict of pci_p2pdma, computed again from the topology and the ACS registers.
 
 Taken from a recording: the tree, ids, BARs, PCI Express types, ACS registers, CPU, boot options, and the state's label
-where it says which ids were put on the host bridges (``wl2030``). Compared: map type, distance, what dma_map_sgtable
+if it says which ids were put on the host bridges (``wl2030``). Compared: map type, distance, what dma_map_sgtable
 answers with a 64-bit and a 32-bit mask, the messages, and whether each BAR could be offered.
 """
 
@@ -70,7 +70,7 @@ def _topology(report: Comparison, source: str, data: Mapping[str, Any], kernel: 
 
 
 def _boot(report: Comparison, source: str, machine: Machine, data: Mapping[str, Any], kernel: PciKernel) -> None:
-    """What boot made of each ACS register, before the first state's stimuli."""
+    """Each ACS register after boot, before the first state's stimuli."""
     header = data.get("header")
     cmdline = str(header.get("cmdline", "")) if isinstance(header, Mapping) else ""
     for port in machine:
@@ -94,7 +94,7 @@ def _in_state(machine: Machine, state: str, run: Any, changes: Any) -> Machine:
 
 
 def _written_ids(changes: Any, device: str) -> dict[str, tuple[int, int]]:
-    """The recorder's own list of ids it wrote over a function's, as far as they have this device id."""
+    """The ids that the recorder wrote over a function's, with this device id."""
     found = {}
     for change in changes if isinstance(changes, list) else []:
         if isinstance(change, Mapping) and change.get("op") == "spoof":
@@ -191,7 +191,7 @@ def _p2pmem(machine: Machine, bdf: str, offered: Mapping[str, int]) -> str:
 
 
 def _nvme(report: Comparison, source: str, data: Mapping[str, Any]) -> None:
-    """The NVMe driver's own offer of its controller memory: the part that the rule for a BAR decides."""
+    """The NVMe driver's offer of its controller memory: the part decided by the rule for a BAR."""
     lines = [str(line) for line in _list(data, "log")]
     report.cases += 1
     for added in filter(None, map(_ADDED.search, lines)):

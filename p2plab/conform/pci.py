@@ -1,7 +1,7 @@
-"""``conform pci``: recorded machines held against the readers, the invariants, the address map and the allocator.
+"""``conform pci``: recorded machines compared with the readers, the invariants, the address map and the allocator.
 
 Each function read from each lspci text must equal what sysfs said; each layout must be sound; the nested windows must
-be those of /proc/iomem; and the allocator, given what the firmware had left, must print the kernel's messages and end
+be those of /proc/iomem; and the allocator, given what the firmware left, must print the kernel's messages and end
 with the kernel's addresses, and on blank devices find room for the same BARs.
 """
 
@@ -36,7 +36,7 @@ READINGS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("lspci -tv", ("lspci_tv",), _TREE),
     ("all three", ("lspci_vvv", "lspci_xxx", "lspci_tv"), _ALL),
 )
-#: Options of pci= under which the kernel gives addresses in a way that the allocator does not follow.
+#: Options of pci= under which the kernel assigns addresses in a way that is not modelled.
 OTHER_WAYS = frozenset(
     {
         *("realloc", "nocrs", "use_crs", "rom", "norom", "nobar", "assign-busses", "big_root_window"),
@@ -77,7 +77,7 @@ def _reading(
     texts: tuple[str, ...],
     fields: tuple[str, ...],
 ) -> None:
-    """One operation per function: what sysfs said against what the text says."""
+    """One operation per function: sysfs compared with the text."""
     lines = [_lines(data, text) for text in texts]
     if not all(lines):
         report.not_modelled[f"no text of {name} recorded"] += len(machine)
@@ -97,7 +97,7 @@ def _reading(
 
 
 def _without_shadow(device: Device, recorded: Device) -> Device:
-    """A ROM that the kernel shows as a copy in RAM is no range of the device; its register says something else."""
+    """A ROM that the kernel shows as a copy in RAM is no range of the device; its register differs."""
     if not any(r.shadow for r in recorded.resources):
         return device
     return replace(device, resources=tuple(r for r in device.resources if not r.rom))
@@ -221,7 +221,7 @@ def _cmdline(data: Mapping[str, Any]) -> str:
 
 
 def _changes_addresses(cmdline: str) -> str | None:
-    """The boot option that makes the kernel give addresses in another way, if there is one."""
+    """The boot option that makes the kernel assign addresses in another way, if any."""
     for word in cmdline.split():
         for part in word.removeprefix("pci=").split(",") if word.startswith("pci=") else ():
             if part.partition("=")[0] in OTHER_WAYS:

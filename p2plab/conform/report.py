@@ -13,7 +13,7 @@ KEEP = 10
 
 
 class NotModelled(Exception):
-    """The model has no such thing; the text says what."""
+    """The model does not have it; the text says what."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Comparison:
     differ: int = 0
     not_modelled: Counter[str] = field(default_factory=Counter)
     first_differences: list[Difference] = field(default_factory=list)
-    never_recorded: int = 0  #: outcomes of races that the model allows and no repetition showed: no difference
+    never_recorded: int = 0  #: outcomes of races that the model allows and no repetition showed; not a difference
 
     @property
     def operations(self) -> int:

@@ -1,8 +1,8 @@
-"""``p2plab conform scenes``: scenes played on a real kernel, against the same scenes in the model, under that kernel.
+"""``p2plab conform scenes``: scenes played on a real kernel, compared with the same scenes in the model of that kernel.
 
 A scene is replayed in its story's order; a variant, or a scene whose story puts its steps in another order, in the
 record's own. Compared are, actor by actor, the calls, callbacks, results, slots and beats; where each beat landed; the
-bytes in each slot at the end; who is stuck; and what the kernel said by itself, against the rules that broke.
+bytes in each slot at the end; which actors are stuck; and the kernel's complaints, with the rules that broke.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from p2plab.p2p.things import things_of
 from p2plab.rules import PRICES, PROMISES, RULES, judge
 from p2plab.rules.damage import landings
 
-#: No replay takes as many steps; one that does is a live-lock.
+#: No replay takes this many steps; one that does is a live-lock.
 LONGEST_REPLAY = 5_000
 #: The aspects that are compared: one operation each for a record.
 ASPECTS = ("events", "beats", "bytes", "stuck", "kernel says", "lockdep")
@@ -54,7 +54,7 @@ EXCEPTIONS: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
 _KNOWN_OPTIONS = {"slots", "policy", "variant", "timed", "nonblocking", "quiescing", "faults", "revoke_iommu", "odp"}
 #: An option of the recording drivers that some scenes are about.
 _ABOUT = {"alloc_under_lock=1": ("X1", "X2")}
-#: Options that stand for another class in a role.
+#: Options that select another class for a role.
 _PLAYED_BY: Mapping[str, Mapping[str, Any]] = {
     "trusting=1": {"exporter": TrustingGpu},
     "variant=F3r,good": {"importer": TakesMmapLockForReading},
@@ -65,7 +65,7 @@ _INTERVAL: Mapping[str, type[OdpNic]] = {"F3": TakesMmapLockInInterval}
 
 @dataclass
 class ScenesReport(Comparison):
-    """Besides the counts: each exception with its reason, how the orders agree, and what only the drivers log."""
+    """Besides the counts: each exception with its reason, how the orders agree, and what is logged by the drivers only."""
 
     exceptions: list[tuple[str, str, str]] = field(default_factory=list)  #: (record, aspect, reason)
     orders: Counter[str] = field(default_factory=Counter)
@@ -111,7 +111,7 @@ class ScenesReport(Comparison):
 
 
 def conform(paths: Iterable[Path]) -> ScenesReport:
-    """Compare each record with the model. :exc:`BadInput` for a file that is no record, or of a scene that is unknown."""
+    """Compare each record with the model. :exc:`BadInput` for a file that is no record, or one of an unknown scene."""
     report = ScenesReport("scenes")
     for path in paths:
         record = read_record(path)
@@ -190,7 +190,7 @@ def _replay(record: Record) -> tuple[Run, str]:
 
 
 def _gives_up(record: Record) -> bool:
-    """Whether the recorded exporter's own object found no room."""
+    """Whether the object of the recorded exporter found no room."""
     return any(who == "gpu" and text.startswith("< ") and text.endswith("-ENOSPC") for who, text in record.events)
 
 
@@ -225,7 +225,7 @@ def _run(record: Record, case: Case, at: Mapping[str, Any], order: Schedule) -> 
 
 
 def _exits(choose: Callable[[Any], tuple[type[Rig], Plan]], settings: Mapping[str, Any]) -> tuple[type[Rig], Plan]:
-    """The scene's rig, whose process can also exit: it does so when a play is over."""
+    """The scene's rig, whose process can also exit, when a play is over."""
     rig, plan = choose(settings)
     if any(job.name == "exit" for job in jobs_of(rig).values()):
         return rig, plan
@@ -234,7 +234,7 @@ def _exits(choose: Callable[[Any], tuple[type[Rig], Plan]], settings: Mapping[st
 
 @job("app", "exit")
 async def _exit(rig: Rig) -> None:
-    """The processes exit without having unmapped anything."""
+    """The processes exit without unmapping anything."""
     for station in rig.stations:
         station.exited = True
     for mm in dict.fromkeys((rig.mm, rig.mm2)):
@@ -281,7 +281,7 @@ _LOCKS = {"&nic->lock": "&n->lock", "&gpu->bar": "gpu_bar"}
 
 
 def _lockdep(record: Record, run: Run) -> list[tuple[str, ...]]:
-    """What the lockdep of the record's kernel makes of the model's run: the chain of its only report, or nothing."""
+    """The chain that the lockdep of the record's kernel reports for the model's run, or nothing."""
     history = run.world.lock_order
     assert isinstance(history, LockHistory)
     untraced = ANNOTATIONS.get(f"{record.kernel}-notrace", ANNOTATIONS[record.kernel])
@@ -316,7 +316,7 @@ def _beats(run: Run) -> Iterator[tuple[str, str, str]]:
 def _bytes(record: Record, run: Run) -> tuple[dict[int, str], dict[int, str]]:
     """The bytes of each slot that shows a page at the end, in both.
 
-    What a free slot holds is nobody's, and what a reset leaves of an object's bytes is up to the device.
+    A free slot's bytes belong to no object, and what a reset leaves of an object's bytes is up to the device.
     """
     lender = things_of(run.world).exporters[0]
     lost = {frame for thing in lender.memory.objects.values() if thing.state == "lost" for frame in thing.frames}

@@ -1,5 +1,5 @@
-"""The order of a record, taken up by the model: the steps of its play are pressed where they were, and whoever acts next
-in the record acts next. What the model does otherwise shows in the comparison; the order never changes what a step does.
+"""A record's order, followed by the model: its play's buttons are pressed where they were, and the actor that acts next in
+the record acts next. Where the model differs, the comparison shows it; the order never changes what a step does.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def pressed(text: str, pages: int) -> str:
 
 def script(record: Record, pages: int) -> list[Token]:
     """The record's tokens, and among them the presses as ``("!", action)``, their ends as ``("<", actor)``, and as
-    ``("#", actor)`` that an importer was held when it was about to ask, having looked how the range stands."""
+    ``("#", actor)`` that an importer was held before its call, after it had checked the range."""
     found: list[Token] = []
     started = False
     done = 0
@@ -105,12 +105,12 @@ def in_its_order(record: Record, pages: int) -> Schedule:
 
 
 def _asks(world: World, actor: str) -> bool:
-    """Whether an actor is about to take mmap_lock, to ask."""
+    """Whether an actor is about to take mmap_lock for its call."""
     op = world.actors[actor].op
     return op is not None and op.label.startswith("down_read ")
 
 
 def _released(world: World, actor: str) -> bool:
-    """Whether all that an actor is about to do is to go on after it let a lock go."""
+    """Whether an actor is only about to go on after releasing a lock."""
     op = world.actors[actor].op
     return op is not None and op.label.endswith(" released")

@@ -1,6 +1,6 @@
 """Reading records of scenes (``scenes/*.json``): one play on a real kernel a file, each field checked.
 
-Whatever is wrong with a file becomes :class:`~p2plab.core.errors.BadInput` that names the file and the field.
+Anything wrong with a file becomes :class:`~p2plab.core.errors.BadInput` that names the file and the field.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _ROWS: dict[str, dict[str, type]] = {
 class Complaint:
     """One complaint of the kernel: its ``kind``, the ``phase`` (``play`` or ``end``) and its first line.
 
-    ``chain`` is lockdep's: the classes from the lock that is wanted to the one that is held; one for a recursion.
+    ``chain`` is lockdep's: the classes from the wanted lock to the held one; a single one for a recursion.
     """
 
     kind: str
@@ -67,9 +67,11 @@ class Record:
     play: tuple[str, ...]
     apart: bool  #: whether the second importer is behind another root port than the first
     events: tuple[tuple[str, str], ...]  #: (who, text), in order
-    beats: tuple[tuple[str, str, str], ...]  #: (whose engine, the page meant, the page that it landed in or "")
-    shows: dict[int, str]  #: slot -> the page that it shows in the end; "" for none
-    bytes: dict[int, str]  #: slot -> its bytes in the end
+    beats: tuple[
+        tuple[str, str, str], ...
+    ]  #: (the engine's importer, the intended page, the page that it landed in or "")
+    shows: dict[int, str]  #: slot -> the page that it shows at the end; "" for none
+    bytes: dict[int, str]  #: slot -> its bytes at the end
     says: tuple[Complaint, ...]
     stuck: frozenset[str]  #: actors that never came back, and those that the kernel reported as hung
     poisoned: bool  #: whether freed vmas were poisoned
@@ -88,7 +90,7 @@ class Record:
 
     @property
     def varied(self) -> str:
-        """What tells the variant from its scene (``i``), empty for the scene itself."""
+        """The suffix that distinguishes the variant from its scene (``i``), empty for the scene itself."""
         return self.scene.removeprefix(self.code)
 
 
@@ -134,7 +136,7 @@ def read_record(path: Path) -> Record:
 
 
 def _chain(said: dict[str, Any]) -> tuple[str, ...]:
-    """What a report of lockdep is about: its chain, or the one class that is taken twice."""
+    """The subject of a lockdep report: its chain, or the one class that is taken twice."""
     chain = said.get("chain") if isinstance(said.get("chain"), list) else [said.get("wants", "")]
     return tuple(map(str, chain or ())) if said["kind"] == "lockdep" else ()
 

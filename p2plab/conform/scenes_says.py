@@ -1,7 +1,7 @@
-"""What the kernel said by itself, and which rules of ours say the same.
+"""The kernel's own complaints, and the model's rules that correspond to them.
 
-A complaint that no broken rule explains is a difference. That the kernel is silent never is: most of what the rules
-find, its checkers cannot see.
+A complaint that no broken rule explains is a difference. A silent kernel never is: its checkers cannot see most of what the
+rules find.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from p2plab.conform.scenes_read import Complaint
 
-#: What a check of the kernel's own means: kind, a pattern for its text, and the rules of which one must be broken.
+#: What a complaint of the kernel means: kind, a pattern for its text, and the rules one of which must be broken.
 #: A name in angle brackets is an event of the log instead.
 TABLE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("sleep", "", ("never-sleeps",)),
@@ -32,12 +32,12 @@ TABLE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 
 
 def rules_for(said: Complaint) -> tuple[str, ...] | None:
-    """The rules of which one explains a complaint; empty if it needs no explanation; None if the table has no such kind."""
+    """The rules one of which must explain a complaint; empty if it needs no explanation; None if the table lacks its kind."""
     return next((rules for kind, text, rules in TABLE if kind == said.kind and re.search(text, said.text)), None)
 
 
 def unexplained(says: Iterable[Complaint], broken: Iterable[str]) -> list[str]:
-    """The complaints that none of the broken rules explains, each with what would."""
+    """The complaints that no broken rule explains, each with the rules that would."""
     known = set(broken)
     found = []
     for said in says:

@@ -81,7 +81,7 @@ _KERNEL = [
 
 
 def of_record(events: Iterable[Token], guide: bool = False) -> tuple[list[Token], Counter[str]]:
-    """What a record says between its two states; and how often, by its first word, what only its own drivers did.
+    """What a record says between its two states; and counts, by first word, of what only its drivers log.
 
     ``guide``: also where an exporter begins to move an object, which helps to follow a record and is not compared.
     """

@@ -30,7 +30,7 @@ LOOKS: tuple[Callable[[], Check | Iterable[Check]], ...] = (
 
 
 def doctor(looks: Iterable[Callable[[], Check | Iterable[Check]]] = LOOKS) -> InstallationReport:
-    """All looks; a notebook's cell that ends with this shows the screen."""
+    """All checks; a notebook's cell that ends with this shows the screen."""
     checks: list[Check] = []
     for look in looks:
         try:

@@ -1,4 +1,4 @@
-"""What one look found, and how a report of them is shown: one screen of 80 columns, JSON, or a notebook's cell."""
+"""The result of one check, and how a report of them is shown: one screen of 80 columns, JSON, or a notebook's cell."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _lines(check: Check) -> list[str]:
 
 
 def short(path: object, home: str = "") -> str:
-    """A path that fits on the screen: the home folder is ``~``, and what is too long loses its middle."""
+    """A path that fits on the screen: the home folder is ``~``, and a path that is too long loses its middle."""
     text = str(path)
     if home and text.startswith(home.rstrip("/") + "/"):
         text = "~" + text[len(home.rstrip("/")) :]

@@ -1,4 +1,4 @@
-"""Do the browser's halves of the widgets exist where this JupyterLab looks, and is it this Python that it starts?
+"""Do the browser's halves of the widgets exist where this JupyterLab looks, and does it start this Python?
 
 The commonest fault: Jupyter of one environment serves a kernel of another. Python's half of a widget is then here, the
 browser's half is missing there, and the page says "Error displaying widget".
@@ -104,13 +104,13 @@ def _front_end(prefix: Path, folder: str) -> bool:
 
 
 def _installed(prefix: Path, package: str) -> str:
-    """The version of a package in an environment, which may be another than this one; empty if it cannot be seen."""
+    """The version of a package in an environment, which may not be this one; empty if it cannot be found."""
     found = [path.name.split("-")[1] for path in prefix.glob(f"lib/python3*/site-packages/{package}-*.dist-info")]
     return found[0].removesuffix(".dist") if found else ""
 
 
 def _same_minor(package: str) -> str:
-    """Both halves of this package have to be of one minor version."""
+    """Both halves of this package must have the same minor version."""
     try:
         return f"~={'.'.join(importlib.metadata.version(package).split('.')[:2])}.0"
     except importlib.metadata.PackageNotFoundError:

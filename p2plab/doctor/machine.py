@@ -19,7 +19,7 @@ LEAST_DISK = 20 << 20
 #: A kernel has some 30 files open and some 20 threads.
 LEAST_FILES, LEAST_PROCESSES = 128, 64
 
-#: Variables that tell where somebody else runs Python for us.
+#: Environment variables that show on whose service Python runs.
 PLACES = {
     "BINDER_SERVICE_HOST": "Binder: what you do here is gone when you leave; copy tokens, download notebooks",
     "JUPYTERHUB_USER": "a JupyterHub",
@@ -82,7 +82,7 @@ def journal() -> Check:
     if path is None:
         return Check("journal", NOTE, "switched off: a lab cannot offer its last run again")
     home = str(Path.home())
-    if sys.platform == "emscripten":  # its drive is another thread's, and knows no files without a name
+    if sys.platform == "emscripten":  # its drive belongs to another thread and has no unnamed files
         return Check(
             "journal", OK, f"{path}, kept in this browser" if path.parent == DRIVE else "until this page is closed"
         )
@@ -93,7 +93,7 @@ def journal() -> Check:
             with path.open("a", encoding="utf-8"):
                 pass
         else:
-            with tempfile.TemporaryFile(dir=folder):  # a file in the place of a folder is found out here too
+            with tempfile.TemporaryFile(dir=folder):  # this also finds a file where the folder should be
                 pass
         free = shutil.disk_usage(folder).free
     except OSError as error:
@@ -107,7 +107,7 @@ def journal() -> Check:
 
 
 def browser() -> Check:
-    """Only this project's own tests need one that they can drive."""
+    """Only this project's tests need a browser that they can drive."""
     if sys.platform == "emscripten":
         return Check("browser", OK, "this one")
     found = next(
@@ -127,7 +127,7 @@ def _available(meminfo: Path) -> int | None:
 
 
 def _share(cgroup: Path) -> int | None:
-    """What a container may still take (control groups, version 2 and 1)."""
+    """What a container may still allocate (control groups, version 2 and 1)."""
     for most, used in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),

@@ -23,7 +23,7 @@ OLDEST = (3, 11)
 NEEDED = ("anywidget", "bokeh", "ipywidgets", "jupyterlab", "numpy")
 #: How to get the explorers and the course.
 LAB = "for the explorers and the course: pip install 'p2plab[lab]'"
-#: What Python in a browser does without: the site is its own JupyterLab, and no wheel brings numpy there.
+#: What Python in a browser lacks: the site is its own JupyterLab, and no wheel brings numpy there.
 NOT_IN_A_BROWSER = ("jupyterlab", "numpy")
 
 
@@ -36,7 +36,7 @@ def python() -> Check:
 
 
 def itself() -> Check:
-    """p2plab's version, and from where it is imported; another copy than the installed one is a trap."""
+    """p2plab's version, and where it is imported from; a copy other than the installed one is a trap."""
     here = Path(__file__).resolve().parents[2]
     found = f"{__version__} in {short(here, str(Path.home()))}"
     try:
@@ -60,7 +60,7 @@ def itself() -> Check:
 
 
 def packages() -> Iterator[Check]:
-    """One line if all are in their ranges; else a line for each that is not. None of them at all is the terminal alone."""
+    """One line if all are in their ranges; else a line for each that is not. With none installed, only the terminal works."""
     fine, wrong = [], []
     if terminal_only():
         yield Check("packages", NOTE, "none: the terminal needs nothing but Python", LAB)
@@ -98,7 +98,7 @@ def _is_there(name: str) -> bool:
 
 
 def bokehjs() -> Iterator[Check]:
-    """The browser's half of Bokeh comes with the Python half: no other machine is asked for it."""
+    """The browser's half of Bokeh comes with the Python half: nothing is fetched from another machine."""
     if terminal_only():
         return
     spec = importlib.util.find_spec("bokeh")
@@ -152,7 +152,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 SCENE = "defrag-obedient"
-#: Seconds; an ordinary machine needs a twentieth of one, Python in a browser some tenths.
+#: Seconds; an ordinary machine needs 0.05 s, Python in a browser a few tenths.
 SLOW = 3.0
 
 

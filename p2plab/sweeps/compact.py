@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
-#: Blocks gathered at a time: few enough that their bytes stay in a cache between reading and writing them.
+#: Blocks gathered at a time: few enough that their bytes stay in the cache between reading and writing.
 CHUNK = 4096
 
 
 @dataclass(frozen=True)
 class Compaction:
-    """Block ``used[n]`` goes to slot n; those below ``first`` are in their place already. ``owners`` must be told first."""
+    """Block ``used[n]`` goes to slot n; those below ``first`` are in their place already. ``owners`` must be notified first."""
 
     used: Ints
     first: int
@@ -27,9 +27,9 @@ class Compaction:
 
 
 def plan(shows: Ints, owner: Ints | None = None) -> Compaction:
-    """Where everything goes so that all holes end up last, in the order that it has. ``shows`` is -1 in a free slot.
+    """Where everything goes so that all holes end up last, keeping its order. ``shows`` is -1 in a free slot.
 
-    ``owner`` gives an object's number a slot; then the plan names the objects whose importers have to be told.
+    ``owner`` gives an object's number a slot; then the plan names the objects whose importers must be notified.
     """
     taken = shows >= 0
     used = np.flatnonzero(taken)
@@ -66,7 +66,7 @@ def compact(shows: Ints, content: npt.NDArray[np.uint8], done: Compaction | None
 
 
 def _named(owners: Ints) -> Ints:
-    """The numbers that occur, each once and in order; a mark a number is quicker than sorting them."""
+    """The distinct numbers, in order; marking them is quicker than sorting."""
     marks = np.zeros(int(owners.max(initial=-1)) + 1, dtype=bool)
     marks[owners] = True
     return np.flatnonzero(marks)

@@ -26,7 +26,7 @@ def fragmentation(
     lifetimes: tuple[int, ...] = LIFETIMES,
     progress: Progress = silent,
 ) -> Sweep:
-    """For each share of pinned objects (x) and each factor by which those live longer (series): how much is in one piece."""
+    """For each share of pinned objects (x) and each lifetime factor of theirs (series): the share of the largest free run."""
     points: list[Point] = []
     total, done = len(shares) * len(lifetimes) * seeds, 0
     for factor in lifetimes:
@@ -70,7 +70,7 @@ def one(seed: int, share: float, factor: int) -> tuple[float, int]:
 
 
 def defragment(slots: Owners, pinned: dict[int, bool]) -> Owners:
-    """The aperture with everything that may move placed anew, first fit in the order that it has; -1 is a free slot."""
+    """The aperture with everything movable placed again, first fit in its present order; -1 is a free slot."""
     packed = np.where([owner >= 0 and pinned.get(int(owner), False) for owner in slots], slots, -1)
     movable = [
         int(owner) for owner in dict.fromkeys(slots.tolist()) if owner >= 0 and not pinned.get(int(owner), False)

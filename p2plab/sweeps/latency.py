@@ -1,6 +1,6 @@
 """How long an exporter's invalidation takes, against the number of importers and the time each needs to quiesce.
 
-The notifier calls its listeners one after the other, so their times add up. By the model's clock, in ticks.
+The notifier calls its listeners one after another, so their times add up. By the model's clock, in ticks.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def latency(
 
 
 def one(seed: int, count: int, ticks: int) -> int:
-    """One invalidation in the middle of everybody's transfers; the seed draws when it comes, and each quiesce time.
+    """One invalidation in the middle of all transfers; the seed draws its time, and each quiesce time.
 
-    A quiesce time lies between half and one and a half times ``ticks``.
+    A quiesce time is between half and one and a half times ``ticks``.
     """
     choose = random.Random(f"{seed} {count} {ticks}")
     times_to_stop = [max(1, round(ticks * (0.5 + choose.random()))) for _ in range(count)]
@@ -82,7 +82,7 @@ class Crowd(Bench):
 
     @job("app")
     async def everybody(self) -> None:
-        """The process maps; one importer after the other maps, and is given its work."""
+        """The process maps; the importers map one after another, and get their work."""
         end = BASE + PAGES * PAGE_SIZE
         await self.mm.mmap(BASE, PAGES * PAGE_SIZE, flags=MAP_SHARED, file=self.gpu.open_file("A"))
         for station in self.stations:

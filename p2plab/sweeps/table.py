@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-#: Told after each run: how many are done, of how many.
+#: Called after each run with the number of runs done and the total.
 Progress = Callable[[int, int], None]
 NOTE = "durations and sizes are illustrative: nobody in the thread of 2019 gives a measured number"
 
@@ -28,7 +28,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A name, what x is, the points, and what has to be said with them."""
+    """A name, what x is, the points, and their caveats."""
 
     name: str
     x_label: str
