@@ -30,7 +30,7 @@ def refusals(
     policies: tuple[str, ...] = tuple(POLICIES),
     progress: Progress = silent,
 ) -> Sweep:
-    """For each ratio of demand to aperture (x) and each policy (series): refusals at first and later, and what goes elsewhere."""
+    """For each ratio of demand to aperture (x) and each policy (series): refusals, and what goes elsewhere."""
     points: list[Point] = []
     total, done = len(policies) * len(ratios) * seeds, 0
     for policy in policies:
