@@ -9,21 +9,47 @@ from __future__ import annotations
 
 import random
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from p2plab.core.errors import BadInput
+from p2plab.core.run import Run
 
 T = TypeVar("T")
 WIDTH = 72
+
+#: What is predicted on the stage: a cell, an actor, a step; or nothing of it, where the choices are a list beside it.
+CELL, ACTOR, STEP, LIST = "cell", "actor", "step", "list"
+
+
+@dataclass(frozen=True)
+class OnStage:
+    """A question about a run: the stage stands at step ``at`` until it was answered, then plays on to step ``to``.
+
+    ``sort`` says what is pointed at, ``places`` which one each choice is: the key of a cell, an actor's name, a step.
+    ``ahead``: whether the steps after ``at`` are shown before the answer, who takes them and what they are.
+    """
+
+    run: Run
+    at: int
+    to: int
+    sort: str
+    places: Mapping[str, str]
+    ahead: bool = False
+
+    @property
+    def asked(self) -> Run:
+        """The run as far as it may be known before the answer."""
+        return self.run if self.ahead else Run(self.run.scenario, self.run.settings, self.run.schedule[: self.at])
 
 
 @dataclass(frozen=True)
 class QuizQuestion:
     """``prompt`` and ``choices`` are what is shown first; ``answer`` and ``why`` only after a try.
 
-    ``multiple``: any number of choices may be right, also none. ``token`` opens the run behind it, where there is one.
+    ``multiple``: any number of choices may be right, also none. ``token`` opens the run behind it, where there is one;
+    ``stage`` is the picture on which it is asked, ``machine`` that of the PCI tree, as HTML.
     """
 
     kind: str
@@ -34,6 +60,15 @@ class QuizQuestion:
     why: str
     multiple: bool = False
     token: str = ""
+    stage: OnStage | None = None
+    machine: str = ""
+
+    def verdicts(self, chosen: Iterable[str]) -> dict[str, str]:
+        """After a try: each choice that matters is ``right``, ``wrong`` (chosen, and is not) or ``missed``."""
+        given = frozenset(chosen)
+        words = {True: {True: "right", False: "missed"}, False: {True: "wrong"}}
+        both = given | self.answer
+        return {choice: words[choice in self.answer][choice in given] for choice in self.choices if choice in both}
 
     def feedback(self, chosen: Iterable[str]) -> str:
         """Right or not, what is right, and why, with the run. BadInput for something that was no choice."""
@@ -77,7 +112,7 @@ class SeededChoices:
 
 
 def question(kind: str, seed: int) -> QuizQuestion:
-    """The question of a kind (``stale``, ``events``, ``reach``, ``rule``) for a seed: always the same one."""
+    """The question of a kind (``stale``, ``waits``, ``breaks``, ``rule``, ``events``, ``reach``) for a seed."""
     from p2plab.course.questions import KINDS
 
     if kind not in KINDS:
@@ -88,10 +123,12 @@ def question(kind: str, seed: int) -> QuizQuestion:
     return make(SeededChoices(f"{kind} {seed}"), seed)
 
 
-def seed_sheet(seeds: Iterable[int] = range(1, 9), kinds: Iterable[str] = ("stale", "events", "reach", "rule")) -> str:
-    """For the instructor: each question in a line or two, with its answer."""
+def seed_sheet(seeds: Iterable[int] = range(1, 9), kinds: Iterable[str] = ()) -> str:
+    """For the instructor: each question in a line or two, with its answer. ``kinds``: all, unless some are named."""
+    from p2plab.course.questions import KINDS
+
     lines = []
-    for kind in kinds:
+    for kind in kinds or KINDS:
         lines.append(f"{kind}")
         for seed in seeds:
             asked = question(kind, seed)

@@ -4,74 +4,205 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
+from typing import Any
 
 from p2plab.catalog import CASES
 from p2plab.catalog.verdict import board, story_run
 from p2plab.core.places import recorded_machines
 from p2plab.core.run import Run
-from p2plab.core.schedule import by_seed, by_text
 from p2plab.core.token import token_of
-from p2plab.course.predict import WIDTH, QuizQuestion, SeededChoices
+from p2plab.core.worker import JobBegun
+from p2plab.course.predict import ACTOR, CELL, LIST, STEP, WIDTH, OnStage, QuizQuestion, SeededChoices
 from p2plab.everything import find
 from p2plab.mm.ask import Effect, ask
 from p2plab.mm.ask_operations import OPERATIONS
 from p2plab.mm.ask_specimen import KINDS as MEMORY
 from p2plab.mm.log import held_text
-from p2plab.p2p.things import things_of
+from p2plab.p2p.events import MoveBegun
 from p2plab.pci import RFC2019, TODAY, reach_verdict, read_machine, with_cpu
 from p2plab.pci.whitelist import CPUS
 from p2plab.rules import RULES
-from p2plab.views.follow import Way, follow_page
+from p2plab.views.pci_tree import tree_html
+from p2plab.views.stage import moments
+from p2plab.views.stage.model import RIGHT, STALE, TAKEN_BACK, WAITS, Moment, entry_key
 from p2plab.views.text import columns
 
 NOTHING = "nothing: nobody is told"
-#: Runs of these are long enough to look at, and differ in who obeys.
-SCENES = ("defrag-ignorant", "f12-partial-range")
+#: Runs in which something moves under an importer's translations: who obeys differs, and what the end shows.
+MOVES: tuple[tuple[str, tuple[dict[str, Any], ...]], ...] = (
+    ("defrag-ignorant", ({}, {"pages": 2}, {"pages": 3}, {"pages": 6, "slots": 16}, {"pages": 5, "slots": 16})),
+    ("defrag-obedient", ({}, {"pages": 3}, {"pages": 6, "slots": 16})),
+    ("defrag-ignorant", ({}, {"pages": 3, "slots": 16}, {"moves": 2})),
+    ("F12", ({"part": "first-page"}, {"driver": "good"})),
+    ("F1", ({}, {"driver": "good"}, {"pages": 4})),
+    ("F6", ({}, {"driver": "good"})),
+    ("E2", ({}, {"driver": "good"})),
+    ("E16", ({}, {"driver": "good"})),
+    ("E17", ({}, {"driver": "good"})),
+)
+#: What the notebook on notifiers has shown of device memory by the time at which it asks; a test compares.
+SHOWN = (
+    "munmap",
+    "mremap_move",
+    "fork",
+    "mprotect_unpopulated",
+    "mprotect_r",
+    "oom_reaper",
+    "zap_vma_ptes",
+    "madvise_dontneed",
+    "unmap_mapping_range",
+)
 #: How often a kind looks for a question of the sort it wants, before it takes what there is.
 TRIES = 40
+#: A run that waits or breaks later than this is too long to read before an answer.
+LONGEST = 60
 
 
 def stale(chance: SeededChoices, seed: int) -> QuizQuestion:
-    """After step n, which pages does the NIC's device look up at an address that no longer shows them?"""
+    """Which entries of the importers' tables will be stale at the end? Asked before anything moves."""
     wanted = chance.below(3) > 0  # most people learn more from a question that has something to find
     for _ in range(TRIES):
-        scene = find(chance.pick(SCENES if wanted else ("defrag-obedient", *SCENES)))
-        run = Run(scene).driven(by_text("app nic", strict=False)).driven(by_seed(chance.below(10**6)), 200)
-        step = len(run) - chance.below(len(run) // 2)
-        if any(_stale(way) for way in _ways(run, step)) == wanted and things_of(run.at(step)).importers[0].engine.table:
+        name, knobs = chance.pick(MOVES)
+        run = told(name, **chance.pick(knobs))
+        seen = list(moments(run))
+        at = _before_it_moves(run, seen)
+        states = {entry.state for table in seen[-1].tables for entry in table.entries}
+        if at and TAKEN_BACK not in states and (STALE in states) == wanted:
             break
-    ways = _ways(run, step)
-    right = frozenset(f"page {way.page}" for way in ways if _stale(way))
-    shown = Run(run.scenario, run.settings, run.schedule[:step])
+    end = len(run)
+    several = len(seen[-1].tables) > 1
+    entries = [entry for table in seen[-1].tables for entry in table.entries]
+    names = {f"{entry.importer}'s page {entry.page}" if several else f"page {entry.page}": entry for entry in entries}
+    right = frozenset(name for name, entry in names.items() if entry.state == STALE)
+    owners = " and ".join(dict.fromkeys(entry.importer for entry in entries))
     prompt = (
-        f"After step {step} of this run of {run.scenario.name}: which pages of A does the NIC's device look up at a "
-        "stale address?"
+        f"Step {at}. {_ahead(run, at)} At the end, step {end}: which entries of {owners}'s table{'s' if several else ''} "
+        "are stale?"
     )
-    why = "\n".join(
-        [*(str(way) for way in ways), "", "Stale: the address was taken back, or shows something else by now."]
+    why = "\n".join(f"{name}: {_entry_words(entry)}" for name, entry in names.items())
+    why += "\n\nStale: the address was taken back and leads elsewhere, or shows something else by now."
+    places = {name: entry_key(entry.importer, entry.page) for name, entry in names.items()}
+    on = OnStage(run, at, end, CELL, places)
+    return QuizQuestion("stale", seed, _with_run(prompt, on), tuple(names), right, why, True, token_of(run), on)
+
+
+def _before_it_moves(run: Run, seen: list[Moment]) -> int:
+    """The last step before the first move, invalidation or stale entry at which some entry is right; 0 if there is none."""
+    moved = {entry.step for entry in run.log if isinstance(entry.event, MoveBegun)}
+    for moment in seen:
+        states = {state for table in moment.tables for state in table.states()}
+        if moment.invalidations or STALE in states or (moment.step in moved and RIGHT in states):
+            before = seen[moment.step - 1]
+            return before.step if any(RIGHT in table.states() for table in before.tables) else 0
+    return 0
+
+
+def _entry_words(entry: Any) -> str:
+    if entry.address is None:
+        return "no entry"
+    leads = f"{entry.address:#x} reaches {entry.reaches or 'nothing'}, meant {entry.meant or 'nothing'}"
+    return f"STALE since step {entry.since}: {leads}" if entry.state == STALE else f"{entry.state}: {leads}"
+
+
+def _ahead(run: Run, at: int) -> str:
+    """Who begins what next; what comes after that may be part of the answer."""
+    jobs = ((e.actor, e.event.job) for e in run.log if e.step >= at and isinstance(e.event, JobBegun))
+    begun = next((f"{actor} does {job}" for actor, job in jobs), "what was begun goes on")
+    return f"From here on {begun}."
+
+
+def waits(chance: SeededChoices, seed: int) -> QuizQuestion:
+    """Which actor will be the first that has to wait for another one?"""
+    while True:
+        run = told(chance.pick(("defrag-obedient", "wirings", *CASES)))
+        if len(run) > 2 * LONGEST:
+            continue
+        seen = list(moments(run))
+        found = next(((moment.step, who) for moment in seen if (who := _waiting(moment))), None)
+        if found is not None and len(found[1]) == 1 and 3 < found[0] <= LONGEST:
+            break
+    to, (name,) = found
+    at = max(1, to - 2 - chance.below(2))
+    row = next(row for row in seen[to].now if row.name == name)
+    actors = tuple(row.name for row in seen[to].now)
+    prompt = f"Step {at}: nobody waits. Within the next {to - at} steps one actor has to wait for another one. Which?"
+    inside = f", {row.inside}," if row.inside else ""
+    why = f"At step {to} {name}{inside} waits {row.words}."
+    if row.locks:
+        why += f" Meanwhile it holds {', '.join(row.locks)}."
+    on = OnStage(run, at, to, ACTOR, {actor: actor for actor in actors})
+    token = token_of(Run(run.scenario, run.settings, run.schedule[:to]))
+    return QuizQuestion("waits", seed, _with_run(prompt, on), actors, frozenset({name}), why, False, token, on)
+
+
+def _waiting(moment: Moment) -> list[str]:
+    return [row.name for row in moment.now if row.state == WAITS and row.waits_for]
+
+
+def breaks(chance: SeededChoices, seed: int) -> QuizQuestion:
+    """At which step does the promise break? The steps ahead are shown, and what they are; not which one breaks it."""
+    case, run, first = _broken(chance)
+    at = max(1, first.step - 4 - chance.below(5))
+    last = min(len(run), first.step + 3 + chance.below(4))
+    steps = {f"step {step}": str(step) for step in range(at + 1, last + 1)}
+    told_rule = RULES[first.rule]
+    prompt = f"Step {at}. {first.rule} promises: {told_rule.promise}. At which of the steps {at + 1} to {last} does it break?"
+    on = OnStage(run, at, first.step, STEP, steps, ahead=True)
+    right = frozenset({f"step {first.step}"})
+    return QuizQuestion(
+        "breaks", seed, _with_run(prompt, on), tuple(steps), right, _broken_words(case, first), False, token_of(run), on
     )
-    choices = tuple(f"page {way.page}" for way in ways)
-    return QuizQuestion("stale", seed, _with_run(prompt, shown), choices, right, why, True, token_of(shown))
 
 
-def _stale(way: Way) -> bool:
-    return any(not use.fresh for use in way.uses)
+def rule(chance: SeededChoices, seed: int) -> QuizQuestion:
+    """Which rule breaks first in this run, and by whose step?"""
+    case, run, first = _broken(chance)
+    actors = [name for name in run.world.actors if name != first.actor] or ["app"]
+    found = board(run).findings
+    rules = [
+        name
+        for name in dict.fromkeys((*(finding.rule for finding in found), *run.scenario.rules))
+        if name != first.rule
+    ]
+    right = f"{first.rule}, in a step of {first.actor}"
+    wrong = [f"{first.rule}, in a step of {chance.pick(actors)}", f"{chance.pick(rules)}, in a step of {first.actor}"]
+    wrong.append(f"{chance.pick(rules)}, in a step of {chance.pick(actors)}")
+    choices = chance.shuffled(dict.fromkeys([right, *wrong]))
+    at = max(1, first.step - 2 - chance.below(3))
+    on = OnStage(run, at, first.step, LIST, {}, ahead=True)
+    prompt = _with_run("Which rule breaks first in this run, and in whose step?", on)
+    why = _broken_words(case, first)
+    return QuizQuestion("rule", seed, prompt, choices, frozenset({right}), why, False, token_of(run), on)
 
 
-def _ways(run: Run, step: int) -> list[Way]:
-    return [follow_page(run, step, page) for page in range(things_of(run.at(step)).width)]
+def _broken(chance: SeededChoices) -> tuple[Any, Run, Any]:
+    """A case of the catalogue, its story, and the first finding: a promise's, in a step that somebody takes."""
+    while True:
+        case = CASES[chance.pick(CASES)]
+        run = story_run(case)
+        found = board(run).findings
+        if found and case.rule in RULES and RULES[found[0].rule].kind == "promise" and 2 < found[0].step <= LONGEST:
+            return case, run, found[0]
+
+
+def _broken_words(case: Any, first: Any) -> str:
+    told_rule = RULES[first.rule]
+    return (
+        f"At step {first.step} {first.rule} breaks, by {first.culprit}: {first.what}.\n"
+        f"Promised: {told_rule.promise} ({told_rule.source}, {told_rule.basis()}).\n"
+        f"This is {case.code}: {case.scenario.about}"
+    )
 
 
 def events(chance: SeededChoices, seed: int) -> QuizQuestion:
-    """Which event does this operation raise, over which pages, under which lock?"""
-    kind = chance.pick(("device", "device_eager", "anon", "file_shared"))
-    asked = ask(chance.pick(OPERATIONS), kind)
+    """Which event does this operation on device memory raise, over which pages, under which lock?"""
+    asked = ask(chance.pick(SHOWN), "device")
     right = _heard(asked)
-    others = dict.fromkeys(_heard(ask(name, kind)) for name in chance.shuffled(OPERATIONS))
+    others = dict.fromkeys(_heard(ask(name, "device")) for name in chance.shuffled(OPERATIONS))
     wrong = [text for text in (NOTHING, *others) if text != right]
     choices = chance.shuffled([right, *dict.fromkeys(wrong[:3])])
     prompt = (
-        f"A process does this to 16 pages of its memory ({MEMORY[kind]}): {asked.what} ({asked.operation}). "
+        f"A process does this to 16 pages of its memory ({MEMORY['device']}): {asked.what} ({asked.operation}). "
         f"What does an importer hear that listens to all of it ({asked.kernel})?"
     )
     why = f"The call answers {asked.returned}. Written in {asked.source}.\nTry it: p2plab events {asked.operation}"
@@ -100,44 +231,22 @@ def reach(chance: SeededChoices, seed: int) -> QuizQuestion:
     choices = tuple(f"2019 {a}, today {b}" for a in ("yes", "no") for b in ("yes", "no"))
     right = f"2019 {_word(old.reachable)}, today {_word(new.reachable)}"
     prompt = (
-        f"Machine {machine.name} with a CPU of the kind {machine.cpu}: may {client} use memory of {provider} peer to peer, "
-        f"by the rules of January 2019 and by those of {TODAY.title}?"
+        f"Machine {machine.name} with a CPU of the kind {machine.cpu}: may the importer {client} use "
+        f"memory of the exporter {provider} peer to peer, by the rules of January 2019 and by those of {TODAY.title}?"
     )
     why = "\n".join(["2019 (drivers/pci/p2pdma.c, v5.0):", *_list(old.reasons), f"{TODAY.title}:", *_list(new.reasons)])
-    return QuizQuestion("reach", seed, prompt, choices, frozenset({right}), why)
+    tree = tree_html(machine, provider, client)
+    return QuizQuestion("reach", seed, prompt, choices, frozenset({right}), why, machine=tree)
 
 
-def rule(chance: SeededChoices, seed: int) -> QuizQuestion:
-    """Which rule breaks first in this run, and by whose step?"""
-    while True:
-        case = CASES[chance.pick(CASES)]
-        run = story_run(case)
-        found = board(run).findings
-        if found and case.rule in RULES and RULES[case.rule].kind == "promise":
-            break
-    first = found[0]
-    actors = [name for name in run.world.actors if name != first.actor] or ["app"]
-    rules = [
-        name
-        for name in dict.fromkeys((*(finding.rule for finding in found), *run.scenario.rules))
-        if name != first.rule
-    ]
-    right = f"{first.rule}, in a step of {first.actor}"
-    wrong = [f"{first.rule}, in a step of {chance.pick(actors)}", f"{chance.pick(rules)}, in a step of {first.actor}"]
-    wrong.append(f"{chance.pick(rules)}, in a step of {chance.pick(actors)}")
-    told = RULES[first.rule]
-    why = (
-        f"At step {first.step} {first.rule} breaks, by {first.culprit}: {first.what}.\n"
-        f"Promised: {told.promise} ({told.source}, {told.basis()}).\n"
-        f"This is {case.code}: {case.scenario.about}"
-    )
-    choices = chance.shuffled(dict.fromkeys([right, *wrong]))
-    prompt = _with_run("Which rule breaks first in this run, and in whose step?", run)
-    return QuizQuestion("rule", seed, prompt, choices, frozenset({right}), why, token=token_of(run))
+def told(name: str, **knobs: Any) -> Run:
+    """A scene's story with these knobs."""
+    scene = CASES[name].scenario if name in CASES else find(name)
+    return Run(scene, knobs).told()
 
 
-def _with_run(prompt: str, run: Run) -> str:
-    return "\n".join([prompt, "", *columns(run)])
+def _with_run(prompt: str, on: OnStage) -> str:
+    return "\n".join([prompt, "", *columns(on.asked)])
 
 
 def _list(reasons: tuple[str, ...]) -> list[str]:
@@ -154,7 +263,9 @@ def _word(yes: bool) -> str:
 
 KINDS: dict[str, Callable[[SeededChoices, int], QuizQuestion]] = {
     "stale": stale,
+    "waits": waits,
+    "breaks": breaks,
+    "rule": rule,
     "events": events,
     "reach": reach,
-    "rule": rule,
 }

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import ipywidgets as widgets
 
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
 from p2plab.course.exercises.task import Outcome
-from p2plab.course.predict import question
+from p2plab.course.predict import LIST, OnStage, question
 from p2plab.lab import Lab, MachineLab
 from p2plab.lab.explorer import Explorer, row
+from p2plab.lab.stage import StagePane
+
+#: Pixels of a question's stage: with the question above and its buttons below it fits into a notebook's window of 720.
+STAGE_HEIGHT = 500
 
 #: Shown where the computer shows no PCI devices of its own.
 STANDS_IN = "q35_rootports"
 
 
 class Predict(Explorer):
-    """``Predict("stale", seed=3)`` as the last line of a cell. Kinds: ``stale``, ``events``, ``reach``, ``rule``."""
+    """``Predict("stale", seed=3)`` as the last line of a cell.
+
+    ``stale``, ``waits``, ``breaks``: answered on the stage, which then plays on; ``rule``, ``events``, ``reach``: in a list.
+    """
 
     def __init__(self, kind: str, seed: int = 1) -> None:
         """BadInput for an unknown kind or seed."""
@@ -28,40 +37,66 @@ class Predict(Explorer):
         self.question = question(kind, seed)
         self.tried = self.right = 0
         self.said = ""
+        self.picked: list[str] = []
+        self._read: Run | None = None  #: the run as far as it may be read before the answer
         self.prompt, self.answer = widgets.HTML(), widgets.HTML()
         self.prompt.add_class("p2plab-question")
+        self.stage = StagePane(self.handler(self.heard), saved=True, height=STAGE_HEIGHT)
+        self.machine = widgets.HTML()
         self.options = widgets.VBox()
         self.reveal = self.button("answer", "shows whether that is right, and why", self.try_it, "check")
         self.another = self.button("another one", "a new question of the kind, by the next seed", self.next, "forward")
         self.score = widgets.HTML()
-        self.lay_out(
-            self.prompt,
-            self.options,
-            row(self.reveal, self.another, self.score),
-            self.guard.strip,
-            self.answer,
-        )
         self._lay_out()
         self.refresh()
 
     @property
     def chosen(self) -> list[str]:
         """What is chosen now."""
-        if self.question.multiple:
-            return [box.description for box in self.options.children if box.value]
+        if self.on_stage:
+            return [choice for choice in self.question.choices if choice in self.picked]
         picked = self.options.children[0].value
         return [] if picked is None else [picked]
 
+    @property
+    def on_stage(self) -> bool:
+        """Whether the answer is given on the stage."""
+        return self.question.stage is not None and self.question.stage.sort != LIST
+
     def choose(self, *choices: str) -> None:
-        """As clicking them."""
-        if self.question.multiple:
-            for box in self.options.children:
-                box.value = box.description in choices
+        """As clicking them, and nothing else."""
+        if self.on_stage:
+            self.picked = []
+            for choice in choices:
+                self.pick(choice)
+            self.refresh()
         else:
             self.options.children[0].value = choices[0]
 
+    def pick(self, choice: str) -> None:
+        """As clicking one on the stage: it is chosen, or no more. BadInput for what is no choice."""
+        if choice not in self.question.choices:
+            raise BadInput(f"{choice[:40]!r} is not a choice; there are {'; '.join(self.question.choices)}")
+        if self.said:
+            raise BadInput("the answer is given: press another one")
+        others = self.picked if self.question.multiple else []
+        self.picked = [one for one in self.picked if one != choice] if choice in self.picked else [*others, choice]
+
+    def heard(self, message: Mapping[str, Any]) -> None:
+        """What a person did on the stage: a step is looked at, a choice made, a block opened. BadInput for anything else."""
+        if isinstance(step := message.get("look"), int):
+            on = self.question.stage
+            assert on is not None
+            self.step = max(0, min(step, len(on.run) if self.said else on.at))
+        elif "choose" in message:
+            self.pick(str(message["choose"]))
+        elif "unfold" in message:
+            self.stage.unfold(str(message["unfold"]))
+        else:
+            raise BadInput(f"a question does not know what {', '.join(map(str, message))[:60] or 'nothing'} is")
+
     def try_it(self) -> None:
-        """As *answer*: the feedback, with the run. BadInput if nothing is chosen where something must be."""
+        """As *answer*: the feedback, with the run, which plays on. BadInput if nothing is chosen where something must be."""
         self.said = self.question.feedback(self.chosen)
         self.tried += 1
         self.right += self.said.startswith("Right")
@@ -69,7 +104,7 @@ class Predict(Explorer):
     def next(self) -> None:
         """As *another one*."""
         self.question = question(self.question.kind, self.question.seed + 1)
-        self.said = ""
+        self.said, self.picked = "", []
         self._lay_out()
 
     def as_text(self) -> str:
@@ -80,20 +115,45 @@ class Predict(Explorer):
         """Show the question, and what was said to the answer."""
         asked = self.question
         first, _, more = asked.prompt.partition("\n")
+        how = "Choose on the picture: any number, also none." if asked.multiple else "Choose on the picture."
+        point = f"<div>{how}</div>" if self.on_stage else ""
         run = f"<pre>{escape(more.strip(chr(10)))}</pre>" if more else ""
-        self.prompt.value = f"<b>{escape(first)}</b> <small>(seed {asked.seed})</small>{run}"
+        text = f"<details><summary>the run so far as text</summary>{run}</details>" if run and asked.stage else run
+        self.prompt.value = f"<b>{escape(first)}</b> <small>(seed {asked.seed})</small>{point}{text}"
         token = f'<div>token: <span class="p2plab-token">{escape(asked.token)}</span></div>' if asked.token else ""
         self.answer.value = f'<div role="status"><pre>{escape(self.said)}</pre>{token}</div>' if self.said else ""
         self.score.value = f"{self.right} of {self.tried}" if self.tried else ""
         self.reveal.disabled = bool(self.said)
+        self.machine.value = asked.machine
+        if asked.stage is not None:
+            self._show(asked.stage)
+
+    def _show(self, on: OnStage) -> None:
+        asked = self.question
+        if self._read is None:
+            self._read = on.asked
+        run = on.run if self.said else self._read
+        self.stage.asked = {
+            "id": f"{asked.kind} {asked.seed}",
+            "sort": on.sort,
+            "places": [[choice, on.places[choice]] for choice in asked.choices if choice in on.places],
+            "several": asked.multiple,
+            "chosen": self.chosen,
+            "verdicts": asked.verdicts(self.chosen) if self.said else None,
+            "to": on.to,
+        }
+        self.stage.show(run, self.step, unsaid=None if self.said else on.at)
 
     def _lay_out(self) -> None:
-        choices = self.question.choices
-        if self.question.multiple:
-            made = [widgets.Checkbox(value=False, description=choice, indent=False) for choice in choices]
-        else:
-            made = [widgets.RadioButtons(options=choices, value=None, layout={"width": "max-content"})]
-        self.options.children = made
+        asked = self.question
+        self.step = asked.stage.at if asked.stage else 0
+        self._read = None
+        made = widgets.RadioButtons(options=asked.choices, value=None, layout={"width": "max-content"})
+        self.options.children = [made]
+        picture = [self.stage] if asked.stage else [self.machine] if asked.machine else []
+        choices = [] if self.on_stage else [self.options]
+        buttons = row(self.reveal, self.another, self.score)
+        self.lay_out(self.prompt, *picture, *choices, buttons, self.guard.strip, self.answer)
 
 
 class Attempt(Explorer):

@@ -12,14 +12,23 @@ from p2plab.core.run import Run
 from p2plab.views.stage import moment
 from p2plab.views.stage.files import stage_script, stage_style
 from p2plab.views.stage.model import Said
-from p2plab.views.stage.wire import WINDOW, changes, moment_json, objects_of, run_json, scene_json
+from p2plab.views.stage.wire import (
+    WINDOW,
+    changes,
+    moment_json,
+    objects_of,
+    run_json,
+    scene_json,
+    unjudged,
+    unnamed,
+)
 
 
 class StagePane(anywidget.AnyWidget):
     """Shows one step of a run. :meth:`show` is the only way in; ``heard(message)`` gets what a person does.
 
     Messages are dicts: ``{"look": 7}``, ``{"press": "map"}``, ``{"do": "step"}``, ``{"knob": ["pages", 8]}``,
-    ``{"scene": "e4"}``, ``{"unfold": "slot:20-63"}``, ``{"drawer": True}``.
+    ``{"scene": "e4"}``, ``{"unfold": "slot:20-63"}``, ``{"drawer": True}``, ``{"choose": "page 2"}``.
     """
 
     _esm = stage_script()
@@ -29,6 +38,9 @@ class StagePane(anywidget.AnyWidget):
     moment = traitlets.Dict().tag(sync=True)
     options = traitlets.Dict().tag(sync=True)
     check = traitlets.Dict().tag(sync=True)
+    #: A question on the picture, or nothing: ``{"id": 3, "sort": "cell" | "actor" | "step", "places": [[choice, place]],
+    #: "several": False, "chosen": [choice], "verdicts": {choice: "right" | "wrong" | "missed"} or None, "to": step}``.
+    asked = traitlets.Dict().tag(sync=True)
     #: Counts what was shown: the browser waits for it before it asks for another step.
     seq = traitlets.Int().tag(sync=True)
     #: Counts what a moment depends on beside its step: the run, and the blocks that are unfolded.
@@ -61,10 +73,12 @@ class StagePane(anywidget.AnyWidget):
         check: Mapping[str, Any] | None = None,
         differs: Collection[str] | None = None,
         said: Said | None = None,
+        unsaid: int | None = None,
     ) -> None:
         """Show a step. What is shown already is not sent. ``differs``: keys of what another stage shows otherwise.
 
-        ``said``: another sentence than the step's own.
+        ``said``: another sentence than the step's own. ``unsaid``: a step after which the browser is not given what becomes of
+        the run, nor whose scene it is.
         """
         kind = (run.scenario, run.settings)
         if self._shown is None or self._shown[0] is not kind[0] or self._shown[1] != kind[1]:
@@ -79,8 +93,8 @@ class StagePane(anywidget.AnyWidget):
             if not again:
                 self.edition += 1
                 self._known.clear()
-            self.scene = self._scene
-            self.run = self._diagram
+            self.scene = self._scene if unsaid is None else unnamed(self._scene)
+            self.run = self._diagram if unsaid is None else unjudged(self._diagram, unsaid)
             self.moment = self.json_of(run, step) | (
                 {} if said is None else {"said": [said.what, said.means, said.tone]}
             )

@@ -582,6 +582,7 @@ function makeStage(root, source) {
     },
     draw: () => render(true),
   });
+  const questioned = questions(root, { choose: (choice) => source.send({ choose: choice }), playTo });
   const keepChain = keeper(chainSvg, ["bands", "rings", "ways", "tiles", "cells", "heads", "words"]);
   const keepLanes = keeper(laneSvg, ["bands", "cursor", "marks", "tops", "words"]);
 
@@ -591,9 +592,11 @@ function makeStage(root, source) {
   const act = (message) => source.send({ ...message, step: at() });
   const able = (q) => bar.querySelector(q)?.getAttribute("aria-disabled") !== "true";
   const forward = () => (state.options.saved || at() < state.run.end ? source.go(at() + 1) : able(".forward") && act({ do: "step" }));
+  let goal = null; // the step at which playing stops, where that is not the last one
   const stopPlay = () => {
     clearInterval(timer);
     timer = 0;
+    goal = null;
     root.classList.remove("playing");
     bar.querySelector(".play")?.setAttribute("aria-pressed", "false");
   };
@@ -603,8 +606,15 @@ function makeStage(root, source) {
     if (at() >= state.run.end) source.go(0);
     root.classList.add("playing");
     bar.querySelector(".play")?.setAttribute("aria-pressed", "true");
-    timer = setInterval(() => (at() < state.run.end ? source.go(at() + 1) : stopPlay()), pace);
+    timer = setInterval(() => (at() < (goal ?? state.run.end) ? source.go(at() + 1) : stopPlay()), pace);
   };
+  /** Play on to a step; at once for those who want no motion. */
+  function playTo(step) {
+    stopPlay();
+    if (still.matches || at() >= step) return source.go(step);
+    play();
+    goal = step;
+  }
 
   function buildBar() {
     const { scene, run, options } = state;
@@ -971,6 +981,7 @@ function makeStage(root, source) {
     light();
     if (!quiet && !still.matches) fly();
 
+    let placed;
     showDriver(top);
     if (present.on === "time") {
       const lane = Math.min(110, (picture / scale - 42) / run.lanes.length);
@@ -978,7 +989,6 @@ function makeStage(root, source) {
       root.classList.toggle("thin", lane < 31);
       root.classList.toggle("tall", lane >= 48);
       showNow(m, run, phone);
-      let placed;
       keepLanes((put) => (placed = drawLanes(put, view, wideLanes, lane)));
       laneSvg.setAttribute("height", (placed.foot + 22) * scale);
       laneSvg.setAttribute("viewBox", `0 0 ${wideLanes} ${placed.foot + 22}`);
@@ -993,7 +1003,6 @@ function makeStage(root, source) {
       root.classList.toggle("thin", !phone && lane < 31);
       root.classList.toggle("tall", !phone && lane >= 48);
       showNow(m, run, phone);
-      let placed;
       keepLanes((put) => (placed = drawLanes(put, view, wideLanes, lane)));
       laneSvg.setAttribute("height", placed.foot + 22);
       laneSvg.setAttribute("aria-label", `sequence diagram of ${run.end} steps: ${run.calls.length} calls, ${run.breaks.length} promises broken`);
@@ -1005,6 +1014,7 @@ function makeStage(root, source) {
       thumb.textContent = m.step;
       thumb.style.cssText = `left:${placed.x0 + ((placed.x1 - placed.x0) * m.step) / (run.end || 1)}px;top:${placed.foot + 2}px`;
     }
+    questioned.mark(state.asked, run, present.on ? null : placed);
     if (asked?.isConnected) ask(asked);
     else ask(null);
     if (panel.dataset.kind === "text" && !panel.hidden) panel.querySelector("pre").textContent = textOf(m);
@@ -1398,6 +1408,7 @@ function render({ model, el }) {
       moment: shown(),
       options: model.get("options"),
       check: model.get("check"),
+      asked: model.get("asked"),
     }),
     go(step, drag) {
       const wanted = Math.max(0, Math.min(model.get("run").end, step));
@@ -1419,11 +1430,11 @@ function render({ model, el }) {
   const stage = makeStage(root, source);
   const draw = () => {
     due = false;
-    const { scene, run, moment, options, check } = source.get();
+    const { scene, run, moment, options, check, asked: question } = source.get();
     near.set(moment.step, moment);
     if (near.size > KEPT) near.delete(near.keys().next().value);
     const now = JSON.stringify([scene.name, run.knobs]);
-    const all = JSON.stringify([moment, options, check, run.end, run.marks, run.calls, run.breaks, now]);
+    const all = JSON.stringify([moment, options, check, question, run.end, run.marks, run.calls, run.breaks, now]);
     if (all !== drawn) stage.show(quiet || now !== shape);
     drawn = all;
     shape = now;
@@ -1448,7 +1459,7 @@ function render({ model, el }) {
     soon();
   };
   const heard = { "change:seq": moved, "change:edition": forget, "change:near": learn };
-  for (const name of ["moment", "scene", "run", "options", "check"]) heard[`change:${name}`] = soon;
+  for (const name of ["moment", "scene", "run", "options", "check", "asked"]) heard[`change:${name}`] = soon;
   for (const [name, hear] of Object.entries(heard)) model.on(name, hear);
   learn();
   setTimeout(() => land(root), 60); // when it has its height

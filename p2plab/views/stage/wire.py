@@ -90,6 +90,18 @@ def run_json(run: Run, step: int | None = None) -> Json:
     }
 
 
+def unnamed(scene: Json) -> Json:
+    """A scene without what gives away how its run ends: its name, its story, what a real kernel made of it."""
+    return {**scene, "name": "what will happen?", "title": "", "about": "", "linux": None}
+
+
+def unjudged(run: Json, step: int) -> Json:
+    """A run whose steps after ``step`` are known, but not what they led to: no breaks, beats or results ahead."""
+    marks = [m for m in run["marks"] if m[1] != "beat" or (m[3] is not None and m[3] <= step)]
+    calls = [[*c[:7], c[7] if c[4] is not None and c[4] <= step else ""] for c in run["calls"]]
+    return {**run, "marks": marks, "calls": calls, "breaks": [b for b in run["breaks"] if b[1] <= step]}
+
+
 def objects_of(run: Run) -> list[str]:
     """The objects of a run in the order in which they were made: their places are the numbers of their colours."""
     return list(history_of(run).objects)
