@@ -20,15 +20,20 @@ from typing import Any
 from p2plab.core.calls import Called
 from p2plab.core.events import Entry
 from p2plab.core.world import World
+from p2plab.designs.dma_buf import DmaBuf
+from p2plab.designs.vfio_dma_buf import VfioPci
 from p2plab.mm import NotifierEnd, NotifierStart
 from p2plab.p2p.engine import DmaEngine
 from p2plab.p2p.events import (
     BeatIssued,
     BeatLanded,
     Disaster,
+    Lent,
+    MoveBegun,
     P2PMapFailed,
     P2PMapped,
     P2PUnmapped,
+    RevokedNow,
     TranslationCleared,
     TranslationSet,
 )
@@ -64,7 +69,7 @@ class _Replay:
     forgotten: list[tuple[str, SourceLine | None]] = field(default_factory=list)
     printed: str = ""
     asked: list[tuple[int, bool]] = field(default_factory=list)  #: at which step valid() was asked, and its answer
-    drains: list[int] = field(default_factory=list)  #: at which steps engine.drain went on, the last is its end
+    drains: dict[str, int] = field(default_factory=dict)  #: by engine, at which step its drain went on last
 
     def events(self, *kinds: type) -> list[Entry]:
         return [entry for entry in self.world.log if isinstance(entry.event, kinds)]
@@ -96,6 +101,9 @@ def explain(verdict: Violation, driver: type) -> Explanation:
         "must-reach": _never,
         "goes-again": _gave_up,
         "gone-means-nobody": _still_lent,
+        "told-before-moved": _untold,
+        "no-map-while-moving": _old_place,
+        "books-agree": _kept_in_books,
     }
     found = _not_awaited(replay) or causes.get(verdict.rule, _found)(replay)
     return Explanation(found, _where(replay), replay.printed)
@@ -103,7 +111,7 @@ def explain(verdict: Violation, driver: type) -> Explanation:
 
 def _files(driver: type) -> frozenset[str]:
     """The files, or the cells, of a class and of what it is derived from, without what drivers are made from."""
-    rooms = tuple(f"p2plab.{room}." for room in (*ROOMS, "drivers"))
+    rooms = tuple(f"p2plab.{room}." for room in (*ROOMS, "drivers", "designs", "course.given"))
     made = [one for one in driver.__mro__ if not f"{one.__module__}.".startswith(rooms)]
     codes = [getattr(member, "__code__", None) for one in made for member in vars(one).values()]
     return frozenset(code.co_filename for code in codes if code is not None)
@@ -142,7 +150,7 @@ def _listening(replay: _Replay) -> Iterator[None]:
         if event == "return" and frame.f_code is Importer.valid.__code__:
             replay.asked.append((replay.world.steps, bool(answer)))
         elif event == "return" and frame.f_code is DmaEngine.drain.__code__:
-            replay.drains.append(replay.world.steps)
+            replay.drains[frame.f_locals["self"].name] = replay.world.steps
 
     before = sys.getprofile()
     sys.setprofile(heard)
@@ -198,6 +206,8 @@ def _waits_one(replay: _Replay, name: str) -> str:
             f"{name} waits until the range is valid, that is until `invalidations` is 0, and it is {count}: after {begun} "
             f"{_STARTS} and {ended} {_ENDS} it was {counted} (invalidation_begins, invalidation_ends)"
         )
+    if label.startswith("completion of the dma-buf") and (consumed := _consumed(replay)):
+        return f"{name} waits for the completion, and {consumed}"
     if label.startswith("nothing is lent") and (untold := _nobody_told(replay)):
         return f"{name} waits until nothing is lent, and {untold}"
     holders = world.waits_for(name)
@@ -228,16 +238,20 @@ def _left_over(replay: _Replay) -> str:
         )
         if pages
     ]
-    issued = replay.last(BeatIssued)
-    if not importer.engine.drained(first, end) and issued is not None:
-        left.append(f"the beat that left at step {issued.step} (engine.drain waits for it)")
+    engines = _engines(replay, importer)
+    called = {engine.name: "engine" if len(engines) == 1 else engine.name for engine in engines}
+    for engine in engines:
+        issued = [entry for entry in replay.events(BeatIssued) if entry.actor == engine.name]
+        if not engine.drained(first, end) and issued:
+            of = "" if len(engines) == 1 else f" of {engine.name}"
+            left.append(f"the beat{of} that left at step {issued[-1].step} ({called[engine.name]}.drain waits for it)")
     did = [
         (entry.step, name)
         for kind, name in ((TranslationCleared, "engine.clear"), (P2PUnmapped, "p2p_unmap"))
         for entry in inside
         if isinstance(entry.event, kind)
     ]
-    did += [(step, "engine.drain") for step in replay.drains[-1:] if step >= start.step]
+    did += [(step, f"{called[name]}.drain") for name, step in replay.drains.items() if step >= start.step]
     spans = [
         (entry.event.start, entry.event.end)
         for entry in inside
@@ -250,15 +264,25 @@ def _left_over(replay: _Replay) -> str:
     return text + (f", about {' and '.join(outside)}" if outside else "")
 
 
+def _engines(replay: _Replay, importer: Mapper) -> list[DmaEngine]:
+    """All engines of its device."""
+    found = [thing for thing in replay.world.objects if isinstance(thing, DmaEngine)]
+    return [engine for engine in found if engine.importer == importer.name]
+
+
 def _stale_beat(replay: _Replay) -> str:
-    landed, issued = replay.last(BeatLanded), replay.last(BeatIssued)
+    landed = replay.last(BeatLanded)
+    mine = [entry for entry in replay.events(BeatIssued) if landed is not None and entry.actor == landed.actor]
+    issued = mine[-1] if mine else None
     if landed is None or issued is None:
         return ""
     back = next((e for e in reversed(replay.events(P2PUnmapped)) if landed.event.address in e.event.addresses), None)  # type: ignore[attr-defined]
     cleared = replay.last(TranslationCleared)
     if back is None:
         return ""
-    text = f"the beat left at step {issued.step} and landed at step {landed.step}; its page was given back at step {back.step}"
+    several = (importer := replay.importer) is not None and len(_engines(replay, importer)) > 1
+    beat = f"the beat of {landed.actor}" if several else "the beat"
+    text = f"{beat} left at step {issued.step} and landed at step {landed.step}; its page was given back at step {back.step}"
     if issued.index > back.index:
         return text + ", before: the device still had the translation"
     if cleared is not None and cleared.index < back.index:
@@ -360,6 +384,11 @@ def _gave_up(replay: _Replay) -> str:
 
 
 def _still_lent(replay: _Replay) -> str:
+    if (gpu := _counting(replay)) is not None:
+        counted = (
+            "its reference was forgotten" if gpu.kref == 0 else "that mapping was counted, and nobody waited for it"
+        )
+        return f"{replay.verdict.what}, and `kref` is {gpu.kref}: {counted}"
     lent = sum(len(thing.lent) for thing in replay.world.objects if isinstance(thing, Exporter))
     calls = replay.calls(_STARTS)
     told = f"the last callback was at step {calls[-1].step}" if calls else "no importer was told to let go"
@@ -367,6 +396,66 @@ def _still_lent(replay: _Replay) -> str:
         f"{replay.verdict.what}: {_count(lent, 'page')} lent when the power went, and {told}"
         if lent
         else replay.verdict.what
+    )
+
+
+def _consumed(replay: _Replay) -> str:
+    """A completion is there for one wait."""
+    before, gpu = replay.last(RevokedNow), _counting(replay)
+    if before is None or gpu is None or _mappings(replay):
+        return ""
+    return (
+        f"`kref` is {gpu.kref}, nothing is mapped, and the one completion was taken by the revoke that ended at step "
+        f"{before.step}: nobody is left who could put the last reference"
+    )
+
+
+def _counting(replay: _Replay) -> VfioPci | None:
+    return next((thing for thing in replay.world.objects if isinstance(thing, VfioPci)), None)
+
+
+def _mappings(replay: _Replay) -> list[str]:
+    """Which importers of a dma-buf have it mapped."""
+    return [
+        attachment.importer.name
+        for thing in replay.world.objects
+        if isinstance(thing, DmaBuf)
+        for attachment in thing.attachments
+        if attachment.importer.held
+    ]
+
+
+def _untold(replay: _Replay) -> str:
+    got, told, begun = replay.last(P2PMapped), replay.last(NotifierStart), replay.last(MoveBegun)
+    if got is None:
+        return replay.verdict.what
+    if told is not None and told.index > got.index:
+        return replay.verdict.what
+    who = f"{got.event.importer} mapped it at step {got.step}"  # type: ignore[attr-defined]
+    before = f"everybody was told at step {told.step}, {who}" if told is not None else who
+    if begun is None or begun.index < got.index:
+        return f"{before}, and no callback ran after that"
+    return f"{before}, it began to move only at step {begun.step}, and no callback ran in between or after"
+
+
+def _old_place(replay: _Replay) -> str:
+    begun, answered = replay.last(MoveBegun), replay.last(Lent)
+    if begun is None or answered is None:
+        return replay.verdict.what
+    return (
+        f"{replay.verdict.what}: the move began at step {begun.step}, and p2p_map lent the place at step {answered.step}; "
+        "whatever it had looked at before, it did not look then"
+    )
+
+
+def _kept_in_books(replay: _Replay) -> str:
+    back = replay.last(P2PUnmapped)
+    kept = sum(len(thing.lent) for thing in replay.world.objects if isinstance(thing, Exporter))
+    if back is None:
+        return replay.verdict.what
+    return (
+        f"{back.event.importer} gave its page back at step {back.step}, p2p_unmap said yes, and `lent` still has "  # type: ignore[attr-defined]
+        f"{_count(kept, 'page')}"
     )
 
 

@@ -14,6 +14,8 @@ import os
 import re
 import sys
 import tempfile
+import textwrap
+import types
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,8 +51,13 @@ def folder() -> Path:
 
 
 def source_of(driver: object) -> str:
-    """The source of a class, with what it uses from the same notebook or file; BadInput if it cannot be had."""
-    if not isinstance(driver, type):
+    """The source of a class or function, with what it uses from the same notebook or file; BadInput if it cannot be had.
+
+    A text is an order of events, and kept as one.
+    """
+    if isinstance(driver, str):
+        return f"ORDER = {driver!r}\n"
+    if not isinstance(driver, type) and not inspect.isfunction(driver):
         raise BadInput(f"{repr(driver)[:40]} is not a class")
     try:
         parts = [_text(thing) for thing in _needed(driver)]
@@ -58,7 +65,7 @@ def source_of(driver: object) -> str:
         raise BadInput(
             f"cannot find the source of {driver.__name__}; define it in a notebook cell or a .py file"
         ) from None
-    return HEAD + "\n\n".join(parts)
+    return HEAD + "\n\n".join([*_imports_and_constants(driver, parts), *parts])
 
 
 def keep(exercise: str, driver: object, passed: bool, said: str, into: Path | None = None) -> Kept:
@@ -72,7 +79,12 @@ def keep(exercise: str, driver: object, passed: bool, said: str, into: Path | No
         _write(path, source)
         record = _progress(place)
         helped = record.get(exercise, {}).get("helped", "")
-        record[exercise] = {"class": driver.__name__, "passed": passed, "said": said, "helped": helped}  # type: ignore[attr-defined]
+        record[exercise] = {
+            "class": getattr(driver, "__name__", ""),
+            "passed": passed,
+            "said": said,
+            "helped": helped,
+        }
         _write(place / "progress.json", json.dumps(record, indent=1))
     except (OSError, BadInput) as error:
         return Kept("", f"not saved: {error}")
@@ -145,7 +157,32 @@ def _text(thing: Any) -> str:
     return inspect.getsource(thing)
 
 
-def _needed(driver: type) -> list[Any]:
+def _imports_and_constants(driver: Any, parts: list[str]) -> list[str]:
+    """What the parts name besides: Python's own modules, what was imported from them, and plain constants."""
+    home = vars(sys.modules[driver.__module__]) if driver.__module__ in sys.modules else {}
+    tree = ast.parse("\n\n".join(textwrap.dedent(part) for part in parts))
+    named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    lines = []
+    for name in sorted(named & home.keys()):
+        value = home[name]
+        origin = getattr(value, "__module__", None)
+        if isinstance(value, types.ModuleType) and value.__name__.partition(".")[0] in sys.stdlib_module_names:
+            lines.append(f"import {value.__name__} as {name}" if value.__name__ != name else f"import {name}")
+        elif isinstance(value, (bool, int, str, bytes, tuple, type(None))) and _is_plain(value):
+            lines.append(f"{name} = {value!r}")
+        elif str(origin).partition(".")[0] in sys.stdlib_module_names and origin not in ("builtins", "__main__"):
+            real = getattr(value, "__name__", name)
+            lines.append(f"from {origin} import {real}" + (f" as {name}" if real != name else ""))
+    return ["\n".join(lines)] if lines else []
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return type(value) in (bool, int, str, bytes, type(None))
+
+
+def _needed(driver: Any) -> list[Any]:
     """The class last; before it its bases, and functions and classes that its code names, of the same module."""
     home = vars(sys.modules.get(driver.__module__, object)) if driver.__module__ in sys.modules else {}
     found: dict[str, Any] = {}

@@ -3,6 +3,15 @@
 from p2plab.core import errno
 from p2plab.core.actors import step, wait_event
 from p2plab.core.errors import KernelError
+from p2plab.course.given import (
+    CallbackToWrite,
+    EndToWrite,
+    EndWritten,
+    ExporterToWrite,
+    MapToWrite,
+    TwoEngines,
+    VfioToMend,
+)
 from p2plab.drivers.gpu import Gpu
 from p2plab.mm import MmuNotifierRange, Vma
 from p2plab.p2p.aperture import PAGE_SIZE
@@ -13,11 +22,18 @@ from p2plab.p2p.memory import BufferObject
 __all__ = [
     "PAGE_SIZE",
     "BufferObject",
+    "CallbackToWrite",
+    "EndToWrite",
+    "EndWritten",
+    "ExporterToWrite",
     "Gpu",
     "Importer",
     "KernelError",
+    "MapToWrite",
     "MmuNotifierRange",
     "Peer",
+    "TwoEngines",
+    "VfioToMend",
     "Vma",
     "errno",
     "power_off",

@@ -36,7 +36,7 @@ class Obedience(Rule):
         super().__init__()
         self.held: Pages = frozenset()
         self.translated: Pages = frozenset()
-        self.in_flight: dict[str, int] = {}
+        self.in_flight: dict[tuple[str, int], int] = {}  #: (importer, page) -> beats: a device may have several engines
         self.mms: dict[str, str] = {}
         #: actor -> (range, what was translated at the announcement and is still in)
         self.announced: dict[str, tuple[tuple[int, int, Pages], ...]] = {}
@@ -58,9 +58,12 @@ class Obedience(Rule):
         elif isinstance(event, TranslationCleared):
             self._cleared(event)
         elif isinstance(event, BeatIssued):
-            self.in_flight[event.importer] = event.page
-        elif isinstance(event, BeatLanded):
-            self.in_flight.pop(event.importer, None)
+            beat = event.importer, event.page
+            self.in_flight[beat] = self.in_flight.get(beat, 0) + 1
+        elif isinstance(event, BeatLanded) and (beat := (event.importer, event.page)) in self.in_flight:
+            self.in_flight[beat] -= 1
+            if not self.in_flight[beat]:
+                del self.in_flight[beat]
         elif isinstance(event, NotifierStart):
             before = frozenset(key for key in _within(self.translated, event.start, event.end))
             self.announced[entry.actor] = (*self.announced.get(entry.actor, ()), (event.start, event.end, before))
@@ -96,8 +99,7 @@ class Obedience(Rule):
             for what, having in (("still mapped", held), ("still translated", self.translated))
             if (pages := _within(having, start, end, importer))
         ]
-        page = self.in_flight.get(importer)
-        if page is not None and start <= page < end:
+        if _within(frozenset(self.in_flight), start, end, importer):
             left.append("a beat in flight")
         if left:
             yield self.broken(entry, importer, f"{importer} returned from its callback with {', '.join(left)}")

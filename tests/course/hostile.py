@@ -40,7 +40,7 @@ def write(folder: Path, hand_in: HandIn) -> Path:
 
 
 def ordinary() -> list[HandIn]:
-    """Fifteen: two with all eight right, eight with one right each, five with a well-known wrong answer."""
+    """Two with all right, one for each exercise with that one right, five with a well-known wrong answer."""
     every = {name: (answer.__name__, source_of(answer)) for name, answer in RIGHT.items()}
     made = [HandIn(f"all-{number}", every, dict.fromkeys(every, "pass")) for number in range(2)]
     made += [HandIn(f"one-{name}", {name: every[name]}, {name: "pass"}) for name in every]

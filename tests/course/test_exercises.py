@@ -1,13 +1,18 @@
 """The search is the marker: reference answers pass, well-known wrong ones are caught with a word that helps."""
 
+import itertools
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from p2plab.core.errors import BadInput
-from p2plab.course import EXERCISES, exercise, find_scene, hand_in, progress
+from p2plab.course import EXERCISES, exercise, find_scene, hand_in, kit, progress
+from p2plab.course.exercises.lines import changed_lines
+from p2plab.course.keep import source_of
 from p2plab.course.kit import Importer
-from p2plab.course.solutions import RIGHT, WRONG
+from p2plab.course.solutions import RIGHT, UNUSUAL, WRONG
 from p2plab.course.solutions.wrong import Obeys
 from p2plab.search import breaks
 
@@ -18,6 +23,63 @@ def test_the_reference_answer_passes_in_every_order(name):
     outcome = exercise(name).check(RIGHT[name])
     assert outcome.passed, outcome.text()
     assert "HOLDS in every order" in outcome.text()
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_an_answer_that_nobody_expects_passes_too(name):
+    """What counts is what a driver does, and not how it is written."""
+    outcome = exercise(name).check(UNUSUAL[name])
+    assert outcome.passed, outcome.text()
+
+
+def written(name):
+    """The class of a skeleton."""
+    exec(f"from p2plab.course.kit import *\n{exercise(name).skeleton}", space := {})  # noqa: S102  our own text
+    return space[exercise(name).answer]
+
+
+@pytest.mark.parametrize("name", [name for name in EXERCISES if EXERCISES[name].role == "importer"])
+def test_no_skeleton_is_the_answer_to_another_exercise(name):
+    """Also not with the class that it is derived from."""
+    for other in EXERCISES:
+        if EXERCISES[other].role == "importer":
+            assert not exercise(name).check(written(other)).passed, other
+
+
+def test_what_another_exercise_gives_is_no_answer():
+    """The class that maps is not given where the map is asked for; and the sentence says what to derive from."""
+
+    class Given(kit.CallbackToWrite):
+        pass
+
+    outcome = exercise("no-stale-map").check(Given)
+    assert "derive the class from MapToWrite, or from Importer" in outcome.trouble
+
+
+@pytest.mark.parametrize(
+    ("order", "passed", "word"),
+    [
+        ("app*2 gpu fate", True, "breaks no-deadlock"),
+        ("app*2 fate gpu", False, "nothing breaks in this order"),
+        ("gpu*3", False, "does not say when fate goes"),
+        ("app gpu fate!", False, "cannot be read"),
+        ("gpu fate", False, "can do nothing yet"),
+    ],
+)
+def test_a_bug_is_found_by_the_order_that_shows_it(order, passed, word):
+    """In words, played with the driver that is there; a wrong order says what came of it."""
+    outcome = exercise("find-the-bug").check(order)
+    assert outcome.passed is passed
+    assert word in " ".join(outcome.text().split())
+    assert outcome.hint()
+
+
+def test_fewest_lines_says_how_many_beside_the_smallest_known():
+    """Comments, docstrings and the name of the class are no lines."""
+    task = exercise("fewest-lines")
+    assert "4 lines changed; 4 are known to be enough" in task.check(RIGHT["fewest-lines"]).text()
+    assert "13 lines changed; 4 are known" in task.check(UNUSUAL["fewest-lines"]).text()
+    assert changed_lines(task.skeleton, f"# mine\n{task.skeleton.replace('MyNic', 'Ours')}") == 0
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.exercise}-{wrong.answer.__name__}")
@@ -38,7 +100,7 @@ def test_each_skeleton_runs_as_it_is_and_does_not_pass(name):
     """A learner begins with code that works and is wrong."""
     space = {}
     exec(f"from p2plab.course.kit import *\n{exercise(name).skeleton}", space)  # noqa: S102  our own text
-    outcome = exercise(name).check(space["MyNic" if exercise(name).role == "importer" else "MyGpu"])
+    outcome = exercise(name).check(space[exercise(name).answer])
     assert outcome.trouble == ""
     assert outcome.rule
     assert outcome.hint()
@@ -74,7 +136,8 @@ def test_an_exercise_begins_in_a_cell_of_its_own(monkeypatch, capsys):
 def test_after_a_pass_the_answer_says_what_is_next():
     """In the order of the list; after the last there is nothing."""
     assert 'next: exercise("obey-in-flight").begin()' in exercise("obey").check(RIGHT["obey"]).text()
-    assert "next:" not in exercise("survive-unplug").check(RIGHT["survive-unplug"]).text()
+    last = list(EXERCISES)[-1]
+    assert "next:" not in exercise(last).check(RIGHT[last]).text()
 
 
 def test_the_counterexample_opens_in_the_lab():
@@ -144,19 +207,39 @@ def test_code_that_misbehaves_is_stopped_with_a_clear_word(driver, word, capsys)
 
 def test_every_check_saves_and_progress_exports_to_one_file(own_folder, tmp_path):
     """The file can be run again by itself: it holds the class and what it needs from the same place."""
-    assert progress().endswith("0 of 8 passed")
+    assert progress().endswith(f"0 of {len(EXERCISES)} passed")
     with pytest.raises(BadInput, match="nothing to hand in"):
         hand_in("Ada")
     exercise("obey").check(RIGHT["obey"])
     exercise("obey-in-flight").check(Obeys)
     assert "obey                         PASSED" in progress()
-    assert progress().endswith("1 of 8 passed")
+    assert progress().endswith(f"1 of {len(EXERCISES)} passed")
     text = (own_folder / "obey.py").read_text()
     assert text.index("class Maps") < text.index("class Obeys")
     compile(text, "obey.py", "exec")
     written = json.loads(hand_in("Ada", tmp_path / "ada.json").read_text())
     assert written["name"] == "Ada"
     assert set(written["sources"]) == {"obey", "obey-in-flight"}
+
+
+MOST = 3
+
+
+class Imports(Importer):
+    async def map(self, start, end):
+        return list(itertools.islice([start], MOST)), Path
+
+    async def invalidate_range_start(self, range: Any):
+        return 0
+
+
+def test_what_an_answer_imports_and_its_constants_are_saved_with_it():
+    """So that a hand-in runs by itself, wherever in the notebook they were written."""
+    text = source_of(Imports)
+    assert "import itertools\n" in text
+    assert "from typing import Any\n" in text
+    assert "MOST = 3\n" in text
+    assert text.index("MOST = 3") < text.index("class Imports")
 
 
 def test_an_answer_is_saved_before_it_runs_and_the_one_before_it_is_kept(own_folder, monkeypatch):

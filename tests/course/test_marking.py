@@ -132,16 +132,47 @@ def alone(random=0):
     return Marker(command, {name: orders_of(name) for name in EXERCISES}, random, 60.0)
 
 
-@pytest.mark.parametrize("name", ["obey", "remap-after-defrag", "predictable-under-pressure", "survive-unplug"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("obey", "remap-after-defrag", "two-engines", "write-the-exporter", "predictable-under-pressure"),
+        *("survive-unplug", "find-the-bug", "fewest-lines"),
+    ],
+)
 def test_reference_answers_pass_also_at_the_other_end_of_a_pipe(name):
     """Importers and exporters."""
     said = alone().mark(name, {"class": RIGHT[name].__name__, "source": source_of(RIGHT[name])})
     assert said["passed"], said
 
 
+@pytest.mark.parametrize("name", ["obey", "no-stale-map", "two-engines", "write-the-exporter", "find-the-bug"])
+def test_a_skeleton_is_marked_with_the_rule_that_it_breaks(name):
+    """Classes that an exercise gives are there at the other end, too."""
+    task = EXERCISES[name]
+    said = alone().mark(name, {"class": task.answer, "source": f"from p2plab.course.kit import *\n{task.skeleton}"})
+    assert said["rule"], said
+
+
+def test_an_order_of_events_is_marked_without_running_anything():
+    """As find-the-bug takes it; and what is none fails with a word."""
+    marks = [
+        alone().mark("find-the-bug", {"class": "", "source": source})
+        for source in ("ORDER = 'app*2 gpu fate'", "ORDER = 'app*2 fate gpu'", "import os\nos.abort()", "ORDER = (")
+    ]
+    assert [mark["passed"] for mark in marks] == [True, False, False, False]
+    assert "nothing breaks" in marks[1]["said"]
+    assert "no order" in marks[2]["said"]
+
+
+def test_a_mark_says_how_many_lines_were_changed():
+    """Beside the smallest number that is known."""
+    answer = {"class": "FourLines", "source": source_of(RIGHT["fewest-lines"])}
+    assert "4 are known to be enough" in alone().mark("fewest-lines", answer)["remark"]
+
+
 def test_wrong_answers_are_caught_by_the_same_rules_as_in_a_notebook():
     """A quarter of them here; the benchmark marks all."""
-    for made in ordinary()[10:]:
+    for made in ordinary()[-5:]:
         ((name, (wanted, source)),) = made.answers.items()
         assert {name: alone().mark(name, {"class": wanted, "source": source})["rule"]} == made.marks
 
@@ -290,9 +321,14 @@ def test_tables_are_whole_after_each_row(tmp_path):
     assert row["note"] == "no-deadlock: \\x07\\ud800 x"
     assert row["confirmed"] == "obey:7"
     (row,) = csv.DictReader(io.StringIO(grades.getvalue()))
-    assert (row["student_id"], row["raw_score"], row["score"], row["max_score"]) == ("ann", "1", "1", "8")
+    assert (row["student_id"], row["raw_score"], row["score"], row["max_score"]) == (
+        "ann",
+        "1",
+        "1",
+        str(len(EXERCISES)),
+    )
     data = json.loads(path.read_text())
-    assert (data["max_points"], data["rows"][0]["points"], data["rows"][0]["student"]) == (8, 1, "ann")
+    assert (data["max_points"], data["rows"][0]["points"], data["rows"][0]["student"]) == (len(EXERCISES), 1, "ann")
     assert data["rows"][0]["marks"] == {"obey": "pass", "no-deadlock": "fail"}
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from p2plab.core.errors import BadInput
 from p2plab.core.names import unknown
-from p2plab.course.exercises import exporters, importers
+from p2plab.course.exercises import exporters, importers, repairs
 from p2plab.course.exercises.scenes import find_scene
 from p2plab.course.exercises.task import Exercise, Outcome
 
 #: Every exercise by its name, in the order of the course.
-EXERCISES: dict[str, Exercise] = {task.name: task for task in (*importers.TASKS, *exporters.TASKS)}
+EXERCISES: dict[str, Exercise] = {task.name: task for task in (*importers.TASKS, *exporters.TASKS, *repairs.TASKS)}
 
 
 def exercise(name: str) -> Exercise:

@@ -1,10 +1,22 @@
-"""The exercises for an exporter: to keep a promise when there is no room, and to go in an orderly way."""
+"""The exercises for an exporter: to lend, to keep a promise when there is no room, and to go in an orderly way."""
 
 from __future__ import annotations
 
 from p2plab.course.exercises.scenes import SCENES
 from p2plab.course.exercises.task import Exercise
+from p2plab.course.given import ExporterToWrite
 
+_WRITE = """
+class MyGpu(ExporterToWrite):
+    async def p2p_map(self, vma, peer, start, end, pa, write):
+        return -errno.ENODEV  # may it have it, where is it now, note it and answer
+
+    async def p2p_unmap(self, vma, peer, start, end, pa):
+        return 0
+
+    async def begin_move(self, thing):
+        return  # afterwards nobody has the old place, and nobody gets it
+"""
 _PRESSURE = """
 class MyGpu(Gpu):
     async def p2p_map(self, vma, peer, start, end, pa, write):
@@ -42,6 +54,31 @@ _GENERAL = {
 
 TASKS = (
     Exercise(
+        "write-the-exporter",
+        "Lend pages, take them back, and let nobody have the old place of an object once it begins to move. The slots, the "
+        "books and the moving itself are there.",
+        "exporter",
+        SCENES["exercise-write-the-exporter"],
+        _WRITE.strip() + "\n",
+        {
+            **_GENERAL,
+            "must-reach": "p2p_map refuses everybody: reaches(peer), check(vma, write), place_of(thing, first, count), then "
+            "self.lend(vma, peer, start, places, pa, write), and return 0",
+            "no-map-while-moving": "thing.moving is looked at before the lock, or not at all: wait until it is false, take "
+            "self.lock, look again, and go round where it moves",
+            "told-before-moved": "somebody still had it when it moved: self.mark_moving(thing) under self.lock, and only then "
+            "await self.invalidate(thing), so that nobody maps it in between",
+            "lock-order": "invalidate calls the importers, whose p2p_unmap needs self.lock: let go of it before",
+            "no-deadlock": "invalidate calls the importers, whose p2p_unmap needs self.lock: let go of it before",
+            "books-agree": "what comes back stays lent in the books: return await self.take_back(peer, start, end)",
+            "predictability": "it had the page before and is refused now: wait until the move is over instead",
+            "right-when-given": "the address shows something else by now: ask place_of under the lock in which you lend",
+        },
+        ("P2PMapped", "BeatLanded"),
+        40,
+        ExporterToWrite,
+    ),
+    Exercise(
         "predictable-under-pressure",
         "A range that was lent once can be lent again, although another object took its slots meanwhile.",
         "exporter",
@@ -57,6 +94,7 @@ TASKS = (
             "no-stale-dma": "somebody used a place that had changed: tell before you move",
         },
         ("P2PMapped",),
+        30,
     ),
     Exercise(
         "survive-unplug",
@@ -76,5 +114,6 @@ TASKS = (
             "refuse_maps, then invalidate, then wait",
         },
         ("P2PMapped", "DeviceGone"),
+        20,
     ),
 )

@@ -1,36 +1,11 @@
-"""The exercises for an importer: six skeletons, each with its goal and a hint for what usually goes wrong."""
+"""The exercises for an importer: seven skeletons, each with its goal and a recipe for what usually goes wrong."""
 
 from __future__ import annotations
 
 from p2plab.course.exercises.scenes import SCENES
 from p2plab.course.exercises.task import Exercise
+from p2plab.course.given import CallbackToWrite, EndToWrite, MapToWrite, TwoEngines
 
-_MAP = """
-    async def map(self, start, end):
-        times = 0
-        while True:
-            sequence = await self.wait_until_valid()
-            async with self.mm.mmap_lock.read():
-                addresses = await self.p2p_map(start, end)
-                async with self.lock:
-                    if self.valid(sequence):
-                        await self.engine.program(start, addresses)
-                        return
-                    await self.put_back(start, end)
-            times = self.goes_round(times)
-"""
-_END = """
-    async def invalidate_range_end(self, range):
-        self.invalidation_ends(range)
-"""
-_OBEYS = """
-    async def invalidate_range_start(self, range):
-        async with self.lock:
-            self.invalidation_begins(range)
-            await self.let_go(*self.concerned(range))
-        return 0
-"""
-_HEAD = "class MyNic(Importer):"
 _NEVER = "your driver never gets that far in any order: does it map at all, and is the device programmed?"
 _HANGS = (
     "somebody waits for ever: which lock does your callback take, and who may hold it while waiting for the callback?"
@@ -52,20 +27,31 @@ _GENERAL = {
 }
 
 
-def _task(name: str, goal: str, skeleton: str, reach: tuple[str, ...] = ("P2PMapped",), **hints: str) -> Exercise:
+def _task(
+    name: str,
+    minutes: int,
+    given: type,
+    goal: str,
+    skeleton: str,
+    reach: tuple[str, ...] = ("P2PMapped",),
+    **hints: str,
+) -> Exercise:
     named = {rule.replace("_", "-"): hint for rule, hint in hints.items()}
     scene = SCENES[f"exercise-{name}"]
-    return Exercise(name, goal, "importer", scene, skeleton.strip() + "\n", {**_GENERAL, **named}, reach)
+    text = f"class MyNic({given.__name__}):\n{skeleton.strip(chr(10))}\n"
+    return Exercise(name, goal, "importer", scene, text, {**_GENERAL, **named}, reach, minutes, given)
 
 
 TASKS = (
     _task(
         "obey",
+        10,
+        CallbackToWrite,
         "When the notifier calls, forget the range: translations out of the device, pages back to the exporter.",
-        f"""{_HEAD}{_MAP}
+        """
     async def invalidate_range_start(self, range):
         return 0  # write here: self.engine.clear(start, end), self.p2p_unmap(start, end)
-{_END}""",
+""",
         obedience="your callback returned and something of the range was still held or translated: engine.clear, then "
         "p2p_unmap, for [range.start, range.end), under self.lock",
         programs_only_valid="begin the callback with self.invalidation_begins(range), under self.lock: that is what "
@@ -73,15 +59,20 @@ TASKS = (
     ),
     _task(
         "obey-in-flight",
-        "The same while a transfer runs: a beat on the bus cannot be called back, it can only be waited for.",
-        f"""{_HEAD}{_MAP}
+        10,
+        CallbackToWrite,
+        "The same while a transfer runs: a beat on the bus cannot be called back, it can only be waited for. Afterwards "
+        "nothing of the range is translated, on the bus or held.",
+        """
     async def invalidate_range_start(self, range):
         async with self.lock:
             self.invalidation_begins(range)
-            await self.engine.clear(range.start, range.end)
-            await self.p2p_unmap(range.start, range.end)
+            await self.stop(range.start, range.end)
         return 0
-{_END}""",
+
+    async def stop(self, start, end):
+        return  # write here: three awaits, and their order matters
+""",
         ("P2PMapped", "BeatLanded"),
         obedience="a beat was in flight when you returned (or pages were left): await self.engine.drain(start, end) after "
         "the clear and before the p2p_unmap",
@@ -90,15 +81,17 @@ TASKS = (
     ),
     _task(
         "no-stale-map",
+        15,
+        MapToWrite,
         "Between p2p_map's answer and programming the device the range may be taken back: find out, and go again, until "
         "the device has an answer that is good.",
-        f"""{_HEAD}
+        """
     async def map(self, start, end):
         async with self.mm.mmap_lock.read():
             addresses = await self.p2p_map(start, end)
             async with self.lock:
                 await self.engine.program(start, addresses)
-{_OBEYS}{_END}""",
+""",
         ("P2PMapped", "BeatLanded"),
         programs_only_valid="the answer was stale when the device got it: sequence = await self.wait_until_valid() "
         "before p2p_map, and self.valid(sequence) under self.lock after it",
@@ -108,29 +101,33 @@ TASKS = (
     ),
     _task(
         "no-deadlock",
-        "Obey without ever waiting in a circle: the move waits for your callback, munmap holds mmap_lock while it calls.",
-        f"""{_HEAD}
+        15,
+        MapToWrite,
+        "Map without ever waiting in a circle: the move waits for your callback, which takes self.lock, and munmap holds "
+        "mmap_lock while it calls.",
+        """
     async def map(self, start, end):
         async with self.mm.mmap_lock.read(), self.lock:
             addresses = await self.p2p_map(start, end)  # the exporter may be waiting for our callback
             await self.engine.program(start, addresses)
-{_OBEYS}{_END}""",
+""",
         no_deadlock="you hold a lock of your callback while you wait for somebody who waits for the callback: ask "
         "p2p_map without self.lock, and take it afterwards to look again",
         calls_return="somebody rests for ever inside a call: p2p_map may wait for a move, and the move for your callback",
     ),
     _task(
         "partial-ranges",
+        20,
+        CallbackToWrite,
         "Let go of what the range names, whatever part of yours that is; for UNMAP, of all that you hold of that vma, whose "
         "pointer may die with the call. More is legal and slow; less is stale.",
-        f"""{_HEAD}{_MAP}
+        """
     async def invalidate_range_start(self, range):
         async with self.lock:
             self.invalidation_begins(range)
-            first = min(self.held, default=range.start)
-            await self.let_go(first, first + PAGE_SIZE)  # which pages?
+            await self.let_go(range.start, range.end - PAGE_SIZE)  # from the first page to the last
         return 0
-{_END}""",
+""",
         obedience="some page of the range was left: let go of [range.start, range.end), whatever part of yours that is",
         balanced_unmap="pages of a vma that was unmapped in part were never given back, or given back twice: for UNMAP let "
         "go of everything you hold of that vma (self.concerned(range) says what)",
@@ -139,8 +136,10 @@ TASKS = (
     ),
     _task(
         "remap-after-defrag",
+        10,
+        EndToWrite,
         "The data is ready after the move: map again, so that the transfer can run. Nothing calls you for that.",
-        f"""{_HEAD}{_MAP}{_OBEYS}
+        """
     async def invalidate_range_end(self, range):
         self.invalidations -= 1  # the count is right; what was lost stays lost
 """,
@@ -151,5 +150,26 @@ TASKS = (
         calls_return="map from the callback and you wait for the move that waits for you: post it with self.map_again()",
         lock_order="the move holds i_mmap_rwsem while it calls you, and munmap takes that under mmap_lock: a callback that "
         "maps takes them the other way round; post the work with self.map_again()",
+    ),
+    _task(
+        "two-engines",
+        15,
+        TwoEngines,
+        "The device has two engines, self.engine and self.second: each has a queue and beats of its own, and both look pages "
+        "up in one table. Obey with both.",
+        """
+    async def invalidate_range_start(self, range):
+        async with self.lock:
+            self.invalidation_begins(range)
+            await self.engine.drain(range.start, range.end)
+            await self.p2p_unmap(range.start, range.end)
+            await self.engine.clear(range.start, range.end)
+        return 0
+""",
+        ("P2PMapped", "BeatLanded"),
+        obedience="a beat of one engine was on the bus when you returned, or something was left: clear the table, then drain "
+        "self.engine and self.second, then p2p_unmap",
+        no_stale_dma="one engine still used the page when it was given back: both drain after the clear and before the "
+        "p2p_unmap",
     ),
 )

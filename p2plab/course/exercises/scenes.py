@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from p2plab.catalog.bench import Bench, Plan, job, scene
-from p2plab.catalog.rig import BASE
+from p2plab.catalog.rig import BASE, Rig, always
 from p2plab.core.actors import step
-from p2plab.core.scenario import Scenario
+from p2plab.core.scenario import Role, Scenario
+from p2plab.course.given import ExporterToWrite, TwoEngines, VfioToMend
+from p2plab.designs.cases import SetKnobs
+from p2plab.designs.design import MAP, SET_UP, UNMAP
+from p2plab.designs.steps import chosen, knobs_of
+from p2plab.designs.vfio_dma_buf import DESIGN as VFIO
+from p2plab.designs.vfio_dma_buf import VfioDmaBuf
 from p2plab.drivers.disasters import go_away
 from p2plab.drivers.gpu import Gpu
 from p2plab.drivers.nic import ObedientNic
 from p2plab.everything import find
-from p2plab.mm import LINUX_6_12, unmap_mapping_range
+from p2plab.mm import LINUX_6_12, MmuNotifierRange, unmap_mapping_range
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.memory import BufferObject
 from p2plab.rules import Rule, leads_to
@@ -112,8 +120,81 @@ _ASKED = leads_to(
 _ASKED.name = "goes-again"
 
 
+#: An exporter's books agree with its importers': what came back is struck out.
+_STRUCK = leads_to(
+    "a page that was given back is out of the exporter's books",
+    when=lambda entry: entry.event.kind == "P2PUnmapped",
+    then=lambda entry: entry.event.kind == "LendingEnded",
+)
+_STRUCK.name = "books-agree"
+
+
 def _with(rule: type[Rule], made: Scenario) -> Scenario:
     return replace(made, own={rule.name: rule}, rules=(*made.rules, rule.name))
+
+
+def _for(role: str, kind: str, base: type, made: Scenario) -> Scenario:
+    """The scene for classes that are derived from what the exercise gives."""
+    return replace(made, roles={role: replace(made.roles[role], bases={kind: base})})
+
+
+class BothDrain(TwoEngines):
+    """The default of the scene with two engines."""
+
+    async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
+        """Nothing new may begin, then both come to rest."""
+        async with self.lock:
+            self.invalidation_begins(range)
+            await self.engine.clear(range.start, range.end)
+            for engine in (self.engine, self.second):
+                await engine.drain(range.start, range.end)
+            await self.p2p_unmap(range.start, range.end)
+        return 0
+
+
+class ClosesAnyTime(VfioDmaBuf):
+    """A guest's device: its reset leaves the memory disabled, and its file is closed, whichever comes first."""
+
+    async def set_up(self) -> None:
+        """From here on both may happen."""
+        await super().set_up()
+        assert self.fate is not None
+        self.driver.post("disable")
+        self.fate.post("close")
+
+    @job("gpu", why_not=always)
+    async def disable(self) -> None:
+        """The guest resets the device, and its memory stays disabled."""
+        await self.gpu.reset(self.buf, True)
+
+    @job("fate", why_not=always)
+    async def close(self) -> None:
+        """The guest's process closes the device's file."""
+        await self.gpu.dma_buf_cleanup(self.buf)
+
+
+def _vfio_settings(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A design's knobs: an importer that unmaps after its callback, and memory that stays disabled."""
+    knobs = {knob.name: knob.default for knob in knobs_of(VFIO)}
+    return knobs | {"steps": "by-hand", "trouble": "later", "importer": "unmaps-later"}
+
+
+def _vfio_plan(settings: Mapping[str, Any]) -> tuple[type[Rig], Plan]:
+    _rig, plan = chosen(VFIO, _vfio_settings(settings))
+    return ClosesAnyTime, replace(plan, app=(SET_UP, MAP, UNMAP))
+
+
+def _vfio(name: str, about: str) -> Scenario:
+    """VFIO's dma-buf in the role of the exporter."""
+    return Scenario(
+        f"exercise-{name}",
+        name.replace("-", " "),
+        SetKnobs(_vfio_plan, settled=_vfio_settings),
+        rules=VFIO.rules,
+        about=about,
+        roles={"exporter": Role({"VFIO exporter": VfioToMend})},
+        must=("maps",),
+    )
 
 
 _ONE = Plan(importer=ObedientNic, pages=1, slots=4)
@@ -152,6 +233,20 @@ SCENES: dict[str, Scenario] = {
             Plan(pages=1, slots=4, exporter=OrderlyGpu, gpu=("unplug",)),
             Unplugged,
         ),
+        _for(
+            "importer",
+            "importer with two engines",
+            TwoEngines,
+            _scene("two-engines", "the GPU moves a page to which two engines write", replace(_ONE, importer=BothDrain)),
+        ),
+        _for(
+            "exporter",
+            "exporter to write",
+            ExporterToWrite,
+            _with(_STRUCK, _scene("write-the-exporter", "a NIC maps and writes, and the exporter closes a hole", _ONE)),
+        ),
+        _vfio("find-the-bug", "A guest disables its device's memory and closes the device, in any order."),
+        _with(_ASKED, _scene("fewest-lines", "the GPU moves a page while a NIC maps it and writes to it", _ONE)),
     )
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import sys
 import textwrap
 import traceback
@@ -16,15 +17,18 @@ from typing import Any
 from p2plab.core.errors import BadInput, P2PError
 from p2plab.core.plain import plain
 from p2plab.core.scenario import Scenario
+from p2plab.course.exercises.lines import remark
+from p2plab.course.exercises.orders import Broken, Named, try_order
+from p2plab.course.given import look_at_base
 from p2plab.course.hints import Explanation, explain
-from p2plab.course.keep import Kept, keep, note_help
+from p2plab.course.keep import Kept, keep, note_help, source_of
 from p2plab.search import Incomplete, Pass, Verdict, Violation, check
 from p2plab.search.watchdog import silence
 from p2plab.views.report import headline, pytest_of, text
 from p2plab.views.text import WIDTH
 
-#: Seconds that a search may take. All reference answers are decided in two.
-BUDGET = 20.0
+#: Seconds that a search may take. All reference answers are decided in four, on a machine that does little else.
+BUDGET = 40.0
 #: With these words the search's report goes over to the pytest.
 TEST_FOLLOWS = "A token cannot carry"
 
@@ -52,10 +56,14 @@ class Outcome:
     driver: object = field(default=None, repr=False)
     written: str = ""  #: the recipe for the rule that broke
     folder: Path | None = None
+    remark: str = ""  #: what there is to know besides, of a right answer too
+    named: Named | None = None  #: what came of an order, where the answer was one
 
     @property
     def passed(self) -> bool:
-        """Whether every order holds."""
+        """Whether every order holds, or the order that was named is a right one."""
+        if self.named is not None:
+            return self.named.right
         return isinstance(self.verdict, Pass) and self.verdict.complete
 
     @property
@@ -66,6 +74,8 @@ class Outcome:
     @property
     def said(self) -> str:
         """The outcome in one sentence."""
+        if self.named is not None:
+            return self.named.said
         return self.trouble or (headline(self.verdict) if self.verdict is not None else "")
 
     def text(self) -> str:
@@ -86,6 +96,8 @@ class Outcome:
             lines += ["", report.rstrip()]
         else:
             lines += ["", *_wrap(self.said)]
+        if self.remark:
+            lines += ["", *_wrap(self.remark)]
         if printed := self._explanation.printed:
             lines += ["", "your driver printed:", *(plain(line)[:WIDTH] for line in printed.splitlines())]
         return "\n".join([*lines, "", self.kept.said, *_wrap(self._next())])
@@ -131,12 +143,13 @@ class Outcome:
         return pytest_of(self.verdict).replace(*self._home()).replace("from __main__", f"from {self.kept.module}")
 
     def lab(self) -> Any:
-        """The counterexample opened in the lab, to be stepped through. BadInput if there is none."""
-        if not isinstance(self.verdict, Violation):
+        """The counterexample, or the order that was named, opened in the lab. BadInput if there is none."""
+        run = self.named.run if self.named is not None else getattr(self.verdict, "run", None)
+        if run is None:
             raise BadInput("there is no counterexample to open")
         from p2plab.course.widgets import open_run
 
-        return open_run(self.verdict.run)
+        return open_run(run)
 
     def __repr__(self) -> str:
         return self.text()
@@ -157,7 +170,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Exercise:
-    """``role`` is importer or exporter; ``recipes`` go by rule (``*`` for any other); ``must_reach`` are kinds of event."""
+    """``role`` is importer or exporter; ``recipes`` go by rule (``*`` for any other); ``must_reach`` are kinds of event.
+
+    ``minutes`` is what it takes about; ``given`` a class to derive from, of which the part that is asked for is missing.
+    ``smallest``: so many changed lines of the skeleton are known to be enough, where that is counted. ``broken``: the driver
+    whose bug is to be found; then an order of events is an answer as well.
+    """
 
     name: str
     goal: str
@@ -166,14 +184,25 @@ class Exercise:
     skeleton: str
     recipes: Mapping[str, str] = field(default_factory=dict)
     must_reach: tuple[str, ...] = ("P2PMapped",)
+    minutes: int = 15
+    given: type | None = None
+    smallest: int = 0
+    broken: Broken | None = None
 
     def check(self, driver: object, folder: Path | None = None) -> Outcome:
-        """Save what was written, then try it in every order of events. Never raises for what somebody wrote."""
+        """Save what was written, then try it in every order of events. Never raises for what somebody wrote.
+
+        Where a bug is to be found, ``driver`` may be a text that names the order in which it shows.
+        """
+        if isinstance(driver, str) and self.broken is not None:
+            return self._check_order(driver, self.broken, folder)
         verdict: Verdict | None = None
         trouble = ""
         keep(self.name, driver, False, "the check did not come to its end", folder)
         options: dict[str, Any] = {self.role: driver, "must_reach": self.must_reach, "budget": BUDGET}
         try:
+            if isinstance(driver, type):
+                look_at_base(driver, self.name, self.given)
             with silence():
                 verdict = check(self.scene, **options)
         except P2PError as error:
@@ -183,7 +212,31 @@ class Exercise:
         outcome = Outcome(self.name, verdict, trouble, Kept("", ""))
         kept = keep(self.name, driver, outcome.passed, outcome.said, folder)
         recipe = self.recipes.get(verdict.rule, self.recipes.get("*", "")) if isinstance(verdict, Violation) else ""
-        _LAST[self.name] = outcome = Outcome(self.name, verdict, trouble, kept, driver, recipe, folder)
+        said = self.remark_on(driver) if outcome.passed else ""
+        _LAST[self.name] = outcome = Outcome(self.name, verdict, trouble, kept, driver, recipe, folder, said)
+        return outcome
+
+    def remark_on(self, driver: object) -> str:
+        """What is said of a right answer besides: how many lines it changes, where that is counted."""
+        if not self.smallest:
+            return ""
+        try:
+            return remark(self.skeleton, source_of(driver), self.smallest)
+        except (BadInput, SyntaxError) as error:
+            return f"the lines that it changes cannot be counted: {error}"
+
+    def _check_order(self, order: str, broken: Broken, folder: Path | None) -> Outcome:
+        named, trouble = None, ""
+        try:
+            with silence():
+                named = try_order(self.scene, self.role, broken, order)
+        except P2PError as error:
+            trouble = str(error)
+        right = named is not None and named.right
+        kept = keep(self.name, order, right, trouble or (named.said if named else ""), folder)
+        _LAST[self.name] = outcome = Outcome(
+            self.name, None, trouble, kept, order, self.recipes[broken.rule], folder, named=named
+        )
         return outcome
 
     def hint(self) -> Text:
@@ -204,13 +257,17 @@ class Exercise:
             raise BadInput(f'nothing of yours was checked yet: exercise("{self.name}").check(…) comes first')
         return _LAST[self.name]
 
+    @property
+    def answer(self) -> str:
+        """The name of the class in the skeleton."""
+        return str(re.findall(r"^class (\w+)", self.skeleton, re.M)[-1])
+
     def begin(self) -> None:
         """Put the skeleton, with the line that checks it, into a new cell below; outside of a notebook it is printed."""
-        name = "MyNic" if self.role == "importer" else "MyGpu"
         goal = "\n".join(f"# {line}" for line in textwrap.wrap(self.goal, 100))
         text = (
             "from p2plab.course import exercise\nfrom p2plab.course.kit import *\n\n"
-            f'{goal}\n{self.skeleton}\n\nexercise("{self.name}").check({name})'
+            f'{goal}\n{self.skeleton}\n\nexercise("{self.name}").check({self.answer})'
         )
         shell = _shell()
         if shell is None:
@@ -220,7 +277,7 @@ class Exercise:
 
     def __repr__(self) -> str:
         goal = textwrap.fill(self.goal, WIDTH)
-        return f"{self.name} ({self.role})\n{goal}\n\n{self.skeleton}"
+        return f"{self.name} ({self.role}, about {self.minutes} minutes)\n{goal}\n\n{self.skeleton}"
 
 
 #: The last answer to each exercise in this process.

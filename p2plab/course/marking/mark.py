@@ -225,6 +225,8 @@ def _row(one: HandIn, said: bytes, status: int, late: bool, limits: Limits, mean
             continue
         if mark["passed"] is True:
             marks[name], confirmed[name] = "pass", int(mark["confirmed"])
+            if mark.get("remark"):
+                notes.append(f"{name}: {mark['remark']}")
             continue
         marks[name] = "not marked" if mark.get("ended") else str(mark["rule"] or "fail")
         notes.append(f"{name}: {mark['said']}")

@@ -7,10 +7,11 @@ import inspect
 
 from p2plab.core import errno as errnos
 from p2plab.course import kit
+from p2plab.course.given import GIVEN
 from p2plab.p2p.importer import Importer, IntervalImporter
 
 #: What a hand-in may derive from, and the modules in which it would look for it.
-BASES: dict[str, type] = {"Importer": Importer, "IntervalImporter": IntervalImporter, "Gpu": kit.Gpu}
+BASES: dict[str, type] = {"Importer": Importer, "IntervalImporter": IntervalImporter, "Gpu": kit.Gpu, **GIVEN}
 FUNCTIONS = ("refuse_maps", "power_off")
 MODULES = {
     "p2plab.p2p.importer": ["Importer", "IntervalImporter"],

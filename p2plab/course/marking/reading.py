@@ -165,6 +165,8 @@ def _of_notebook(data: Any) -> dict[str, dict[str, str]]:
         for node in tree.body:
             for name, wanted in _checks(node):
                 answers[name] = {"class": wanted, "source": storable(HEAD + "\n\n".join(defined))}
+            for name, order in _orders(node):
+                answers[name] = {"class": "", "source": storable(f"ORDER = {order!r}\n")}
             if isinstance(
                 node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.Import, ast.ImportFrom, ast.Assign)
             ):
@@ -185,3 +187,16 @@ def _checks(statement: ast.stmt) -> Iterator[tuple[str, str]]:
                 args=[ast.Name(id=wanted), *_],
             ) if name in EXERCISES:
                 yield name, wanted
+
+
+def _orders(statement: ast.stmt) -> Iterator[tuple[str, str]]:
+    """Of ``exercise("find-the-bug").check("app*2 gpu")`` the exercise and the order."""
+    for node in ast.walk(statement):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(
+                    value=ast.Call(func=ast.Name(id="exercise"), args=[ast.Constant(value=str(name))]), attr="check"
+                ),
+                args=[ast.Constant(value=str(order)), *_],
+            ) if name in EXERCISES:
+                yield name, order

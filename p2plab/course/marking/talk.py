@@ -23,7 +23,21 @@ from p2plab.search.watchdog import StepTooLong
 
 #: Of a driver itself: who it is, and what only the model's own methods change.
 FIXED = frozenset(
-    {"name", "peer", "mm", "engine", "fabric", "aperture", "memory", "machine", "held", "lent", "files", "timer"}
+    {
+        "name",
+        "peer",
+        "mm",
+        "engine",
+        "second",
+        "fabric",
+        "aperture",
+        "memory",
+        "machine",
+        "held",
+        "lent",
+        "files",
+        "timer",
+    }
 )
 #: What a driver may ask of the address space that it mirrors; calling back is for the kernel to do and to stop.
 _OF_MM = frozenset({"name", "mmap_lock", "find_vma", "find_vma_intersection", "vmas", "mmu_notifier_register"})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from p2plab.course.kit import (
     PAGE_SIZE,
+    BufferObject,
     Gpu,
     MmuNotifierRange,
     Peer,
+    TwoEngines,
+    VfioToMend,
     Vma,
     errno,
     power_off,
@@ -16,7 +19,7 @@ from p2plab.course.kit import (
     step,
     wait_event,
 )
-from p2plab.course.solutions.right import Complete, Drains, Maps, Obeys
+from p2plab.course.solutions.right import Complete, Drains, FourLines, Lends, Maps, Obeys
 
 
 class Ignores(Maps):
@@ -215,6 +218,161 @@ class WaitsUnasked(Gpu):
             await step("powers off", lambda: power_off(self, "unplug"))
 
 
+class DrainsOne(TwoEngines):
+    """As for a device with one engine."""
+
+    async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
+        """The second engine is nobody's."""
+        async with self.lock:
+            self.invalidation_begins(range)
+            await self.let_go(range.start, range.end)
+        return 0
+
+
+class DrainsOneEarly(TwoEngines):
+    """Both drain, one of them while the table still has the page."""
+
+    async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
+        """Between the drain and the clear the second engine begins again."""
+        async with self.lock:
+            self.invalidation_begins(range)
+            await self.second.drain(range.start, range.end)
+            await self.let_go(range.start, range.end)
+        return 0
+
+
+class DrainsOneLate(TwoEngines):
+    """Both drain, one of them when the page is somebody else's."""
+
+    async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
+        """The page is back before the second engine is at rest."""
+        async with self.lock:
+            self.invalidation_begins(range)
+            await self.let_go(range.start, range.end)
+            await self.second.drain(range.start, range.end)
+        return 0
+
+
+class LooksOnceAtTheMove(Lends):
+    """Waits for the end of a move, and then for its lock."""
+
+    async def p2p_map(self, vma: Vma, peer: Peer, start: int, end: int, pa: list[int], write: bool) -> int:
+        """Another move may begin between the two."""
+        thing = self.object_behind(vma)
+        await wait_event(lambda: not thing.moving, f"{thing.name} has settled")
+        async with self.lock:
+            self.check(vma, write)
+            places = self.place_of(thing, vma.pgoff_of(start), (end - start) // PAGE_SIZE)
+            self.lend(vma, peer, start, places, pa, write)
+        return 0
+
+
+class TellsTooEarly(Lends):
+    """Everybody gives it back, then the move begins."""
+
+    async def begin_move(self, thing: BufferObject) -> None:
+        """In between somebody maps it again."""
+        await self.invalidate(thing)
+        async with self.lock:
+            self.mark_moving(thing)
+
+
+class TellsUnderItsLock(Lends):
+    """Keeps its lock until everybody has given it back."""
+
+    async def begin_move(self, thing: BufferObject) -> None:
+        """p2p_unmap needs that lock."""
+        async with self.lock:
+            self.mark_moving(thing)
+            await self.invalidate(thing)
+
+
+class ForgetsItsBooks(Lends):
+    """Says yes to what comes back, and notes nothing."""
+
+    async def p2p_unmap(self, vma: Vma, peer: Peer, start: int, end: int, pa: list[int]) -> int:
+        """The books say that it is lent."""
+        return 0
+
+
+class RearmsFirst(VfioToMend):
+    """Re-arms before the last wait, whatever is mapped."""
+
+    async def last_revoke(self, buf: Any) -> None:
+        """A mapping's reference is forgotten."""
+        self.rearm()
+        await self.drain(buf)
+
+
+class PutsNoMore(VfioToMend):
+    """Takes the underflow away, and not the wait."""
+
+    def kref_put(self) -> None:
+        """Only where there is something to put."""
+        if self.kref:
+            super().kref_put()
+
+
+class WaitsNoMore(VfioToMend):
+    """Takes the wait away that never ends."""
+
+    async def wait_for_completion(self, buf: Any) -> None:
+        """The device goes while somebody has it mapped."""
+
+
+class DrainsAndNoMore(FourLines):
+    """Mends the callback, and looks as it did."""
+
+    async def map(self, start: int, end: int) -> None:
+        """The look is outside of the lock."""
+        times = 0
+        while True:
+            sequence = await self.wait_until_valid()
+            async with self.mm.mmap_lock.read():
+                addresses = await self.p2p_map(start, end)
+                if self.valid(sequence):
+                    async with self.lock:
+                        await self.engine.program(start, addresses)
+                        return
+            times = self.goes_round(times)
+
+
+class LooksAndNoMore(FourLines):
+    """Mends the look, and forgets what it had got by then."""
+
+    async def map(self, start: int, end: int) -> None:
+        """p2p_map answers from what is held."""
+        times = 0
+        while True:
+            sequence = await self.wait_until_valid()
+            async with self.mm.mmap_lock.read():
+                addresses = await self.p2p_map(start, end)
+                async with self.lock:
+                    if self.valid(sequence):
+                        await self.engine.program(start, addresses)
+                        return
+            times = self.goes_round(times)
+
+
+class GoesNoMore(FourLines):
+    """One line fewer: it gives up where it should go round."""
+
+    async def map(self, start: int, end: int) -> None:
+        """Right, and once."""
+        sequence = await self.wait_until_valid()
+        async with self.mm.mmap_lock.read():
+            addresses = await self.p2p_map(start, end)
+            async with self.lock:
+                if self.valid(sequence):
+                    await self.engine.program(start, addresses)
+                    return
+                await self.put_back(start, end)
+
+    async def invalidate_range_end(self, range: MmuNotifierRange) -> None:
+        """And nobody asks for it again."""
+        self.invalidations -= 1
+
+
 class Wrong(NamedTuple):
     """A wrong answer, the rule that catches it, and a word that its recipe must contain."""
 
@@ -245,4 +403,17 @@ WRONG: tuple[Wrong, ...] = (
     Wrong("survive-unplug", Vanishes, "gone-means-nobody", "refuse_maps"),
     Wrong("survive-unplug", LendsMeanwhile, "gone-means-nobody", "refuse_maps"),
     Wrong("survive-unplug", WaitsUnasked, "no-deadlock", "invalidate"),
+    Wrong("two-engines", DrainsOne, "obedience", "self.second"),
+    Wrong("two-engines", DrainsOneEarly, "obedience", "clear the table, then drain"),
+    Wrong("two-engines", DrainsOneLate, "no-stale-dma", "before the p2p_unmap"),
+    Wrong("write-the-exporter", LooksOnceAtTheMove, "no-map-while-moving", "look again"),
+    Wrong("write-the-exporter", TellsTooEarly, "told-before-moved", "mark_moving"),
+    Wrong("write-the-exporter", TellsUnderItsLock, "lock-order", "let go of it"),
+    Wrong("write-the-exporter", ForgetsItsBooks, "books-agree", "take_back"),
+    Wrong("find-the-bug", RearmsFirst, "gone-means-nobody", "whatever is mapped"),
+    Wrong("find-the-bug", PutsNoMore, "no-deadlock", "consumed"),
+    Wrong("find-the-bug", WaitsNoMore, "gone-means-nobody", "waits for nobody"),
+    Wrong("fewest-lines", DrainsAndNoMore, "programs-only-valid", "under one lock"),
+    Wrong("fewest-lines", LooksAndNoMore, "programs-only-valid", "given back"),
+    Wrong("fewest-lines", GoesNoMore, "goes-again", "go round"),
 )
