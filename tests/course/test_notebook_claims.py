@@ -349,5 +349,5 @@ def test_a_class_of_a_cell_is_saved_and_can_be_handed_in(tmp_path, own_folder):
     notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "code"][:3]  # list, class, check
     notebook.cells.append(nbformat.v4.new_code_cell("from p2plab.course import hand_in\nhand_in('Ada')"))
     NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    assert "class MyNic(Importer)" in (own_folder / "obey.py").read_text()
+    assert "class MyNic(CallbackToWrite)" in (own_folder / "obey.py").read_text()
     assert "MyNic" in json.loads((tmp_path / "Ada.json").read_text())["sources"]["obey"]["source"]

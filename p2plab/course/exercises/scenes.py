@@ -138,7 +138,7 @@ def _for(role: str, kind: str, base: type, made: Scenario) -> Scenario:
     return replace(made, roles={role: replace(made.roles[role], bases={kind: base})})
 
 
-class BothDrain(TwoEngines):
+class BothAtRest(TwoEngines):
     """The default of the scene with two engines."""
 
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
@@ -237,7 +237,9 @@ SCENES: dict[str, Scenario] = {
             "importer",
             "importer with two engines",
             TwoEngines,
-            _scene("two-engines", "the GPU moves a page to which two engines write", replace(_ONE, importer=BothDrain)),
+            _scene(
+                "two-engines", "the GPU moves a page to which two engines write", replace(_ONE, importer=BothAtRest)
+            ),
         ),
         _for(
             "exporter",
