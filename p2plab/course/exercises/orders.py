@@ -18,7 +18,7 @@ LONGEST, STEPS = 2_000, 2_000
 
 
 @dataclass(frozen=True)
-class Broken:
+class ToFind:
     """The driver whose bug is to be found, the rule that it breaks, and the actors of whom an order must say when they go."""
 
     rule: str
@@ -35,7 +35,7 @@ class Named:
     said: str
 
 
-def try_order(scene: Scenario, role: str, broken: Broken, order: str) -> Named:
+def try_order(scene: Scenario, role: str, broken: ToFind, order: str) -> Named:
     """Play an order with the broken driver, then straight on to the end. BadInput where it cannot be read, or be so."""
     if len(order) > LONGEST:
         raise BadInput(f"an order of {len(order):,} characters; the longest allowed has {LONGEST:,}")

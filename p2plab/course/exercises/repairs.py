@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2plab.course.exercises.orders import Broken
+from p2plab.course.exercises.orders import ToFind
 from p2plab.course.exercises.scenes import SCENES
 from p2plab.course.exercises.task import Exercise
 from p2plab.course.given import EndWritten, VfioToMend
@@ -84,7 +84,7 @@ TASKS = (
         ("DeviceGone",),
         30,
         VfioToMend,
-        broken=Broken("no-deadlock", VfioToMend, ("gpu", "fate")),
+        broken=ToFind("no-deadlock", VfioToMend, ("gpu", "fate")),
     ),
     Exercise(
         "fewest-lines",

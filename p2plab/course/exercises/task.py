@@ -18,7 +18,7 @@ from p2plab.core.errors import BadInput, P2PError
 from p2plab.core.plain import plain
 from p2plab.core.scenario import Scenario
 from p2plab.course.exercises.lines import remark
-from p2plab.course.exercises.orders import Broken, Named, try_order
+from p2plab.course.exercises.orders import Named, ToFind, try_order
 from p2plab.course.given import look_at_base
 from p2plab.course.hints import Explanation, explain
 from p2plab.course.keep import Kept, keep, note_help, source_of
@@ -187,7 +187,7 @@ class Exercise:
     minutes: int = 15
     given: type | None = None
     smallest: int = 0
-    broken: Broken | None = None
+    broken: ToFind | None = None
 
     def check(self, driver: object, folder: Path | None = None) -> Outcome:
         """Save what was written, then try it in every order of events. Never raises for what somebody wrote.
@@ -225,7 +225,7 @@ class Exercise:
         except (BadInput, SyntaxError) as error:
             return f"the lines that it changes cannot be counted: {error}"
 
-    def _check_order(self, order: str, broken: Broken, folder: Path | None) -> Outcome:
+    def _check_order(self, order: str, broken: ToFind, folder: Path | None) -> Outcome:
         named, trouble = None, ""
         try:
             with silence():

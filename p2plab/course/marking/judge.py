@@ -22,7 +22,7 @@ from p2plab.core.schedule import Schedule, by_seed, straight
 from p2plab.core.world import World
 from p2plab.course.exercises import EXERCISES
 from p2plab.course.exercises.lines import remark
-from p2plab.course.exercises.orders import Broken, order_in, try_order
+from p2plab.course.exercises.orders import ToFind, order_in, try_order
 from p2plab.course.exercises.task import Exercise
 from p2plab.course.given import look_at_base
 from p2plab.course.keep import LONGEST_SOURCE
@@ -147,7 +147,7 @@ class Marker:
         return ("", "") if found is None else (found.rule, found.what)
 
 
-def _order(exercise: Exercise, broken: Broken, order: str) -> dict[str, Any]:
+def _order(exercise: Exercise, broken: ToFind, order: str) -> dict[str, Any]:
     """An order of events: none of the hand-in's code runs, the driver is the exercise's own."""
     with silence():
         named = try_order(exercise.scene, exercise.role, broken, order)
