@@ -210,6 +210,8 @@ class Closed:
             line, file = (code.co_firstlineno, Path(code.co_filename).name) if code else (0, kind.__module__)
             self._refuse(Place(f"{kind.__qualname__}.__del__", line, file), "a finaliser", "__del__")
         for name, member in vars(kind).items():
+            if name == "__annotate_func__":  # the compiler's (3.14): it evaluates annotations, in a step never
+                continue
             if isinstance(member, (types.FunctionType, staticmethod, classmethod, property)):
                 self._visit(member, at)
             elif not isinstance(member, enum.Enum) and name not in _OF_CLASSES:
