@@ -481,7 +481,7 @@ def test_what_a_constructor_raises_is_a_crash(cast):
     assert (answer.word, answer.steps, answer.culprit) == ("BREAKS no-crash", 0, given.__name__)
     assert f"no more of these (in {given.__qualname__}.__init__:" in answer.what
     assert breaks("no-crash", SCENE, "", **cast) is not None
-    assert "promised: no driver's code ends in an exception" in repr(answer)
+    assert "promised: no driver's code ends in an unhandled exception" in repr(answer)
 
 
 def test_what_p2plab_raises_when_it_builds_a_class_is_bad_input():
