@@ -30,6 +30,10 @@ NOT_SHOWN, AS_IT_IS = "not shown", "as it is"
 #: What is played unless another scene is chosen.
 SCENE = "defrag-ignorant"
 NOBODY, LARGEST = "nobody", "the largest"
+#: The groups of controls.
+GROUPS = ("pair", "what if", "play a scene here", "zoom the map")
+#: Pixels above the stage of a scene that is played here: what was pressed stays in sight.
+ABOVE = 104
 #: Masks that drivers set (``dma_set_mask``), in bits.
 MASKS = (64, 52, 48, 46, 44, 40, 39, 36, 32)
 
@@ -48,24 +52,24 @@ class MachineLab(Explorer):
         self.given = self.machine
         self.places: dict[str, str] = {}
         self.title, self.sentence, self.words = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.provider = self.choice("exporter", names, self.pair[0], lambda bdf: self._pick(0, bdf))
-        self.client = self.choice("importer", names, self.pair[1], lambda bdf: self._pick(1, bdf))
-        self.cpu_choice = self.choice("CPU", [NOT_SHOWN, *CPUS], self.cpu or NOT_SHOWN, self._set_cpu, "150px")
+        self.provider = self.choice("exporter", names, self.pair[0], lambda bdf: self._pick(0, bdf), "195px")
+        self.client = self.choice("importer", names, self.pair[1], lambda bdf: self._pick(1, bdf), "195px")
+        self.cpu_choice = self.choice("CPU", [NOT_SHOWN, *CPUS], self.cpu or NOT_SHOWN, self._set_cpu, "130px")
         later = [name for name in KERNELS if name != RFC2019.name]
-        self.kernel_choice = self.choice("2019 beside Linux", later, TODAY.name, self._set_kernel, "220px")
-        self.mask_choice = self.choice("DMA mask", list(MASKS), 64, self._set_mask, "150px")
+        self.kernel_choice = self.choice("2019 beside Linux", later, TODAY.name, self._set_kernel, "200px")
+        self.mask_choice = self.choice("DMA mask", list(MASKS), 64, self._set_mask, "115px")
         self.changes = widgets.HTML()
         ports = [d.bdf for d in self.machine.devices if d.is_bridge or d.acs] or names
-        self.port = widgets.Dropdown(options=ports, description="what if, at", layout={"width": "250px"}, **SNUG)
-        self.acs_word = self.choice("ACS", [AS_IT_IS, "on", "off"], AS_IT_IS, self._set_acs, "140px")
-        self.iommu_word = self.choice("IOMMU", [AS_IT_IS, *IOMMU_BOOT], AS_IT_IS, self._set_iommu, "150px")
+        self.port = widgets.Dropdown(options=ports, description="what if, at", layout={"width": "215px"}, **SNUG)
+        self.acs_word = self.choice("ACS", [AS_IT_IS, "on", "off"], AS_IT_IS, self._set_acs, "120px")
+        self.iommu_word = self.choice("IOMMU", [AS_IT_IS, *IOMMU_BOOT], AS_IT_IS, self._set_iommu, "135px")
         slots = [AS_IT_IS, *(f"{d.domain:04x}:{d.secondary:02x}:00.0" for d in self.machine.devices if d.secondary)]
-        self.slot = self.choice("the importer's card to", slots, AS_IT_IS, self._move, "290px")
+        self.slot = self.choice("the importer's card to", slots, AS_IT_IS, self._move, "255px")
         sizes = [
             AS_IT_IS,
             *(_bar_words(d.bdf, e.index, n) for d in self.machine.devices for e in d.rebar for n in e.bytes_offered),
         ]
-        self.bar = self.choice("resize", sizes, AS_IT_IS, self._resize, "290px")
+        self.bar = self.choice("resize", sizes, AS_IT_IS, self._resize, "240px")
         self.back = self.button("as it is", "take all changes back", self._reset, "undo")
         played = [name for name, scene in SCENES.items() if importers_of(scene)]
         self.scene = self.choice("scene", played, SCENE, lambda _name: None, "290px")
@@ -78,22 +82,31 @@ class MachineLab(Explorer):
         self.player = self.button(
             "play it here", "the exporter lends its memory, the importer maps it", self.play, "play"
         )
-        self.stage = widgets.VBox()
+        self.stage = widgets.VBox()  # where a scene is played, beside what was pressed for it
         self.lab: Lab | None = None
         self.zoomed = self.choice("zoom to", [WHOLE, *names], WHOLE, self._zoom, "250px")
         self.space = self.choice("of", [MEMORY, PORTS], MEMORY, self._set_space, "150px")
         self.tree = widgets.HTML()
         self.map = BokehPane("address-map", address_map_figure(self.machine), self._map())
+        # One group of controls at a time, so that verdict, tree and map are in sight of each.
+        self.controls = widgets.Tab(
+            [
+                row(self.provider, self.client, self.cpu_choice, self.kernel_choice, self.mask_choice),
+                row(self.port, self.acs_word, self.iommu_word, self.slot, self.bar, self.back),
+                row(self.scene, self.second, self.memory_bar, self.player),
+                row(self.zoomed, self.space),
+            ]
+        )
+        self.controls.titles = GROUPS
+        self.controls.add_class("p2plab-groups")
+        self.title.add_class("p2plab-headline")
         self.lay_out(
             self.title,
-            self.sentence,
-            row(self.provider, self.client, self.cpu_choice, self.kernel_choice, self.mask_choice),
-            row(self.port, self.acs_word, self.iommu_word, self.slot, self.bar, self.back),
-            row(self.scene, self.second, self.memory_bar, self.player),
+            self.controls,
             self.guard.strip,
             self.stage,
+            self.sentence,
             self.tree,
-            row(self.zoomed, self.space),
             self.map,
             self.changes,
             self.words,
@@ -117,6 +130,7 @@ class MachineLab(Explorer):
         counted = len(importers) > 1 and any(knob.name == "importers" for knob in scene.knobs)
         knobs: dict[str, Any] = {"importers": len(importers)} if counted else {}
         self.lab = Lab(elsewhere(scene, self._asked(), provider, importers, bar), **knobs)
+        self.lab.stage.options = {**self.lab.stage.options, "above": ABOVE}
         self.stage.children = (self.lab.box,)
 
     def refresh_all(self) -> None:
@@ -126,7 +140,7 @@ class MachineLab(Explorer):
         self.sentence.value = f'<p class="p2plab-sentence {tone}" data-view="verdict" role="status">{escape(words)}</p>'
         self.zoomed.value = self.where
         self.space.value = PORTS if self.io else MEMORY
-        self.tree.value = tree_html(self._asked(), self.pair[0], self.pair[1])
+        self.tree.value = tree_html(self._asked(), self.pair[0], self.pair[1], folded=True)
         self.map.show(self._map())
         self.acs_word.value = self.iommu_word.value = self.slot.value = self.bar.value = AS_IT_IS
         names = [device.bdf for device in self.machine.devices]

@@ -10,13 +10,16 @@ from p2plab.pci import Machine
 from p2plab.views.pci_map import MapView, map_view
 from p2plab.views.picture import INK, OBJECTS, PALE, SKY, ColumnBuilder, Picture
 
-#: The map is drawn this wide, whatever it shows; a label is left out where its box is too narrow for it.
+#: The map is drawn this wide, whatever it shows; a label is left out where its box is too narrow for it: a character of 11 px
+#: on a map of 850.
 WIDTH = 100.0
 _CHARACTER = 0.82
 #: What the BARs of anybody, of the exporter and of the importer are filled with; as in the tree.
 BAR, EXPORTER, IMPORTER = OBJECTS[0], SKY, OBJECTS[2]
 #: So many rows of names are below the map; a name that has no room in them is left to the pointer and the words.
 NAMES = 4
+#: Pixels of a row of boxes, and how many rows one of names takes.
+ROW, NAME = 20, 0.78
 #: Maximum number of edges with a label on the axis, spread evenly.
 TICKS = 10
 
@@ -76,7 +79,7 @@ def _named(called: list[tuple[float, float, int, str]], depth: int) -> dict[str,
     ways = [_placed(sorted(called, reverse=order)) for order in (True, False)]
     named = ColumnBuilder("x", "top", "start", "y", "label")
     for at, name in max(ways, key=lambda way: (len(way), sum(len(name.label) for _, name in way))):
-        y = depth + 0.45 + 0.62 * name.row
+        y = depth + 0.3 + NAME * name.row
         named.row(x=name.x, top=at + 0.92, start=name.start, y=y, label=name.label)
     return named.columns
 
@@ -106,19 +109,19 @@ def address_map_figure(machine: Machine) -> Any:
     from p2plab.views import figures as f  # Bokeh is imported only where something is drawn
 
     depth = map_depth(machine)
-    across, down = (-5, WIDTH + 5), (depth + 0.3 + 0.62 * NAMES, -1.1)
-    height = round(40 + 27 * (down[0] - down[1]))
+    across, down = (-5, WIDTH + 5), (depth + 0.3 + NAME * NAMES, -1.1)
+    height = round(32 + ROW * (down[0] - down[1]))
     plot = f.new_figure("Address map: windows around BARs, widths by logarithm", x=across, y=down, height=height)
     boxes = f.new_source("boxes", "left", "right", "bottom", "top", "label", "colour", "hover")
     drawn = plot.quad(
         left="left", right="right", bottom="bottom", top="top", source=boxes, fill_color="colour", line_color=INK,
         line_width=0.6,
     )  # fmt: skip
-    words = f.IN_BOX | {"text_align": "left", "text_baseline": "top", "text_font_size": "12px"}
-    plot.text("left", "bottom", text="label", source=boxes, x_offset=3, y_offset=4, **words)
+    words = f.IN_BOX | {"text_align": "left", "text_baseline": "top", "text_font_size": "11px"}
+    plot.text("left", "bottom", text="label", source=boxes, x_offset=2, y_offset=3, **words)
     named = f.new_source("named", "x", "top", "start", "y", "label")
     plot.segment("x", "top", "x", "y", source=named, line_color=INK, line_width=1.4)
-    said = f.LABEL | {"text_align": "left", "text_baseline": "top", "text_font_size": "12px", "text_font_style": "bold"}
+    said = f.LABEL | {"text_align": "left", "text_baseline": "top", "text_font_size": "11px", "text_font_style": "bold"}
     plot.text("start", "y", text="label", source=named, y_offset=1, **said)
     ticks = f.new_source("ticks", "x", "label")
     plot.scatter("x", -0.15, marker="inverted_triangle", size=7, color=INK, source=ticks)

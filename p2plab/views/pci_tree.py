@@ -5,14 +5,19 @@ As rows, and as HTML, where the way is marked by shape, colour and word.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 
 from p2plab.pci import Device, Machine, reach_verdict
 
 #: What a function is to a chosen pair.
 PROVIDER, CLIENT, BOTH, COMMON, BETWEEN, ASIDE = "provider", "client", "both", "common", "between", ""
+
+
+#: So many functions aside of the way share a line.
+FOLDED = 2
 
 
 @dataclass(frozen=True)
@@ -94,17 +99,44 @@ ROLES = {
 
 
 def tree_html(
-    machine: Machine, provider: str | None = None, client: str | None = None, names: Mapping[str, str] | None = None
+    machine: Machine,
+    provider: str | None = None,
+    client: str | None = None,
+    names: Mapping[str, str] | None = None,
+    folded: bool = False,
 ) -> str:
-    """``names``: further names of the two (``{"0000:03:00.0": "gpu"}``). BadInput for a function that is not there."""
+    """``names``: further names of the two (``{"0000:03:00.0": "gpu"}``). BadInput for a function that is not there.
+
+    ``folded``: functions that are neither on the way between the two nor above it are shown as a count that unfolds.
+    """
     rows = tree_rows(machine, provider, client)
-    lines = "".join(_line(row, (names or {}).get(row.bdf, "")) for row in rows)
+    parts: list[str] = []
+    for aside, of in groupby(zip(rows, _kept(rows, folded), strict=True), lambda pair: not pair[1]):
+        lines = [_line(row, (names or {}).get(row.bdf, "")) for row, _ in of]
+        if aside and len(lines) >= FOLDED:
+            summary = f"<summary>{len(lines)} other functions</summary>"
+            parts.append(f'<li class="fold"><details>{summary}<ol>{"".join(lines)}</ol></details></li>')
+        else:
+            parts += lines
     words = escape(tree_words(machine, provider, client))
     name = f"PCI tree of {escape(machine.name)}"
     return (
         f'<p class="p2plab-words" data-view="way" role="status">{words}</p>'
-        f'<ol class="p2plab-tree" data-view="pci-tree" tabindex="0" aria-label="{name}">{lines}</ol>'
+        f'<ol class="p2plab-tree" data-view="pci-tree" tabindex="0" aria-label="{name}">{"".join(parts)}</ol>'
     )
+
+
+def _kept(rows: Sequence[TreeRow], folded: bool) -> list[bool]:
+    """Whether each row keeps its line: it is a host bridge, has a role, or is above one that has."""
+    if not folded or not any(row.role for row in rows):
+        return [True] * len(rows)
+    kept = []
+    depth = 0  # rows less deep than this are above one that was kept
+    for row in reversed(rows):
+        kept.append(bool(row.role) or row.depth < depth)
+        if kept[-1]:
+            depth = row.depth
+    return kept[::-1]
 
 
 def tree_words(machine: Machine, provider: str | None = None, client: str | None = None) -> str:

@@ -17,8 +17,35 @@ def choose(page, label: str, value: str, pane: str) -> None:
     )
 
 
+#: In simple mode: a cell of 1110 by 600, and one of 850 by 600, as beside the file browser.
+WINDOWS = ((1280, 720), (1018, 720))
+#: The parts of an explorer that are not wholly in the window.
+OUTSIDE = """parts => parts.filter(part => {
+    const box = document.querySelector(`.p2plab-lab ${part}`).getBoundingClientRect();
+    const room = document.querySelector(".jp-WindowedPanel-outer").getBoundingClientRect();
+    return box.height < 8 || box.top < room.top - 1 || box.bottom > room.bottom + 1 || box.right > room.right + 1;
+})"""
+
+
+def out_of_sight(page, *parts: str) -> list[str]:
+    """In either window, with the explorer at its top."""
+    outside = []
+    for width, height in WINDOWS:
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(300)  # the picture follows the window
+        page.locator(".p2plab-lab").first.evaluate("e => e.scrollIntoView({block: 'start'})")
+        outside += [f"{part} at {width}" for part in page.evaluate(OUTSIDE, list(parts))]
+    page.set_viewport_size({"width": 1280, "height": 1800})
+    return outside
+
+
+def group(page, name: str) -> None:
+    """Open a group of controls."""
+    page.locator(".p2plab-groups .lm-TabBar-tab", has_text=name).click()
+
+
 def test_a_machine_is_drawn_and_a_pair_can_be_chosen(lab_server: Server, watched: Watched):
-    """Tree, map, verdict; another client, another answer; a zoom with exact hex labels."""
+    """Tree, map, verdict, all in sight of each control; another client, another answer; a zoom with exact hex labels."""
     page = watched.page
     write_notebook(lab_server, "machine.ipynb", "from p2plab.lab import MachineLab\nMachineLab('q35_switch2')")
     open_notebook(page, lab_server, "machine.ipynb")
@@ -31,6 +58,15 @@ def test_a_machine_is_drawn_and_a_pair_can_be_chosen(lab_server: Server, watched
     choose(page, "importer", "0000:07:00.0", "address-map")
     page.locator("[data-view='pci-tree'] .importer", has_text="0000:07:00.0").wait_for()
     assert "NOT_SUPPORTED, distance -1" in page.inner_text("[data-view='reach']")
+    for name in ("play a scene here", "what if", "pair", "zoom the map"):
+        group(page, name)
+        parts = (
+            ".p2plab-groups .widget-tab-contents > :not(.lm-mod-hidden) select",
+            "[data-view='verdict']",
+            "[data-view='pci-tree']",
+            "[data-pane='address-map']",
+        )
+        assert out_of_sight(page, *parts) == [], name
     choose(page, "zoom to", "0000:03:00.0", "address-map")
     assert "0xe8000000 to" in page.get_attribute("[data-pane='address-map']", "aria-label")
     assert watched.abroad == []
@@ -66,6 +102,7 @@ def test_hex_labels_above_2_to_53_are_the_model_s_to_the_last_digit(lab_server: 
     box = pane.bounding_box()
     page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.42 * box["height"])
     page.get_by_text("0xfffff12345600000 to 0xfffff123456fffff").wait_for()
+    group(page, "zoom the map")
     choose(page, "zoom to", "0000:00:02.0", "address-map")
     said = MachineLab(FAR)
     said.zoomed.value = "0000:00:02.0"
@@ -84,6 +121,9 @@ def test_memory_is_shown_before_and_after_with_the_notifier_s_range(lab_server: 
     wait_for_pictures(page, "before-after")
     assert colours(page, "before-after") > 5
     assert "UNMAP" in page.inner_text("[data-view='calls']")
+    assert (
+        out_of_sight(page, "select", "[data-view='asked']", "[data-pane='before-after']", "[data-view='calls']") == []
+    )
     choose(page, "operation", "fork", "before-after")
     assert "none: no listener is told" in page.inner_text("[data-view='calls']")
     assert watched.abroad == []

@@ -1,5 +1,7 @@
 """The explorers of a machine and of memory, clicked in Python."""
 
+import re
+
 import pytest
 
 from p2plab.catalog.rig import importers_of
@@ -8,6 +10,8 @@ from p2plab.core.places import recorded_machines
 from p2plab.everything import SCENES
 from p2plab.lab import CompareLab, DesignsLab, MachineLab, MemoryLab
 from p2plab.p2p.things import things_of
+from p2plab.pci import read_machine
+from p2plab.views.pci_tree import tree_html
 
 
 def test_a_pair_is_chosen_and_its_verdict_follows():
@@ -46,7 +50,7 @@ def test_every_recorded_machine_can_be_shown(name):
     lab = MachineLab(name)
     boxes = lab.map.data["boxes"]
     assert all(0 <= left < right <= 100.001 for left, right in zip(boxes["left"], boxes["right"], strict=True))
-    assert lab.tree.value.count("<li ") == len(lab.machine) + len(lab.machine.host_bridges)
+    assert lab.tree.value.count("<code>") == len(lab.machine) + len(lab.machine.host_bridges)
     named = lab.map.data["named"]
     assert all(-5 <= start <= 105 for start in named["start"])
     assert lab.as_text().startswith(f"{name}: ")
@@ -68,6 +72,17 @@ def test_the_map_names_the_bars_of_exporter_and_importer():
     named = MachineLab("q35_switch2").map.data["named"]
     assert any(label.startswith("exporter 0000:03:00.0 BAR 2") for label in named["label"])
     assert "importer 0000:04:00.0 BAR 0 at 0xfe600000, 16 KiB" in named["label"]
+
+
+def test_functions_aside_of_the_way_are_behind_their_number():
+    """Those on the way and above it keep their lines; the folded ones are there, in the tree's order."""
+    tree = MachineLab("q35_switch2").tree.value
+    shown, _, folded = tree.partition("<details>")
+    assert "<summary>10 other functions</summary>" in folded
+    assert [bdf in shown for bdf in ("pci0000:00", "0000:00:02.0", "0000:03:00.0", "0000:04:00.0")] == [True] * 4
+    assert 'class="role"' not in folded
+    codes = re.findall("<code>(.*?)</code>", tree)
+    assert codes == re.findall("<code>(.*?)</code>", tree_html(read_machine("q35_switch2")))
 
 
 def test_pasted_lspci_text_is_a_machine():

@@ -521,8 +521,8 @@ let count = 0;
 /**
  * One stage in `root`. `source` says what to show and hears what a person does:
  * get() -> {scene, run, moment, options, check}; go(step); send(message).
- * Options: `bare` (no bar of its own, no timeline: one of two), `saved` (no actions), `scenes`, `height`, `hidden` (what lies
- * ahead is not shown). Returns {show, stop}.
+ * Options: `bare` (no bar of its own, no timeline: one of two), `saved` (no actions), `scenes`, `height`, `above` (pixels of what
+ * shall be seen above it), `hidden` (what lies ahead is not shown). Returns {show, stop}.
  */
 function makeStage(root, source) {
   const id = ++count;
@@ -908,13 +908,14 @@ function makeStage(root, source) {
   /** How high the stage may be: as high as what it scrolls in, or the window. */
   function room() {
     if (state.options.height) return state.options.height;
+    const above = state.options.above ?? 0;
     let box = (root.closest(".jp-Cell") ?? root).parentElement;
     while (box && box !== document.body) {
       const flow = getComputedStyle(box).overflowY;
-      if ((flow === "auto" || flow === "scroll") && box.clientHeight > 300 && box.clientHeight < innerHeight) return Math.min(box.clientHeight - 14, TALLEST);
+      if ((flow === "auto" || flow === "scroll") && box.clientHeight > 300 && box.clientHeight < innerHeight) return Math.min(box.clientHeight - 14, TALLEST) - above;
       box = box.parentElement;
     }
-    return Math.min(innerHeight - (state.options.saved ? 0 : 12), TALLEST);
+    return Math.min(innerHeight - (state.options.saved ? 0 : 12), TALLEST) - above;
   }
 
   function render(quiet) {
