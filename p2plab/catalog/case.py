@@ -25,7 +25,7 @@ IOMMU = Knob(
     "iommu",
     "off",
     "on: a stale access faults, or lands in another page of the same importer; lazy: not before the IOTLB is flushed; "
-    "off: it damages anybody",
+    "off: it can damage any owner's memory",
     choices=("off", "on", "lazy"),
 )
 CHECKERS = Knob(

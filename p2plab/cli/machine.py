@@ -42,7 +42,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("machine", help="show a machine's PCI tree, BARs and windows; why there was no room")
     beside_options(command)
     command.add_argument(
-        "--assign", action="store_true", help="give all addresses anew, as Linux would after a firmware that gave none"
+        "--assign",
+        action="store_true",
+        help="assign all addresses again, as Linux would after a firmware that assigned none",
     )
     command.add_argument(
         "--kernel",

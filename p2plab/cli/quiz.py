@@ -24,7 +24,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     shown.add_argument(
         "--answer",
         metavar="A,B,C",
-        help="the three answers, by their letters or as words, where nobody is there to type",
+        help="the three answers, by their letters or as words, instead of being asked",
     )
     shown.add_argument("--reveal", action="store_true", help="print what happened, without asking")
     command.add_argument("--json", action="store_true", help="print one JSON object; with --reveal the answers too")

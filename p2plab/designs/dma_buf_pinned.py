@@ -97,7 +97,7 @@ DESIGN = Design(
         "granularity of a take-back": Answer("-", sources.PIN),
     },
     fates={
-        ODP: Fate("move", "if it pins all the same", sources.UMEM_PINNED),
+        ODP: Fate("move", "if it pins anyway", sources.UMEM_PINNED),
         STOPS: Fate("move", "pins, in device memory where all are peer to peer: usual for RDMA", sources.UMEM_PINNED),
         NVME: Fate("", "the block layer imports no dma-buf", sources.NO_PAGES),
         GUEST: Fate("move", "as an importer without a callback", sources.PIN),

@@ -28,7 +28,10 @@ class Use:
 _USES = {
     "all three": ("move", "-"),
     "carries a physical address": ("no-address", "p2p_map, map_dma_buf: the exporter gives DMA addresses itself"),
-    "holds a reference": ("no-reference", "the notifier, dma_resv and fences, revoke: the importer is told, and obeys"),
+    "holds a reference": (
+        "no-reference",
+        "the notifier, dma_resv and fences, revoke: the importer is notified, and obeys",
+    ),
     "marks what was written as dirty": ("no-dirty", "nothing has to: device memory is not written back"),
     "none of them": ("no-pages", "any design whose exporter is asked, and not the page"),
 }

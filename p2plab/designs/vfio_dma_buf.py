@@ -264,11 +264,7 @@ DESIGN = Design(
             f"{sources.INVALIDATE}; {sources.VFIO_MOVE}",
             "it may not; but VFIO waits for it, without a limit: for the fences (full access until then), then for every "
             "unmap (speculative reads only)",
-            then={
-                "6.19": Answer(
-                    "no", sources.VFIO_MOVE, "nobody waits: what it does later reaches memory that was revoked"
-                )
-            },
+            then={"6.19": Answer("no", sources.VFIO_MOVE, "nothing waits: later accesses reach revoked memory")},
         ),
         "callback may sleep": Answer("yes", sources.VFIO_MOVE),
         "lock around callback": Answer("memory_lock + dma_resv", sources.VFIO_MOVE),
@@ -312,7 +308,7 @@ DESIGN = Design(
             "revocable",
             "iommufd drops its mapping when it is revoked",
             sources.IOMMUFD,
-            then={"6.19": Fate("move", "iommufd drops its mapping when it is told", sources.IOMMUFD)},
+            then={"6.19": Fate("move", "iommufd drops its mapping when it is notified", sources.IOMMUFD)},
         ),
         GPU: Fate("move", "as any dynamic importer", sources.VFIO_MAP),
         KERNEL: Fate("move", "an attachment needs no process", sources.VFIO_MAP),

@@ -186,7 +186,7 @@ class VfioMmap(VfioDmaBuf):
         Knob(
             "unrevoke",
             "tells",
-            "whether importers are told on un-revoke (v2), or not (v3)",
+            "whether importers are called on un-revoke (v2), or not (v3)",
             choices=("tells", "silent"),
         ),
     )

@@ -52,7 +52,7 @@ class MemoryLab(Explorer):
             self.pane.show(before_and_after(self.answer), before_and_after_figure(self.answer))
             self._shown = self.answer
         told = f"{len(self.answer.rows)} notifier calls" if len(self.answer.rows) != 1 else "one notifier call"
-        told = told if self.answer.rows else "no listener is told"
+        told = told if self.answer.rows else "no listener is called"
         self.sentence.value = (
             f'<p class="p2plab-sentence" data-view="asked" role="status"><b>{escape(self.answer.operation)}</b>: '
             f"{escape(self.answer.what)}. <b>Returned {escape(self.answer.returned)}; {told}.</b></p>"
@@ -81,7 +81,7 @@ class MemoryLab(Explorer):
         head = (
             "<tr><th>call</th><th>event</th><th>pages</th><th>locks held</th><th>may block</th><th>heard by</th></tr>"
         )
-        none = '<tr><td colspan="6">none: no listener is told</td></tr>'
+        none = '<tr><td colspan="6">none: no listener is called</td></tr>'
         return (
             f'<table class="p2plab-board" data-view="calls">{head}{lines or none}</table>'
             f"<p>Source: <code>{escape(answer.source)}</code></p>"

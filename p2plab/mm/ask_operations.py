@@ -179,7 +179,7 @@ _LIST = [
     Operation("munmap", "unmap the whole VMA", "mm/vma.c vms_complete_munmap_vmas", system_call("munmap"), written),
     Operation(
         "munmap_unpopulated",
-        "unmap a VMA that nobody touched",
+        "unmap a VMA that was never touched",
         "mm/memory.c unmap_vmas",
         system_call("munmap"),
         untouched,
@@ -353,7 +353,7 @@ _LIST = [
     ),
     Operation(
         "guard_install_unpopulated",
-        "the same where nobody touched them",
+        "the same where they were never touched",
         "mm/madvise.c madvise_guard_install",
         _protect("GUARD_INSTALL"),
         untouched,

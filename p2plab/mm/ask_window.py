@@ -17,7 +17,7 @@ from p2plab.mm.touch import Signal
 
 #: pages that can be touched, in lengths of the mapping: mremap moves it to the third
 NEAR = 8
-WORKS, NO_CALL = "works", "there is no window: no listener is told"
+WORKS, NO_CALL = "works", "there is no window: no listener is called"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ async def faultin(vma: Vma, address: int, write: bool, *, force: bool = False, u
             answer = await handle_mm_fault(vma, address, write)
         if answer is not VmaFault.NOPAGE:
             break
-    raise KernelError("EFAULT", f"no page can be had at {address:#x} of {vma}")
+    raise KernelError("EFAULT", f"no page is available at {address:#x} of {vma}")
 
 
 def present(vma: Vma, address: int) -> Pte | None:

@@ -64,13 +64,13 @@ class Kernel:
         False,
         "6.12",
         "mm/vma.c vms_gather_munmap_vmas",
-        "munmap splits off what stays; until then what goes (seen only by who keeps a pointer)",
+        "munmap splits off the part that stays; before, the part that goes (seen only through a kept pointer)",
     )
     mmap_unmaps_first: bool = _rule(
         False,
         "6.12",
         "mm/vma.c vms_clean_up_area",
-        "mmap over something tells listeners while the old VMA is in the tree; until then it was out of it",
+        "mmap over something calls listeners while the old VMA is in the tree; before, it was out of it",
     )
     mremap_realigns: bool = _rule(
         True,
@@ -159,7 +159,7 @@ class Kernel:
         "mms",
         "6.7, 6.15",
         "mm/madvise.c madvise_cold_or_pageout_pte_range, folio_maybe_mapped_shared",
-        "whom a huge page counts as shared with: the address spaces that map it; a guess in 6.12; the one page in 6.1",
+        "when a huge page counts as shared: by the address spaces that map it; a guess in 6.12; by the one page in 6.1",
     )
 
     def __str__(self) -> str:

@@ -80,7 +80,7 @@ class Scan(enum.Enum):
     PMD_NONE = "no table of entries"
     PMD_NULL = "no table of PMDs"
     PAGE_RO = "no entry is writable"
-    PAGE_COUNT = "somebody holds a reference to a page"
+    PAGE_COUNT = "a page is referenced elsewhere"
 
 
 def _scan(vma: Vma, base: int) -> Scan:

@@ -77,7 +77,7 @@ class Exporter(VmOperations):
         if thing.state == "destroyed":
             raise KernelError("ENXIO", f"{thing.name} was destroyed")
         if thing.state == "lost":
-            raise KernelError("EIO", f"the bytes of {thing.name} were lost, and its owner has not filled it anew")
+            raise KernelError("EIO", f"the bytes of {thing.name} were lost, and its owner has not filled it again")
         if not thing.allowed:
             raise KernelError("EACCES", f"{thing.owner} withdrew the permission to lend {thing.name}")
         if write and not vma.vm_flags & VM_WRITE:

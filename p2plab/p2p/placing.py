@@ -11,7 +11,7 @@ from p2plab.p2p.memory import BufferObject
 
 #: What to do where the aperture has no room: the predictability policies of the thread.
 POLICIES = {
-    "refuse": "say -ENOSPC, also to somebody who was lent the object before",
+    "refuse": "say -ENOSPC, even to an importer that was lent the object before",
     "reserve": "keep the slots of an object that was ever lent: it is never evicted",
     "ram": "migrate the object to main memory and lend that",
     "cap": "lend at most `cap` slots in all; what comes on top is lent from main memory",

@@ -274,7 +274,7 @@ def _helps(machine: Machine, request: Request) -> Iterator[str]:
     elif _boots(wanted, bdf, index, machine, REALLOC):
         yield f"{REALLOC}: it fits"
     elif again:
-        yield f"all windows given anew, by a firmware that leaves them to Linux: then it fits; {REALLOC} alone does not do it"
+        yield f"all windows assigned again, by firmware that leaves them to Linux: then it fits; {REALLOC} alone does not help"
     if request.resource.window:
         return
     yield from _reserve(machine, wanted, request)

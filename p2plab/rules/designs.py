@@ -83,7 +83,7 @@ class ToldFirst(Rule):
         for key in [key for key, (address, _) in self.has.items() if first <= address < last]:
             address, frame = self.has[key]
             if key not in self.told:
-                what = f"{exporter} takes {frame} away from {address:#x}, where {key[0]} has it, and told nobody"
+                what = f"{exporter} takes {frame} away from {address:#x}, where {key[0]} has it, without notifying it"
                 yield self.broken(entry, exporter, what)
 
 

@@ -158,7 +158,7 @@ class BoundedUnmap(Rule):
         elif type(event) is Returned and event.function == "invalidate_mappings":
             self.exercised = True
             if event.target in self.mapped - self.queued:
-                what = f"{event.target} was told, has {event.function} returned, and will not unmap by itself"
+                what = f"{event.target} was notified, has returned from {event.function}, and will not unmap by itself"
                 yield self.broken(entry, event.target, what)
 
 

@@ -47,7 +47,8 @@ class ToldBeforeMoved(MovingRule):
                 if self.meanwhile.get(key) == entry.actor:
                     continue  # the importer was notified, and was lent the old place again: no-map-while-moving
                 where = f"{key[0]} (process {grant.mm})" if grant.mm else key[0]
-                what = f"{event.exporter} takes {event.frame} from slot {event.slot}, where {where} has it, and told nobody"
+                what = f"{event.exporter} takes {event.frame} from slot {event.slot}, where {where} has it"
+                what += ", without notifying it"
                 yield self.broken(entry, event.exporter, what)
             self.moved(entry, event.frame)
 

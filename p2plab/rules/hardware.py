@@ -34,7 +34,7 @@ class AllOnesAreNoData(Rule):
         elif isinstance(event, TransferEnded):
             lost = self.unanswered.pop(event.importer, 0)
             if lost and event.why == "done":
-                what = f"{event.importer} reports a transfer as done of which nobody answered {lost} beats"
+                what = f"{event.importer} reports a transfer as done although {lost} of its beats were not answered"
                 yield self.broken(entry, event.importer, what)
 
 

@@ -121,7 +121,7 @@ class GoneMeansNobody(GrantRule):
         self.track(entry.event)
         event = entry.event
         if isinstance(event, DeviceGone) and event.why == SURPRISE:
-            self.excuse(f"{event.exporter} was pulled out: nobody could be told")
+            self.excuse(f"{event.exporter} was pulled out: no importer could be notified")
         elif isinstance(event, DeviceGone):
             self.exercised = True
             left = self.live(exporter=event.exporter)

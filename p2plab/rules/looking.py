@@ -127,7 +127,7 @@ class ReadOnlyVma(GrantRule):
             if grant is not None and any(
                 mm == grant.mm and start <= event.page < end for mm, start, end in self.read_only
             ):
-                what = f"{event.importer} wrote {event.frame} after {grant.mm} had made it read-only: no event told it"
+                what = f"{event.importer} wrote {event.frame} after {grant.mm} had made it read-only: no event said so"
                 yield self.broken(entry, event.importer, what)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 #: Called after each run with the number of runs done and the total.
 Progress = Callable[[int, int], None]
-NOTE = "durations and sizes are illustrative: nobody in the thread of 2019 gives a measured number"
+NOTE = "durations and sizes are illustrative: the thread of 2019 gives no measured number"
 
 
 @dataclass(frozen=True)

@@ -91,5 +91,5 @@ def _bar(
 def _words(answer: Effect) -> str:
     calls = [f"{row.event} {pages_text(row)} (locks: {locks_text(row)})" for row in answer.rows[:4]]
     more = f" and {len(answer.rows) - 4} more" if len(answer.rows) > 4 else ""
-    told = "; ".join(calls) + more if calls else "no listener is told"
+    told = "; ".join(calls) + more if calls else "no listener is called"
     return f"{answer.operation} of {answer.kind} memory, Linux {answer.kernel}: {told}. Returned {answer.returned}."

@@ -121,7 +121,7 @@ def before_and_after(answer: Effect) -> str:
     for row in answer.rows:
         lines.append(f"  {row.event[:6]:<6} |{_bar(row, first, last, step)}| {row.event} {pages_text(row)}")
     if not answer.rows:
-        lines.append(f"  {'none':<6} |{' ' * ((last - first) // step)}| no listener is told")
+        lines.append(f"  {'none':<6} |{' ' * ((last - first) // step)}| no listener is called")
     lines.append(f"  after  |{_strip(answer.after, first, last, step)}|")
     scale = "one page" if step == 1 else f"{step} pages"
     lines.append(f"  pages {first} to {last}, {scale} a character")

@@ -125,7 +125,7 @@ def test_memory_is_shown_before_and_after_with_the_notifier_s_range(lab_server: 
         out_of_sight(page, "select", "[data-view='asked']", "[data-pane='before-after']", "[data-view='calls']") == []
     )
     choose(page, "operation", "fork", "before-after")
-    assert "none: no listener is told" in page.inner_text("[data-view='calls']")
+    assert "none: no listener is called" in page.inner_text("[data-view='calls']")
     assert watched.abroad == []
     assert watched.errors == []
 

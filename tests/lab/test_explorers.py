@@ -102,8 +102,8 @@ def test_an_answer_shows_before_calls_and_after():
     assert list(dict.fromkeys(lab.pane.data["bars"]["row"])) == ["before", "call 1"]
     lab.operation.value = "fork"
     assert lab.guard.last is None
-    assert "no listener is told" in lab.pane.alt
-    assert "none: no listener is told" in lab.rows.value
+    assert "no listener is called" in lab.pane.alt
+    assert "none: no listener is called" in lab.rows.value
     lab.kernel.value = "rfc2019"
     assert "Linux rfc2019" in lab.pane.alt
     assert "fork" in lab.as_text()

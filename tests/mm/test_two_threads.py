@@ -213,7 +213,7 @@ def test_the_window_as_a_value(operation, kind, page, during, after):
 
 def test_a_window_that_does_not_exist_is_said_so():
     """No listener is told; and names and pages that do not exist are refused."""
-    assert str(window("fork", "device")).endswith("there is no window: no listener is told")
+    assert str(window("fork", "device")).endswith("there is no window: no listener is called")
     for wrong in (("nothing", "anon", 0), ("fork", "disk", 0), ("fork", "anon", 128), ("fork", "anon", -1)):
         with pytest.raises(BadInput):
             window(*wrong)

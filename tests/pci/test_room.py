@@ -121,7 +121,7 @@ def test_an_option_that_does_nothing_is_not_named():
     wanting = function("0000:01:00.0", "0000:00:01.0", bar(0, 256 * MIB, 0x40200))
     machine = Machine("two", (first, wanting, second, taken), (HostBridge("pci0000:00", (LOW,)),), "intel")
     assert explain(machine)[0].helps == (
-        "all windows given anew, by a firmware that leaves them to Linux: then it fits; pci=realloc alone does not do it",
+        "all windows assigned again, by firmware that leaves them to Linux: then it fits; pci=realloc alone does not help",
     )
     level = explain(machine)[0].levels[0]
     assert (level.growth, level.beside[1]) == (0, "0000:00:02.0 mem window [mem 0xc0100000-0xfebfffff]")

@@ -21,7 +21,7 @@ CASE = case(
     "the GPU refuses a second map because its aperture is full",
     rule="predictability",
     about="""The NIC mapped the object at set-up and is in the middle of its work. The GPU evicts the object, because
-    another process needs the aperture. The NIC maps again as it was told to, and is refused.""",
+    another process needs the aperture. The NIC maps again, as it should, and is refused.""",
     sees="A job that dies in the middle although its set-up was fine. The twin has room for both.",
     broken=Plan(gpu=("render",), slots=4, later=3, at=1),
     good=Plan(gpu=("render",), slots=8, later=3, at=1),

@@ -48,7 +48,7 @@ CASE = case(
     "p2p_map fails half-way and keeps what it had lent",
     rule="refusal-keeps-nothing",
     about="""The GPU lends page by page. At the second page there is no slot, and it returns an error. The first page stays
-    in its books, lent to somebody who does not know.""",
+    in its records, lent to an importer that does not know.""",
     sees="A slot that is lost for good; the core-side twin is fault 4 of the posted series.",
     broken=Plan(exporter=UnwindsBadly, gpu=()),
     good=Plan(gpu=()),

@@ -25,7 +25,7 @@ CASE = case(
     "p2p_map returns a page count instead of 0",
     rule="returns-zero",
     about="""The GPU lends two pages and returns 2, as the device-memory callback of patch 4/5 does. The caller of patch
-    5/5 takes everything but 0 for an error. The NIC is told that it failed.""",
+    5/5 takes everything but 0 for an error. The NIC gets an error.""",
     sees="A success that everybody reads as a failure.",
     broken=Plan(exporter=ReturnsACount),
     story="app nic ...",

@@ -21,7 +21,7 @@ CASE = case(
     "the GPU lends to a device that cannot reach it",
     rule="address-works",
     about="""The NIC sits behind another root port, and the host bridge is not one that is known to carry peer-to-peer
-    traffic. The GPU gives it bus addresses all the same. Its packets never arrive.""",
+    traffic. The GPU gives it bus addresses anyway. Its packets never arrive.""",
     sees="Writes that vanish and reads of all ones. The twin checks, and the NIC is refused with -EREMOTEIO.",
     broken=Plan(exporter=LendsToAnyone, importers_at=(NICS["other-switch"],), gpu=()),
     good=Plan(importers_at=(NICS["other-switch"],), gpu=()),

@@ -39,7 +39,7 @@ CASE = case(
     "the callback sleeps although it may not block",
     rule="never-sleeps",
     about="""The machine is out of memory, and the OOM reaper frees the process's ordinary memory. It may not wait for
-    anybody, and says so. The NIC takes its lock and waits all the same.""",
+    anybody, and says so. The NIC takes its lock and waits anyway.""",
     sees="A warning from the kernel, and an OOM reaper that stands still. Device memory is passed over: see C3.",
     broken=Plan(importer=SleepsNic, app=("mmap", "oom"), gpu=()),
     good=Plan(app=("mmap", "oom"), gpu=()),

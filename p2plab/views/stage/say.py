@@ -197,7 +197,7 @@ def _notified(scene: Scene, event: Any) -> Said:
     told = list(dict.fromkeys(c.target for c in calls))
     pages = scene.pages(event.start, event.end, scene.bases.get(event.mm))
     what = f"{scene.people(scene.actor)} takes {pages} away ({event.event})"
-    what += f": the kernel calls {' and '.join(told)} back." if told else ": no listener is told."
+    what += f": the kernel calls {' and '.join(told)} back." if told else ": no listener is called."
     if scene.broke:
         return Said(what, f"{_broken(scene)}", BAD)
     if not told:
@@ -332,7 +332,7 @@ def _lent(scene: Scene, event: Any) -> Said:
     where = " and ".join(kinds.get(kind, kind) for kind in dict.fromkeys(event.places))
     pages = _count(event.addresses, "page", "pages")
     what = f"{scene.people(event.exporter)} lends {pages} of {event.object} to {event.importer}: {where}."
-    return Said(what, "It notes in its books who has them.")
+    return Said(what, "It records which importer has them.")
 
 
 def _struck(scene: Scene, event: Any) -> Said:
