@@ -113,7 +113,7 @@ def check(
     budget: float | Literal["usual"] | None = "usual",
     states: int = 3_000_000,
     shrink: bool = True,
-    workers: int = 1,
+    workers: int | None = None,
     cluster: str | Client | None = None,
     **knobs: int | str,
 ) -> Verdict:
@@ -123,26 +123,36 @@ def check(
     ``importer`` and ``exporter`` are your own classes, or the value of the scene's knob of that name. ``rules``: the
     promises to watch; ``must_reach``: kinds of event that some order must reach; ``bound``: switches; ``budget``: seconds
     (None: no limit; usually 10, for all scenes together 60); ``states``: the maximum number of states; ``shrink``: make a
-    counterexample smaller; ``workers`` and ``cluster``: processes that share a large search. ``knobs`` are the scene's.
+    counterexample smaller; ``workers``: processes that share a large search (usually 1) or all scenes (usually one a
+    processor); ``cluster``: those of a Dask cluster. ``knobs`` are the scene's.
     :exc:`~p2plab.core.errors.BadInput` for what cannot be used.
     """
     from p2plab.core.errors import BadInput
     from p2plab.search.checking import check as search
 
     if isinstance(what, type):
-        if importer or exporter or must_reach or knobs or workers != 1 or cluster:
+        if importer or exporter or must_reach or knobs or cluster:
             raise BadInput(
                 "a class alone is tried in every scene, and takes no other option; for one scene: check(SCENE, importer=…)"
             )
         from p2plab.search.allscenes import check_all
+        from p2plab.search.crew import processors
 
         seconds = 60.0 if budget == "usual" else budget
-        return check_all(what, budget=seconds, rules=rules, shrink=shrink, states=states, bound=bound)
+        return check_all(
+            what,
+            budget=seconds,
+            rules=rules,
+            shrink=shrink,
+            states=states,
+            bound=bound,
+            workers=processors() if workers is None else workers,
+        )
     roles, more = _roles(importer, exporter)
     return search(
         find(what),
         shrink=shrink,
-        workers=workers,
+        workers=1 if workers is None else workers,
         cluster=cluster,
         knobs={**knobs, **more},
         rules=rules,

@@ -129,10 +129,10 @@ def _scene(
     )
 
 
-#: Your class is also tried with each of these alone. A partial munmap is also in F13; together with a move it has some
-#: 200,000 states.
+#: Your class is also tried with each of these alone. A partial munmap beside a move has some 200,000 states.
 VARIANTS: tuple[Mapping[str, Value], ...] = (
     {"process": "unmaps"},
+    {"process": "unmaps-part"},
     {"process": "unmaps-by-parts", "moves": 0},
     {"process": "forks"},
     {"process": "exits"},

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import mmap
 import os
 import re
 import select
 import signal
-import struct
 import sys
 import tempfile
 import time
@@ -19,6 +17,7 @@ from typing import IO
 
 from p2plab.cli.frame import BROKEN, MISTAKE, NOT_DECIDED, copied, is_own_output, say, write_to
 from p2plab.search import watchdog
+from p2plab.search.stuck import Steps
 
 #: Seconds that an interrupted child has to report what it found so far.
 _LAST_WORDS = 3.0
@@ -38,7 +37,7 @@ def apart(work: Callable[[], int], seconds: float | None) -> int:
         return work()
     print(end="", flush=True)
     heard, told = os.pipe()
-    steps = _Steps()
+    steps = Steps()
     with tempfile.TemporaryFile("w+") as notes:
         child = os.fork()
         if not child:
@@ -63,43 +62,6 @@ def apart(work: Callable[[], int], seconds: float | None) -> int:
             raise KeyboardInterrupt
         notes.seek(0)
         return _said(status, ended, notes.read(), steps.never_ends)
-
-
-class _Steps:
-    """The child's progress in shared memory: the step it is in, and how long that may take."""
-
-    def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, 16)
-        self._last: tuple[int, float, float] = (
-            0,
-            0.0,
-            0.0,
-        )  #: a step, and when it was first seen: processor time, wall time
-        self.never_ends = False
-
-    def begin(self, number: int, budget: float) -> None:
-        """In the child: the next step, or 0 between two."""
-        struct.pack_into("=Qd", self._memory, 0, number, budget)
-
-    def stuck(self, child: int) -> bool:
-        """Whether the child has been in one step for so long that its own watchdog must have failed."""
-        number, budget = struct.unpack_from("=Qd", self._memory, 0)
-        computed, now = _computed(child), time.monotonic()
-        if not number or number != self._last[0]:
-            self._last = number, computed, now
-            return False
-        _, began, since = self._last
-        self.never_ends = computed - began > 2 * budget + 0.3 or now - since > 2 * watchdog.PATIENCE * budget
-        return self.never_ends
-
-
-def _computed(child: int) -> float:
-    """A process's processor time in seconds; 0 where the system does not give it in this way."""
-    try:
-        fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
-        return 0.0
 
 
 def _note_where(child: int) -> None:

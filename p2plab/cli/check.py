@@ -17,6 +17,7 @@ from p2plab.core.scenario import Scenario
 from p2plab.everything import find
 from p2plab.search.allscenes import CheckingAllScenes
 from p2plab.search.checking import Checking
+from p2plab.search.crew import processors
 from p2plab.search.drivers import load, load_any
 from p2plab.search.parallel.share import MOST
 from p2plab.search.verdict import Verdict, Violation
@@ -55,7 +56,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--budget", metavar="TIME", help="stop after that long: 10s, 2m (default 10s; all scenes: 60s)"
     )
     command.add_argument("--states", metavar="N", default="3000000", help="stop after N states (default 3000000)")
-    command.add_argument("--workers", metavar="N", default="1", help="let N processes share a large search")
+    command.add_argument(
+        "--workers",
+        metavar="N",
+        help="let N processes share a large search (default 1), or all scenes (default: one a processor, 4 at most)",
+    )
     command.add_argument(
         "--cluster", metavar="ADDRESS", help="let a Dask cluster do so: tcp://HOST:PORT of its scheduler"
     )
@@ -113,7 +118,7 @@ def _checking(arguments: argparse.Namespace) -> Checking | CheckingAllScenes:
     return Checking(
         scene,
         shrink=not arguments.no_shrink,
-        workers=_workers(arguments.workers),
+        workers=_workers(arguments.workers or "1"),
         cluster=arguments.cluster,
         importer=_class(arguments.importer),
         exporter=_class(arguments.exporter),
@@ -142,8 +147,6 @@ def _all_scenes(given: type, arguments: argparse.Namespace) -> CheckingAllScenes
             raise BadInput(
                 f"--{option.replace('_', '-')} applies to one scene, but a class alone is tried in every scene"
             )
-    if _workers(arguments.workers) != 1:
-        raise BadInput("--workers applies to one scene, but a class alone is tried in every scene")
     return CheckingAllScenes(
         given,
         budget=_budget(arguments),
@@ -151,6 +154,7 @@ def _all_scenes(given: type, arguments: argparse.Namespace) -> CheckingAllScenes
         shrink=not arguments.no_shrink,
         states=_states(arguments.states),
         bound=_bound(arguments.bound),
+        workers=processors() if arguments.workers is None else _workers(arguments.workers),
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,17 +15,20 @@ from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
 from p2plab.core.scenario import Knob, Scenario, Value
 from p2plab.search.checking import Checking
+from p2plab.search.crew import Copies, Here, Searches, Work
+from p2plab.search.drivers import cast
+from p2plab.search.parallel.share import MOST
+from p2plab.search.rounds import Known, Task, in_order, round_of, states_of
 from p2plab.search.search import Progress
 from p2plab.search.shrink import shrink_scene
 from p2plab.search.verdict import Effort, Incomplete, Pass, Verdict, Violation
 
-#: So many rounds would use the budget up if no scene had an answer in the first; each later round gives twice as much.
-ROUNDS = 4
-#: Seconds of the first round where there is no budget.
-SHARE = 2.0
+#: In the first round all scenes together take at most this share of the budget (one in so many), twice as much in each later.
+SHARES = 2
 #: This share of the budget is left for random orders in the scenes that are not decided by then.
 CHANCE = 0.1
 _USED_UP = "its share of the budget is used up"
+_ENDLESS = 1e9
 #: Seconds for making the smallest story smaller.
 SHRINKING = 5.0
 
@@ -61,6 +64,7 @@ class AllScenes(Verdict):
     effort: Effort = field(default_factory=Effort, compare=False)
     watched: tuple[str, ...] = field(default=(), compare=False)
     not_tested: tuple[str, ...] = field(default=(), compare=False)  #: the promises that no scene put to the test
+    by_name: tuple[str, ...] = field(default=(), compare=False)  #: scenes that take it and are searched only when named
 
     @property
     def scene(self) -> str:  # type: ignore[override]
@@ -94,7 +98,7 @@ def trials(given: type) -> list[Trial]:
     found: list[Trial] = []
     met: list[tuple[Any, int]] = []
     for scene in known.scenes().values():
-        role = next((name for name, role in scene.roles.items() if not role.why_not(given)), None)
+        role = _role_in(scene, given)
         if role is None or _is_about_hardware(scene):
             continue
         for knobs in _variants(scene, role, given):
@@ -109,6 +113,19 @@ def trials(given: type) -> list[Trial]:
     if not found:
         raise BadInput(_nowhere(given))
     return found
+
+
+def by_name(given: type) -> tuple[str, ...]:
+    """The scenes that take a class and are about hardware that is off elsewhere: a right driver may break there."""
+    return tuple(
+        name
+        for name, scene in known.scenes().items()
+        if _is_about_hardware(scene) and _role_in(scene, given) is not None
+    )
+
+
+def _role_in(scene: Scenario, given: type) -> str | None:
+    return next((name for name, role in scene.roles.items() if not role.why_not(given)), None)
 
 
 def _nowhere(given: object) -> str:
@@ -130,7 +147,7 @@ def _variants(scene: Scenario, role: str, given: type) -> Iterator[Mapping[str, 
 
 
 def _is_about_hardware(scene: Scenario) -> bool:
-    """Whether a scene is about hardware that is off elsewhere: a right driver of other hardware breaks there."""
+    """Whether a scene is about hardware that is off elsewhere."""
     return getattr(scene.monitors.get(scene.breaks), "kind", "") == "hardware"
 
 
@@ -146,9 +163,10 @@ def _signature(scene: Scenario, role: str, given: type, knobs: Mapping[str, Valu
 
 
 class CheckingAllScenes:
-    """As :class:`~p2plab.search.checking.Checking`, for all scenes: advance, cancel, and the progress of the one at work.
+    """As :class:`~p2plab.search.checking.Checking`, for all scenes: advance, cancel, and the progress of what is at work.
 
-    Once something breaks, the scenes that have no answer yet are searched for a smaller story only: under a bound.
+    Once something breaks, the scenes that have no answer yet are searched for a smaller story only: under a bound. Which
+    answers count does not depend on the number of ``workers`` (:mod:`p2plab.search.rounds`).
     """
 
     def __init__(
@@ -160,53 +178,72 @@ class CheckingAllScenes:
         shrink: bool = True,
         states: int = 3_000_000,
         bound: int | None = None,
+        workers: int = 1,
     ) -> None:
-        """``budget``: seconds for all scenes together (None: no limit). The rest as for one scene. :exc:`BadInput` as there."""
+        """``budget``: seconds for all scenes together (None: no limit). ``workers``: processes that share the scenes out.
+
+        The rest as for one scene. :exc:`BadInput` as there.
+        """
         self.driver = getattr(given, "__name__", repr(given)[:40])
         self.trials = trials(given)
         self.verdict: AllScenes | None = None
-        self._answers: dict[int, Verdict] = {}
         self._given, self._budget, self._shrink = given, budget, shrink
         self._options: dict[str, Any] = {"rules": rules, "states": states, "bound": bound}
         self._began = time.perf_counter()
-        self._begun: dict[int, Checking] = {}
-        self._queue = deque(range(len(self.trials)))  #: the scenes without an answer, the one at work first
-        self._share = SHARE if budget is None else max(0.05, budget / (ROUNDS * len(self.trials)))
-        self._used = 0.0  #: of its share, by the scene at work
-        self._at_random = False  #: whether what is left of the budget goes to random orders
-        self._now()
+        self._known: dict[Task, Known] = {}
+        self._order = in_order(len(self.trials), bound, {})
+        self._at_random: float | None = None  #: seconds for a scene's random orders, once the budget is nearly used up
+        if not 1 <= workers <= MOST:
+            raise BadInput(f"workers={str(workers)[:20]} is not possible; allowed: 1 to {MOST}")
+        self._workers = min(workers, len(self.trials)) if hasattr(os, "fork") else 1
+        self._searches = Searches(self._make, bound, _USED_UP)
+        self._searches.begin(Task(0, bound))  # what is wrong with the class or the options shows here
+        self._crew: Here | Copies | None = None
 
     def advance(self, seconds: float) -> AllScenes | None:
         """Go on for about that long; the verdict, once every scene has one or the budget is used up."""
         if self.verdict is not None:
             return self.verdict
-        number, began = self._queue[0], time.perf_counter()
-        checking = self._now()
-        answer = checking.advance(min(seconds, max(0.01, self._share - self._used), max(0.01, self._left())))
-        if answer is None and checking.search.at_random and self._smallest_yet() is not None:
-            answer = checking.cancel()  # no random order tells a smaller story than the one at hand
-        self._used += time.perf_counter() - began
-        if answer is not None:
-            self._answers[number] = answer
-            self._queue.popleft()
-            self._used = 0.0
-        elif self._used >= self._share and not self._at_random:  # later it gets more
-            self._queue.rotate(-1)
-            self._used = 0.0
-            if self._queue[0] <= number:
-                self._share *= 2
-        if not self._queue or self._left() <= 0:
-            self._end(_USED_UP)
-        elif self._budget is not None and not self._at_random and self._left() < CHANCE * self._budget:
-            self._go_on_at_random()
+        try:
+            self._go_on(seconds)
+        except BaseException as error:
+            if not isinstance(error, KeyboardInterrupt):  # which is followed by a cancel
+                self.close()
+            raise
         return self.verdict
 
-    def _go_on_at_random(self) -> None:
-        """What is left of the budget, shared out among the scenes that are not decided."""
-        self._at_random = True
-        seconds = self._left() / len(self._queue)
-        for number in self._queue:
-            self._checking(number).search.try_at_random(_USED_UP, seconds)
+    def _go_on(self, seconds: float) -> None:
+        if self._crew is None and self._workers > 1:
+            self._crew = Copies(self._searches, self._workers, self._scene_of)
+        elif self._crew is None:
+            self._crew = Here(self._searches)
+        for task, answer in self._crew.advance(self._works(), min(seconds, max(0.01, self._left()))):
+            before = self._known.get(task, Known()).round
+            if answer is None:
+                self._known[task] = Known(self._order.wanted.get(task, before) + 1)
+            else:
+                self._known[task] = Known(max(before, round_of(answer.effort.states)), answer)
+            self._order = in_order(len(self.trials), self._options["bound"], self._known)
+        if not self._order.wanted or self._left() <= 0:
+            self._end(_USED_UP)
+        elif self._budget is not None and self._at_random is None and self._left() < CHANCE * self._budget:
+            self._at_random = self._left() * self._workers / len(self._undecided)
+
+    def _works(self) -> dict[Task, Work]:
+        """What is wanted, and how far: so many states a round, or seconds where a driver is slow."""
+        if self._at_random is not None:
+            return {task: Work(task, 0, _ENDLESS, self._at_random) for task in self._undecided.values()}
+        whole = float("inf") if self._budget is None else self._budget * self._workers / (SHARES * len(self.trials))
+        share = max(0.25, whole)
+        return {
+            task: Work(task, states_of(round), min(_ENDLESS, share * 2**round))
+            for task, round in self._order.wanted.items()
+        }
+
+    @property
+    def _undecided(self) -> dict[int, Task]:
+        """The scenes without an answer, each with its most urgent task."""
+        return {task.scene: task for task in reversed(self._order.wanted) if task.scene not in self._order.rows}
 
     def cancel(self) -> AllScenes:
         """Stop here; the scenes that were not begun, or not ended, are named."""
@@ -215,27 +252,43 @@ class CheckingAllScenes:
         assert self.verdict is not None
         return self.verdict
 
+    def close(self) -> None:
+        """End the processes that it was shared out to."""
+        if self._crew is not None:
+            self._crew.close()
+
     @property
     def progress(self) -> Progress:
-        """How far the scene at work is."""
-        return (self._now() if self._queue else self._begun[len(self.trials) - 1]).progress
+        """How far the scenes at work are, together."""
+        now = list(self._crew.at_work.values()) if self._crew is not None else []
+        return Progress(
+            sum(one.states for one in now),
+            sum(one.rate for one in now),
+            sum(one.frontier for one in now),
+            max((one.switches for one in now), default=0),
+            max((one.seconds for one in now), default=0.0),
+        )
 
     @property
     def doing(self) -> str:
         """``12 of 31 answered, disasters``."""
-        now = f", {self.trials[self._queue[0]].name}" if self._queue else ""
-        return f"{len(self._answers)} of {len(self.trials)} answered{now}"
+        at_work = self._crew.at_work if self._crew is not None else ()
+        now = "".join(f", {self.trials[scene].name}" for scene in sorted({task.scene for task in at_work}))
+        return f"{len(self.rows)} of {len(self.trials)} answered{now}"
 
     @property
     def rows(self) -> list[tuple[Trial, Verdict]]:
         """The scenes that have an answer, in the order of the list."""
-        return [(self.trials[number], self._answers[number]) for number in sorted(self._answers)]
+        return [(self.trials[scene], self._order.rows[scene]) for scene in sorted(self._order.rows)]
 
     def _end(self, why: str) -> None:
-        for number in self._queue:
-            if number in self._begun:
-                answer = self._begun[number].cancel()
-                self._answers[number] = (
+        undecided = self._undecided
+        so_far = (self._crew if self._crew is not None else self._searches).cancel() if undecided else {}
+        self.close()
+        for scene, task in undecided.items():
+            answer = so_far.get(task)
+            if answer is not None:
+                self._order.rows[scene] = (
                     dataclasses.replace(answer, why=why) if isinstance(answer, Incomplete) else answer
                 )
         self.verdict = self._all()
@@ -243,28 +296,18 @@ class CheckingAllScenes:
     def _left(self) -> float:
         return float("inf") if self._budget is None else self._budget - (time.perf_counter() - self._began)
 
-    def _now(self) -> Checking:
-        """The search of the scene at work."""
-        return self._checking(self._queue[0])
+    def _make(self, task: Task) -> Checking:
+        """The search of a scene: under a bound, once there is a story that a smaller one would have to beat."""
+        trial = self.trials[task.scene]
+        roles: dict[str, Any] = {trial.role: self._given}
+        # A story is confirmed by itself: the net is for those who are told that nothing breaks.
+        options = {**self._options, "bound": task.bound, "second_net": task.bound == self._options["bound"]}
+        return Checking(trial.scene, shrink=False, knobs=trial.knobs, budget=None, **roles, **options)
 
-    def _checking(self, number: int) -> Checking:
-        """The search of a scene: begun anew, under a bound, once there is a story that a smaller one would have to beat."""
-        bound = self._bound()
-        if number not in self._begun or (number in self._queue and self._begun[number].search.bound != bound):
-            trial = self.trials[number]
-            roles: dict[str, Any] = {trial.role: self._given}
-            # A story is confirmed by itself: the net is for those who are told that nothing breaks.
-            options = {**self._options, "bound": bound, "second_net": self._smallest_yet() is None}
-            self._begun[number] = Checking(
-                trial.scene, shrink=False, knobs=trial.knobs, budget=None, **roles, **options
-            )
-        return self._begun[number]
-
-    def _bound(self) -> int | None:
-        """The most switches that are of interest: those asked for, and of the smallest story so far."""
-        smallest, asked = self._smallest_yet(), self._options["bound"]
-        bounds = [bound for bound in (asked, None if smallest is None else smallest[1].switches) if bound is not None]
-        return min(bounds, default=None)
+    def _scene_of(self, task: Task) -> Scenario:
+        """The scene with the class in its role: where a story of the task is told."""
+        trial = self.trials[task.scene]
+        return cast(trial.scene, **{trial.role: self._given})
 
     def _smallest_yet(self) -> tuple[Trial, Violation] | None:
         """The smallest story so far, as it was found; what is about all orders is none."""
@@ -285,11 +328,12 @@ class CheckingAllScenes:
         return AllScenes(
             self.driver,
             tuple(self.rows),
-            tuple(trial.name for number, trial in enumerate(self.trials) if number not in self._answers),
+            tuple(trial.name for number, trial in enumerate(self.trials) if number not in self._order.rows),
             self._smallest(),
             Effort(int(states), int(steps), seconds, int(misses)),
             watched,
             tuple(name for name in watched if name not in tested),
+            by_name(self._given),
         )
 
     def _smallest(self) -> Violation | None:
@@ -315,12 +359,15 @@ def check_all(
     shrink: bool = True,
     states: int = 3_000_000,
     bound: int | None = None,
+    workers: int = 1,
 ) -> AllScenes:
     """Your class in every scene that takes it: see :class:`CheckingAllScenes`. An interrupt keeps what is known by then.
 
     In a notebook a line under the cell says which scene is at work.
     """
-    checking = CheckingAllScenes(given, budget=budget, rules=rules, shrink=shrink, states=states, bound=bound)
+    checking = CheckingAllScenes(
+        given, budget=budget, rules=rules, shrink=shrink, states=states, bound=bound, workers=workers
+    )
     show = _shown()
     try:
         while checking.advance(0.5) is None:

@@ -80,6 +80,11 @@ def _all_scenes(answer: AllScenes, source_lines: bool | None) -> Iterator[str]:
         same = f"  (as {', '.join(name.partition('-')[0] for name in trial.same)})" if trial.same else ""
         yield from _wrap(f"{trial.name:<{wide}}  {tested:>5}  {one.word}{same}", "  ", f"{'':{wide + 11}}")
     yield from (f"  {name:<{wide}}         NOT BEGUN" for name in answer.left)
+    if answer.by_name:
+        names = ", ".join(answer.by_name)
+        yield from _wrap(
+            f"not among them, as they are about hardware that is off elsewhere: {names}; ask for each by its name"
+        )
     yield from watch(answer)
 
 
@@ -307,6 +312,7 @@ def as_json(answer: Verdict, source_lines: bool | None = None) -> dict[str, Any]
                 for trial, one in answer.rows
             ],
             "not_begun": list(answer.left),
+            "by_name": list(answer.by_name),
             "smallest": None if answer.smallest is None else as_json(answer.smallest, source_lines),
             "watched": list(answer.watched),
             "never_tested": list(answer.not_tested),

@@ -39,7 +39,8 @@ def test_every_kind_of_event_that_a_driver_meets_is_among_the_scenes(given):
     """Unmaps, in part, mprotect, fork, exit, a second move, two importers, a call that may not block, unplug, IOMMU on."""
     names = {trial.name for trial in trials(given)}
     usual = {f"defrag-obedient {more}" for more in (
-        "process=unmaps", "process=unmaps-by-parts moves=0", "process=forks", "process=exits", "moves=2", "importers=2",
+        "process=unmaps", "process=unmaps-part",
+        "process=unmaps-by-parts moves=0", "process=forks", "process=exits", "moves=2", "importers=2",
         "iommu=on",
     )}  # fmt: skip
     assert usual | {"defrag-obedient", "disasters", "wirings", "f13-stale-vma-after-split"} <= names
@@ -48,8 +49,11 @@ def test_every_kind_of_event_that_a_driver_meets_is_among_the_scenes(given):
 
 
 def test_a_scene_about_hardware_that_is_off_elsewhere_is_asked_for_by_name():
-    """A right driver of a device that does not check its completions is not wrong because of it."""
+    """A right driver of a device that does not check its completions is not wrong because of it; the answer names them."""
     assert not [trial.name for trial in trials(ObedientNic) if trial.scene.name.startswith("h1-")]
+    answer = CheckingAllScenes(ObedientNic).cancel()
+    assert answer.by_name == ("h1-pulled-out", "h3-keeps-its-translations", "h4-flushes-later")
+    assert "off elsewhere: h1-pulled-out, h3-keeps-its-translations," in " ".join(text(answer).split())
 
 
 def test_scenes_that_come_to_the_same_are_searched_once():
