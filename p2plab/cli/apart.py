@@ -17,7 +17,7 @@ from typing import IO
 
 from p2plab.cli.frame import BROKEN, MISTAKE, NOT_DECIDED, copied, is_own_output, say, write_to
 from p2plab.search import watchdog
-from p2plab.search.stuck import Steps
+from p2plab.search.stuck import Heartbeat
 
 #: Seconds that an interrupted child has to report what it found so far.
 _LAST_WORDS = 3.0
@@ -37,7 +37,7 @@ def apart(work: Callable[[], int], seconds: float | None) -> int:
         return work()
     print(end="", flush=True)
     heard, told = os.pipe()
-    steps = Steps()
+    steps = Heartbeat()
     with tempfile.TemporaryFile("w+") as notes:
         child = os.fork()
         if not child:

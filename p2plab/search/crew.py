@@ -29,7 +29,7 @@ from p2plab.search.checking import Checking
 from p2plab.search.rounds import Task
 from p2plab.search.search import Progress
 from p2plab.search.sent import packed, unpacked
-from p2plab.search.stuck import Steps
+from p2plab.search.stuck import Heartbeat
 from p2plab.search.verdict import Effort, Incomplete, Verdict
 from p2plab.search.watchdog import Watchdog, silence
 
@@ -240,7 +240,7 @@ class _Copy:
     def __init__(self, searches: Searches, others: Iterable[_Copy]) -> None:
         self.work: Work | None = None
         self.begun: set[Task] = set()
-        self.steps = Steps()
+        self.steps = Heartbeat()
         self.ended = False
         self.progress = Progress(0, 0.0, 0, 0, 0.0)
         self._heard = b""

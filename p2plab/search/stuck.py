@@ -11,7 +11,7 @@ from pathlib import Path
 from p2plab.search import watchdog
 
 
-class Steps:
+class Heartbeat:
     """The child's progress in shared memory: the step it is in, and how long that may take."""
 
     def __init__(self) -> None:
