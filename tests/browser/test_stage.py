@@ -235,6 +235,40 @@ def test_everything_names_itself_and_its_source_to_pointer_and_focus(saved: Any)
     assert page.locator(".panel .terms a[href^='https://lore.kernel.org/']").count() > 5
 
 
+def test_the_arrows_walk_from_mark_to_mark_of_the_timeline(saved: Any):
+    """One tab stop, at the step that is shown; along a lane, to the next one; Enter goes there, a click moves no focus."""
+    page = saved("defrag-obedient", 26)
+    marks = page.locator(".lanes [data-at]")
+    assert marks.count() > 60
+    assert all(marks.evaluate_all("marks => marks.map(one => one.getAttribute('aria-label'))"))
+    assert page.locator(".lanes [tabindex='0']").evaluate_all("all => all.map(one => one.ariaLabel)") == [
+        "gpu, step 26: clears translations"
+    ]
+    page.locator(".chain .cell[tabindex='0']").focus()
+    focused = "document.activeElement.ariaLabel"
+    while not page.evaluate("document.activeElement.matches('.lanes [data-at]')"):
+        page.keyboard.press("Tab")
+    tip = page.locator(".told-of")
+    walked = []
+    for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"):
+        page.keyboard.press(key)
+        walked.append(page.evaluate(focused))
+        assert tip.locator("b").inner_text() == walked[-1]
+        assert tip.locator(".source").inner_text()
+        assert in_sight(page, ".told-of")
+    assert walked == [
+        "gpu, step 28: DMA drained",
+        "gpu.p2p_unmap, through HMM, in gpu's thread, step 28 to 30",
+        "nic, step 17",
+        "gpu, step 21",
+    ]
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".stage[data-step='21']")
+    assert page.evaluate(focused) == walked[-1]
+    page.locator(".lanes .step").nth(5).click()
+    assert page.evaluate(focused) == walked[-1]
+
+
 def test_a_click_on_an_arrow_lights_its_whole_way(saved: Any):
     """From the NIC's entry through the slot into the frame."""
     page = saved("defrag-ignorant", 30)
@@ -244,9 +278,16 @@ def test_a_click_on_an_arrow_lights_its_whole_way(saved: Any):
 
 
 def test_a_chip_says_what_a_real_kernel_made_of_the_scene(saved: Any):
-    """Its details are one press away."""
+    """To pointer and focus at once; the same as a table is one press away."""
     page = saved("F4", 13)
     chip = page.locator(".chips .linux button")
+    page.locator(".chips li:nth-last-child(2) button").focus()
+    page.keyboard.press("Tab")
+    tip = page.locator(".told-of")
+    assert tip.locator("b").inner_text() == "on a real kernel: Linux 6.12: hung task nic, 1 more"
+    assert "the kernel said: hung task nic; hung task gpu" in tip.inner_text()
+    assert "docs/real-kernel.md" in tip.locator(".source").inner_text()
+    assert in_sight(page, ".told-of")
     assert chip.inner_text() == "Linux 6.12: hung task nic, 1 more"
     chip.click()
     assert "hung task nic; hung task gpu" in page.inner_text(".panel")

@@ -385,6 +385,9 @@ function drawLanes(put, view, width, lane) {
   const when = (step) => (step <= at ? "" : " ahead");
   const shown = (a, b = a) => a <= high && (b ?? run.end) >= low && (!hidden || a <= at);
   const go = (step) => ({ "data-go": step });
+  const lanesOf = Object.fromEntries(run.lanes.map(([name], n) => [name, n]));
+  /** A mark that can have the focus: which kind of thing it is, its words, its lane, its step, and where a click on it goes. */
+  const mark = (kind, words, lane, first, to = first) => ({ role: "img", "aria-label": words, "data-lane": lanesOf[lane] ?? 0, "data-at": first, ...go(to), ...asks(kind, words) });
 
   const label = (key, said, style, spots, font = "11px", more = {}) => {
     const w = wide(said, font);
@@ -408,11 +411,11 @@ function drawLanes(put, view, width, lane) {
   run.breaks.forEach(([rule, step, who], n) => {
     if (!shown(step)) return;
     put("marks", "path", `break${n}`, `break${when(step)}`, { d: `M${xx(step)} ${top - 3}V${foot}` });
-    const asked = asks(`rule:${rule}`, `${who || "somebody"} breaks ${rule} at step ${step}`);
+    const asked = mark(`rule:${rule}`, `${who || "somebody"} breaks ${rule} at step ${step}`, who, step);
     if (yy[who]) put("tops", "path", `bx${n}`, `bx${when(step)}`, { d: "M-5 -5L5 5M5 -5L-5 5", xy: [xx(step), yy[who]] });
     const near = (yy[who] ?? top) + lane * 0.42;
     const spots = [[xx(step) - 4, 8, "end"], [xx(step) + 4, 8], [xx(step) - 9, near, "end"], [xx(step) + 9, near]];
-    label(`bn${n}`, `✗ ${rule}`, `broke${when(step)}`, spots, "bold 11.5px", { ...go(step), ...asked });
+    label(`bn${n}`, `✗ ${rule}`, `broke${when(step)}`, spots, "bold 11.5px", asked);
   });
   run.marks.forEach(([name, kind, first, last, said, good, depth], n) => {
     const end = last ?? run.end;
@@ -420,26 +423,26 @@ function drawLanes(put, view, width, lane) {
     const y = yy[name];
     const key = kind + n;
     if (kind === "press") {
-      label(key, `▼ ${said}`, `you${when(first)}`, [[xx(first), 8, "middle"], [xx(first) + 4, 8], [xx(first) - 4, 8, "end"]], "bold 11px", { ...go(first), ...asks("press", `a person pressed ${said}, step ${first}`) });
+      label(key, `▼ ${said}`, `you${when(first)}`, [[xx(first), 8, "middle"], [xx(first) + 4, 8], [xx(first) - 4, 8, "end"]], "bold 11px", mark("press", `a person pressed ${said}, step ${first}`, name, first));
       return;
     }
     if (y === undefined) return;
     if (kind === "step") {
       const style = `step${first === at ? " here" : when(first)}`;
       const box = { xy: [xx(first) - unit / 2 + 0.5, y - height / 2], width: Math.max(unit - 1, 1), height, rx: Math.min(4, unit / 4) };
-      put("marks", "rect", key, style, { ...box, ...go(first), ...asks("step", `${name}, step ${first}: ${said}`) });
+      put("marks", "rect", key, style, { ...box, ...mark("step", `${name}, step ${first}${said ? `: ${said}` : ""}`, name, first) });
     } else if (kind === "lock") {
       const x0 = Math.max(xx(first), xx(low)) - unit / 2;
       const w = xx(Math.min(end, high)) + unit / 2 - x0;
       const box = { xy: [x0, y + height / 2 + 2 + 4 * Math.min(depth, 2)], width: w, height: 3, rx: 1 };
       const words = `${name} holds ${said}, ${last === null ? `since step ${first}` : `steps ${first} to ${end}`}`;
-      put("marks", "rect", key, `lock${when(first)}`, { ...box, ...go(first), ...asks(`lock:${said.split(".").at(-1)}`, words) });
+      put("marks", "rect", key, `lock${when(first)}`, { ...box, ...mark(`lock:${said.split(".").at(-1)}`, words, name, first) });
     } else if (kind === "beat") {
       const stop = first <= at ? Math.min(end, at) : end;
       const y1 = y - height / 2 - 4;
       const style = (first <= at && at < end ? " flying" : good ? " right" : " stale") + when(first);
       const box = { xy: [xx(first), y1 - 1.5], width: Math.max(xx(stop) - xx(first), 1), height: 3 };
-      put("marks", "rect", key, `beat${style}`, { ...box, ...go(end), ...asks("beat", `beat of ${name}, steps ${first} to ${end}: ${said}`) });
+      put("marks", "rect", key, `beat${style}`, { ...box, ...mark("beat", `beat of ${name}, steps ${first} to ${end}: ${said}`, name, first, end) });
       if (stop === end && last !== null) {
         const d = good ? "M-3 0A3 3 0 1 1 3 0A3 3 0 1 1 -3 0Z" : "M-3 -3L3 3M3 -3L-3 3";
         put("marks", "path", `${key}:end`, `end${style}`, { d, xy: [xx(end), y1] });
@@ -458,21 +461,22 @@ function drawLanes(put, view, width, lane) {
     const stop = first <= at ? Math.min(z, xx(at) + unit / 2) : z;
     const style = (AMBER_CALLS.test(name) ? " amber" : "") + when(first);
     const said = `${to}.${name}${via ? `, through ${via}` : ""}, in ${actor}'s thread, step ${first}${last === null ? ", has not returned" : ` to ${last}${result ? `, returns ${result}` : ""}`}`;
-    const asked = asks(`call:${name}`, said);
+    const asked = { ...go(first), ...asks(`call:${name}`, said) };
+    const marked = mark(`call:${name}`, said, from, first);
     if (stop - x > 3 && last !== first) {
       const box = { xy: [x, y1 - off - 1.5], width: stop - x, height: 2 * off + 3, rx: 4 };
-      put("bands", "rect", `act${n}`, `act${style}`, { ...box, ...go(first), ...asked });
+      put("bands", "rect", `act${n}`, `act${style}`, { ...box, ...(from === to ? marked : asked) });
     }
     if (from === to) return;
     put("marks", "path", `call${n}`, `call${style}`, { d: `M${x} ${y0 + down * off}V${y1 - down * (off + 6)}` });
-    put("marks", "path", `hitc${n}`, "hit", { d: `M${x} ${y0 + down * off}V${y1}`, ...go(first), ...asked });
+    put("marks", "path", `hitc${n}`, "hit", { d: `M${x} ${y0 + down * off}V${y1}`, ...marked });
     put("marks", "path", `tip${n}`, `tip${style}`, { d: `M-4.5 ${-5 * down}H4.5L0 ${4 * down}Z`, xy: [x, y1 - down * (off + 4)] });
     if (last !== null && last !== first) put("marks", "path", `ret${n}`, `ret${style}`, { d: `M${z} ${y1 - down * off}V${y0 + down * off}` });
     const middle = (y0 + y1) / 2;
     const near = y1 - down * (height / 2 + 8);
     const long = via === "HMM" && unit > 16 ? `${name} (via HMM)` : name;
     const spots = [[x + 7, middle], [x - 7, middle, "end"], [x + 7, near], [x - 7, near, "end"]];
-    label(`cn${n}`, long, `fn${when(first)}`, spots, "11px", { ...go(first), ...asked });
+    label(`cn${n}`, long, `fn${when(first)}`, spots, "11px", asked);
   });
   for (const [from, to, , first] of run.calls) {
     if (yy[from] && yy[to]) taken.push([xx(first) - 5, Math.min(yy[from], yy[to]), xx(first) + 5, Math.max(yy[from], yy[to])]);
@@ -507,7 +511,7 @@ const KEYS = [
   ["d", "the driver's source beside the stage"],
   ["t", "all of it as text"],
   ["1 … 9", "follow page 0, 1, … all its way"],
-  ["Tab, then arrows", "from cell to cell; Enter unfolds a block"],
+  ["Tab, then arrows", "from cell to cell, from mark to mark; Enter unfolds a block, or goes to that step"],
   ["p", "present: one picture in big type; ↑ ↓ chain or timeline, f fills the screen"],
   ["Escape", "close what is open, stop following, stop presenting"],
   ["?", "these keys"],
@@ -552,7 +556,7 @@ function makeStage(root, source) {
   const key = h("div", { class: "key" });
   const now = h("ul", { class: "now", "aria-label": "now" });
   const laneSvg = document.createElementNS(NS, "svg");
-  laneSvg.setAttribute("role", "img");
+  laneSvg.setAttribute("role", "group");
   const range = h("input", { type: "range", min: 0, "aria-label": "step" });
   const thumb = h("i", { class: "thumb", "aria-hidden": "true" });
   const lanes = h("div", { class: "lanes" }, laneSvg, range, thumb);
@@ -772,7 +776,8 @@ function makeStage(root, source) {
   /** What a kind of thing is, and its source in pieces. A promise is named by the rule. */
   function term(kind) {
     if (kind.startsWith("rule:")) return state.scene.rules[kind.slice(5)] ?? ["", []];
-    const { terms } = state.scene;
+    const { terms, linux } = state.scene;
+    if (kind === "linux") return [linux.lines.map(([name, words]) => `${name}: ${words}`).join(" "), [[linux.source, ""]]];
     return terms[kind] ?? terms[kind.split(":")[0]] ?? ["", []];
   }
 
@@ -787,7 +792,7 @@ function makeStage(root, source) {
     if (!element) return;
     const [what, pieces] = term(element.dataset.ask);
     tip.replaceChildren(h("b", {}, element.dataset.said), h("span", {}, what), h("span", { class: "source" }, ...sourced(pieces)));
-    if (element.matches(".cell, button, input")) element.setAttribute("aria-describedby", tip.id);
+    if (element.matches(".cell, [data-at], button, input")) element.setAttribute("aria-describedby", tip.id);
     const home = root.getBoundingClientRect();
     const box = element.getBoundingClientRect();
     const middle = (x ?? box.left + box.width / 2) - home.left;
@@ -1007,6 +1012,12 @@ function makeStage(root, source) {
       keepLanes((put) => (placed = drawLanes(put, view, wideLanes, lane)));
       laneSvg.setAttribute("height", placed.foot + 22);
       laneSvg.setAttribute("aria-label", `sequence diagram of ${run.end} steps: ${run.calls.length} calls, ${run.breaks.length} promises broken`);
+      const marks = [...laneSvg.querySelectorAll("[data-at]")];
+      for (const one of marks) if (!one.hasAttribute("tabindex")) one.setAttribute("tabindex", -1);
+      const held = marks.find((one) => one === document.activeElement);
+      const first = held ?? laneSvg.querySelector(".step.here") ?? marks[0];
+      for (const one of marks) if (one !== first && one.getAttribute("tabindex") === "0") one.setAttribute("tabindex", -1);
+      first?.setAttribute("tabindex", 0);
       range.max = run.end;
       range.value = m.step;
       range.disabled = !run.end;
@@ -1115,7 +1126,7 @@ function makeStage(root, source) {
     const { linux } = state.scene;
     if (linux && !options.bare) {
       const [kernel, found] = linux.chip.split(": ");
-      made.push(h("li", { class: `linux ${linux.tone}` }, h("button", { title: `on a real kernel: ${linux.chip}`, onclick: openLinux }, kernel, h("span", { class: "long" }, `: ${found}`))));
+      made.push(h("li", { class: `linux ${linux.tone}` }, h("button", { ...asks("linux", `on a real kernel: ${linux.chip}`), onclick: openLinux }, kernel, h("span", { class: "long" }, `: ${found}`))));
     }
     check.hidden = Boolean(options.saved || options.bare || !options.check);
     chips.className = "chips";
@@ -1241,6 +1252,15 @@ function makeStage(root, source) {
       walk(cell, direction);
       return event.preventDefault();
     }
+    const marked = target.closest(".lanes [data-at]");
+    if (marked && direction) {
+      walkMarks(marked, direction);
+      return event.preventDefault();
+    }
+    if (marked && event.key === "Enter") {
+      source.go(Number(marked.dataset.go));
+      return event.preventDefault();
+    }
     if (cell && (event.key === "Enter" || (event.key === " " && view.blocks?.has(cell.dataset.k)))) {
       press_cell(cell.dataset.k);
       return event.preventDefault();
@@ -1273,11 +1293,34 @@ function makeStage(root, source) {
       if (ahead <= 4 || (dx && aside > 8)) continue;
       if (ahead + aside < least) [best, least] = [other, ahead + aside];
     }
-    if (!best) return;
-    for (const one of chainSvg.querySelectorAll(".cell[tabindex='0']")) one.tabIndex = -1;
-    best.tabIndex = 0;
+    if (best) moveTo(best, chainSvg);
+  }
+
+  /** From a mark of the timeline along its lane in the order of steps, or to what is nearest in time in the next lane. */
+  function walkMarks(mark, [dx, dy]) {
+    const lane = Number(mark.dataset.lane);
+    const when = Number(mark.dataset.at);
+    const marks = [...laneSvg.querySelectorAll("[data-at]")].sort((a, b) => a.dataset.at - b.dataset.at);
+    const of = (one) => marks.filter((other) => Number(other.dataset.lane) === one);
+    let best = null;
+    if (dx) {
+      const own = of(lane);
+      best = own[own.indexOf(mark) + dx];
+    }
+    for (let next = lane + dy; dy && !best && next >= 0 && next < state.run.lanes.length; next += dy) {
+      best = of(next).reduce((near, one) => (!near || Math.abs(one.dataset.at - when) < Math.abs(near.dataset.at - when) ? one : near), null);
+    }
+    if (best) moveTo(best, laneSvg);
+  }
+
+  /** The one cell, or mark, to which Tab comes; the focus goes there. */
+  function moveTo(best, picture) {
+    for (const one of picture.querySelectorAll("[tabindex='0']")) one.setAttribute("tabindex", -1);
+    best.setAttribute("tabindex", 0);
     best.focus({ preventScroll: true });
   }
+  // A click in the timeline leaves the focus where the arrow keys step.
+  laneSvg.addEventListener("mousedown", (event) => event.preventDefault());
 
   root.addEventListener("click", onClick);
   root.addEventListener("pointerover", onPoint);
