@@ -51,7 +51,7 @@ class OdpMirror(SvmMirror):
                 answers = self.exporter.get_dma_pfn_for_device(self.peer)
                 call.result = "" if answers else "-EOPNOTSUPP"
             if not answers:
-                await self.exporter.evict(self.exporter.file)
+                await self.exporter.move(self.exporter.file)
         await super().map(start, end)
 
 

@@ -23,11 +23,10 @@ from p2plab.designs import sources
 from p2plab.designs.design import COMMON, GPU, GUEST, KERNEL, NVME, ODP, STOPS, Answer, Design, Fate
 from p2plab.designs.hmm_dma_map import HmmDmaMap, PgmapGpu
 from p2plab.designs.hmm_interval import KeepsMirror, Mirror, NoRetry, NoZapMirror
-from p2plab.designs.memory import END, PAGES, START
+from p2plab.designs.memory import END, START
 from p2plab.designs.pages import PgmapFile
-from p2plab.mm import unmap_mapping_range
 from p2plab.p2p.contract import Peer
-from p2plab.p2p.events import Disaster, MoveBegun, TopologyChecked
+from p2plab.p2p.events import Disaster, TopologyChecked
 from p2plab.pci import MapType
 
 
@@ -47,25 +46,10 @@ class PagemapGpu(PgmapGpu):
     def device_unmap(self, peer: Peer) -> None:
         """``drm_pagemap_ops.device_unmap``: nothing to do where the address is a bus address."""
 
-    async def wants(self, file: PgmapFile, first: int, last: int, to_others: bool) -> None:
-        """Evict all of it: revoke by the notifier, copy to main memory. A part of it is only zapped."""
-        if (first, last) != (0, PAGES - 1):
-            await unmap_mapping_range(file.f_mapping, first, last)
-            return
-        await self.evict(file, to_others)
+    moving = "migrates A to RAM"
 
-    async def evict(self, file: PgmapFile, to_others: bool = False) -> None:
-        """``drm_pagemap_evict_to_ram``."""
-        async with self.lock:
-            if self.buffer.ram_frames:
-                return
-            self.buffer.moving = True
-            emit(MoveBegun(self.name, "A"))
-            if self.tells:
-                await unmap_mapping_range(file.f_mapping, 0, PAGES - 1)
-            await step("migrates A to RAM", self._give_away if to_others else self._to_ram, duration=2)
-
-    def _to_ram(self) -> None:
+    def move_down(self) -> None:
+        """``drm_pagemap_evict_to_ram``, after the notifier has revoked the mappings: copy to main memory."""
         self.move_to_ram(self.buffer)
         self.finish_move(self.buffer)
 
@@ -74,7 +58,7 @@ class PagemapGpu(PgmapGpu):
         emit(Disaster(self.name, "unplug"))
         self.gone = "unplug"
         if not self.full:
-            await self.evict(file)
+            await self.move(file)
         await step("gpu goes", lambda: self.power_off("unplug"))
 
 

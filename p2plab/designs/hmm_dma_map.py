@@ -56,18 +56,25 @@ class PgmapGpu(Holder):
     """A driver with pages of its BAR in processes: it zaps them from there, moves, and they fault in again."""
 
     tells = True
+    moving = "moves A"
 
     async def wants(self, file: PgmapFile, first: int, last: int, to_others: bool) -> None:
         """A move of all of A; a part of it is only zapped."""
-        if (first, last) != (0, PAGES - 1):
+        if (first, last) == (0, PAGES - 1):
+            await self.move(file, to_others)
+        else:
             await unmap_mapping_range(file.f_mapping, first, last)
-            return
+
+    async def move(self, file: PgmapFile, to_others: bool = False) -> None:
+        """Zap it from the processes, then move it; nothing if it is in main memory already."""
         async with self.lock:
+            if self.buffer.ram_frames:
+                return
             self.buffer.moving = True
             emit(MoveBegun(self.name, "A"))
             if self.tells:
                 await unmap_mapping_range(file.f_mapping, 0, PAGES - 1)
-            await step("moves A", self._give_away if to_others else self.move_down, duration=2)
+            await step(self.moving, self._give_away if to_others else self.move_down, duration=2)
 
     def _give_away(self) -> None:
         self.give_away()

@@ -10,7 +10,7 @@ from enum import StrEnum
 from p2plab.core.errors import BadInput
 from p2plab.pci.acs import Acs
 from p2plab.pci.rebar import ResizableBar
-from p2plab.pci.resource import IO_WINDOW, MEM_WINDOW, PREF_WINDOW, ROM, Resource
+from p2plab.pci.resource import ROM, Resource
 
 _BDF = re.compile(r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-7])")
 CLASS_HOST_BRIDGE, CLASS_PCI_BRIDGE = 0x0600, 0x0604
@@ -143,21 +143,6 @@ class Device:
     def windows(self) -> tuple[Resource, ...]:
         """A bridge's open windows."""
         return tuple(r for r in self.resources if r.window)
-
-    @property
-    def io_window(self) -> Resource | None:
-        """A bridge's I/O window."""
-        return self.resource(IO_WINDOW)
-
-    @property
-    def mem_window(self) -> Resource | None:
-        """A bridge's non-prefetchable window, always below 4 GiB."""
-        return self.resource(MEM_WINDOW)
-
-    @property
-    def pref_window(self) -> Resource | None:
-        """A bridge's prefetchable window."""
-        return self.resource(PREF_WINDOW)
 
     def resource(self, index: int) -> Resource | None:
         """The resource with the kernel's index."""

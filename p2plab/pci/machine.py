@@ -141,11 +141,6 @@ class Machine:
         return all(device.acs_shown for device in self.devices)
 
     @property
-    def tree_known(self) -> bool:
-        """Every function's way up to a root bus is shown."""
-        return all(b.shown for b in self.host_bridges) and not any(d.gap for d in self.devices)
-
-    @property
     def roots(self) -> tuple[Device, ...]:
         """The functions on the root buses."""
         return self._children.get(None, ())
@@ -212,10 +207,6 @@ class Machine:
     def with_device(self, changed: Device) -> Machine:
         """The same machine with another value for the function at that address."""
         return replace(self, devices=tuple(changed if d.bdf == changed.bdf else d for d in self.devices))
-
-    def device_at(self, address: int, io: bool = False) -> Device | None:
-        """The function whose BAR or ROM decodes ``address``; ``None`` if none does."""
-        return self.decode(address, io).device
 
 
 def _check_tree(machine: Machine) -> None:

@@ -81,20 +81,6 @@ def resize_bar(machine: Machine, bdf: str, index: int, size: int, release: tuple
     raise KernelError("ENOSPC", f"no room for {size >> 20} MiB of BAR {index} of {device.bdf}; the old size is back")
 
 
-def largest_that_fits(machine: Machine, bdf: str, index: int) -> int:
-    """The largest size offered for a BAR that finds room; with memory decode off; 0 if none does. Raises NotKnown."""
-    free = with_decode(machine, bdf, False)
-    for size in sorted(rebar_of(free[bdf], index).bytes_offered, reverse=True):
-        try:
-            resize_bar(free, bdf, index, size)
-        except KernelError as error:
-            if error.name != "ENOSPC":
-                raise
-        else:
-            return size
-    return 0
-
-
 def _smaller(device: Device, old: Resource, size: int, rebar: tuple[ResizableBar, ...]) -> Device:
     kept = tuple(replace(r, end=old.start + size - 1) if r == old else r for r in device.resources)
     return replace(device, resources=kept, rebar=rebar)

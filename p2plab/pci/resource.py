@@ -8,12 +8,10 @@ from dataclasses import dataclass
 IORESOURCE_IO = 0x0000_0100
 IORESOURCE_MEM = 0x0000_0200
 IORESOURCE_PREFETCH = 0x0000_2000
-IORESOURCE_READONLY = 0x0000_4000
 IORESOURCE_SIZEALIGN = 0x0004_0000
 IORESOURCE_STARTALIGN = 0x0008_0000
 IORESOURCE_MEM_64 = 0x0010_0000
 IORESOURCE_WINDOW = 0x0020_0000
-IORESOURCE_DISABLED = 0x1000_0000
 IORESOURCE_UNSET = 0x2000_0000
 IORESOURCE_PCI_FIXED = 0x10
 IORESOURCE_ROM_ENABLE = 0x01
@@ -129,11 +127,6 @@ class Resource:
         """All of ``other`` lies inside, in the same space (kernel: ``resource_contains``)."""
         same_space = (self.flags ^ other.flags) & (IORESOURCE_IO | IORESOURCE_MEM) == 0
         return same_space and not self.unset and not other.unset and self.start <= other.start and other.end <= self.end
-
-    def overlaps(self, other: Resource) -> bool:
-        """Shares a byte with ``other``, in the same space (kernel: ``resource_overlaps``)."""
-        same_space = (self.flags ^ other.flags) & (IORESOURCE_IO | IORESOURCE_MEM) == 0
-        return same_space and self.start <= other.end and other.start <= self.end
 
     def holds(self, address: int, io: bool = False) -> bool:
         """``address`` (a port number when ``io``) lies inside; never true for a range without address or size."""

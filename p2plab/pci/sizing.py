@@ -19,8 +19,8 @@ def calculate_mem_align(aligns: list[int], max_order: int) -> int:
 
     ``aligns[n]`` sums the sizes of the BARs aligned to 2^n MiB.
 
-    >>> window_size([256 * MIB, 16 * MIB, 4096])
-    (402653184, 134217728)
+    >>> memory_sum((size, size) for size in (256 * MIB, 16 * MIB, 4096))
+    (285216768, 134217728)
     """
     align = least = 0
     for order in range(max_order + 1):
@@ -68,9 +68,3 @@ def memory_sum(
             aligns[order] += align
         max_order = max(max_order, order)
     return total, max(window_align(aligns, max_order), MIB)
-
-
-def window_size(sizes: Iterable[int]) -> tuple[int, int]:
-    """Size and alignment of the memory window that the kernel gives to BARs of these sizes."""
-    total, align = memory_sum((size, size) for size in sizes)
-    return align_up(total, align), align

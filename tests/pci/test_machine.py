@@ -61,16 +61,16 @@ def test_an_address_is_followed_through_every_window_down_to_the_bar():
 def test_an_address_in_a_window_that_no_bar_decodes_reaches_nobody():
     """The window passes it down, and there it ends."""
     machine = read_recording(RECORDED / "q35_switch1.json")
-    assert machine.device_at(0xE900_0000).bdf == "0000:06:00.0"
-    assert machine.device_at(0xEA00_0000) is None
+    assert machine.decode(0xE900_0000).device.bdf == "0000:06:00.0"
+    assert machine.decode(0xEA00_0000).device is None
     assert [owner for owner, _ in machine.decode(0xEA00_0000).windows] == ["pci0000:00", "0000:00:02.0", "0000:01:00.0"]
 
 
 def test_a_port_number_is_not_an_address():
     """I/O and memory are two spaces."""
     machine = read_recording(RECORDED / "q35_switch1.json")
-    assert machine.device_at(0xC000, io=True).bdf == "0000:06:00.0"
-    assert machine.device_at(0xC000) is None
+    assert machine.decode(0xC000, io=True).device.bdf == "0000:06:00.0"
+    assert machine.decode(0xC000).device is None
 
 
 @pytest.mark.parametrize(

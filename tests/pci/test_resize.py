@@ -16,6 +16,7 @@ from p2plab.pci import (
     resize_bar,
     with_decode,
 )
+from p2plab.pci.resource import PREF_WINDOW
 from tests.pci.build import GIB, HIGH, LOW, MIB, PORTS, bar, function, host_function, port
 
 GPU, PORT = "0000:02:00.0", "0000:01:00.0"
@@ -56,7 +57,7 @@ def test_a_bar_grows_with_the_windows_above_it():
     grown = resize_bar(graphics_card(), GPU, 0, 16 * GIB, release=(2,))
     assert grown[GPU].resource(0) == Resource(0, 0x4_0000_0000, 0x7_FFFF_FFFF, 0x14220C)
     assert grown[GPU].rebar == (ResizableBar(0, ALL_SIZES, 14),)
-    assert grown[PORT].pref_window.contains(grown[GPU].resource(2))
+    assert grown[PORT].resource(PREF_WINDOW).contains(grown[GPU].resource(2))
     assert broken(grown) == ()
 
 

@@ -18,7 +18,6 @@ from p2plab.pci import (
     resize_bar,
     with_decode,
 )
-from p2plab.pci.resize import largest_that_fits
 from p2plab.pci.room import explain, requests, with_guessed_ranges
 from p2plab.pci.room_options import RoomOptions, room_options
 from p2plab.views.room_text import room_text
@@ -182,7 +181,7 @@ def test_a_bar_that_never_had_an_address_forbids_no_resize():
     host = HostBridge("pci0000:00", (Resource(16, 0x40_0000_0000, 0x40_3FFF_FFFF, 0x200200),))
     machine = replace(machine, devices=(machine["00:01.0"], gpu), host_bridges=(host,))
     assert resize_bar(machine, "01:00.0", 1, 512 * MIB)["01:00.0"].resource(1).size == 512 * MIB
-    assert largest_that_fits(machine, "01:00.0", 1) == 1 << 30
+    assert resize_bar(machine, "01:00.0", 1, 1 << 30)["01:00.0"].resource(1).size == 1 << 30
     with pytest.raises(KernelError, match="-EINVAL"):
         resize_bar(machine, "01:00.0", 1, 2 << 30)
 

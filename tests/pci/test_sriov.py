@@ -69,10 +69,10 @@ def test_the_map_nests_virtual_functions_in_the_vf_bar(recorded):
 
 def test_an_address_in_a_vf_bar_is_answered_by_the_virtual_function(recorded):
     """By its number, whatever its own command register says; beyond the last one that is there, by nobody."""
-    assert recorded.device_at(0xFE80_8000) == recorded["01:00.2"]
+    assert recorded.decode(0xFE80_8000).device == recorded["01:00.2"]
     fewer = replace(recorded, devices=tuple(d for d in recorded if d.bdf != "0000:01:00.4"))
-    assert fewer.device_at(0xFE81_0000) is None
-    assert recorded.device_at(0xFE80_0000) == recorded[PF]
+    assert fewer.decode(0xFE81_0000).device is None
+    assert recorded.decode(0xFE80_0000).device == recorded[PF]
 
 
 def test_registers_of_a_virtual_function_have_no_ids_and_no_bars(recorded):
