@@ -74,6 +74,11 @@ def _pages(shown, name, presses):
         file = f"{name}-{number}.html"
         _Path(_os.environ["P2PLAB_SITE_RUNS"], file).write_text(page(run), encoding="utf-8")
         made.append([file, step, run.scenario.title])
+    if hasattr(shown, "story"):
+        from p2plab.course.story_links import story_page
+        file, story = f"{name}.html", shown.story
+        _Path(_os.environ["P2PLAB_SITE_RUNS"], file).write_text(story_page(story.number), encoding="utf-8")
+        made.append([file, f"story={story.number}/1", story.title])
     print(_json.dumps(made))
 
 _pages(_, @NAME@, @PRESSES@)
@@ -166,8 +171,8 @@ def _printed(cell: Any) -> list[list[Any]]:
     return said
 
 
-def _frame(name: str, step: int, title: str) -> str:
-    """The page of a run, to step through where it stands, or on a page of its own."""
+def _frame(name: str, step: int | str, title: str) -> str:
+    """The page of a run, to step through where it stands, or on a page of its own. ``step``: also a beat of a story."""
     address = f"../runs/{name}#{step}"
     return (
         f'<iframe class="run" src="{address}" title="Step through: {html.escape(title)}" loading="lazy"></iframe>'

@@ -64,11 +64,13 @@ def _all(arguments: argparse.Namespace, wanted: dict[str, Path]) -> int:
     """The page of every story."""
     if wanted.keys() != {"html"} or arguments.link is not None or _ordered(arguments):
         raise BadInput("'all' is written as one page: p2plab export all --html FILE")
+    from p2plab.course.story_links import beats_json, beats_list
     from p2plab.views.links import stories_page
 
     progress = ProgressLine()
     said = _Said(arguments.json, {"stories": len(SCENES)})
-    said.wrote("html", wanted["html"], stories_page(progress=progress.count), f"{len(SCENES)} stories")
+    page = stories_page(below=beats_list(), progress=progress.count, told_in_beats=beats_json())
+    said.wrote("html", wanted["html"], page, f"{len(SCENES)} stories")
     progress.end()
     said.end(None)
     return 0

@@ -12,14 +12,17 @@ import ipywidgets as widgets
 
 from p2plab.core.errors import BadInput
 from p2plab.core.run import Run
+from p2plab.course.beat import StoryBeat
 from p2plab.course.exercises.task import Outcome
 from p2plab.course.predict import LIST, OnStage, question
+from p2plab.course.stories import story_of
 from p2plab.lab import Lab, MachineLab
 from p2plab.lab.explorer import Explorer, row
 from p2plab.lab.stage import StagePane
 
 #: Pixels of a question's stage: with the question above and its buttons below it fits into a notebook's window of 720.
 STAGE_HEIGHT = 500
+STORY_HEIGHT = 620
 
 #: Shown where the computer shows no PCI devices of its own.
 STANDS_IN = "q35_rootports"
@@ -154,6 +157,58 @@ class Predict(Explorer):
         choices = [] if self.on_stage else [self.options]
         buttons = row(self.reveal, self.another, self.score)
         self.lay_out(self.prompt, *picture, *choices, buttons, self.guard.strip, self.answer)
+
+
+class StoryLab(Explorer):
+    """``StoryLab("06")`` as the last line of a cell: the five-minute story of a notebook, beat by beat on the stage."""
+
+    def __init__(self, number: str | int) -> None:
+        """BadInput for a notebook that has none."""
+        super().__init__()
+        self.story = story_of(number)
+        self.stage = StagePane(self.handler(self.heard), reach=2, saved=True, height=STORY_HEIGHT)
+        self.lay_out(self.stage, self.guard.strip)
+        self.turn_to(1)
+        self.refresh()
+
+    @property
+    def beat(self) -> StoryBeat:
+        """The beat that is told now."""
+        return self.story.beats[self.at - 1]
+
+    def turn_to(self, number: int) -> None:
+        """As *next* and *previous*: another beat, counted from 1, at its step. BadInput for one that is not there."""
+        if not 1 <= number <= len(self.story.beats):
+            raise BadInput(f"story {self.story.number} has beats 1 to {len(self.story.beats)}, not {number}")
+        self.at = number
+        self.step = self.beat.step
+
+    def heard(self, message: Mapping[str, Any]) -> None:
+        """What a person did on the stage: a step is looked at, a beat turned to, a block opened. BadInput for anything else."""
+        if isinstance(step := message.get("look"), int):
+            self.step = max(0, min(step, len(self.beat.run)))
+        elif isinstance(number := message.get("beat"), int):
+            self.turn_to(number)
+        elif "unfold" in message:
+            self.stage.unfold(str(message["unfold"]))
+        else:
+            raise BadInput(f"a story does not know what {', '.join(map(str, message))[:60] or 'nothing'} is")
+
+    def as_text(self) -> str:
+        """All beats in words."""
+        return self.story.text()
+
+    def refresh_all(self) -> None:
+        """Show the beat, and the step that is looked at."""
+        beat = {
+            "title": f"{self.story.number} · {self.story.title}",
+            "at": self.at,
+            "of": len(self.story.beats),
+            "words": self.beat.words,
+            "picture": self.beat.picture,
+        }
+        self.stage.options = {**self.stage.options, "beat": beat}
+        self.stage.show(self.beat.run, self.step)
 
 
 class Attempt(Explorer):

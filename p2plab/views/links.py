@@ -38,11 +38,17 @@ def told(name: str) -> Run:
 
 
 def stories_page(
-    python: str = "", above: str = "", below: str = "", progress: Callable[[int, int, str], None] | None = None
+    python: str = "",
+    above: str = "",
+    below: str = "",
+    progress: Callable[[int, int, str], None] | None = None,
+    told_in_beats: Json | None = None,
 ) -> str:
     """One file with every shipped story; the arguments as of :func:`p2plab.views.page.document`.
 
-    ``progress`` gets the number of stories done, the total, and the next story.
+    ``told_in_beats``: the notebooks' stories, by their numbers, as ``{"title", "beats": [{"name" or "run", "step", "words",
+    "picture"}]}``: ``name`` is a shipped scene's, ``run`` what :func:`carried` makes. ``progress`` gets the number of stories
+    done, the total, and the next story.
     """
     parts = _Parts()
     stories = {}
@@ -60,7 +66,8 @@ def stories_page(
     codes = {code: case.scenario.name for code, case in CASES.items()}
     table = {"opens": OPENS, "codes": codes, "parts": _packed(parts.values), "stories": stories}
     policy = WITH_PYTHON if python else POLICY
-    return document(told(OPENS), {"stories": table}, policy=policy, python=python, above=above, below=below)
+    data = {"stories": table} if told_in_beats is None else {"stories": table, "told": told_in_beats}
+    return document(told(OPENS), data, policy=policy, python=python, above=above, below=below)
 
 
 def fragment(run: Run, step: int | None = None) -> str:
@@ -70,9 +77,9 @@ def fragment(run: Run, step: int | None = None) -> str:
     """
     at = len(run) if step is None else step
     name = run.scenario.name
-    if name in SCENES and SCENES[name] is run.scenario and told(name) == run:
+    if shipped(run):
         return f"#{name}@{at}"
-    data = _packed(_difference(run))
+    data = carried(run)
     size = len(data) * 3 // 4
     if size > MOST:
         raise BadInput(
@@ -80,6 +87,22 @@ def fragment(run: Run, step: int | None = None) -> str:
             "send the file that --html writes, or the token"
         )
     return f"#z={data}@{at}"
+
+
+def shipped(run: Run) -> bool:
+    """Whether a page of all stories holds the run."""
+    name = run.scenario.name
+    return name in SCENES and SCENES[name] is run.scenario and told(name) == run
+
+
+def carried(run: Run) -> str:
+    """A run's moments in one word, of any size: what follows ``#z=`` in a link."""
+    return _packed(_difference(run))
+
+
+def packed(run: Run) -> str:
+    """As :func:`carried`, and with all that the page shows of it: no page of all stories is needed to open it."""
+    return _packed(_saved(run))
 
 
 def opened(token: str) -> str:

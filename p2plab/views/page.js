@@ -1,7 +1,7 @@
 
 // A saved page: the stage, what the address names, the token to copy. Follows stage.js in one module.
 // An address ends in #7 (a step of the page's own run), #NAME@7 (a shipped story of a page that holds them), #z=…@7 (a run
-// that travels in the link) or #p2p1.… (a token, which needs Python). With &present after it, it opens in present mode.
+// that travels in the link), #story=06/2 (a beat of a notebook's story, in a page that holds them) or #p2p1.… (a token, which needs Python). With &present after it, it opens in present mode.
 {
 const $ = (id) => document.getElementById(id);
 const table = $("stories") ? JSON.parse($("stories").textContent) : { stories: {}, codes: {} };
@@ -44,13 +44,14 @@ async function travelled(text) {
   return data;
 }
 
-function show(data, prefix, scenes) {
+function show(data, prefix, scenes, beat) {
   const root = document.createElement("div");
   saved?.stop();
   $("stage").replaceChildren(root);
-  const address = () => history.replaceState(null, "", `#${prefix}${saved.step}${saved.present.on ? "&present" : ""}`);
-  const options = { moved: address, presented: () => queueMicrotask(address) };
-  if (scenes) Object.assign(options, { scenes, send: (message) => message.scene && (location.hash = `#${message.scene}`) });
+  const address = () => history.replaceState(null, "", `#${prefix}${beat ? "" : saved.step}${saved.present.on ? "&present" : ""}`);
+  const options = { moved: address, presented: () => queueMicrotask(address), beat };
+  if (beat) options.send = (message) => message.beat && (location.hash = `#story=${beat.number}/${message.beat}${saved.present.on ? "&present" : ""}`);
+  else if (scenes) Object.assign(options, { scenes, send: (message) => message.scene && (location.hash = `#${message.scene}`) });
   saved = savedPage(root, data, options);
   if (data.text === undefined) return;
   $("title").textContent = document.title = data.scene.title;
@@ -73,6 +74,8 @@ async function linked() {
   const [what, at = ""] = named.split(/@(?=\d+$)/);
   const mine = ++asked;
   const names = Object.keys(table.stories);
+  const tale = what.match(/^story=(\d\d)(?:\/(\d+))?$/);
+  if (tale) return beatOf(tale[1], Number(tale[2] ?? 1), presents, mine);
   const digits = /^\d*$/.test(what);
   const name = table.codes[what.toUpperCase()] ?? what.toLowerCase();
   const wanted = digits ? (shown ?? table.opens ?? "") : what.startsWith("z=") || what.startsWith("p2p1.") ? what : name;
@@ -102,6 +105,26 @@ async function linked() {
       say(words);
     }
   }
+}
+
+/** A beat of one of the stories that the page holds: its run at its step, with its words above. */
+async function beatOf(number, at, presents, mine) {
+  const held = $("told") ? JSON.parse($("told").textContent) : {};
+  const beats = held[number]?.beats ?? [];
+  if (!beats[at - 1]) {
+    say(`This page holds no story ${number} with a beat ${at}.`);
+    if (!saved) location.hash = "#";
+    return;
+  }
+  const { name, run, step, words, picture } = beats[at - 1];
+  const data = run ? await travelled(run) : await story(name);
+  if (mine !== asked) return;
+  const was = saved?.present.on;
+  show(data, `story=${number}/${at}`, null, { number, title: `${number} · ${held[number].title}`, at, of: beats.length, words, picture });
+  shown = `story=${number}/${at}`;
+  say("");
+  saved.go(step);
+  if (presents || was) saved.present.enter(picture);
 }
 
 /** A token's run: one of the page's own stories at once, any other by Python. */

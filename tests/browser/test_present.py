@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from p2plab.course.stories import STORIES
+from p2plab.course.story_links import beats_json, beats_list, story_page
 from p2plab.views.links import stories_page, told
-from p2plab.views.stage import moments
+from p2plab.views.stage import moment, moments
 from p2plab.views.stage.text import alt_of
 from tests.browser.axe import violations
 from tests.browser.conftest import Server, Watched
@@ -26,7 +28,7 @@ OUTSIDE = """() => [...document.querySelectorAll('.stage.present :is(.said, svg.
 @pytest.fixture(scope="module")
 def stories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("present") / "stories.html"
-    file.write_text(stories_page(), encoding="utf-8")
+    file.write_text(stories_page(below=beats_list(), told_in_beats=beats_json()), encoding="utf-8")
     return file
 
 
@@ -61,6 +63,49 @@ def test_a_link_opens_a_step_in_big_type(watched: Watched, stories: Path, width:
     assert watched.errors == []
 
 
+def test_a_story_is_told_beat_by_beat(watched: Watched, stories: Path):
+    """Words above the stage, on at a key in present mode and at a button out of it; also where a twin's run is needed."""
+    page = watched.page
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto(f"{stories.as_uri()}#story=04/1&present")
+    for at, beat in enumerate(STORIES["04"].beats, 1):
+        page.wait_for_selector(f".stage.present[data-step='{beat.step}'][data-present='{beat.picture}']")
+        page.locator(".beat .words", has_text=beat.words).wait_for()
+        assert page.evaluate(SMALLEST) >= 23.9 * 1280 / 1920
+        assert page.evaluate(OUTSIDE) == 0
+        assert page.url.endswith(f"#story=04/{at}&present")
+        page.keyboard.press("PageDown")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector(f".stage[data-step='{beat.step - 1}']")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".stage:not(.present)")
+    page.goto(f"{stories.as_uri()}#story=08/4")
+    page.wait_for_selector(".stage[data-step='31']")
+    assert page.locator(".beat .next").get_attribute("aria-disabled") == "false"
+    page.locator(".beat .next").click()
+    page.wait_for_selector(".stage[data-step='32']")
+    assert words(page) == alt_of(moment(STORIES["08"].beats[4].run, 32))
+    assert page.evaluate("document.querySelector('.stage').scrollHeight <= innerHeight + 1")
+    assert violations(page, ".stage", "#five") == []
+    page.goto(f"{stories.as_uri()}#story=99")
+    page.locator("#said", has_text="This page holds no story 99").wait_for()
+    assert watched.errors == []
+
+
+def test_a_page_of_one_story_holds_it_alone(watched: Watched, tmp_path: Path):
+    """What the docs show in a frame: no other story, and no request."""
+    file = tmp_path / "story.html"
+    file.write_text(story_page("03"), encoding="utf-8")
+    page = watched.page
+    page.goto(f"{file.as_uri()}#story=03/6")
+    page.wait_for_selector(".stage[data-step='9']")
+    page.locator(".beat .previous").click()
+    page.wait_for_selector(".stage[data-step='19']")
+    assert page.url.endswith("#story=03/5")
+    assert watched.abroad == []
+    assert watched.errors == []
+
+
 def test_the_spotlight_is_on_what_changed(watched: Watched, stories: Path):
     """Where a step changes nothing of the chain, nothing fades; what fades stays above the colour of its ground."""
     page = watched.page
@@ -70,7 +115,7 @@ def test_the_spotlight_is_on_what_changed(watched: Watched, stories: Path):
     assert page.locator(".cell[data-k='app:page0']").evaluate("e => getComputedStyle(e).opacity") == "0.4"
     assert page.locator(".cell[data-k='nic:entry0']").evaluate("e => getComputedStyle(e).opacity") == "1"
     run = told("defrag-ignorant")
-    still = next(n for n, moment in enumerate(moments(run)) if n and not moment.changed and not moment.beats)
+    still = next(n for n, now in enumerate(moments(run)) if n and not now.changed and not now.beats)
     page.goto(f"{stories.as_uri()}#defrag-ignorant@{still}&present")
     page.wait_for_selector(f".stage.present[data-step='{still}']:not(.spotlight)")
     assert words(page) == alt_of([*moments(run)][still])

@@ -38,6 +38,7 @@ from parts import (
 sys.path.insert(0, str(ROOT))
 
 from p2plab.core.places import course_in
+from p2plab.course.story_links import beats_json, beats_list
 from p2plab.views.links import stories_page
 
 HERE = Path(__file__).parent
@@ -286,7 +287,8 @@ def _front_page() -> None:
     for mark, text in (("HERE", here), ("NOT_HERE", rest)):
         front = front.replace(f"<!-- {mark} -->", text)
     shutil.copy(HERE / "python.js", SITE)
-    (SITE / "index.html").write_text(stories_page(python="python.js", below=front), encoding="utf-8")
+    page = stories_page(python="python.js", below=front + beats_list(), told_in_beats=beats_json())
+    (SITE / "index.html").write_text(page, encoding="utf-8")
 
 
 def _title(notebook: Path) -> str:

@@ -7,8 +7,8 @@ from p2plab.views.styles import styled
 _HERE = Path(__file__).parent
 
 #: One ES module: ``stage.js`` exports, and the files before it are what it is made of.
-SCRIPTS = ("present.js", "ask.js", "stage.js")
-STYLES = ("stage.css", "present.css", "ask.css")
+SCRIPTS = ("present.js", "ask.js", "story.js", "stage.js")
+STYLES = ("stage.css", "present.css", "ask.css", "story.css")
 
 
 def stage_script() -> str:

@@ -586,6 +586,8 @@ function makeStage(root, source) {
     },
     draw: () => render(true),
   });
+  const tale = storyBox({ go: (number) => source.send({ beat: number }), present: (picture) => present.on && present.enter(picture) });
+  main.prepend(tale.box);
   const questioned = questions(root, { choose: (choice) => source.send({ choose: choice }), playTo });
   const keepChain = keeper(chainSvg, ["bands", "rings", "ways", "tiles", "cells", "heads", "words"]);
   const keepLanes = keeper(laneSvg, ["bands", "cursor", "marks", "tops", "words"]);
@@ -937,8 +939,9 @@ function makeStage(root, source) {
     root.classList.toggle("wide", W0 >= 1180);
     const W1 = beside ? W0 - 412 : W0;
     const phone = W1 < 600;
+    const left = options.beat ? H - 90 : H; // a story's words take the rest
     const mmu = m.groups.some((group) => group.mmu);
-    const size = phone ? "phone" : options.bare || present.on ? "small" : W1 < 1000 || H < 660 ? (run.lanes.length > 4 || mmu || H < 560 ? "small" : "tight") : "roomy";
+    const size = phone ? "phone" : options.bare || present.on ? "small" : W1 < 1000 || left < 660 ? (run.lanes.length > 4 || mmu || left < 560 ? "small" : "tight") : "roomy";
     const g = { ...SIZES[size] };
     if (size === "roomy" && H > 800 && !options.bare) {
       const spare = Math.min(300, H - 800);
@@ -951,6 +954,7 @@ function makeStage(root, source) {
     setVariable("--height", phone || options.bare ? "auto" : present.on ? "100vh" : ended.box === box ? ended.at : `${Math.max(H, 480)}px`);
     buildBar();
     showBar(m, run, options, W0);
+    tale.show(options.beat);
     said.className = `said ${m.said[2]}`;
     badge.textContent = BADGE[m.said[2]] ?? "";
     sentence.replaceChildren(`${m.said[0]} `, h("b", {}, m.said[1]));
@@ -970,10 +974,10 @@ function makeStage(root, source) {
     // All that is measured is measured here, before the pictures change: the browser lays the page out once, not three times.
     const W = chainSvg.clientWidth / scale;
     const wideLanes = laneSvg.clientWidth / scale;
-    const picture = H - said.offsetHeight - foot.offsetHeight - 16 * scale; // pixels that one picture may have, presented
+    const picture = H - tale.box.offsetHeight - said.offsetHeight - foot.offsetHeight - 16 * scale; // pixels that one picture may have, presented
     if (present.on && !phone) present.grow(g, picture / scale, chainHeight(g, mmu));
     const height = chainHeight(g, mmu);
-    const used = bar.offsetHeight + said.offsetHeight + height + key.offsetHeight + foot.offsetHeight + 16 + 22 + (phone ? 130 : 9);
+    const used = bar.offsetHeight + tale.box.offsetHeight + said.offsetHeight + height + key.offsetHeight + foot.offsetHeight + 16 + 22 + (phone ? 130 : 9);
     const top = `${key.offsetTop + key.offsetHeight + 4 + height - chainSvg.clientHeight}px`; // where the source begins, if it does
     chainSvg.setAttribute("height", present.on && !phone ? picture : height);
     if (scale !== 1) chainSvg.setAttribute("viewBox", `0 0 ${W} ${height}`);
@@ -1096,7 +1100,7 @@ function makeStage(root, source) {
       "span",
       { class: "tools" },
       h("button", { class: "spot", title: "only what changed in this step stays bright (s)", "aria-pressed": "false", onclick: () => toggleSpotlight() }, "spotlight"),
-      h("button", { class: "presents", title: "one picture in big type, for a projector (p)", onclick: () => present.enter() }, "present"),
+      h("button", { class: "presents", title: "one picture in big type, for a projector (p)", onclick: () => present.enter(tale.picture) }, "present"),
       h("button", { class: "src", title: "the driver's source beside the stage (d)", "aria-pressed": "false", onclick: () => toggleDriver() }, "source"),
       h("button", { title: "all of it as text (t)", onclick: openText }, "text"),
       h("button", { title: "keys (?)", onclick: openKeys }, "keys"),
@@ -1219,9 +1223,9 @@ function makeStage(root, source) {
     s: toggleSpotlight,
     d: () => present.on || toggleDriver(),
     t: openText,
-    p: () => state.options.bare || present.enter(),
-    PageDown: () => present.on && forward(),
-    PageUp: () => present.on && source.go(at() - 1),
+    p: () => state.options.bare || present.enter(tale.picture),
+    PageDown: () => present.on && (state.options.beat ? tale.turn(1) : forward()),
+    PageUp: () => present.on && (state.options.beat ? tale.turn(-1) : source.go(at() - 1)),
     "?": openKeys,
   };
   const onKey = (event) => {
