@@ -1,6 +1,6 @@
 """What a driver's code may use of Python and its standard library: what computes, and what prints.
 
-Whatever is not named here is refused, whether or not anybody ever thought of it. ``docs/check.md`` says the same to people.
+Anything not named here is refused. ``docs/check.md`` says the same to people.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ VALUES = frozenset({
     fractions.Fraction,
 })  # fmt: skip
 
-#: Built-in functions and classes; every exception is admitted besides.
+#: Built-in functions and classes; all exceptions are admitted as well.
 BUILTINS = frozenset(
     [
         "abs",
@@ -187,7 +187,7 @@ MODULES: dict[str, frozenset[str]] = {
     ),
 }
 
-#: What puts something out and gives nothing back that could decide anything.
+#: What produces output and returns nothing that could influence the driver.
 OUTPUT = frozenset({("sys", "stdout"), ("sys", "stderr"), ("os", "write"), ("posix", "write"), ("nt", "write")})
 
 #: Attributes that lead from an object to what runs it.
@@ -224,7 +224,7 @@ REFLECTIVE = frozenset(
     ]
 )
 
-#: Why, and what to write instead, by name.
+#: By name: why it is refused, and what to write instead.
 HINTS = {
     "hash": "it differs from process to process. Compare the values themselves",
     "__hash__": "it differs from process to process. Compare the values themselves",

@@ -1,4 +1,4 @@
-"""One question, all scenes: a driver in every scene that takes it, the budget shared out, one answer for all."""
+"""One question, all scenes: a driver in every scene that takes it, the budget shared out, and one answer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SHRINKING = 5.0
 
 @dataclass(frozen=True)
 class Trial:
-    """A scene, some of its knobs, and the role that the class plays in it; ``same`` are scenes that come to the same."""
+    """A scene, some of its knobs, and the role that the class plays in it; ``same`` are scenes that are equal to it."""
 
     scene: Scenario
     role: str
@@ -55,7 +55,7 @@ class Trial:
 
 @dataclass(frozen=True, repr=False)
 class AllScenes(Verdict):
-    """The answers of all scenes that a driver fits. ``rows`` has a trial and its verdict each, ``left`` what was not begun."""
+    """The answers of all scenes that a driver fits. ``rows`` has a trial and its verdict each, ``left`` those not begun."""
 
     driver: str
     rows: tuple[tuple[Trial, Verdict], ...]
@@ -63,8 +63,10 @@ class AllScenes(Verdict):
     smallest: Violation | None = None  #: the smallest story of all, made smaller
     effort: Effort = field(default_factory=Effort, compare=False)
     watched: tuple[str, ...] = field(default=(), compare=False)
-    not_tested: tuple[str, ...] = field(default=(), compare=False)  #: the promises that no scene put to the test
-    by_name: tuple[str, ...] = field(default=(), compare=False)  #: scenes that take it and are searched only when named
+    not_tested: tuple[str, ...] = field(default=(), compare=False)  #: the promises that no scene exercised
+    by_name: tuple[str, ...] = field(
+        default=(), compare=False
+    )  #: scenes that take the class but are searched only when named
 
     @property
     def scene(self) -> str:  # type: ignore[override]
@@ -116,7 +118,7 @@ def trials(given: type) -> list[Trial]:
 
 
 def by_name(given: type) -> tuple[str, ...]:
-    """The scenes that take a class and are about hardware that is off elsewhere: a right driver may break there."""
+    """The scenes that take a class and are about hardware that is off in other scenes: a correct driver may break there."""
     return tuple(
         name
         for name, scene in known.scenes().items()
@@ -136,7 +138,7 @@ def _nowhere(given: object) -> str:
 
 
 def _variants(scene: Scenario, role: str, given: type) -> Iterator[Mapping[str, Value]]:
-    """The knobs to try a scene with: as small as it says, and with one of its variants each."""
+    """The knobs to try a scene with: its small ones, and each of its variants."""
     cast = scene.with_cast({role: given})
     knobs = {knob.name: knob for knob in cast.knobs}
     small = {name: value for name, value in scene.small.items() if name in knobs}
@@ -147,7 +149,7 @@ def _variants(scene: Scenario, role: str, given: type) -> Iterator[Mapping[str, 
 
 
 def _is_about_hardware(scene: Scenario) -> bool:
-    """Whether a scene is about hardware that is off elsewhere."""
+    """Whether a scene is about hardware that is off in other scenes."""
     return getattr(scene.monitors.get(scene.breaks), "kind", "") == "hardware"
 
 
@@ -157,15 +159,15 @@ def _is_another(knob: Knob, value: Value) -> bool:
 
 
 def _signature(scene: Scenario, role: str, given: type, knobs: Mapping[str, Value]) -> Any:
-    """What a scene is made of once a class plays in it: two that are equal need one search. None: nothing is known of it."""
+    """The parts of a scene with the class in its role: equal ones need only one search. None: not known."""
     made_of = getattr(scene.build, "made_of", None)
     return None if made_of is None else made_of(scene.with_cast({role: given}).settings(knobs), {role: given})
 
 
 class CheckingAllScenes:
-    """As :class:`~p2plab.search.checking.Checking`, for all scenes: advance, cancel, and the progress of what is at work.
+    """As :class:`~p2plab.search.checking.Checking`, for all scenes: advance, cancel, progress.
 
-    Once something breaks, the scenes that have no answer yet are searched for a smaller story only: under a bound. Which
+    Once something breaks, the remaining scenes are searched only for a smaller story, under a bound. Which
     answers count does not depend on the number of ``workers`` (:mod:`p2plab.search.rounds`).
     """
 
@@ -180,7 +182,7 @@ class CheckingAllScenes:
         bound: int | None = None,
         workers: int = 1,
     ) -> None:
-        """``budget``: seconds for all scenes together (None: no limit). ``workers``: processes that share the scenes out.
+        """``budget``: seconds for all scenes together (None: no limit). ``workers``: processes that share the scenes.
 
         The rest as for one scene. :exc:`BadInput` as there.
         """
@@ -197,7 +199,7 @@ class CheckingAllScenes:
             raise BadInput(f"workers={str(workers)[:20]} is not possible; allowed: 1 to {MOST}")
         self._workers = min(workers, len(self.trials)) if hasattr(os, "fork") else 1
         self._searches = Searches(self._make, bound, _USED_UP)
-        self._searches.begin(Task(0, bound))  # what is wrong with the class or the options shows here
+        self._searches.begin(Task(0, bound))  # errors in the class or the options show here
         self._crew: Here | Copies | None = None
 
     def advance(self, seconds: float) -> AllScenes | None:
@@ -230,7 +232,7 @@ class CheckingAllScenes:
             self._at_random = self._left() * self._workers / len(self._undecided)
 
     def _works(self) -> dict[Task, Work]:
-        """What is wanted, and how far: so many states a round, or seconds where a driver is slow."""
+        """The wanted tasks and their limits: a number of states per round, or seconds if a driver is slow."""
         if self._at_random is not None:
             return {task: Work(task, 0, _ENDLESS, self._at_random) for task in self._undecided.values()}
         whole = float("inf") if self._budget is None else self._budget * self._workers / (SHARES * len(self.trials))
@@ -246,20 +248,20 @@ class CheckingAllScenes:
         return {task.scene: task for task in reversed(self._order.wanted) if task.scene not in self._order.rows}
 
     def cancel(self) -> AllScenes:
-        """Stop here; the scenes that were not begun, or not ended, are named."""
+        """Stop here; the verdict names the scenes not begun or not finished."""
         if self.verdict is None:
             self._end("it was cancelled")
         assert self.verdict is not None
         return self.verdict
 
     def close(self) -> None:
-        """End the processes that it was shared out to."""
+        """End the worker processes."""
         if self._crew is not None:
             self._crew.close()
 
     @property
     def progress(self) -> Progress:
-        """How far the scenes at work are, together."""
+        """The joint progress of the scenes being searched."""
         now = list(self._crew.at_work.values()) if self._crew is not None else []
         return Progress(
             sum(one.states for one in now),
@@ -297,20 +299,20 @@ class CheckingAllScenes:
         return float("inf") if self._budget is None else self._budget - (time.perf_counter() - self._began)
 
     def _make(self, task: Task) -> Checking:
-        """The search of a scene: under a bound, once there is a story that a smaller one would have to beat."""
+        """The search of a scene: under a bound, once there is a story to beat."""
         trial = self.trials[task.scene]
         roles: dict[str, Any] = {trial.role: self._given}
-        # A story is confirmed by itself: the net is for those who are told that nothing breaks.
+        # A story is confirmed by executing it; the second net is for answers that nothing breaks.
         options = {**self._options, "bound": task.bound, "second_net": task.bound == self._options["bound"]}
         return Checking(trial.scene, shrink=False, knobs=trial.knobs, budget=None, **roles, **options)
 
     def _scene_of(self, task: Task) -> Scenario:
-        """The scene with the class in its role: where a story of the task is told."""
+        """The scene with the class in its role, for the stories of a task."""
         trial = self.trials[task.scene]
         return cast(trial.scene, **{trial.role: self._given})
 
     def _smallest_yet(self) -> tuple[Trial, Violation] | None:
-        """The smallest story so far, as it was found; what is about all orders is none."""
+        """The smallest story so far, as found; findings about all orders do not count."""
         broken = [
             (trial, answer)
             for trial, answer in self.rows
@@ -361,7 +363,7 @@ def check_all(
     bound: int | None = None,
     workers: int = 1,
 ) -> AllScenes:
-    """Your class in every scene that takes it: see :class:`CheckingAllScenes`. An interrupt keeps what is known by then.
+    """Your class in every scene that takes it: see :class:`CheckingAllScenes`. An interrupt keeps what is known so far.
 
     In a notebook a line under the cell says which scene is at work.
     """

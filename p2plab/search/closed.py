@@ -1,9 +1,9 @@
-"""What a driver's code may use: a search sees attributes and local variables, so nothing else may remember anything.
+"""What a driver's code may use: a search sees attributes and local variables, so nothing else may hold state.
 
-The code is looked through before anything runs: every function that the class can reach, by its bytecode. Whatever a name
-stands for is a constant, a class or function that is looked through as well, something of the standard library that
-computes and remembers nothing, or it is refused with its line. What is left outside of attributes and local variables
-(:mod:`p2plab.search.outside`) is watched while the search runs.
+The code is examined before anything runs: every function that the class can reach, by its bytecode. Each name must refer
+to a constant, to a class or function that is examined too, or to a pure function of the standard library; else it is
+refused with its line. What remains outside of attributes and local variables (:mod:`p2plab.search.outside`) is watched
+while the search runs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from p2plab.search.sources import OURS, Place, codes_in, is_ours, is_yours, is_y
 
 
 class Refused(BadInput):
-    """A driver that keeps state where a search does not see it; the text has the line and what to write instead."""
+    """A driver with state that a search does not see; the text has the line and what to write instead."""
 
 
 _LOADS_GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
@@ -57,7 +57,7 @@ class Closed:
         self._in_classes: list[tuple[type, str, Any]] = []
         for root in roots:
             self._visit(root, None)
-        for kind, name, value in self._in_classes:  # what no code asks for may be anything
+        for kind, name, value in self._in_classes:  # unused names may refer to anything
             if name in self._names or name[:2] == "__":
                 at = self._place_of(name) or Place(kind.__qualname__, 0, kind.__module__)
                 self._visit(value, at, f"{kind.__qualname__}.{name}")
@@ -79,7 +79,7 @@ class Closed:
     def look(self, doing: str, everywhere: bool = False) -> None:
         """:exc:`Refused` if anything outside has changed since the beginning; ``doing`` says what just ran.
 
-        ``everywhere``: in p2plab's own classes and modules, too, which is looked at now and then and at the end.
+        ``everywhere``: in p2plab's own classes and modules too, which are checked now and then and at the end.
         """
         self._looks += 1
         changed = self.outside.changed()
@@ -108,7 +108,7 @@ class Closed:
     # -- values -----------------------------------------------------------------------------------------------------
 
     def _visit(self, value: Any, at: Place | None, name: str = "") -> None:
-        """Look through what a name stands for."""
+        """Examine what a name refers to."""
         kind = type(value)
         if kind in VALUES or id(value) in self._seen:
             return
@@ -118,7 +118,7 @@ class Closed:
         elif isinstance(value, type):
             self._class(value, at)
         elif isinstance(value, types.ModuleType):
-            return  # what is asked of it is looked at where it is asked
+            return  # its uses are examined where they occur
         elif isinstance(value, (types.MethodType, types.MethodWrapperType)):
             self._visit(value.__self__, at, name)
             self._visit(getattr(value, "__func__", None), at, name)
@@ -210,7 +210,7 @@ class Closed:
             line, file = (code.co_firstlineno, Path(code.co_filename).name) if code else (0, kind.__module__)
             self._refuse(Place(f"{kind.__qualname__}.__del__", line, file), "a finaliser", "__del__")
         for name, member in vars(kind).items():
-            if name == "__annotate_func__":  # the compiler's (3.14): it evaluates annotations, in a step never
+            if name == "__annotate_func__":  # the compiler's (3.14): it evaluates annotations, never in a step
                 continue
             if isinstance(member, (types.FunctionType, staticmethod, classmethod, property)):
                 self._visit(member, at)
@@ -236,9 +236,9 @@ class Closed:
                 self._check_ours(function, at)
             else:
                 module = function.__globals__.get("__name__", "")
-                if function.__module__ == module:  # else a decorator of the library's made it
+                if function.__module__ == module:  # else a decorator of the library made it
                     self._check_library(module, function.__qualname__.partition(".")[0], at)
-                for cell in function.__closure__ or ():  # a decorator of the library's round a function of yours
+                for cell in function.__closure__ or ():  # a decorator of the library around your function
                     if isinstance(held := _content_of(cell), types.FunctionType) and is_yours(
                         held.__code__.co_filename
                     ):
@@ -317,7 +317,7 @@ class Closed:
                 self._code(part, namespace, known)
 
     def _global(self, name: str, namespace: dict[str, Any], place: Place, code: types.CodeType) -> Any:
-        if not name.isidentifier():  # nobody has written it: pytest's own, in an assertion
+        if not name.isidentifier():  # generated by pytest, in an assertion
             return _UNKNOWN
         if name in namespace:
             value = namespace[name]
@@ -332,7 +332,7 @@ class Closed:
         return value
 
     def _attribute(self, value: Any, name: str, place: Place) -> Any:
-        """What an attribute of a module or a class is; of anything else that is not known before it runs."""
+        """The value of a module's or a class's attribute; for anything else it is not known before the code runs."""
         if isinstance(value, types.ModuleType):
             if is_yours(getattr(value, "__file__", None) or "<frozen"):
                 self.outside.watch_name(vars(value), name)
@@ -349,7 +349,7 @@ class Closed:
         return _UNKNOWN
 
     def _module_as_value(self, module: types.ModuleType, name: str, place: Place) -> None:
-        """A module as a value can be asked for anything, by a name that is not known before the code runs."""
+        """A module used as a value gives access to anything, by names not known before the code runs."""
         if MODULES.get(module.__name__) != frozenset() and not is_ours(module.__name__):
             self._refuse(place, f"the module {name} as a value", "module")
 
@@ -388,7 +388,7 @@ class Closed:
         return False
 
     def _place_of(self, name: str, writes: bool = False) -> Place | None:
-        """The first line that names something, or that assigns it; of methods that are overridden only if in no other."""
+        """The first line that names something, or that assigns it; lines of overridden methods only if there is no other."""
         for function in sorted(self.functions, key=self._is_overridden):
             for code in codes_in(function.__code__):
                 if name not in (*code.co_names, *code.co_freevars, *code.co_cellvars):
@@ -401,13 +401,13 @@ class Closed:
         return None
 
 
-#: Number of steps after which p2plab's own classes are looked at as well.
+#: Number of steps after which p2plab's own classes are checked as well.
 _NOW_AND_THEN = 200
 DEFAULT = ", a default argument"
 
 
 def _imported(name: str, namespace: dict[str, Any]) -> Any:
-    """The module that an ``import`` in a function gives: imported now, so that in a step it is there already."""
+    """The module that an ``import`` in a function gives: imported now, so that a step finds it imported."""
     try:
         importlib.import_module(name, namespace.get("__package__"))
     except Exception:  # noqa: BLE001  it fails in the run as well, and there it is shown

@@ -14,7 +14,7 @@ from p2plab.search.drivers import cast
 from p2plab.search.monitors import OpenCalls
 from p2plab.search.watchdog import StepTooLong, Watchdog, where
 
-#: Promises that only a search watches, with what they promise.
+#: Promises that only a search watches, with their texts.
 ONLY_HERE = {
     "calls-return": OpenCalls.promise,
     "endless-step": "a step comes to its next await",
@@ -46,7 +46,7 @@ def confirm(
 
 
 def finding_of(run: Run, rule: str) -> Finding | None:
-    """The first finding of a rule in a run; for a rule that only a search watches, what its end shows."""
+    """The first finding of a rule in a run; for a rule that only a search watches, judged by the run's end."""
     if rule == "calls-return":
         return _rests_in_a_call(run)
     known = run.scenario.monitors.get(rule)
@@ -54,7 +54,7 @@ def finding_of(run: Run, rule: str) -> Finding | None:
 
 
 def cause_of(run: Run, rules: Sequence[type[Monitor]]) -> Finding | None:
-    """The promise whose keeping would have ended the wait, where a run ends in a deadlock: what a rule finds in that alone."""
+    """For a run that ends in a deadlock: a broken promise that would have ended the wait."""
     for rule in rules:
         watcher = rule()
         for entry in run.log:
@@ -78,7 +78,7 @@ def _rests_in_a_call(run: Run) -> Finding | None:
 def breaks(
     rule: str, scene: Scenario, order: str, *, knobs: Mapping[str, object] | None = None, **roles: type
 ) -> Finding | None:
-    """What an order of events (``"app*6 nic gpu*2"``) breaks of a rule, or None; steps that cannot be taken are left out.
+    """What an order of events (``"app*6 nic gpu*2"``) breaks of a rule, or None; impossible steps are left out.
 
     For a regression test: ``roles`` (``importer=MyNic``) put your own classes into the scene.
     """
@@ -125,7 +125,7 @@ def _stays_open(
 
 
 def _comes_back(scene: Scenario, knobs: Mapping[str, object], schedule: Sequence[str]) -> Finding | None:
-    """Whether the end of a run is a state in which it was before: those steps can go round for ever."""
+    """Whether a run ends in one of its earlier states: the steps between can repeat for ever."""
     world = scene.world(**dict(knobs))  # type: ignore[arg-type]
     states = [world.state()]
     for choice in schedule:

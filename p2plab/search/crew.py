@@ -1,8 +1,8 @@
-"""Who does the searches of a sweep: this process, or copies of it that share them out.
+"""The workers of a search over many scenes: this process, or forks of it that share the scenes.
 
-A copy is made by ``fork``, so a class from a notebook's cell needs no name. It sends its verdicts as JSON; a story as its
-choices, which this process executes once more. A copy that dies, or that gets stuck in a step, is replaced by this process:
-whatever happens there happens here as well, where the command watches it.
+A fork needs no name for a class from a notebook's cell. It sends its verdicts as JSON, and a story as its choices, which
+this process executes again. If a fork dies or gets stuck in a step, this process takes over its task: the same happens
+here, where the command watches it.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from p2plab.search.stuck import Heartbeat
 from p2plab.search.verdict import Effort, Incomplete, Verdict
 from p2plab.search.watchdog import Watchdog, silence
 
-#: No more copies than that, unless asked for: what is left at the end are a few large scenes.
+#: Maximum number of forks by default: in the end only a few large scenes are left.
 MOST = 4
-#: Seconds that a copy works between two looks at what it is told.
+#: Seconds that a fork works between two looks for messages.
 _SLICE = 0.05
 #: Seconds between two reports of how far a search is.
 _REPORT = 0.2
-#: Seconds in which copies must say what they have when all is cancelled.
+#: Seconds that forks have to report their findings after a cancel.
 _LAST_WORDS = 1.5
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 class Work(NamedTuple):
-    """A task, up to so many states or seconds; ``at_random``: seconds for random orders in place of that."""
+    """A task with its limit in states or seconds; ``at_random``: seconds for random orders instead."""
 
     task: Task
     states: int
@@ -54,7 +54,7 @@ class Work(NamedTuple):
 
 
 class News(NamedTuple):
-    """What became of a task: its answer, or (None) that it has used up its states or its seconds."""
+    """The result of a task: its answer, or None when its states or seconds are used up."""
 
     task: Task
     answer: Verdict | None
@@ -66,7 +66,7 @@ class Searches:
 
     make: Callable[[Task], Checking]
     asked: int | None  #: the bound that was asked for
-    why: str  #: that a search must end, for its verdict
+    why: str  #: tasks whose search must end, for its verdict
 
     def __post_init__(self) -> None:
         self.begun: dict[Task, Checking] = {}
@@ -86,7 +86,7 @@ class Searches:
         began = time.perf_counter()
         answer = checking.advance(max(0.001, min(seconds, work.seconds - self._used.get(task, 0.0))))
         if answer is None and checking.search.at_random and task.bound != self.asked:
-            answer = checking.cancel()  # no random order tells a smaller story than the one at hand
+            answer = checking.cancel()  # random orders find no smaller story than the present one
         self._used[task] = self._used.get(task, 0.0) + time.perf_counter() - began
         if answer is not None:
             self.forget(task)
@@ -135,18 +135,18 @@ class Here:
 
 
 class Copies:
-    """Copies of this process, each with searches of its own; ``scene_of`` says where the story of a task is told."""
+    """Forks of this process, each with its own searches; ``scene_of`` gives the scene for a task's story."""
 
     def __init__(self, searches: Searches, workers: int, scene_of: Callable[[Task], Scenario]) -> None:
         self.here = Here(searches)
         self._scene_of = scene_of
         self._copies: list[_Copy] = []
-        self._lost: set[Task] = set()  #: a copy died of them, or got stuck
+        self._lost: set[Task] = set()  #: a fork died of them, or got stuck
         for _ in range(workers):
             self._copies.append(_Copy(searches, self._copies))
 
     def advance(self, works: Mapping[Task, Work], seconds: float) -> list[News]:
-        """Give everybody something to do, and listen for about that long."""
+        """Give every fork a task, and listen for about that long."""
         self._bury()
         self._forget(works)
         mine = {task: work for task, work in works.items() if not self._copies or task in self._lost}
@@ -166,7 +166,7 @@ class Copies:
         return self.here.at_work | {copy.work.task: copy.progress for copy in self._copies if copy.work is not None}
 
     def cancel(self) -> dict[Task, Verdict]:
-        """What each search has found so far; of a copy that does not say it in time, only how many states there were."""
+        """What each search has found so far; of a fork that does not answer in time, only the number of states."""
         found = self.here.cancel()
         for copy in self._copies:
             copy.say({"cancel": True})
@@ -204,13 +204,13 @@ class Copies:
                 self._lost |= set() if copy.work is None else {copy.work.task}
 
     def _forget(self, works: Mapping[Task, Work]) -> None:
-        """What is not wanted any more, since something smaller was found, is dropped."""
+        """Drop tasks that are no longer wanted, because a smaller story was found."""
         for copy in self._copies:
             for task in copy.begun - set(works):
                 copy.forget(task)
 
     def _next(self, copy: _Copy, works: Mapping[Task, Work]) -> Work | None:
-        """The most urgent task that is this copy's or nobody's; else the least urgent that waits for another, begun anew."""
+        """The most urgent task that is this fork's or free; else the least urgent one waiting for another, begun again."""
         owner = {task: other for other in self._copies for task in other.begun}
         free = [work for task, work in works.items() if task not in self._lost]
         for work in free:
@@ -235,7 +235,7 @@ class Copies:
 
 
 class _Copy:
-    """One copy, seen from this process."""
+    """One fork, seen from this process."""
 
     def __init__(self, searches: Searches, others: Iterable[_Copy]) -> None:
         self.work: Work | None = None
@@ -247,7 +247,7 @@ class _Copy:
         self.socket, its = socket.socketpair()
         parent = os.getpid()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of threads beside a fork: the copy only computes
+            warnings.simplefilter("ignore", DeprecationWarning)  # about threads beside a fork: the fork only computes
             self.process_id = os.fork()
         if not self.process_id:
             try:
@@ -268,14 +268,14 @@ class _Copy:
         self.say({"work": work})
 
     def forget(self, task: Task) -> None:
-        """A task is not its own any more."""
+        """Take a task away from it."""
         self.begun.discard(task)
         if self.work is not None and self.work.task == task:
             self.work = None
         self.say({"forget": task})
 
     def say(self, message: Mapping[str, Any]) -> None:
-        """Send a message; it is seen later that nobody is there."""
+        """Send a message; a dead fork is noticed later."""
         try:
             self.socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
@@ -309,7 +309,7 @@ class _Copy:
 
 
 class _Serving:
-    """The copy itself: a loop that ends when it is cancelled, and with the process that it is a copy of."""
+    """In the fork: a loop that ends when cancelled, or together with its parent process."""
 
     def __init__(self, searches: Searches, socket: socket.socket) -> None:
         self.searches, self.socket = searches, socket
@@ -318,14 +318,14 @@ class _Serving:
         self._told = 0.0
 
     def run(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who asked
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process
         try:
             while self._listen():
                 if self._work is not None:
                     self._go_on(self._work)
         except P2PError as error:
             self._say({"refused": str(error)})
-        except OSError:  # nobody is there any more
+        except OSError:  # the parent is gone
             pass
         except BaseException:  # noqa: BLE001 - whatever it is, the process that asked must know
             self._say({"failed": traceback.format_exc()})
@@ -341,7 +341,7 @@ class _Serving:
             self._say({"at": work.task, "progress": dataclasses.asdict(now)})
 
     def _listen(self) -> bool:
-        """Take what was said into account; whether to go on."""
+        """Handle a message; whether to go on."""
         while select.select([self.socket], [], [], 0.0 if self._work is not None else None)[0]:
             some = self.socket.recv(1 << 16)
             if not some:
@@ -370,7 +370,7 @@ class _Serving:
 
 
 def processors() -> int:
-    """How many copies are of use: one for each processor, four at most; one where a process cannot copy itself."""
+    """The useful number of processes: one for each processor, four at most; one without ``fork``."""
     if not hasattr(os, "fork"):
         return 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -378,7 +378,7 @@ def processors() -> int:
 
 
 def _die_with(parent: int) -> None:
-    """Have the system end this copy when its parent goes, should it be in a call that never ends by then."""
+    """Have the system end this fork when its parent goes, even in a call that never ends."""
     with contextlib.suppress(OSError, AttributeError):  # Linux alone has it
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     if os.getppid() != parent:

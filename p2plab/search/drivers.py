@@ -1,4 +1,4 @@
-"""A person's own driver classes: loading them from a file, looking at them before anything runs, casting them."""
+"""Your own driver classes: loading them from a file, checking them before anything runs, casting them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def takers(roles: Mapping[str, type]) -> list[str]:
 
 
 def played(scene: Scenario, knobs: Mapping[str, Value], role: str, told: Iterable[Event]) -> bool:
-    """Whether an object of the class in ``role`` took part in what the steps of a search told: some event names it."""
+    """Whether an object of the class in ``role`` took part in the steps of a search: some event names it."""
     things = scene.world(**knobs).things
     parts = (
         [getattr(things, field.name) for field in dataclasses.fields(things)]
@@ -72,7 +72,7 @@ def played(scene: Scenario, knobs: Mapping[str, Value], role: str, told: Iterabl
 
 
 def look_at(given: type, base: type) -> None:
-    """:exc:`BadInput` where a class cannot be called as its base is: a callback that is not ``async``, a signature."""
+    """:exc:`BadInput` where a class cannot be called like its base: a callback that is not ``async``, another signature."""
     for name, own in inspect.getmembers(given, inspect.isfunction):
         expected = getattr(base, name, None)
         if getattr(own, "__isabstractmethod__", False):
@@ -105,7 +105,7 @@ def load(text: str, dog: Watchdog) -> type:
 
 
 def load_any(text: str, dog: Watchdog) -> type | Scenario:
-    """The class or scene that ``file.py:Class`` names. Running the file is what was asked for; a step budget applies."""
+    """The class or scene that ``file.py:Class`` names. The file is run, within a step budget."""
     path_text, colon, name = text.rpartition(":")
     if not colon or not name.isidentifier() or not path_text:
         raise BadInput(f"{text[:60]!r} does not name a class; write FILE.py:Class")
@@ -129,7 +129,7 @@ def load_any(text: str, dog: Watchdog) -> type | Scenario:
 
 
 def _known(path: Path) -> types.ModuleType | None:
-    """The module of p2plab itself that a path means: run again, it would make another class than the one scenes know."""
+    """The p2plab module at a path: run again, it would make another class than the one that scenes know."""
     home, file = Path(__file__).resolve().parents[1], path.resolve()
     if home not in file.parents:
         return None
@@ -143,7 +143,7 @@ def _run(path: Path, dog: Watchdog) -> types.ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules.setdefault(path.stem, module)  # dataclasses and inspect look their module up
     folder = str(path.resolve().parent)
-    sys.path.insert(0, folder)  # a driver may import what lies beside it, as when it is run
+    sys.path.insert(0, folder)  # a driver may import its neighbours, as when it is run
     try:
         with silence(), dog.step():
             spec.loader.exec_module(module)

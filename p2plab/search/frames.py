@@ -1,8 +1,8 @@
-"""What a suspended coroutine has in it: its position, its locals, its cells and the half-evaluated rest of its stack.
+"""The content of a suspended coroutine: its position, its locals, its cells and the half-evaluated rest of its stack.
 
-A local variable that is not read again before it is assigned decides nothing: two coroutines that differ in such a one
-only behave alike, and are one state. That is found in the bytecode, whose details belong to a version of Python; in a
-version that these rules were not tested with (3.11 to 3.14) every local counts.
+A local variable that is not read again before it is assigned has no effect: two coroutines that differ only in such
+variables behave alike, and are one state. That is computed from the bytecode, which differs by Python version; in a
+version that was not tested (3.11 to 3.14 were) every local counts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from p2plab.core.tracked import TRACKED_CONTAINERS, Tracked
 
 Suspended = types.CoroutineType | types.GeneratorType | types.AsyncGeneratorType  # type: ignore[type-arg]
 
-#: The versions whose bytecode is understood well enough to tell which locals are read again.
+#: The versions whose bytecode is understood well enough to compute which locals are read again.
 UNDERSTOOD = frozenset({(3, 11), (3, 12), (3, 13), (3, 14)})
 #: Whether locals that are not read again are left out of a state.
 drop_dead = sys.version_info[:2] in UNDERSTOOD
@@ -43,7 +43,7 @@ _STORES_TWO, _STORES_THEN_READS = "STORE_FAST_STORE_FAST", "STORE_FAST_LOAD_FAST
 class Parts(NamedTuple):
     """A suspended frame: ``names`` of the locals that count and are bound; ``parts`` in slot order, locals first.
 
-    ``own``: the ids of iterators that nothing refers to but this frame.
+    ``own``: the ids of iterators that only this frame refers to.
     """
 
     code: int
@@ -87,7 +87,7 @@ def parts_of(value: Suspended) -> Parts:
 
 @contextmanager
 def every_local() -> Iterator[None]:
-    """Inside, every local counts: the soundness gate compares with and without."""
+    """Inside, every local counts: the soundness gate compares both ways."""
     global drop_dead
     before, drop_dead = drop_dead, False
     try:
@@ -107,12 +107,12 @@ def number_of(code: types.CodeType) -> int:
 
 
 def rebinding() -> bool:
-    """Whether any code met so far assigns variables of an enclosing function: then nothing is out of reach."""
+    """Whether any code seen so far assigns variables of an enclosing function: then everything is within reach."""
     return bool(_REBINDING)
 
 
 def line_of(value: Any) -> str:
-    """``line N of file (function)``: where the innermost coroutine under one is, library code left out."""
+    """``line N of file (function)``: the line of the innermost coroutine under one, library code left out."""
     found = ""
     while value is not None:
         frame = getattr(value, "cr_frame", None) or getattr(value, "gi_frame", None) or getattr(value, "ag_frame", None)
@@ -131,12 +131,12 @@ def line_of(value: Any) -> str:
 def _without_dead(
     code: types.CodeType, live: int, known: dict[str, Any], names: tuple[str, ...], parts: list[Any]
 ) -> tuple[tuple[str, ...], list[Any]]:
-    """The names and parts that count; all of them where a slot cannot be told for certain."""
+    """The names and parts that count; all of them if a slot is uncertain."""
     dead: set[int] = set()
     dropped: set[str] = set()
     at = 0
     for slot, name in enumerate(code.co_varnames):
-        if name in code.co_cellvars:  # an argument that an inner function uses, too: the slot has its cell
+        if name in code.co_cellvars:  # an argument also used by an inner function: the slot has its cell
             at += 1
         elif name in known:
             if at >= len(parts) or parts[at] is not known[name]:
@@ -154,7 +154,7 @@ def _without_dead(
 
 
 def _leaves_no_trace(value: Any, depth: int = 3) -> bool:
-    """Whether letting go of a value can have no effect: nothing in it has a finaliser."""
+    """Whether dropping a value has no effect: nothing in it has a finaliser."""
     kind = type(value)
     if kind in _PLAIN or isinstance(value, (Tracked, Enum, type, *TRACKED_CONTAINERS)):
         return True
@@ -177,7 +177,7 @@ def _live_at(code: types.CodeType, position: int) -> int:
 
 
 def _liveness(code: types.CodeType) -> dict[int, int]:
-    """For each offset the locals that are live there, as bits; empty if the code may look at them by other ways."""
+    """For each offset the locals that are live there, as bits; empty if the code may access them in other ways."""
     if not _REFLECTIVE.isdisjoint(code.co_names):
         return {}
     instructions = list(dis.get_instructions(code))
@@ -222,7 +222,7 @@ def _reads_and_stores(one: dis.Instruction) -> tuple[tuple[str, ...], tuple[str,
         return names, ()
     if one.opname == "STORE_FAST" or one.opname == _STORES_TWO:
         return (), names
-    if one.opname == _STORES_THEN_READS:  # stored first: a name in both is not read from before
+    if one.opname == _STORES_THEN_READS:  # stored first: a name in both is not read before that
         return tuple(name for name in names[1:] if name != names[0]), names[:1]
     return (), ()
 
@@ -231,7 +231,7 @@ def _reads_and_stores(one: dis.Instruction) -> tuple[tuple[str, ...], tuple[str,
 
 
 def _own_iterators(parts: list[Any]) -> frozenset[int]:
-    """Iterators of a ``for`` loop lie on the stack of one frame; if nothing else refers to one, no other actor can."""
+    """Iterators of a ``for`` loop are on the stack of one frame; if nothing else refers to one, no other actor can reach it."""
     own = [id(part) for part in parts if type(part) in _LOOPING and sys.getrefcount(part) == _ALONE]
     return frozenset(own) if own else _NONE
 
@@ -251,13 +251,13 @@ def _runs(part: Any, code: types.CodeType) -> bool:
 
 
 def _remembers_none(value: Suspended) -> bool:
-    """Whether the exception that a coroutine is handling is None: once one was caught in it, and none is any more.
+    """Whether the exception that a coroutine is handling is None: one was caught in it earlier.
 
-    Before that it has no such entry at all, and ``gc.get_referents`` tells the two apart: a caught exception would split
-    states for good. Nothing that the code does depends on it.
+    Before that it has no such entry, and ``gc.get_referents`` shows the difference: a caught exception would split
+    states for good, although the code's behaviour does not depend on it.
     """
     if _HANDLED_AT is None:
-        return True  # a part too few is missing in all states alike: position and names say how many there are
+        return True  # a missing part is missing in all states alike: position and names determine the number
     return ctypes.c_void_p.from_address(id(value) + _HANDLED_AT).value == id(None)
 
 
@@ -283,7 +283,7 @@ _NONE: frozenset[int] = frozenset()
 _PLAIN = frozenset({int, str, bytes, bool, float, complex, type(None), range, slice})
 _LOOPING = frozenset(map(type, (iter(()), iter(range(0)), iter(range(1 << 70)))))
 _CODES: dict[int, tuple[types.CodeType, int]] = {}
-#: Code met so far that assigns variables of an enclosing function.
+#: Code seen so far that assigns variables of an enclosing function.
 _REBINDING: set[types.CodeType] = set()
 _LIVE: dict[int, tuple[types.CodeType, dict[int, int]]] = {}
 

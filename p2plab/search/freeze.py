@@ -1,6 +1,6 @@
 """Frozen values: a hashable value that decides the whole future of a cell's content or of an actor's coroutines.
 
-An actor's *local configuration* is its coroutine with everything that hangs on it: code, position, locals, closure
+An actor's *local configuration* is its coroutine with everything attached to it: code, position, locals, closure
 cells and the half-evaluated expressions on the value stack (the iterator of a ``for`` loop lives there, and nowhere
 else). Mutable objects are numbered at the first visit, so that two names for one list differ from two equal lists.
 """
@@ -50,7 +50,7 @@ _NO_HOMES: Homes = {}
 
 
 class Unfreezable(P2PError):
-    """A value that cannot be part of a state; the text says what it is and where it was found."""
+    """A value that cannot be part of a state; the text says what and where it is."""
 
 
 class Freezer:
@@ -60,12 +60,12 @@ class Freezer:
         self.cell = cell
         self.homes = _NO_HOMES if homes is None else homes
         self.held: set[CellName] = set()
-        self.inside: set[CellName] = set()  #: cells in which an object lies that is referred to
+        self.inside: set[CellName] = set()  #: cells that hold an object that is referred to
         self._seen: dict[int, tuple[int, Any]] = {}
         self._own: set[int] = set()  #: ids of iterators that only one frame refers to
 
     def whole(self, value: Any) -> Any:
-        """The frozen value; :exc:`Unfreezable` for an open file, a lock of the operating system and their like."""
+        """The frozen value; :exc:`Unfreezable` for an open file, an operating system lock and the like."""
         try:
             return self.freeze(value)
         except RecursionError:
@@ -73,7 +73,7 @@ class Freezer:
 
     @property
     def sealed(self) -> bool:
-        """Whether no other actor's step could change what was frozen, as far as can be told from its parts.
+        """Whether no other actor's step could change what was frozen, judging by its parts.
 
         It could through a mutable object that both reach: a list, a dict, a plain object. Frames and the operations of
         ``core`` belong to one actor alone; for a closure's cell, ask :func:`~p2plab.search.frames.rebinding` as well.
@@ -106,7 +106,7 @@ class Freezer:
         return self._other(kind, value)
 
     def in_order(self, items: Iterable[Any]) -> tuple[Any, ...]:
-        """The elements of a built-in set. Their order is part of it where it follows from what they are.
+        """The elements of a built-in set. Their order counts where it follows from their values.
 
         Where it follows from addresses it differs from world to world, which exposes a driver that depends on it.
         """
@@ -159,7 +159,7 @@ class Freezer:
         return self._plain_object(kind, value)
 
     def _class(self, kind: type) -> Any:
-        """A class by a number of its own; one that is made in a step, another one in each world, by what is in it."""
+        """A class by its number; one that is made in a step (a new one in each world) by its content."""
         known = _CLASSES.get(id(kind))
         if known is not None:
             return known[1]
@@ -202,7 +202,7 @@ class Freezer:
         return (*slots, *((name, self.freeze(item)) for name, item in attributes.items()))
 
     def _state_of_exception(self, kind: type, value: BaseException) -> Iterator[Any]:
-        """What C keeps of an exception: its arguments, where it came from, an errno; not the lines that it passed."""
+        """The C part of an exception: its arguments, its cause, an errno; not the lines that it passed."""
         for name in fields_of_exception(kind):
             yield self.freeze(getattr(value, name, None))
 
@@ -238,7 +238,7 @@ class Freezer:
     def _frozen_dataclass(self, kind: type, value: Any) -> Any:
         if not kind.__module__.startswith("p2plab."):
             return ("value", self._class(kind), self._attributes(kind, value))
-        # Nothing gets around `frozen` here, and fields that are not compared follow from the others.
+        # `frozen` cannot be bypassed here, and fields that are not compared follow from the others.
         names = [field.name for field in dataclasses.fields(value) if field.compare]
         fields = [getattr(value, name) for name in names]
         frozen = ("value", self._class(kind), *map(self.freeze, fields))
@@ -347,7 +347,7 @@ def _items_of(freezer: Freezer, value: dict[str, Any] | None) -> Any:
 
 
 def _is_constant(value: Any) -> bool:
-    """Whether nothing inside of it can ever change or depend on the world."""
+    """Whether nothing inside can ever change or depend on the world."""
     if value is None or type(value) in ATOMS or type(value) in (int, str) or isinstance(value, (enum.Enum, type)):
         return True
     if isinstance(value, (tuple, frozenset)):
@@ -359,7 +359,7 @@ def _method(freezer: Freezer, value: types.MethodType) -> Any:
     return ("method", freezer.freeze(value.__func__), freezer.freeze(value.__self__))
 
 
-#: What a class has because it is one, or because a decorator of the standard library made it from the rest.
+#: What every class has, or a decorator of the standard library adds.
 _OF_EVERY_CLASS = frozenset({
     "__module__", "__qualname__", "__doc__", "__annotations__", "__slots__", "__match_args__", "__dataclass_params__",
     "__dataclass_fields__",
@@ -367,7 +367,7 @@ _OF_EVERY_CLASS = frozenset({
 })  # fmt: skip
 #: Elements whose place in a set follows from their values and from what was there before.
 _ORDERED = frozenset({int, bool, float, str, bytes, type(None)})
-#: What an ``await`` makes of a coroutine or of a step of an asynchronous generator.
+#: The iterator that ``await`` makes of a coroutine or of a step of an asynchronous generator.
 _AWAITING = frozenset({"coroutine_wrapper", "async_generator_asend", "async_generator_athrow", "anext_awaitable"})
 _CONSTANT_KINDS = frozenset({type(NotImplemented), type(dataclasses.MISSING)})
 #: Classes that are found under their name, by id, with what they freeze to.
@@ -378,7 +378,7 @@ _SOME_ITERATORS = (
     reversed([]), reversed({}), iter(range(1 << 70)), enumerate([]), zip(), map(len, []), filter(None, []),
 )  # fmt: skip
 _ITERATORS = frozenset({type(iterator).__name__ for iterator in _SOME_ITERATORS} | {"reversed"})
-#: Values that never change, by id, with what they freeze to; each is kept alive so that its id stays its own.
+#: Values that never change, by id, with what they freeze to; each is kept alive so that its id is not reused.
 _CONSTANTS: dict[int, tuple[Any, Any]] = {}
 _MOST_CONSTANTS = 5_000
 _BY_KIND: dict[type, Callable[[Freezer, Any], Any]] = {
@@ -398,7 +398,7 @@ _BY_KIND: dict[type, Callable[[Freezer, Any], Any]] = {
     types.CoroutineType: Freezer._frame,
     types.GeneratorType: Freezer._frame,
     types.AsyncGeneratorType: Freezer._frame,
-    types.TracebackType: lambda _freezer, _value: ("traceback",),  # line numbers decide nothing
+    types.TracebackType: lambda _freezer, _value: ("traceback",),  # line numbers have no effect
     types.ModuleType: lambda _freezer, value: ("module", value.__name__),
     TrackedIterator: Freezer._tracked_iterator,
     **dict.fromkeys(

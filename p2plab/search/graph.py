@@ -1,7 +1,7 @@
 """What is explored: states by number, the steps between them, and where promises break.
 
-A :class:`Graph` is a set of numbered states with the successors of each, one an actor: the actor is the label of a step. A
-:class:`Searcher` expands one, in an order of its own, and finds a :class:`Story`. :class:`StateGraph` is the graph in plain
+A :class:`Graph` is a set of numbered states with the successors of each, one per actor: the actor labels the step. A
+:class:`Searcher` expands one in some order, and finds a :class:`Story`. :class:`StateGraph` is the graph in plain
 Python; in arrays, by symmetry and among workers the others are in ``arrays``, ``symmetry`` and ``parallel``.
 """
 
@@ -17,7 +17,7 @@ from p2plab.search.monitors import Broken
 from p2plab.search.steps import NOWHERE, Leaf, Row, breach_of, waits
 from p2plab.search.verdict import Orbits
 
-#: A state in full: what each actor is about to do, each cell's value, what the monitors remember.
+#: A state in full: what each actor is about to do, each cell's value, the monitors' state.
 Key = tuple[tuple[Any, ...], frozenset[Any], tuple[Any, ...]]
 
 
@@ -53,7 +53,7 @@ class Graph(Protocol):
 
     @property
     def full(self) -> int:
-        """How many states they stand for: more, where each is an orbit."""
+        """How many states they represent: more if each is an orbit."""
 
     @property
     def orbits(self) -> Orbits | None:
@@ -63,13 +63,13 @@ class Graph(Protocol):
         """A state: the numbers of its columns' values."""
 
     def followers(self, state: int) -> Sequence[int]:
-        """The successors of a state, one an actor: a state, :data:`NOWHERE`, or the code of a breach."""
+        """The successors of a state, one per actor: a state, :data:`NOWHERE`, or the code of a breach."""
 
     def path(self, state: int) -> list[str]:
         """Some choices that lead to a state."""
 
     def rows_of_path(self, state: int) -> list[Row]:
-        """The states that :meth:`path` passes, the first and the last included."""
+        """The states on :meth:`path`, the first and the last included."""
 
     def terminal(self) -> Collection[int]:
         """The terminal states: every actor is done or has no work."""
@@ -90,15 +90,15 @@ class Searcher(Protocol):
 
     @property
     def found(self) -> Story | None:
-        """The first story that breaks a promise: the simplest where the order is by switches."""
+        """The first story that breaks a promise: the simplest if the order is by switches."""
 
     @property
     def switches(self) -> int:
-        """The switches tried so far, where they are tried one by one."""
+        """The number of switches tried so far, if searched in that order."""
 
     @property
     def frontier(self) -> int:
-        """How much is known and not yet followed."""
+        """The number of known states or steps not yet followed."""
 
     @property
     def done(self) -> bool:
@@ -109,14 +109,14 @@ class Searcher(Protocol):
         """Whether every state was expanded and nothing breaks."""
 
     def advance(self, seconds: float, states: int) -> None:
-        """Go on for about that long, or until there are that many states."""
+        """Go on for about ``seconds``, or until there are that many states."""
 
 
 class StateGraph:
     """A :class:`Graph` of rows in a dict, expanded one state at a time.
 
-    ``successors[state]`` is None before a state is looked at. A successor is worked out when it is asked for
-    (:meth:`step`); until then :data:`NOWHERE` stands there.
+    ``successors[state]`` is None before a state is looked at. A successor is computed when it is asked for
+    (:meth:`step`); until then it is :data:`NOWHERE`.
     """
 
     def __init__(self, model: Model) -> None:
@@ -131,7 +131,7 @@ class StateGraph:
         self.transitions = 0
         self.expanded = 0
         self._terminal: list[int] = []
-        self._asked: list[int] = []  #: per state the actors whose successor is worked out, as bits
+        self._asked: list[int] = []  #: per state the actors whose successor is computed, as bits
         self._everybody = (1 << len(self.actors)) - 1
         self._numbers: dict[Row, int] = {}
         self._number(model.initial, -1, -1)
@@ -143,7 +143,7 @@ class StateGraph:
 
     @property
     def full(self) -> int:
-        """Each stands for itself."""
+        """Each represents itself."""
         return len(self.rows)
 
     orbits = None
@@ -165,7 +165,7 @@ class StateGraph:
         return choices[::-1]
 
     def number_of(self, row: Row) -> int | None:
-        """The number of a state; None if the search never met it."""
+        """The number of a state; None if the search never found it."""
         return self._numbers.get(row)
 
     def rows_of_path(self, state: int) -> list[Row]:
@@ -210,7 +210,7 @@ class StateGraph:
             self._asked[state] = self._everybody
 
     def step(self, state: int, actor: int) -> int:
-        """The successor of a state that was looked at, by one actor's step; worked out the first time."""
+        """The successor of an expanded state by one actor's step; computed the first time."""
         successors = self.successors[state]
         assert successors is not None
         bit = 1 << actor
@@ -278,7 +278,7 @@ class StateGraph:
         waiting: list[tuple[str, Leaf]] = []
         able = linked = False
         for actor, local in enumerate(row[: self.columns.memory]):
-            if local in free[actor]:  # it can step whatever the others do: what its step does need not be known here
+            if local in free[actor]:  # it can step in any case: its successor need not be known here
                 able = True
                 continue
             leaf = self._leaf(state, actor)

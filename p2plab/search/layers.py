@@ -1,8 +1,8 @@
-"""Fewest switches first, then fewest steps: a search over (state, who stepped last), layer by layer.
+"""Fewest switches first, then fewest steps: a search over (state, last actor), layer by layer.
 
 A layer holds what can be reached with one more switch than the layer before; within it, shorter comes first. So the
-first broken promise met is the one with the simplest story. A layer asks only for the step of the actor that stepped last; what
-the others could do there is asked for when the next layer begins, which in most stories is never.
+first broken promise found has the simplest story. A layer asks only for the step of the actor that stepped last; the
+others' steps there are computed when the next layer begins, which for most stories is never.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _START = -(1 << 62)
 
 
 class Layers:
-    """A :class:`~p2plab.search.graph.Searcher`. ``stories`` has all that were met: one, if it stops at the first."""
+    """A :class:`~p2plab.search.graph.Searcher`. ``stories`` has all that were found: one, if it stops at the first."""
 
     def __init__(self, graph: StateGraph, bound: int | None = None, stop_at_first: bool = True) -> None:
         self.graph = graph
@@ -29,8 +29,12 @@ class Layers:
         self.complete = False  #: whether every state was expanded
         self._actors = len(graph.actors)
         self._came: dict[int, int] = {}
-        self._here: dict[int, list[tuple[int, int]]] = {0: [(self._actors, _START)]}  #: by length: (node, where from)
-        self._to_switch: dict[int, list[int]] = {}  #: by length: nodes of the layer before, where another takes over
+        self._here: dict[int, list[tuple[int, int]]] = {
+            0: [(self._actors, _START)]
+        }  #: by length: (node, its predecessor)
+        self._to_switch: dict[
+            int, list[int]
+        ] = {}  #: by length: nodes of the layer before, where another actor takes over
         self._later: dict[int, list[int]] = {}
 
     @property
@@ -92,7 +96,7 @@ class Layers:
             return
         self._came[node] = came
         state, last = divmod(node, self._actors + 1)
-        if state < NOWHERE:  # a breach that a step led to, put here so that it is met in its turn
+        if state < NOWHERE:  # a breach that a step led to, put here so that it is found in its turn
             self._meet(breach_of(state), node)
             return
         self.graph.look_at(state)

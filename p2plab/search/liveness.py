@@ -1,11 +1,11 @@
-"""What only a whole graph can tell: how many runs there are, whether one never ends, whether one leaves a promise open.
+"""What only a whole graph can tell: how many runs there are, whether one never ends, whether one leaves a leads-to open.
 
 Runs that never end are shown as a *lasso*: a stem, and a cycle that goes round for ever.
 
 Leads-to is judged under weakly fair schedules: an actor that could step in every state of a cycle steps on it. In a strongly
-connected set of open states the walk through all of it is fair as soon as each actor either steps inside the set or cannot
-step somewhere in it; if one always could and each of its steps leaves the set, no cycle inside is fair. So looking at the
-whole sets is exact.
+connected set of open states the walk through all of it is fair if each actor either steps inside the set or cannot step
+somewhere in it; if one always could and each of its steps leaves the set, no cycle inside is fair. So judging whole sets
+is exact.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def cannot_terminate(graph: StateGraph) -> int | None:
 
 
 def _children_first(graph: StateGraph) -> list[int] | None:
-    """The states so that each comes after all that it leads to; None if there is a loop."""
+    """The states in an order in which each comes after its successors; None if there is a loop."""
     order: list[int] = []
-    mark = bytearray(len(graph))  # 1: on the way, 2: done
+    mark = bytearray(len(graph))  # 1: being visited, 2: done
     stack = [0]
     while stack:
         state = stack[-1]

@@ -1,7 +1,7 @@
-"""The graph of lock classes over all scenes of a driver, in several orders each: what a kernel's lockdep would say by then.
+"""The graph of lock classes over all scenes of a driver, in several orders each: what a kernel's lockdep would report then.
 
-Lockdep learns from what was executed, however long ago and by whomever: a lock order of one scene and the opposite one of
-another make its circle. So here all runs go into one graph.
+Lockdep learns from everything that was executed, at any time by any task: a lock order of one scene and the opposite one of
+another make a cycle. So all runs go into one graph here.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from p2plab.core.scenario import Scenario, Value
 from p2plab.core.schedule import by_seed, by_text
 from p2plab.search.allscenes import trials
 
-#: Orders of each scene besides its story; and no run of them is longer than so many steps.
+#: Number of random orders of each scene in addition to its story; maximum number of steps of a run.
 SEEDS, LONGEST_RUN = 4, 5_000
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What lockdep made of ``runs`` runs of these ``scenes``; ``report`` is its only one, or None."""
+    """Lockdep's result for ``runs`` runs of these ``scenes``; ``report`` is its only one, or None."""
 
     kernel: str
     scenes: tuple[str, ...]
@@ -32,7 +32,7 @@ class Learned:
 
     @property
     def report(self) -> Report | None:
-        """The first circle or recursion that it saw; it keeps no books after that."""
+        """The first cycle or recursion that it saw; it stops recording after that."""
         return self.lockdep.report
 
     def lines(self) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""What is searched: where it begins, what an actor's step does, what breaks by it, and where a run ends.
+"""What is searched: the initial state, what an actor's step does and breaks, and where a run ends.
 
-A graph of states (:mod:`p2plab.search.graph`) asks only this, however it keeps its states.
+A graph of states (:mod:`p2plab.search.graph`) asks only this, in whatever way it keeps its states.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from p2plab.search.steps import Leaf, Row
 
 
 class Model:
-    """A scene's transition system: steps looked up in a table, run by the recorder when they are not known yet."""
+    """A scene's transition system: steps are looked up in a table, and run by the recorder when not known yet."""
 
     def __init__(self, recorder: Recorder, monitors: Monitors) -> None:
         self.recorder, self.monitors = recorder, monitors
@@ -38,7 +38,7 @@ class Model:
         return tuple(row)
 
     def whole(self, row: Row) -> Row:
-        """A state with the columns that came later: there it is as after set-up."""
+        """A state extended by columns added later, with their values after set-up."""
         more = len(self.columns) - len(row)
         return (*row, *(0,) * more) if more else row
 
@@ -49,7 +49,7 @@ class Model:
         return leaf
 
     def judge(self, memory: int, leaf: Leaf) -> tuple[int, tuple[Broken, ...]]:
-        """What the monitors remember after a step taken when they remembered ``memory``, and what it broke."""
+        """The monitors' state after a step taken in monitor state ``memory``, and what the step broke."""
         known = self._judged.get((memory, leaf.events))
         if known is None:
             known = self.monitors.after(memory, leaf.events, self.table.events[leaf.events])
@@ -57,7 +57,7 @@ class Model:
         return known
 
     def after(self, row: Row, leaf: Leaf, memory: int) -> Row:
-        """The state after a step; ``memory`` is what the monitors remember then."""
+        """The state after a step; ``memory`` is the monitors' state then."""
         new = list(self.whole(row))
         for column, value in leaf.writes:
             new[column] = value

@@ -1,7 +1,7 @@
-"""Rules as part of the state: a rule is a fold over the log, so what it remembers is one more value that a step changes.
+"""Rules as part of the state: a rule is a fold over the log, so its state is one more value that a step changes.
 
 All rules together are one column of a state. A rule's memory is its ``__dict__``, frozen; whether it was ``exercised``
-decides nothing and is left out. Steps' numbers and times cannot split states: a rule gets entries that have none.
+has no effect and is left out. Steps' numbers and times cannot split states: a rule gets entries without them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from p2plab.search.world import LockWanted, Unseen, entry
 
 #: The calls that notifiers get under the lock map of their invalidation.
 NOTIFIED = ("invalidate_range_start", "invalidate", "invalidate_range_end")
-#: So many rules are looked up together: of some thirty, each with a few memories, that is a handful of look-ups a step.
+#: Number of rules that are looked up together: with some thirty rules of few states each, a handful of look-ups a step.
 _FEW = 6
 _CONSTANT = frozenset({type(None), int, str, bool, bytes, float, tuple, frozenset, Unseen})
 
-#: What one step told: actor and event, in order.
+#: The events of one step, with their actors, in order.
 Events = tuple[tuple[str, Event], ...]
 
 
@@ -40,7 +40,7 @@ class Broken:
 
 
 class WantedLocks(LockOrderMonitor):
-    """The same promise, judged from what is wanted: the search's worlds do not judge the lock order themselves."""
+    """The same promise, judged by the wanted locks: the search's worlds do not judge the lock order themselves."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ def watched(rules: Sequence[type[Monitor]]) -> list[type[Monitor]]:
 
 
 class _Some:
-    """A few of the rules, and every combination of their memories: most steps leave it as it is, and that is looked up."""
+    """A few of the rules, and every combination of their states: most steps do not change it, and that is looked up."""
 
     def __init__(self, first: int, last: int) -> None:
         self.first, self.last = first, last
@@ -103,7 +103,7 @@ class _Some:
         self._numbers: dict[tuple[int, ...], int] = {}
 
     def number(self, memories: tuple[int, ...]) -> int:
-        """The number of what these rules remember."""
+        """The number of these rules' joint state."""
         number = self._numbers.setdefault(memories, len(self.combinations))
         if number == len(self.combinations):
             self.combinations.append(memories)
@@ -111,7 +111,7 @@ class _Some:
 
 
 class Monitors:
-    """The rules of a search and every combination of their memories met so far, numbered; 0 is before anything."""
+    """The rules of a search and every combination of their states so far, numbered; 0 is the initial one."""
 
     def __init__(self, rules: Sequence[type[Monitor]]) -> None:
         self.kinds = tuple(rules)
@@ -122,7 +122,7 @@ class Monitors:
         self._steps: list[dict[tuple[int, int], tuple[int, tuple[Broken, ...]]]] = [{} for _ in self.rules]
         self._some = [_Some(at, min(at + _FEW, len(self.rules))) for at in range(0, len(self.rules), _FEW)]
         self.together: list[tuple[int, ...]] = []
-        self._by_some: list[tuple[int, ...]] = []  #: by combination, the numbers of what each few rules remember
+        self._by_some: list[tuple[int, ...]] = []  #: by combination, the numbers of each group's joint state
         self._numbers_by_some: dict[tuple[int, ...], int] = {}
         self._combine((0,) * len(self.rules))
 
@@ -148,15 +148,15 @@ class Monitors:
         return rule.open
 
     def memory(self, combination: int, rule: int) -> Monitor:
-        """What one rule remembers in a combination."""
+        """One rule's state in a combination."""
         return self._memories[rule][self.together[combination][rule]]
 
     def frozen(self, combination: int) -> tuple[Any, ...]:
-        """What the rules remember, as one value: for comparing searches."""
+        """The rules' state as one value, for comparing searches."""
         return tuple(frozen(self._memories[rule][memory]) for rule, memory in enumerate(self.together[combination]))
 
     def renamed(self, combination: int, rename: Callable[[str], str]) -> int:
-        """The combination in which every text that rules remember is replaced. TypeError if that cannot be done."""
+        """The combination with every text in the rules' state replaced. TypeError if that is not possible."""
         memories: list[int] = []
         for number, memory in enumerate(self.together[combination]):
             rule = copy.copy(self._memories[number][memory])
@@ -165,7 +165,7 @@ class Monitors:
         return self._combine(tuple(memories))
 
     def fresh(self) -> Monitors:
-        """The same rules, which remember nothing yet: events are numbered otherwise in another table of steps."""
+        """The same rules in their initial state, for another table of steps, which numbers events differently."""
         new = Monitors(self.kinds)
         new.exercised = self.exercised
         return new
@@ -188,7 +188,7 @@ class Monitors:
         return number
 
     def _see_all(self, some: _Some, remembered: int, number: int, events: Events) -> tuple[int, tuple[Broken, ...]]:
-        """What a few rules remember after the events of that ``number``, and what broke."""
+        """The group's state after the events of that ``number``, and what broke."""
         memories: list[int] = []
         broken: tuple[Broken, ...] = ()
         for rule, memory in enumerate(some.combinations[remembered], some.first):
@@ -212,13 +212,13 @@ class Monitors:
         if rule.exercised:
             self.exercised.add(rule.name)
             rule.exercised = False
-        if vars(rule) == vars(before):  # most rules have nothing to do with most events
+        if vars(rule) == vars(before):  # most rules ignore most events
             return memory, broken
         return self._number(number, rule), broken
 
 
 def frozen(rule: Monitor) -> Any:
-    """What a rule remembers, as a value."""
+    """A rule's state as a value."""
     return _RuleFreezer().freeze({name: value for name, value in vars(rule).items() if name != "exercised"})
 
 
@@ -256,7 +256,7 @@ def _renamed(value: Any, rename: Callable[[str], str]) -> Any:
 
 
 class _RuleFreezer(Freezer):
-    """Freezes a rule's memory; the dicts and sets of a rule are looked things up in, so their order says nothing."""
+    """Freezes a rule's memory; the order of a rule's dicts and sets does not count."""
 
     def in_order(self, items: Iterable[Any]) -> tuple[Any, ...]:
         return (frozenset(map(self.freeze, items)),)

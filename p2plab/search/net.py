@@ -1,9 +1,9 @@
-"""What was looked up is run after all: some whole paths (the audit), and steps along other paths (the second net).
+"""Running what was looked up: some whole paths (the audit), and steps along other paths (the second net).
 
-A search believes that what a step does depends on the state alone. Should anything decide that is no part of a state, then
-two paths to one state differ, and a step that was run at the end of one and looked up at the end of the other comes out
-differently. So steps are run again, from the scene's start, along paths that the search has not run, and each is compared:
-what it told, what it wrote, where its actor is now.
+A search assumes that a step depends on the state alone. If it depends on anything else, two paths to one state may
+differ, and a step run at the end of one and looked up at the end of the other comes out differently. So steps are run
+again, from the scene's start, along paths that the search has not run, and each is compared: its events, its writes, and
+its actor's position afterwards.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from p2plab.search.steps import ABSENT, Leaf, NotDeterministic, Row
 from p2plab.search.verdict import Net
 from p2plab.search.world import SearchWorld
 
-#: The net computes for less than a quarter of the time that the search took, and this at least (seconds).
+#: The net takes less than a quarter of the search's time, but at least this (seconds).
 SHARE, LEAST = 0.22, 0.05
-#: On a busy machine it may take this many times that in wall-clock time.
+#: On a busy machine it may take this many times as long in wall-clock time.
 _WAITS = 2
-#: A walk that goes round in circles is ended after this many steps.
+#: A walk in circles is ended after this many steps.
 LONGEST = 1_000
 
 
@@ -35,7 +35,7 @@ AUDITS, BESIDE_THE_NET = 12, 4
 
 
 def audit(graph: Graph, paths: int = AUDITS) -> None:
-    """Replay some paths from scratch, half of them to their rest. :exc:`NotDeterministic` if one comes out differently."""
+    """Replay some paths from scratch, half of them to their end. :exc:`NotDeterministic` if one comes out differently."""
     resting = [int(state) for state in graph.terminal()]
     pick = random.Random(len(graph))
     for number in range(paths):
@@ -45,21 +45,21 @@ def audit(graph: Graph, paths: int = AUDITS) -> None:
 
 
 def named(error: NotDeterministic) -> str:
-    """The sentence for a driver that was found out."""
+    """The sentence for a driver whose hidden state was found."""
     return f"not deterministic: {error}. Time, chance, globals and leftovers must not decide what a driver does"
 
 
 class SecondNet:
-    """Runs steps again until all were run, or until its time is up; ``result`` says how many."""
+    """Runs steps again until all were run, or until its time is up; ``result`` counts them."""
 
     def __init__(self, graph: Graph, seconds: float) -> None:
         self.graph = graph
-        #: Whose states can be found by what they are: in a large search a walk takes steps that were not run again yet.
+        #: A graph whose states can be found by value; in a large search a walk takes steps that were not run again yet.
         self.by_row = graph if isinstance(graph, StateGraph) else None
         self.model = graph.model
         self.table, self.columns, self.recorder = graph.model.table, graph.model.columns, graph.model.recorder
         self.seconds = max(LEAST, SHARE * seconds)
-        self.spent = self.waited = 0.0  #: in seconds of computing, and by the clock on the wall
+        self.spent = self.waited = 0.0  #: in processor time, and in wall-clock time
         self.done = False
         self._again: set[tuple[Row, int]] = set()
         self._reached_once: dict[int, bool] = {0: True}  #: small searches: whether only one path leads to a state
@@ -69,7 +69,7 @@ class SecondNet:
 
     @property
     def result(self) -> Net:
-        """How many different steps were run again, of how many, in how many seconds."""
+        """The number of different steps that were run again, their total, and the seconds."""
         return Net(len(self._again), self.graph.transitions, self.spent)
 
     def advance(self, seconds: float) -> bool:
@@ -91,7 +91,7 @@ class SecondNet:
     # -- where to go ------------------------------------------------------------------------------------------------
 
     def _targets(self) -> Iterator[Sequence[int]]:
-        """Actors in whose order to step first, to come to each state along another path than the search did."""
+        """Orders of actors to step first, so as to reach states along other paths than the search did."""
         graph = self.by_row
         if graph is None:
             return
@@ -126,7 +126,7 @@ class SecondNet:
         """From the start, along some steps and then along steps not run again yet, until no actor can step."""
         graph, row = self.by_row, self.model.initial
         state: int | None = 0
-        another = graph is None  # of a large search: a path by chance is never the first one
+        another = graph is None  # in a large search a random path is never the first one
         with self.recorder.dog.step():
             world = self.recorder.make()
         trail: list[str] = []
@@ -151,7 +151,7 @@ class SecondNet:
         self._compare_all(world, row, trail)
 
     def _able(self, row: Row) -> dict[int, Leaf]:
-        """Who can step, as far as the search knows."""
+        """The actors that can step, as far as the search knows."""
         leaves = ((actor, self.table.look_up(row, actor)) for actor in range(len(self.columns.actors)))
         return {actor: leaf for actor, leaf in leaves if leaf is not None and leaf.enabled and not leaf.broken}
 
@@ -213,7 +213,7 @@ class SecondNet:
         )
 
     def _first_path(self, row: Row) -> Sequence[str] | None:
-        """The path on which the search met a state first, where that is known."""
+        """The path on which the search first reached a state, if known."""
         state = None if self.by_row is None else self.by_row.number_of(row)
         return None if state is None else self.graph.path(state)
 

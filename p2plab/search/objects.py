@@ -1,7 +1,7 @@
-"""What Python objects consist of, as far as a search must know: their parts, and the cell in which each lies.
+"""What Python objects consist of, as far as a search must know: their parts, and the cell that holds each.
 
-An object that can change and is no cell of its own belongs to the first cell that reaches it. That is a function of what is in
-the cells, so it is the same after every path to a state.
+A mutable object that has no cells belongs to the first cell that reaches it. That depends only on the cells' contents, so it
+is the same on every path to a state.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from p2plab.core.tracked import TRACKED_CONTAINERS, Tracked, TrackedSet, is_made
 
 #: A cell by name: an object's name, and an attribute of it.
 CellName = tuple[str, str]
-#: By id, the objects that can change and lie inside of a cell: the cell, which of those in it, and the object itself.
+#: By id, the mutable objects inside cells: the cell, the number within it, and the object itself.
 Homes = dict[int, tuple[CellName, int, Any]]
 
 LAYOUT = (types.MemberDescriptorType, types.GetSetDescriptorType)
@@ -30,14 +30,14 @@ VALUES: dict[type, Callable[[Any], Any]] = {
 }  # fmt: skip
 STORES = frozenset({list, dict, set, collections.deque})
 ATOMS = frozenset({bytes, bool, float, complex, range, slice, type(...)})
-#: Constants of modules, by id. That nothing in them changes is watched elsewhere.
+#: Constants of modules, by id. Changes in them are watched elsewhere.
 PINNED: dict[int, tuple[Any, Any]] = {}
 
 
 def homes_of(cells: Iterable[tuple[CellName, Any]]) -> Homes:
-    """Where each object lies that is no cell of its own and can change: the first cell that reaches it, and which in there.
+    """For each mutable object without cells, its place: the first cell that reaches it, and the number within it.
 
-    That is a function of what is in the cells, so it is the same after every path to a state. ``cells``: in a fixed order.
+    That depends only on the cells' contents, so it is the same on every path to a state. ``cells``: in a fixed order.
     """
     homes: Homes = {}
     for cell, value in cells:
@@ -62,7 +62,7 @@ def homes_of(cells: Iterable[tuple[CellName, Any]]) -> Homes:
 
 
 def refers_to(frozen: Any) -> tuple[CellName, ...]:
-    """The cells in which objects lie that a frozen value refers to, each once."""
+    """The cells that hold objects to which a frozen value refers, each once."""
     if not isinstance(frozen, tuple):
         return tuple(sorted({cell for part in frozen for cell in refers_to(part)})) if type(frozen) is frozenset else ()
     if len(frozen) == 3 and frozen[0] == "in" and type(frozen[1]) is tuple:
@@ -78,7 +78,7 @@ def _can_change(value: Any) -> bool:
 
 
 def _parts_of(value: Any) -> list[Any]:
-    """What a value consists of, as far as something in it may change."""
+    """The parts of a value, as far as something in it may change."""
     kind: Any = type(value)
     parts: list[Any] = []
     if isinstance(value, dict):
@@ -104,7 +104,7 @@ def _parts_of(value: Any) -> list[Any]:
 
 
 def dict_of(value: Any) -> dict[str, Any] | None:
-    """An object's own ``__dict__``, whatever its class makes of that name."""
+    """An object's own ``__dict__``, even if its class redefines that name."""
     try:
         attributes: dict[str, Any] = object.__getattribute__(value, "__dict__")
     except AttributeError:
@@ -113,7 +113,7 @@ def dict_of(value: Any) -> dict[str, Any] | None:
 
 
 def pin(value: Any, name: str) -> None:
-    """Know an object that never changes and is the same in every world by its name: a constant of a module."""
+    """Register a constant of a module: it never changes and is the same in every world, so its name identifies it."""
     PINNED.setdefault(id(value), (value, ("outside", name, len(PINNED))))
 
 
@@ -129,7 +129,7 @@ def is_numpy_scalar(kind: type) -> bool:
 
 
 def is_importable(kind: type) -> bool:
-    """Whether it is the class that is found under its name: it is made once, not once for each world."""
+    """Whether it is the class found under its name: made once, not once for each world."""
     found: Any = sys.modules.get(kind.__module__)
     for name in kind.__qualname__.split("."):
         found = getattr(found, "__dict__", {}).get(name)

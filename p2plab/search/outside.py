@@ -1,7 +1,7 @@
-"""What is outside of attributes and local variables, and must stay as it is: globals, classes, functions, constants.
+"""What is outside of attributes and local variables and must not change: globals, classes, functions, constants.
 
-Each thing that can change is kept with what it consisted of; afterwards the same objects must be in the same places. That
-takes some microseconds, so it is asked after each step of driver code that really runs.
+Each mutable object is recorded with its parts; afterwards the same objects must be in the same places. That takes a few
+microseconds, so it is checked after each executed step of driver code.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ _PARTS: dict[type, Callable[[Any], Any]] = {
 LOGGING = "how logging is set up"
 
 
-#: What Python's own library notes in a class when it is first asked.
+#: What Python's library caches in a class on first use.
 _REMEMBERED_BY_PYTHON = ("__slotnames__", "__annotations_cache__", "__annotations__", "__abstractmethods__", "__doc__")
 
 
 class Outside:
-    """Things to be watched, by what a person calls them."""
+    """Watched objects, by readable names."""
 
     def __init__(self) -> None:
         self._watched: dict[int, tuple[str, Any, Callable[[Any], Any]]] = {}
@@ -58,7 +58,7 @@ class Outside:
         return self._parts_of(value) is not None
 
     def watch(self, name: str, value: Any) -> Iterator[Any]:
-        """Watch an object; its parts, which may have to be watched themselves."""
+        """Watch an object; returns its parts, which may have to be watched too."""
         parts = self._parts_of(value)
         if parts is None or id(value) in self._watched:
             return iter(())
@@ -68,11 +68,11 @@ class Outside:
         return iter(list(parts(value)))
 
     def watch_member(self, name: str, member: Any) -> None:
-        """Watch the attributes of a member of an enumeration, but for what ``~`` remembers of it."""
+        """Watch the attributes of a member of an enumeration, except what ``~`` caches in it."""
         self._watched[id(member)] = name, member, _in_member
 
     def watch_name(self, namespace: dict[str, Any], name: str) -> None:
-        """Watch what a global stands for."""
+        """Watch the value of a global."""
         names = self._names.setdefault(id(namespace), (namespace, []))[1]
         if name not in names:
             names.append(name)
@@ -87,25 +87,25 @@ class Outside:
                 self.watch(member.__qualname__, member)
 
     def watch_function(self, function: types.FunctionType) -> None:
-        """Watch a function's attributes, defaults and the variables that it has from the function round it."""
+        """Watch a function's attributes, defaults and the variables of the function around it."""
         self.watch(function.__qualname__, function)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
             self.watch(name, cell)
 
     def watch_logging(self) -> None:
-        """Watch how loggers are set up: what they print decides nothing."""
+        """Watch the set-up of loggers: their output has no effect."""
         self._logging = True
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Remember how everything is now."""
+        """Record the present state of everything."""
         self._was = [tuple(parts(value)) for _, value, parts in self._watched.values()]
         self._named = [tuple(map(space.get, names)) for space, names in self._names.values()]
         self._loggers = _loggers() if self._logging else {}
 
     def changed(self) -> str:
-        """The name of something that is no longer as it was; empty if there is none."""
+        """The name of something that changed; empty if nothing did."""
         for (space, names), was in zip(self._names.values(), self._named, strict=True):
             for name, before in zip(names, was, strict=True):
                 if space.get(name) is not before:

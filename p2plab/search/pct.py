@@ -1,8 +1,8 @@
 """Random orders, for what is left of a budget: probabilistic concurrency testing (PCT).
 
 Burckhardt, Kothari, Musuvathi and Nagarakatti, *A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs*
-(ASPLOS 2010). Each actor gets a random priority, and whoever can step and has the highest does. An order of depth *d* has
-*d* - 1 random steps at which whoever takes it goes behind all others. Of *n* actors and runs of *k* steps, one such order
+(ASPLOS 2010). Each actor gets a random priority; of those that can step, the one with the highest does. An order of depth *d*
+has *d* - 1 random steps after which the actor gets the lowest priority. Of *n* actors and runs of *k* steps, one such order
 finds a bug of depth *d* with a probability of at least 1 / (n k^(d-1)).
 
 Steps that a search knows are looked up, so that an order takes a millisecond; for a driver whose state cannot be frozen
@@ -26,9 +26,9 @@ from p2plab.search.verdict import RandomOrders, switches_of
 from p2plab.search.watchdog import StepTooLong, Watchdog, where
 from p2plab.search.world import SearchWorld
 
-#: A run is not followed beyond so many steps.
+#: Maximum number of steps of a run.
 LONGEST = 2_000
-#: Whoever has taken so many steps in a row goes behind the others: it may wait for one of them in a loop.
+#: After this many steps in a row an actor gets the lowest priority: it may wait for another in a loop.
 IN_A_ROW = 100
 #: Orders of depth 2 up to this many more than the switches of the bound that is complete.
 BEYOND = 3
@@ -40,16 +40,16 @@ class Runner(Protocol):
     actors: tuple[str, ...]
 
     def begin(self) -> Broken | None:
-        """Go back to the start; what set-up breaks."""
+        """Go back to the start; returns what set-up breaks."""
 
     def able(self, actor: int) -> bool:
         """Whether an actor could step."""
 
     def step(self, actor: int, path: Sequence[str]) -> Broken | None:
-        """One step of an actor that is able to; what it breaks. ``path``: the choices before it."""
+        """One step of an actor that can take it; returns what it breaks. ``path``: the choices before it."""
 
     def end(self) -> Broken | None:
-        """What it breaks that nobody can step."""
+        """What breaks because no actor can step."""
 
 
 class Chance:
@@ -61,7 +61,7 @@ class Chance:
         self.switches = switches
         self.deepest = max(switches, 0) + BEYOND
         self.found: Story | None = None
-        self.depth = 0  #: of the order that broke something
+        self.depth = 0  #: depth of the order that broke something
         self.done = False
         self.orders = 0
         self.seconds = seconds  #: that are left
@@ -71,7 +71,7 @@ class Chance:
 
     @property
     def tried(self) -> RandomOrders:
-        """How many orders there were, and of which depths."""
+        """The number of orders, and their depths."""
         deepest = min(self.deepest, self.orders + 1)
         return RandomOrders(
             self.orders, (2, deepest), self._steps, self.switches if self.switches >= 0 else None, self.depth
@@ -119,7 +119,7 @@ class Chance:
 
 
 class LookedUp:
-    """Runs in which steps are looked up, and run where nobody has seen them yet."""
+    """Runs in which steps are looked up, and run if not known yet."""
 
     def __init__(self, model: Model) -> None:
         self.model, self.actors = model, model.actors

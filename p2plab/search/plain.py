@@ -1,6 +1,6 @@
 """Plain replay, for drivers whose state cannot be frozen: every order with few switches is simply run.
 
-Nothing is remembered between runs, so nothing need be frozen; and nothing is merged, so it ends only in tiny scenes.
+Nothing is kept between runs, so nothing need be frozen; and nothing is merged, so only tiny scenes are exhausted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from p2plab.search.monitors import Broken, OpenCalls
 from p2plab.search.watchdog import Watchdog
 from p2plab.search.world import SearchWorld, entry
 
-#: A run longer than this is taken for one that never ends, and not followed.
+#: A longer run is assumed never to end, and not followed.
 LONGEST = 2_000
 
 Prefix = tuple[str, ...]
@@ -39,7 +39,7 @@ class Plain:
 
     @property
     def frontier(self) -> int:
-        """How many beginnings of runs are still to be tried."""
+        """How many prefixes are still to be tried."""
         return len(self._here) + len(self._later)
 
     def advance(self, seconds: float) -> None:

@@ -1,6 +1,6 @@
-"""Running driver code for the step table: a miss is answered by a real world, at that state, taking that step.
+"""Running driver code for the step table: on a miss a real world, in that state, takes that step.
 
-Three checks keep it honest. A world rebuilt by replay must be in the state that the table predicts. A step may change
+Three checks guard it. A world rebuilt by replay must be in the state that the table predicts. A step may change
 its own actor's configuration and the cells that it was seen to write, and nothing else. And equal reads must lead to
 equal steps (the table's own check).
 """
@@ -29,10 +29,10 @@ _NO_CELLS: Mapping[str, Any] = {}
 
 
 class Recorder:
-    """Answers misses. ``make`` builds the scene's world."""
+    """Resolves misses. ``make`` builds the scene's world."""
 
     def __init__(self, make: Callable[[], SearchWorld], dog: Watchdog, closed: Closed | None = None) -> None:
-        """``closed``: what of a reader's own code must stay as it is; None where the code is p2plab's own."""
+        """``closed``: what must not change in a reader's own code; None if the code is p2plab's."""
         self.make = make
         self.dog = dog
         self.closed = closed if closed is not None and closed.functions else None
@@ -47,16 +47,16 @@ class Recorder:
         self.misses = 0
         self.worlds = Worlds(make, dog, self.columns)
         self.worlds.note_setup(first.cells_as_they_are())
-        self._plain = first.plain  #: whether objects in cells were met whose attributes are no cells
+        self._plain = first.plain  #: whether objects without cells were found in cells
         self._refers_to: dict[
             int, tuple[Any, tuple[CellName, ...]]
         ] = {}  #: frozen values by id, and the cells they name
         self._held: set[CellName] = set()  #: cells whose container some actor kept across an await
         self._bound_anew: set[CellName] = set()  #: cells to which some step assigned another container
-        #: Per actor and local configuration, the cells in which objects lie that it refers to.
+        #: Per actor and local configuration, the cells that hold objects to which it refers.
         self._inside: list[dict[int, tuple[CellName, ...]]] = [{} for _ in locals_]
-        self._sealed: list[set[int]] = [set() for _ in locals_]  #: local configurations out of the others' reach
-        #: Per actor the local configurations from which it can step whatever the others do: no condition guards the step.
+        self._sealed: list[set[int]] = [set() for _ in locals_]  #: local configurations that other actors cannot reach
+        #: Per actor the local configurations from which it can always step, since no condition guards the step.
         self.free: list[set[int]] = [set() for _ in locals_]
         for actor, local in enumerate(locals_):
             self._note_local(first, actor, local, 0)
@@ -65,7 +65,7 @@ class Recorder:
     def record(self, row: Row, actor: int, path: Callable[[], Sequence[str]]) -> bool:
         """Let the actor step (or find it blocked) in that state, for the table. Whether columns were added.
 
-        ``path`` gives the choices that lead to the state, if it takes a replay.
+        ``path`` gives the choices that lead to the state, if a replay is needed.
         """
         self.misses += 1
         world, row = self.worlds.take(row, actor, path)
@@ -150,12 +150,12 @@ class Recorder:
         self.dog.note_endless(error)
         op = world.actors[name].op
         broken = Broken("endless-step", name, f"a step of {name} never comes to its next await: {where(error)}")
-        reads = self._reads(world.footprint, row, actor)  # going round in circles, it read whatever it will ever read
+        reads = self._reads(world.footprint, row, actor)  # in a loop: it has read all that it will ever read
         leaf = Leaf(True, broken=(broken,), label=op.label if op is not None else "")
         self.table.add(actor, row[actor], Reading(reads, leaf))
 
     def _reads(self, footprint: Footprint, row: Row, actor: int) -> tuple[tuple[CellName, int], ...]:
-        """The cells that a step read, with their values. Who has an object that lies in a cell may have read that cell."""
+        """The cells that a step read, with their values. An actor that has an object held in a cell may have read that cell."""
         names: Iterable[CellName] = [(name_of(thing), attribute) for thing, attribute in footprint.reads]
         if not self._plain:
             return tuple((cell, self.columns.of_row(row, cell)) for cell in names)
@@ -164,7 +164,7 @@ class Recorder:
         return tuple((cell, self.columns.of_row(row, cell)) for cell in names)
 
     def _with_homes(self, cells: Sequence[CellName], row: Row) -> Iterable[CellName]:
-        """Cells, each followed by those in which objects lie that it refers to."""
+        """Cells, each followed by those that hold objects to which it refers."""
         found: dict[CellName, None] = {}
         todo = list(reversed(cells))
         while todo:
@@ -214,7 +214,7 @@ class Recorder:
         return writes
 
     def _check_untrackable(self, world: SearchWorld, name: str) -> None:
-        """What cannot be state is no crash of a driver in a search, but a driver that cannot be searched."""
+        """A value that cannot be state is no crash of the driver; the driver cannot be searched."""
         crash = world.actors[name].crash
         if isinstance(crash, Untrackable):
             raise Refused(f"{crash} ({where(crash)})")
@@ -231,7 +231,7 @@ class Recorder:
         label: str,
         read: set[CellName],
     ) -> set[CellName]:
-        """The cells read in which something has changed by itself. :exc:`Unfreezable` for any other that has."""
+        """The read cells whose contents were changed in place. :exc:`Unfreezable` for any other such cell."""
         changed: set[CellName] = set()
         for thing in world.objects:
             owner = name_of(thing)
@@ -275,7 +275,7 @@ class Recorder:
             self._refuse_old_containers()
 
     def _refuse_old_containers(self) -> None:
-        # An actor that kept the old container would go on with it, which a look-up by the cell's content cannot tell.
+        # An actor that kept the old container would go on using it, which a look-up by the cell's content cannot see.
         for cell in sorted(self._held & self._bound_anew):
             raise Unfreezable(
                 f"one step keeps the list, dict or set of {'.'.join(cell)} across an await and another assigns a new one"

@@ -1,8 +1,8 @@
-"""The order in which a sweep over many scenes counts its answers: that of one process, however many there are.
+"""The order in which a check of many scenes counts its answers: as one process would, for any number of them.
 
-In each round every scene without an answer gets so many states, in the order of the list; in the next round, four times as
-many. Once something breaks, all that comes later in this order is searched again under a bound, for a smaller story only. So
-it follows from numbers of states which searches are wanted and which answers count, and not from who was quick.
+In each round every scene without an answer gets a number of states, in the order of the list; in the next round four times
+as many. Once something breaks, all that comes later in this order is searched again under a bound, for a smaller story only. So
+the wanted searches and the counting answers depend on numbers of states, not on which process was quick.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Known(NamedTuple):
 class Order(NamedTuple):
     """``rows``: the answers that count, by scene. ``wanted``: the round up to which a task is wanted, the most urgent first.
 
-    While something is wanted, the rows are a guess: that what is not known breaks nothing.
+    While something is wanted, the rows assume that what is not known breaks nothing.
     """
 
     rows: dict[int, Verdict]
@@ -41,12 +41,12 @@ class Order(NamedTuple):
 
 
 def states_of(round: int) -> int:
-    """How many states a scene has met at the end of a round."""
+    """The number of states of a scene at the end of a round."""
     return FIRST * int(MORE**round)
 
 
 def round_of(states: int) -> int:
-    """The round in which an answer with so many states comes."""
+    """The round in which an answer with that many states comes."""
     round = 0
     while states_of(round) < states:
         round += 1
@@ -54,7 +54,7 @@ def round_of(states: int) -> int:
 
 
 def in_order(scenes: int, bound: int | None, known: Mapping[Task, Known]) -> Order:
-    """What one process would have done by now, as far as that is known; ``bound`` is the one that was asked for."""
+    """What one process would have done by now, as far as known; ``bound`` is the one that was asked for."""
     rows: dict[int, Verdict] = {}
     wanted: dict[Task, int] = {}
     left, round = list(range(scenes)), 0
@@ -75,7 +75,7 @@ def in_order(scenes: int, bound: int | None, known: Mapping[Task, Known]) -> Ord
 
 
 def lower(bound: int | None, answer: Verdict) -> int | None:
-    """The bound after an answer: a story is smaller than another with no more switches. What is about all orders is none."""
+    """The bound after an answer: a story is smaller than another with no more switches. Findings on all orders do not count."""
     if not isinstance(answer, Violation) or answer.rule == "must-reach":
         return bound
     return answer.switches if bound is None else min(bound, answer.switches)

@@ -1,4 +1,4 @@
-"""A verdict on its way from one process to another: plain values, and of its story the choices."""
+"""A verdict on its way between processes: plain values, and the choices of its story."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KINDS = {"effort": Effort, "orbits": Orbits, "net": Net, "chance": RandomOrders
 
 
 def packed(answer: Verdict) -> dict[str, Any]:
-    """A verdict of one scene as plain values; of its run the knobs and the choices."""
+    """A verdict of one scene as plain values; its run as knobs and choices."""
     fields = {at.name: getattr(answer, at.name) for at in dataclasses.fields(answer) if at.init}  # type: ignore[arg-type]
     for name in _KINDS:
         if fields.get(name) is not None:

@@ -1,8 +1,8 @@
 """Smaller stories: the same promise broken with fewer switches, fewer steps, in a smaller scene.
 
-Every reduction is run again from its start and kept only if the same promise still breaks, in a story that is no longer
-than the one before. What the memoised search finds has the fewest switches and steps that its scene allows, so what is
-left is the scene: each number among the knobs as small as it can be. :func:`shorten` is for runs found otherwise, by plain
+Every reduction is run from its start and kept only if the same promise still breaks, in a story that is no longer than
+the one before. The memoised search finds the fewest switches and steps that its scene allows, so only the scene remains
+to be reduced: each number among the knobs to its smallest value. :func:`shorten` is for runs found otherwise, by plain
 replay, by a seed or by hand.
 """
 
@@ -29,7 +29,7 @@ Choices = tuple[str, ...]
 #: (switches, steps): what makes a story long.
 Length = tuple[int, int]
 
-#: Not shrunk: a step without end takes its whole budget at each try, and the other is about all orders, not about one.
+#: Not shrunk: an endless step takes its whole budget at each try, and the other is about all orders.
 LEFT_ALONE = ("endless-step", "must-reach")
 
 #: How long one slice of a search in a smaller scene takes (seconds).
@@ -104,7 +104,7 @@ class Shrinking:
                 return
 
     def _replayed(self, settings: Mapping[str, Value]) -> None:
-        """The same story told in a smaller scene: a thousandth of a search, and often enough."""
+        """The same story in a smaller scene: a thousandth of a search, and often sufficient."""
         if self.answer.rule not in self._known or self.answer.then:
             return
         self._tries += 1
@@ -114,7 +114,7 @@ class Shrinking:
                 self._take(settings, choices)
 
     def _take(self, settings: Mapping[str, Value], choices: Choices) -> None:
-        """Keep that story if it breaks the same promise and no other one before it. Steps left out make none longer."""
+        """Keep that story if it breaks the same promise, and no other one first. Steps left out make none longer."""
         rule = self.answer.rule
         told = confirm(self._scene, settings, rule, choices)
         if told is None:
@@ -165,7 +165,7 @@ class Shrinking:
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:
-        """Driver code runs inside: silent, and not for ever. Not every scene can be built with every value."""
+        """Runs driver code inside: without output, within a time limit. Not every scene can be built with every value."""
         with contextlib.suppress(P2PError, StepTooLong), self._dog, silence():
             yield
 
@@ -187,7 +187,7 @@ def shorten(run: Run, rule: str, seconds: float = 5.0) -> Run:
 
 
 def shrink_scene(answer: Violation, scene: Scenario, seconds: float = 10.0, **options: Any) -> Violation:
-    """The same promise broken in a smaller scene: each number among the knobs as small as it can be.
+    """The same promise broken in a smaller scene: each number among the knobs as small as possible.
 
     Only a story that is no longer than the one before is taken. ``options`` are those of
     :class:`~p2plab.search.search.Search` with which the answer was found.
@@ -199,7 +199,7 @@ def shrink_scene(answer: Violation, scene: Scenario, seconds: float = 10.0, **op
 
 
 def smaller(knob: Knob, value: int) -> Iterator[int]:
-    """Smaller values, the smallest first, then ever nearer to the present one."""
+    """Smaller values, the smallest first, then closer and closer to the present one."""
     low = knob.low
     while low < value:
         yield low
@@ -219,7 +219,7 @@ def length_of(choices: Choices) -> Length:
 def shorter(
     scene: Scenario, settings: Mapping[str, Value], rule: str, choices: Sequence[str]
 ) -> Iterator[Choices | None]:
-    """Ever shorter stories that break ``rule``; None for each try that does not. The first is the one given, cut off."""
+    """Ever shorter stories that break ``rule``; None for each try that does not. The first: the given one, cut off."""
     best = until_broken(scene, settings, rule, choices)
     yield best
     found = best

@@ -1,4 +1,4 @@
-"""Whose code something is, and on which line: a reader's own, p2plab's or a library's."""
+"""The owner of code, and its line: a reader's own, p2plab's or a library's."""
 
 from __future__ import annotations
 

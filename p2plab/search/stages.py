@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from p2plab.search.symmetry.graph import SymmetricSearch
     from p2plab.search.symmetry.members import Symmetry
 
-#: States after which it is worth a look whether some actors are interchangeable.
+#: States after which interchangeable actors are looked for.
 WORTH_A_LOOK = 500
 
 
 class Stages:
-    """One search of a graph, whatever it is done with at the moment."""
+    """One search of a graph, with the searcher of its present stage."""
 
     def __init__(self, model: Model, bound: int | None, most: int, small: int, symmetry: bool) -> None:
         """``most``: maximum number of states; ``small``: states to search in plain Python before switching to numpy."""
@@ -31,12 +31,12 @@ class Stages:
         self.arrays: ArraySearch | None = None
         self.why_not = ""  #: why a search by symmetry was given up
         self._small = small
-        self._looked = bound is not None or not symmetry  # symmetry has no notion of a switch
+        self._looked = bound is not None or not symmetry  # symmetry does not preserve switches
         self._symmetries: Iterator[tuple[Symmetry, frozenset[CellName]]] = iter(())
 
     @property
     def current(self) -> Searcher:
-        """What the search is done with at the moment."""
+        """The searcher of the present stage."""
         return self.arrays or self.symmetric or self.layers
 
     @property
@@ -62,7 +62,7 @@ class Stages:
                 self._grow()
 
     def without_symmetry(self, why: str) -> None:
-        """Search on one by one: members are not interchangeable after all, or a story is wanted."""
+        """Go on state by state: members are not interchangeable after all, or a story is wanted."""
         self.symmetric, self.why_not = None, why
         self._symmetries = iter(())
 
@@ -90,11 +90,11 @@ class Stages:
                 self._looked = True
                 self._symmetries = interchangeable(self.model)
                 self._next_symmetry()
-        except ImportError:  # in a browser there may be no numpy: the small search goes on by itself
+        except ImportError:  # in a browser there may be no numpy: the small search goes on alone
             self._small, self._looked = self.most, True
 
     def _next_symmetry(self) -> None:
-        """Search by the next symmetry that there may be; if there is none, on one by one."""
+        """Search by the next candidate symmetry; if there is none, state by state."""
         self.symmetric = None
         for symmetry, ordered in self._symmetries:
             from p2plab.search.symmetry.graph import SymmetricSearch

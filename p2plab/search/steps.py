@@ -1,10 +1,10 @@
-"""Memoised steps: what an actor does next is looked up by what the step read; driver code runs only on a miss.
+"""Memoised steps: an actor's next step is looked up by what it read; driver code runs only on a miss.
 
-A state is a row of small integers: one an actor (its local configuration), one for all rules together, and one for each
+A state is a row of small integers: one per actor (its local configuration), one for all rules together, and one for each
 cell that any step ever changed. Value 0 of a column is what it was after set-up, so a cell that no step changes needs no
-column. Per actor and local configuration there is a decision tree: each inner node asks for the column that the step
-read next, each leaf is what the step did. The same reads must lead to the same next read: a driver for which that
-does not hold is not deterministic, and is named.
+column. Per actor and local configuration there is a decision tree: each inner node is the column that the step
+reads next, each leaf is what the step does. The same reads must lead to the same next read: otherwise the
+driver is not deterministic, and is reported.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from p2plab.search.objects import CellName
 
 Row = tuple[int, ...]
 
-#: Where a step leads, if to no state: the actor cannot step. Below it are the codes of broken promises.
+#: In place of a successor: the actor cannot step. Smaller numbers are the codes of broken promises.
 NOWHERE = -1
 #: The value of a cell that does not exist.
 ABSENT = ("absent",)
@@ -60,7 +60,7 @@ GONE = Leaf(False, gone=True)
 
 
 class Node:
-    """Asks for the value of a column; a branch for each value met."""
+    """Branches on the value of a column; a branch for each value seen."""
 
     __slots__ = ("branches", "column")
 
@@ -73,8 +73,8 @@ class Node:
 class Reading:
     """One recorded step: the cells that it read, in order, with the numbers of their values, and what it did.
 
-    ``wrote`` has every cell written. Those that are no columns yet got the value that they have anyway; should they
-    become columns, this step writes value 0 of them.
+    ``wrote`` has every cell written. Those that are no columns yet were written their present value; if they
+    become columns, this step writes value 0.
     """
 
     reads: tuple[tuple[CellName, int], ...]
@@ -98,18 +98,18 @@ class Columns:
 
     def __init__(self, actors: Sequence[str], locals_: Iterable[Any], cells: dict[CellName, Any]) -> None:
         self.actors = tuple(actors)
-        self.memory = len(self.actors)  #: the column of what the monitors remember
+        self.memory = len(self.actors)  #: the column of the monitors' state
         self.at_setup = cells
         self.of: dict[CellName, int] = {}
         self.values: list[dict[Any, int]] = [{value: 0} for value in locals_] + [{}]
-        self.version = 0  #: goes up with every column and value
-        self._frozen: dict[int, list[Any]] = {}  #: by column, the values by number, as far as they were asked for
+        self.version = 0  #: increases with every column and value
+        self._frozen: dict[int, list[Any]] = {}  #: by column, the values by number, as far as requested
 
     def __len__(self) -> int:
         return len(self.values)
 
     def number(self, column: int, frozen: Any) -> int:
-        """The number of a value of a column; a new one if it was never met."""
+        """The number of a value of a column; a new one if it was never seen."""
         values = self.values[column]
         next_ = len(values)
         number = values.setdefault(frozen, next_)
@@ -125,7 +125,7 @@ class Columns:
         return values[number]
 
     def known(self, cell: CellName, frozen: Any) -> int | None:
-        """The number of a cell's value, or None if it was never met."""
+        """The number of a cell's value, or None if it was never seen."""
         column = self.of.get(cell)
         if column is not None:
             return self.values[column].get(frozen)
@@ -151,7 +151,7 @@ class StepTable:
         self.columns = columns
         self.roots: list[dict[int, Node | Leaf]] = [{} for _ in columns.actors]
         self.events: list[Events] = []
-        self.version = 0  #: goes up whenever a tree changes
+        self.version = 0  #: increases whenever a tree changes
         self.versions = [0] * len(columns.actors)  #: the same for each actor's trees
         self.reshaped = [0] * len(columns.actors)  #: the same, but for steps and values that were only added
         self._readings: list[dict[int, list[Reading]]] = [{} for _ in columns.actors]
@@ -176,14 +176,14 @@ class StepTable:
         self._changed(actor)
 
     def number_of(self, events: Events) -> int:
-        """The number of what a step told."""
+        """The number of a step's events."""
         number = self._events.setdefault(events, len(self.events))
         if number == len(self.events):
             self.events.append(events)
         return number
 
     def ask_for(self, cells: set[CellName]) -> None:
-        """Some cells became columns: ask for them wherever a step read them, and write them wherever one wrote."""
+        """Some cells became columns: read them wherever a step read them, and write them wherever one wrote."""
         for actor, by_local in enumerate(self._readings):
             for local, readings in by_local.items():
                 if any(not cells.isdisjoint(reading.touched) for reading in readings):
