@@ -54,7 +54,7 @@ def test_a_verdict_shows_its_report():
     assert "defrag-obedient HOLDS in every order of events" in repr(holds)
     assert (holds.run, holds.token, holds.table) == (None, None, (("defrag-obedient", "HOLDS"),))
     assert isinstance(breaks, Violation)
-    assert "defrag-ignorant BREAKS" in breaks._repr_html_()
+    assert "defrag-ignorant with pages=1 BREAKS" in breaks._repr_html_()
     assert p2plab.replay(breaks.token) == breaks.run
     assert breaks.table == (("defrag-ignorant", f"BREAKS {breaks.rule}"),)
 

@@ -73,7 +73,7 @@ def _pages(shown, name, presses):
             run, step = session.run, session.step
         file = f"{name}-{number}.html"
         _Path(_os.environ["P2PLAB_SITE_RUNS"], file).write_text(page(run), encoding="utf-8")
-        made.append([file, step, run.scenario.title])
+        made.append([file, step, run.scenario.words_with(run.settings).title])
     if hasattr(shown, "story"):
         from p2plab.course.story_links import story_page
         file, story = f"{name}.html", shown.story

@@ -22,7 +22,7 @@ from typing import Any
 
 from p2plab.catalog.rig import BASE, Plan, Rig, Setup, Station, always, job, roles_of
 from p2plab.core.errors import KernelError
-from p2plab.core.scenario import Knob, Scenario, Value
+from p2plab.core.scenario import Knob, Scenario, Value, Words
 from p2plab.core.world import World
 from p2plab.mm import MAP_SHARED
 from p2plab.p2p.aperture import PAGE_SIZE
@@ -146,6 +146,7 @@ def scene(
     rules: tuple[str, ...] = PROMISES,
     breaks: str = "",
     about: str = "",
+    words: Mapping[str, Mapping[str, Words]] | None = None,
     version: int = 1,
 ) -> Scenario:
     """A scene: ``turn`` changes the plan by the knobs, whose names ``importer`` and ``exporter`` choose a role's class.
@@ -164,6 +165,7 @@ def scene(
         about=" ".join(about.split()),
         roles=roles_of(bench, plan, importer=importer, exporter=exporter),
         when_cast=when_cast or {},
+        words=words or {},
         must=("maps",),
     )
 

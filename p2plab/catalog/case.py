@@ -12,7 +12,7 @@ from typing import Any
 
 from p2plab.catalog.bench import Bench
 from p2plab.catalog.rig import Plan, Setup, roles_of
-from p2plab.core.scenario import Knob, Role, Scenario
+from p2plab.core.scenario import Knob, Role, Scenario, Words
 from p2plab.drivers.gpu import Gpu
 from p2plab.drivers.nic import ObedientNic
 from p2plab.rules import PROMISES
@@ -93,9 +93,18 @@ def case(
         about=" ".join(about.split()),
         roles={role: part for role, part in _roles(twins).items() if role in takes},
         when_cast={"driver": GOOD},
+        words={"driver": twin_words(code, title, " ".join(about.split()), rule)},
         must=goals,
     )
     return Case(code, scenario, " ".join(sees.split()), goals)
+
+
+def twin_words(code: str, title: str, about: str, rule: str) -> dict[str, Words]:
+    """The words of a case's good twin, and of the case with a class that takes the place of both."""
+    return {
+        GOOD: Words(f"the good twin of {code} ({title}): it keeps {rule}", f"In the broken one: {about}"),
+        "": Words(f"the scene of {code} ({title})", f"With {code}'s own driver: {about}"),
+    }
 
 
 def _roles(twins: Twins) -> dict[str, Role]:

@@ -16,7 +16,7 @@ from p2plab.catalog.ignorant import IgnorantNic
 from p2plab.catalog.rig import BASE, NICS, SECOND_NIC, Plan, always, job
 from p2plab.core.actors import step, wait_event
 from p2plab.core.errors import BadInput
-from p2plab.core.scenario import Knob, Scenario, Value
+from p2plab.core.scenario import Knob, Scenario, Value, Words
 from p2plab.drivers.nic import ObedientNic
 from p2plab.mm import TODAY
 from p2plab.p2p.aperture import PAGE_SIZE
@@ -97,18 +97,33 @@ _KNOBS = (
 )
 
 
+#: What happens with each importer.
+_OBEYS = Words(
+    "BAR defragmentation, and a NIC that obeys",
+    "The NIC maps A and writes to it. In the middle the GPU moves A to close a hole. The NIC hears the notifier, stops, "
+    "drains, gives A back; nothing of anybody else is touched.",
+)
+_IGNORES = Words(
+    "BAR defragmentation, and a NIC that ignores the notifier",
+    "The NIC maps A and writes to it. In the middle the GPU moves A to close a hole. The NIC does nothing when the notifier "
+    "calls. It goes on writing to the old bus addresses, which now show an object of another process.",
+    "obedience",
+)
+_YOURS = Words("BAR defragmentation", "The NIC maps A and writes to it. In the middle the GPU moves A to close a hole.")
+_WORDS = {"importer": {"obedient": _OBEYS, "ignorant": _IGNORES, "": _YOURS}}
+
+
 def _scene(
     name: str,
-    title: str,
-    about: str,
+    said: Words,
     importer: str = "obedient",
     play: str = "story",
     story: str = "",
-    breaks: str = "",
+    words: Mapping[str, Mapping[str, Words]] | None = None,
 ) -> Scenario:
     return scene(
         name,
-        title,
+        said.title,
         Plan(kernel=TODAY, at=3, later=3),  # slots 1 and 2 are the hole that a defragmentation closes
         bench=Desk,
         turn=_turned,
@@ -123,9 +138,10 @@ def _scene(
             "importer": "obedient",
         },  # no button is pressed in a search; only your class is on trial
         story=story or "app nic nic_dma*3 gpu nic_dma ...",
-        breaks=breaks,
+        breaks=said.breaks,
         version=3,
-        about=about,
+        about=said.about,
+        words=words,
     )
 
 
@@ -143,27 +159,17 @@ VARIANTS: tuple[Mapping[str, Value], ...] = (
 
 SCENES = (
     replace(
-        _scene(
-            "defrag-obedient",
-            "BAR defragmentation, and a NIC that obeys",
-            """The NIC maps A and writes to it. In the middle the GPU moves A to close a hole. The NIC hears the notifier,
-            stops, drains, gives A back; nothing of anybody else is touched.""",
-        ),
+        _scene("defrag-obedient", _OBEYS, words=_WORDS),
         small={"pages": 2},
         variants=VARIANTS,
     ),
-    _scene(
-        "defrag-ignorant",
-        "BAR defragmentation, and a NIC that ignores the notifier",
-        """The same, but the NIC does nothing when the notifier calls. It goes on writing to the old bus addresses, which
-        now show an object of another process.""",
-        importer="ignorant",
-        breaks="obedience",
-    ),
+    _scene("defrag-ignorant", _IGNORES, importer="ignorant", words=_WORDS),
     _scene(
         "workbench",
-        "Workbench: a GPU, a NIC and a process, with nothing begun; press the buttons yourself",
-        "The process has its memory mapped; map, start DMA, defrag and unmap are up to you.",
+        Words(
+            "Workbench: a GPU, a NIC and a process, with nothing begun; press the buttons yourself",
+            "The process has its memory mapped; map, start DMA, defrag and unmap are up to you.",
+        ),
         play="by-hand",
         story="...",
     ),

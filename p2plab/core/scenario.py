@@ -90,6 +90,15 @@ class Role:
 
 
 @dataclass(frozen=True)
+class Words:
+    """What a scene is called, what happens in it, and the rule that its story breaks (or empty)."""
+
+    title: str
+    about: str
+    breaks: str = ""
+
+
+@dataclass(frozen=True)
 class Scenario:
     """A machine, drivers, actors and the story they play.
 
@@ -112,6 +121,9 @@ class Scenario:
     roles: Mapping[str, Role] = field(default_factory=dict, compare=False)
     when_cast: Mapping[str, Value] = field(default_factory=dict, compare=False)
     cast: Mapping[str, type] = field(default_factory=dict, compare=False)
+    words: Mapping[str, Mapping[str, Words]] = field(
+        default_factory=dict, compare=False
+    )  #: knob -> value -> words instead of ``title``, ``about`` and ``breaks``; value ``""``: a class plays that part
     small: Mapping[str, Value] = field(
         default_factory=dict, compare=False
     )  #: knobs with which it shows the same in less time
@@ -128,6 +140,32 @@ class Scenario:
     def monitors(self) -> Mapping[str, type[Monitor]]:
         """Every monitor that can watch this scene, by name: the known ones, and those that came with a class."""
         return {**known.monitors(), **{name: own for name, own in self.own.items() if isinstance(own, type)}}
+
+    def changed(self, settings: Mapping[str, Value]) -> dict[str, Value]:
+        """The knobs that are not at their default."""
+        return {knob.name: settings[knob.name] for knob in self.knobs if settings[knob.name] != knob.default}
+
+    def given(self, settings: Mapping[str, Value]) -> dict[str, Value]:
+        """What makes it another scene than the one that its name stands for: classes by role, then changed knobs."""
+        return {**{role: kind.__name__ for role, kind in self.cast.items()}, **self.changed(settings)}
+
+    def words_with(self, settings: Mapping[str, object]) -> Words:
+        """Title, text and expected break with these knobs, and with the classes that play; never those of other knobs."""
+        said = Words(self.title, self.about, self.breaks)
+        for name, by_value in self.words.items():
+            said = by_value.get(str(settings.get(name, "")), said)
+        plays = "".join(f", with {given.__name__} as {role}" for role, given in self.cast.items())
+        changed = [
+            f"{knob.name}={settings[knob.name]}"
+            for knob in self.knobs
+            if knob.choices and knob.name not in self.words and settings.get(knob.name, knob.default) != knob.default
+        ]
+        about = (
+            f"{said.about} (This is the scene as it comes; here it has {', '.join(changed)}.)"
+            if changed
+            else said.about
+        )
+        return Words(f"{said.title}{plays}", about, "" if plays or changed else said.breaks)
 
     def takes(self, kind: str) -> bool:
         """Whether there is a role of that name, or one for that kind of class (``interval importer``)."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from p2plab.catalog.case import BROKEN, DRIVER, GOOD, Case
+from p2plab.catalog.case import BROKEN, DRIVER, GOOD, Case, twin_words
 from p2plab.catalog.rig import Plan, Rig, Setup
 from p2plab.core.scenario import Scenario
 from p2plab.core.world import World
@@ -69,6 +69,7 @@ def design_case(
         rules=design.rules,
         breaks=rule,
         about=" ".join(about.split()),
+        words={"driver": twin_words(code, title, " ".join(about.split()), rule)},
         must=("maps",),
     )
     return Case(code, scenario, " ".join(sees.split()))

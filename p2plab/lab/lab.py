@@ -208,10 +208,10 @@ class Lab(Explorer):
     def _refresh_controls(self) -> None:
         session = self.session
         enabled = session.enabled()
-        scene = session.run.scenario
+        said = session.run.scenario.words_with(session.run.settings)
         forked = session.forked
         kept = f"<br>The run you left at step {forked.step} is kept: <code>{forked.token}</code>" if forked else ""
-        self.title.value = f"<b>{scene.title}</b><br>{scene.about}{kept}"
+        self.title.value = f"<b>{said.title}</b><br>{said.about}{kept}"
         for name, button in self.buttons.items():
             why = session.why_not(f"!{name}")
             button.disabled = bool(why)

@@ -116,7 +116,9 @@ class Checking:
         except NoWorkers as error:
             self.sharing.close()
             effort = self.search.progress
-            return Incomplete(self.search.scene.name, str(error), None, Effort(effort.states, 0, effort.seconds))
+            known = self.search.scene.given(self.search.knobs)
+            spent = Effort(effort.states, 0, effort.seconds)
+            return Incomplete(self.search.scene.name, str(error), None, spent, knobs=known)
         except BaseException:
             self.sharing.close()
             raise

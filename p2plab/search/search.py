@@ -322,7 +322,16 @@ class Search:
             orbits, net = graph.orbits, None if self._net is None else self._net.result
             idle = self._not_tested
             self.verdict = Pass(
-                self.scene.name, self.bound, complete, orders, idle, self._effort(), orbits, net, watched=self.rules
+                self.scene.name,
+                self.bound,
+                complete,
+                orders,
+                idle,
+                self._effort(),
+                orbits,
+                net,
+                watched=self.rules,
+                knobs=self.scene.given(self.knobs),
             )
 
     def _never_rests(self, graph: Graph) -> bool:
@@ -416,6 +425,7 @@ class Search:
         return Incomplete(
             self.scene.name, why, tried if tried >= 0 else None, self._effort(), self.rules, self._not_tested,
             grows, busiest, self._advice(tried) if self._stages is not None else (), self._tried,
+            self.scene.given(self.knobs),
         )  # fmt: skip
 
     @property

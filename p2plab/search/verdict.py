@@ -78,6 +78,15 @@ class Verdict:
         return f'<pre style="line-height: 1.2">{escape(repr(self))}</pre>'
 
     @property
+    def named(self) -> str:
+        """The scene, and what is not as it comes: ``f10-no-second-look's good twin``, ``… with importer=MyNic, pages=1``."""
+        run: Run | None = getattr(self, "run", None)
+        given = dict(getattr(self, "knobs", {}) if run is None else run.scenario.given(run.settings))
+        twin = "'s good twin" if given.get("driver") == "good" and given.pop("driver") else ""
+        words = ", ".join(f"{name}={value}" for name, value in given.items())
+        return f"{self.scene}{twin}{f' with {words}' if words else ''}"
+
+    @property
     def token(self) -> str | None:
         """The counterexample as one line of text; None without one, and where it needs a class of your own."""
         run: Run | None = getattr(self, "run", None)
@@ -112,6 +121,7 @@ class Pass(Verdict):
     orbits: Orbits | None = None
     net: Net | None = field(default=None, compare=False)
     watched: tuple[str, ...] = field(default=(), compare=False)
+    knobs: Mapping[str, Value] = field(default_factory=dict, compare=False)  #: see :meth:`Scenario.given`
     run: None = field(default=None, init=False, compare=False)
 
     @property
@@ -188,6 +198,7 @@ class Incomplete(Verdict):
     busiest: tuple[str, int] | None = field(default=None, compare=False)
     advice: tuple[str, ...] = field(default=(), compare=False)
     chance: RandomOrders | None = field(default=None, compare=False)
+    knobs: Mapping[str, Value] = field(default_factory=dict, compare=False)  #: see :meth:`Scenario.given`
     run: None = field(default=None, init=False, compare=False)
 
     @property

@@ -95,7 +95,7 @@ def as_test(run: Run) -> str:
     pieces = "".join(f'\n    "{token[i : i + PIECE]}"' for i in range(0, len(token), PIECE))
     name = re.sub(r"\W+", "_", run.scenario.name)
     expected = "".join(f'\n        "{rule}": {step},' for rule, step in broken.items())
-    said = _sentence(broken, run.scenario.title)
+    said = _sentence(broken, run.scenario.words_with(run.settings).title)
     return f'''"""{said}"""
 
 from p2plab.everything import find

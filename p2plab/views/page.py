@@ -60,7 +60,7 @@ def document(
         f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(run.scenario.title)}: a run of {len(run)} steps</title>\n"
+        f"<title>{escape(run.scenario.words_with(run.settings).title)}: a run of {len(run)} steps</title>\n"
         f"<style>\n{style}</style>\n</head>\n<body{attributes}>\n{above}{body}{below}\n"
         f"{scripts}"
         f'<script type="module">\n{module}\n{_script((_HERE / "page.js").read_text(encoding="utf-8"))}</script>\n'
@@ -95,12 +95,12 @@ def other_pictures(run: Run) -> list[tuple[str, str]]:
 
 
 def _body(run: Run, data: int, module: int, python: bool) -> Iterator[str]:
-    scene = run.scenario
+    said = run.scenario.words_with(run.settings)
     yield '<div id="stage"></div>'
     yield '<p id="said" role="status" hidden></p>'
     yield "<main>"
-    yield f'<h1 id="title">{escape(scene.title)}</h1>'
-    yield f'<p id="about">{escape(scene.about)}</p>'
+    yield f'<h1 id="title">{escape(said.title)}</h1>'
+    yield f'<p id="about">{escape(said.about)}</p>'
     yield f'<p id="scene">{escape(settings(run))}</p>'
     yield "<noscript><p><b>Without scripts this page cannot step; the whole run is below, as text.</b></p></noscript>"
     yield "<section><h2>The whole run as text</h2><details open><summary>72 columns, to paste into a mail</summary>"

@@ -132,15 +132,15 @@ def headline(answer: Verdict) -> str:
     what = effort(answer.effort)
     if isinstance(answer, Violation):
         switches = _count(answer.switches, "switch", "switches")
-        return f"{answer.scene} BREAKS {answer.rule}: {switches}, {_count(answer.steps, 'step', 'steps')} ({what})"
+        return f"{answer.named} BREAKS {answer.rule}: {switches}, {_count(answer.steps, 'step', 'steps')} ({what})"
     if isinstance(answer, Incomplete):
         tried = "" if answer.switches is None else f"; all orders with up to {answer.switches} switches hold"
-        return f"{answer.scene}: NOT DECIDED, {answer.why}{tried} ({what})"
+        return f"{answer.named}: NOT DECIDED, {answer.why}{tried} ({what})"
     assert isinstance(answer, Pass)
     if not answer.complete:
-        return f"{answer.scene} holds in every order with at most {answer.bound} switches; others not tried ({what})"
+        return f"{answer.named} holds in every order with at most {answer.bound} switches; others not tried ({what})"
     orders = f": {_count(answer.orders, 'order', 'orders')}" if answer.orders is not None else ""
-    return f"{answer.scene} HOLDS in every order of events{orders} ({what}{_by_symmetry(answer.orbits)})"
+    return f"{answer.named} HOLDS in every order of events{orders} ({what}{_by_symmetry(answer.orbits)})"
 
 
 def _by_symmetry(orbits: Orbits | None) -> str:
@@ -158,8 +158,8 @@ def netted(net: Net) -> str:
 
 
 def effort(done: Effort) -> str:
-    """``1,632 states, 2,902 steps``."""
-    return f"{_count(done.states, 'state', 'states')}, {_count(done.transitions, 'step', 'steps')}"
+    """``1,632 states, 2,902 transitions``."""
+    return f"{_count(done.states, 'state', 'states')}, {_count(done.transitions, 'transition', 'transitions')}"
 
 
 def _drawn(answer: Violation, source_lines: bool | None) -> list[str]:
@@ -181,9 +181,6 @@ def _drawn(answer: Violation, source_lines: bool | None) -> list[str]:
 def _violation(answer: Violation, source_lines: bool | None) -> Iterator[str]:
     run = answer.run
     yield from _wrap(answer.what, "  ")
-    knobs = changed_knobs(run)
-    if knobs:
-        yield from _wrap("knobs: " + ", ".join(f"{name}={value}" for name, value in knobs.items()))
     if answer.chance is not None:
         yield from _wrap(_found_by_chance(answer.chance))
     if answer.shrunk is not None:
@@ -207,7 +204,7 @@ def _violation(answer: Violation, source_lines: bool | None) -> Iterator[str]:
         yield from _wrap(f"promised: {run.scenario.own[answer.rule].promise}", "  ")
         yield from _wrap(f"happened: {answer.what}", "  ")
     else:
-        yield from verdict(run)
+        yield from verdict(run, answer.rule)
     yield ""
     if run.scenario.cast:
         yield from _wrap("A token cannot carry a driver of your own. This test can; put it beside your file:")
@@ -241,9 +238,7 @@ def shrunk(answer: Violation, before: Shrunk) -> str:
 
 def changed_knobs(run: Run) -> dict[str, Any]:
     """The knobs that are not at their default."""
-    return {
-        knob.name: run.settings[knob.name] for knob in run.scenario.knobs if run.settings[knob.name] != knob.default
-    }
+    return run.scenario.changed(run.settings)
 
 
 def pytest_of(answer: Violation) -> str:

@@ -128,8 +128,11 @@ def _words(graph: GraphPicture, actors: list[str]) -> str:
     broken = sorted({node.kind for node in graph.nodes if node.kind not in ("", "rest")})
     rest = sum(1 for node in graph.nodes if node.kind == "rest")
     more = "; there are more that are not drawn" if graph.cut else ""
+    states = sum(
+        node.kind in ("", "rest") for node in graph.nodes
+    )  # what comes after a broken promise was not searched
     said = f"Broken: {', '.join(broken)}." if broken else "Nothing breaks in what is drawn."
     return (
-        f"State graph of the search: {len(graph.nodes)} states and {len(graph.edges)} steps of {', '.join(actors)}{more}. "
+        f"State graph of the search: {states} states and {len(graph.edges)} transitions of {', '.join(actors)}{more}. "
         f"{rest} of them are at rest. {said}"
     )

@@ -75,8 +75,11 @@ def columns(run: Run, lines: bool | None = None) -> Iterator[str]:
         seen = len(world.log)
 
 
-def verdict(run: Run) -> Iterator[str]:
-    """The broken promises with their sources, and the owners of damaged bytes; or that all held, and which were not tested."""
+def verdict(run: Run, about: str = "") -> Iterator[str]:
+    """Which promises broke, by whom, and whose bytes were damaged; or that all held, and which were not tested.
+
+    First the rule that the run is ``about`` (the scene's own if empty), then the others in the order in which they broke.
+    """
     board = board_of(run)
     kernel = kernel_of(run)
     damaged = damage(run.log)
@@ -85,10 +88,9 @@ def verdict(run: Run) -> Iterator[str]:
         yield from _wrap(f"all rules held ({len(board.rules) - len(idle)} of {len(board.rules)} put to the test)")
         if idle:
             yield from _wrap(f"not put to the test: {', '.join(idle)}")
-    for rule in board.rules:
-        finding = board.first(rule.name)
-        if finding is None:
-            continue
+    about = about or run.scenario.breaks
+    broken = [(rule, finding) for rule in board.rules if (finding := board.first(rule.name)) is not None]
+    for rule, finding in sorted(broken, key=lambda pair: (pair[0].name != about, pair[1].step)):
         number = f" (invariant {rule.number})" if rule.number else ""
         yield from _wrap(f"BROKEN: {rule.name}{number}, at step {finding.step}, by {finding.culprit}")
         yield from _wrap(f"promised: {rule.promise}", "  ")
@@ -116,7 +118,9 @@ def verdict(run: Run) -> Iterator[str]:
 def heading(run: Run) -> Iterator[str]:
     """The scene with its version and title, and the knobs."""
     knobs = ", ".join(f"{name}={value}" for name, value in run.settings.items())
-    yield from _wrap(f"{run.scenario.name} (version {run.scenario.version}): {run.scenario.title}")
+    yield from _wrap(
+        f"{run.scenario.name} (version {run.scenario.version}): {run.scenario.words_with(run.settings).title}"
+    )
     if knobs:
         yield from _wrap(f"knobs: {knobs}")
 

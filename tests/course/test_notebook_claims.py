@@ -196,7 +196,7 @@ def test_every_order():
 @pytest.mark.parametrize(
     ("key", "words"),
     {
-        "two-rules": ["defrag-obedient HOLDS", "defrag-ignorant BREAKS obedience"],
+        "two-rules": ["defrag-obedient HOLDS", "defrag-ignorant with pages=1 BREAKS obedience"],
         "only-false": ["72 pairs of q35_switch2: as posted 0 say yes, as intended 4"],
         "same-engine": ["no redirection         reachable", "redirected by 02:00.0  refused", "not compared"],
         "test-more": ["No run decides this", "2019 4 reachable; today 4 with an Intel CPU, 72 with an AMD Zen"],
@@ -217,10 +217,18 @@ def test_every_order():
         ],
         "page-cost": ["256 MiB"],
         "vma-life": ["BROKEN: vma-alive"],
-        "pin-until-unmap": ["pin-granted HOLDS in every order", "wirings HOLDS in every order", "BREAKS obedience"],
+        "pin-until-unmap": [
+            "pin-granted HOLDS in every order",
+            "wirings with wiring=vma-dma-map-range-pin HOLDS",
+            "importer=PinsUntilUnmap, pages=1 BREAKS obedience",
+        ],
         "loop-skips": ["hmm_range_dma_map: 5 of 6, without 2, 3, 4"],
         "static-bar": ["HOLDS in every order", "p2p_map set by mm", "gpu calls mm.p2p_ioremap_device_memory"],
-        "map-range": ["p2p_map set by gpu", "nic calls mm.vma_dma_map_range", "wirings HOLDS in every order"],
+        "map-range": [
+            "p2p_map set by gpu",
+            "nic calls mm.vma_dma_map_range",
+            "wirings with wiring=vma-dma-map-range HOLDS",
+        ],
         "cap": ["refused later, share of maps: refuse 0.02, cap 0.00", "pages from main memory: refuse 0.00, cap 0."],
         "may-be-ram": ["gpu lends 2 pages of A from main memory: kept, and slower"],
         "no-vma": ["rfc-vma          refused: map -EFAULT", "dma-buf-dynamic  served"],

@@ -352,7 +352,7 @@ def test_check_finds_the_smallest_story_and_opens_it():
     lab = Lab("workbench", importer="ignorant")
     on_stage(lab, do="check")
     assert lab.guard.last is None, lab.guard.strip.value
-    assert "workbench BREAKS obedience: 2 switches" in lab.stage.check["words"]
+    assert "BREAKS obedience: 2 switches" in lab.stage.check["words"]
     assert "made smaller: pages 4 -> 1" in lab.stage.check["words"]
     assert (lab.stage.check["tone"], lab.stage.check["running"]) == ("bad", False)
     assert lab.session.run.settings["pages"] == 1

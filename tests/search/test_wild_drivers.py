@@ -38,7 +38,7 @@ def test_what_a_driver_prints_is_not_between_the_lines(tmp_path):
     """Neither while it is loaded, nor while it is searched, nor while its story is drawn."""
     done = command(tmp_path, WRONG)
     assert done.returncode == 1
-    assert done.stdout.startswith("defrag-obedient BREAKS obedience: 2 switches")
+    assert done.stdout.startswith("defrag-obedient with importer=Mine, pages=1 BREAKS obedience: 2")
     assert "mapping" not in done.stdout.replace("mappings", "")
     assert "invalidating" not in done.stdout
     assert done.stderr == ""
@@ -166,6 +166,6 @@ def test_ctrl_c_says_what_was_found_and_leaves_nobody_behind(tmp_path, whole_gro
     (os.killpg if whole_group else os.kill)(running.pid, signal.SIGINT)
     out, error = running.communicate(timeout=20)
     assert (running.returncode, error) == (130, b"p2plab: interrupted\n")
-    assert out.startswith(b"defrag-obedient: NOT DECIDED, it was cancelled")
+    assert out.startswith(b"defrag-obedient with importer=Mine: NOT DECIDED, it was")
     with pytest.raises(ProcessLookupError):
         os.killpg(running.pid, 0)

@@ -36,13 +36,14 @@ WINDOW = 400
 def scene_json(run: Run) -> Json:
     """What is the same for every run of a scene with these knobs: its words, actions, rules, and the drivers' source."""
     scene, world = run.scenario, run.world
+    said = scene.words_with(run.settings)
     things = things_of(world)
     gpu, kernel = things.exporters[0], things.spaces[0].kernel.name
     base = gpu.aperture.address(0)
     return {
         "name": scene.name,
-        "title": scene.title,
-        "about": scene.about,
+        "title": said.title,
+        "about": said.about,
         "actions": [[name, _label(name, action), action.help] for name, action in world.actions.items()],
         "aperture": [
             [f"{len(gpu.aperture)} slots of 4 KiB", f"{len(gpu.aperture)} slots"],
