@@ -66,5 +66,6 @@ def stories_md() -> str:
     for number, story in STORIES.items():
         lines += ["", f"## {number} · {story.title}", ""]
         for at, beat in enumerate(story.beats, 1):
-            lines.append(f"{at}. {beat.words} (`{beat.where}`: `#story={number}/{at}`)")
+            scene, rest = f"`{beat.scene}`", beat.where.removeprefix(beat.scene)
+            lines.append(f"{at}. {beat.words} ({scene}{rest}: `#story={number}/{at}`)")
     return "\n".join(lines) + "\n"
