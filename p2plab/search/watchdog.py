@@ -1,7 +1,7 @@
-"""A budget for one step: driver code that never gets to its next ``await`` is stopped, with the line that it was on.
+"""A time limit for one step: driver code that never gets to its next ``await`` is stopped, with the line that it was on.
 
-While a watchdog watches, ``core`` tells it of every stretch of driver code that it runs: steps, conditions, set-up, what a
-``finally`` does when a world is thrown away. So a replay that confirms, shortens or draws a story is watched as well.
+While a watchdog is active, ``core`` notifies it of all driver code that it runs: steps, conditions, set-up, and ``finally``
+blocks of a discarded world. So replays that confirm, shorten or draw a story are watched as well.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from typing import Any
 from p2plab.core.errors import BadInput, Stopped
 from p2plab.core.running import running
 
-#: Seconds of computing that one step may take. The longest honest step of the catalogue takes some thousandths of one.
+#: Processor time in seconds that one step may take. The longest real step of the catalogue takes a few milliseconds.
 STEP_SECONDS = 0.5
-#: A step that neither computes nor comes back (it sleeps) may take this many times that.
+#: A step that sleeps, using no processor time, may take this many times that.
 SLEEPING = 3
-#: On a busy machine an honest step may have to wait: this many times that in wall-clock time.
+#: On a busy machine a real step may have to wait: this many times that in wall-clock time.
 PATIENCE = 40
-#: A step that is where another one never ended may take this share of it.
+#: A step on a line where another one never ended may take this share of it.
 KNOWN = 0.1
 _POLL = 0.05
-_TOOL = 4  # one of the two ids that sys.monitoring leaves to anybody
+_TOOL = 4  # one of the two ids that sys.monitoring does not reserve
 _EVERY = 256
 _OURS = tuple(str(Path(__file__).parent.parent / room) for room in ("core", "search"))
-#: Called with another number, and the budget, at each beginning of a step, and with 0 at its end: a watcher outside of this
-#: process can end what nothing inside can.
+#: Called with a new number and the budget at the beginning of each step, and with 0 at its end: a watcher outside of this
+#: process can end what cannot be ended from inside.
 heartbeat: Callable[[int, float], None] | None = None
 
 
 class StepTooLong(Stopped):
-    """Raised into a step that goes on and on. Not an ``Exception``, so that a driver's own handlers let it pass."""
+    """Raised into a step that does not end. Not an ``Exception``, so that a driver's own handlers let it pass."""
 
 
 class Watchdog:
@@ -51,7 +51,7 @@ class Watchdog:
 
     def __init__(self, seconds: float = STEP_SECONDS) -> None:
         self.seconds = seconds
-        self._began: tuple[float, float] | None = None  #: in seconds of computing, and by the clock on the wall
+        self._began: tuple[float, float] | None = None  #: in processor time, and in wall-clock time
         self._depth = 0
         self._beats = 0
         self._thread_id = threading.get_ident()
@@ -104,7 +104,7 @@ class Watchdog:
         return True
 
     def end(self) -> None:
-        """It is over: an exception that was raised but has not arrived is taken back."""
+        """The step is over: cancel an exception that was raised but has not arrived."""
         self._depth -= 1
         if self._depth:
             return
@@ -117,7 +117,7 @@ class Watchdog:
                 self._raise(None)
 
     def note_endless(self, error: StepTooLong) -> None:
-        """Remember the line: another step that is there after a while will not end either."""
+        """Remember the line: another step that stays there for a while will not end either."""
         frames = _yours(error)
         if frames:
             self._endless.add(frames[-1])
@@ -126,7 +126,7 @@ class Watchdog:
         while not stop.wait(_POLL):
             with self._lock:
                 if self._began is not None and self._is_over(*self._began):
-                    self._fired = True  # and again at the next poll: a bare `except:` may have swallowed it
+                    self._fired = True  # again at the next poll: a bare `except:` may have swallowed it
                     self._raise(StepTooLong)
 
     def _look(self) -> None:
@@ -153,7 +153,7 @@ class Watchdog:
     # -- raising ----------------------------------------------------------------------------------------------------
 
     def _handle(self) -> object:
-        """Have a signal raise the exception: it ends a ``sleep`` as well. The handler before; None where it cannot be."""
+        """Make a signal raise the exception, which also ends a ``sleep``. Returns the former handler; None if not possible."""
         self._by_signal = (
             hasattr(signal, "SIGUSR2")
             and hasattr(signal, "pthread_kill")
@@ -182,7 +182,7 @@ class _Step:
         self.dog = dog
 
     def __enter__(self) -> None:
-        # A collection in a large process takes longer than a step may: it waits, or the step would be blamed for it, and
+        # A collection in a large process takes longer than a step may: it is delayed, or the step would be blamed for it, and
         # the exception could land in a finaliser, which swallows it.
         self.collects = gc.isenabled()
         gc.disable()
@@ -190,7 +190,7 @@ class _Step:
         self.first = self.dog.begin()
 
     def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
-        if os.getpid() != self.process_id:  # a driver has forked: its copy of the search must not go on beside this one
+        if os.getpid() != self.process_id:  # a driver has forked: the fork's search must not go on beside this one
             os._exit(0)
         try:
             self.dog.end()
@@ -205,7 +205,7 @@ _INSIDE: AbstractContextManager[None] = nullcontext()
 
 
 class _Forks:
-    """How often this process was copied by ``os.fork``."""
+    """How often this process was forked."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -237,13 +237,13 @@ def _yours(error: BaseException) -> list[tuple[CodeType, int]]:
 
 
 class Interrupter:
-    """Where Python has no threads (in a browser): looks at the clock from inside, at loops and calls.
+    """Where Python has no threads (in a browser): checks the clock from inside, at loops and calls.
 
-    It needs ``sys.monitoring``, of Python 3.12. What never leaves a single call into C cannot be stopped this way.
+    It needs ``sys.monitoring``, of Python 3.12. A single endless C call cannot be stopped this way.
 
     Calls ``look`` at every 256th turn of a loop or call of a function, from :meth:`start` to :meth:`stop`.
 
-    What ``look`` raises comes out of the code that was running.
+    An exception from ``look`` is raised in the running code.
     """
 
     def __init__(self, look: Callable[[], None]) -> None:
@@ -278,7 +278,7 @@ class Interrupter:
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """What is printed inside goes nowhere: a search runs a driver thousands of times."""
+    """Discards what is printed inside: a search runs a driver thousands of times."""
     with contextlib.redirect_stdout(_Nowhere()), contextlib.redirect_stderr(_Nowhere()):
         yield
 

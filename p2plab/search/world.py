@@ -1,6 +1,6 @@
 """The world that a search runs: no clock, no log of the past, and a lock order that is only reported, never judged.
 
-What a step does must depend on nothing but its actor's coroutines and the cells that it reads. So the step's number,
+A step may depend only on its actor's coroutines and the cells that it reads. So the step's number,
 the time and the log are kept out of reach here; rules and the lock order are monitors over the events (``monitors.py``).
 """
 
@@ -21,13 +21,13 @@ from p2plab.search.objects import CellName, Homes, homes_of
 
 @dataclass(frozen=True, slots=True)
 class LockWanted(Event):
-    """An actor is about to take a lock, whatever it holds. Only a search's own log has it."""
+    """An actor is about to take a lock. Only a search's log has this event."""
 
     lock: str
 
 
 class _Told(LockOrder):
-    """Reports what is wanted and judges nothing: what was taken before is history, not state."""
+    """Reports the wanted locks without judging: which locks were taken before is history, not state."""
 
     def about_to_take(self, actor: str, lock: str, mode: str = "") -> tuple[LockInversion, ...]:  # type: ignore[override]
         current_world().note(LockWanted(lock))
@@ -47,7 +47,7 @@ class _Told(LockOrder):
 
 
 class Unseen(int):
-    """A step's number or a time in a search: it can be shown, but nothing may be decided by it."""
+    """A step's number or a time in a search: it can be shown, but no code may depend on it."""
 
     def _refuse(self, *_other: object) -> NoReturn:
         raise TypeError("a step's number or a time decides something: the order of events alone may do that")
@@ -69,9 +69,9 @@ NEVER = Unseen(0)
 
 
 class FrozenActor(NamedTuple):
-    """A local configuration: None once the actor has returned, the cells whose container it keeps, and whether it is
-    out of the others' reach (:attr:`~p2plab.search.freeze.Freezer.sealed`). ``inside``: the cells in which objects lie
-    that it refers to."""
+    """A local configuration: None once the actor has returned, the cells whose container it keeps, and whether other
+    actors cannot reach it (:attr:`~p2plab.search.freeze.Freezer.sealed`). ``inside``: the cells that hold objects to which
+    it refers."""
 
     value: Any
     held: frozenset[CellName] = frozenset()
@@ -94,7 +94,7 @@ class SearchWorld(World):
 
     @property
     def log(self) -> list[Entry]:
-        """Refused: what happened is no part of a state, and is not kept."""
+        """Refused: the past is no part of a state, and is not kept."""
         raise Untrackable(
             "a driver reads world.log: what happened before is no part of a state. Keep what matters in an attribute"
         )
@@ -124,7 +124,7 @@ class SearchWorld(World):
         return footprint
 
     def probe(self, name: str) -> tuple[bool, tuple[str, ...], Footprint]:
-        """Whether an actor could step, for whom it waits if not, and what that depends on."""
+        """Whether an actor could step, which actors it waits for if not, and the cells on which that depends."""
         op = self.actors[name].op
         footprint = self.footprint = Footprint()
         if op is None or op.guard is None:
@@ -156,7 +156,7 @@ class SearchWorld(World):
 
     @property
     def homes(self) -> Homes:
-        """Where the objects lie whose attributes are no cells; nowhere in most worlds."""
+        """The places of objects without cells; most worlds have none."""
         if not self.plain:
             return _NOWHERE
         if self._homes is None:
@@ -164,11 +164,11 @@ class SearchWorld(World):
         return self._homes
 
     def cells_were_set(self) -> None:
-        """Cells were given other values from outside."""
+        """Note that cells were given other values from outside."""
         self._homes = None
 
     def cells_as_they_are(self) -> dict[CellName, Any]:
-        """Every cell's own value, not frozen: to see which were rebound."""
+        """Every cell's value, not frozen, to see which were rebound."""
         cells: dict[CellName, Any] = {}
         for thing in self.objects:
             name = name_of(thing)
@@ -185,7 +185,7 @@ def _by_name(item: tuple[CellName, Any]) -> CellName:
 
 
 def entry(actor: str, event: Event) -> Entry:
-    """A log entry for a rule, by whose place and time nothing may be decided."""
+    """A log entry for a rule, which may not depend on its place and time."""
     return Entry(NEVER, NEVER, NEVER, actor, event)
 
 

@@ -1,8 +1,8 @@
-"""The worlds that a search keeps, so that a miss need not run a scene again from its start.
+"""The worlds that a search keeps, so that a miss need not replay a scene from its start.
 
-What a step does depends on its actor's local configuration and on the cells. So any world in which that actor is where
-it should be will do, once its cells have been given the values of the state in question; where the others are does not
-matter. Values that cannot be put back (a closure, an object that this world never made) are reached by a replay.
+A step depends on its actor's local configuration and on the cells. So any world with that actor in the right place will
+do, once its cells have the values of the state in question; the positions of the others do not matter. Values that cannot
+be set (a closure, an object that this world never made) are reached by a replay.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ _PLAIN = (int, str, bytes, bool, float, type(None), range)
 
 
 class _Named(NamedTuple):
-    """An object, by the name that it has in every world."""
+    """An object, by its name, which is the same in every world."""
 
     name: str
 
 
 class _Content(NamedTuple):
-    """What is in a container."""
+    """A container's content."""
 
     kind: type
     items: tuple[Any, ...]
-    made_with: Any = None  #: a deque's greatest length, a defaultdict's factory
+    made_with: Any = None  #: a deque's maximum length, a defaultdict's factory
 
 
 class _CannotBePutBack(Exception):
-    """A value that is reached by a replay only."""
+    """A value that only a replay can reach."""
 
 
 class Worlds:
@@ -63,15 +63,15 @@ class Worlds:
         self._by_row: dict[Row, int] = {}
         self._by_local: dict[tuple[int, int], list[int]] = {}
         self._next = 0
-        self._registered: dict[int, tuple[int, ...]] = {}  #: by world: the local configurations it is known for
+        self._registered: dict[int, tuple[int, ...]] = {}  #: by world: the local configurations known of it
         self._setup: dict[CellName, Any] = {}
-        self._values: dict[tuple[int, int], Any] = {}  #: (column, value) -> what to put back
+        self._values: dict[tuple[int, int], Any] = {}  #: (column, value) -> the value to set
 
     def take(self, row: Row, actor: int, path: Callable[[], Sequence[str]]) -> tuple[SearchWorld, Row]:
         """A world in which ``actor`` and all cells are as in ``row``, and the row it is in. It is no longer kept."""
         number = self._by_row.get(self._key(row))
         if number is not None:
-            return self._drop(number)  # whose rules remember something else, which is nothing to a world
+            return self._drop(number)  # with another state of the rules, which a world does not have
         candidates = self._by_local.get((actor, row[actor]), [])
         while candidates:
             number = candidates[-1]
@@ -111,12 +111,12 @@ class Worlds:
         self._values[column, 0] = self._setup.get(cell, _CannotBePutBack)
 
     def note_value(self, column: int, value: int, live: Any) -> None:
-        """What the number of a cell's value stands for, so that it can be put back into another world."""
+        """Record a cell's value by its number, so that it can be set in another world."""
         if (column, value) not in self._values:
             self._values[column, value] = _portable_or_not(live)
 
     def note_image(self, column: int, value: int, there: int, image: int, rename: Callable[[str], str]) -> None:
-        """As :meth:`note_value`, for what a value of one column becomes in another when names are replaced."""
+        """As :meth:`note_value`, for the image of a value in another column when names are replaced."""
         known = self._values.get((column, value), _CannotBePutBack)
         if known is not _CannotBePutBack:
             self._values.setdefault((there, image), _renamed(known, rename))
@@ -142,7 +142,7 @@ class Worlds:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _key(self, row: Row) -> Row:
-        """A row as far as a world is concerned: without the rules' memory, and without zeros at its end."""
+        """A row as far as a world is concerned: without the rules' state and trailing zeros."""
         cells = row[self.columns.memory + 1 :]
         end = len(cells)
         while end and not cells[end - 1]:

@@ -1,7 +1,7 @@
-"""Which state a step leads to, for millions of states: only the steps that there are take room.
+"""The successors of millions of states: only existing steps take room.
 
-Most actors cannot step in most states. For each state there is a bit an actor (can it step), and the successors lie one
-after the other, in the actors' order.
+Most actors cannot step in most states. For each state there is a bit per actor (can it step), and the successors are stored one
+after another, in the actors' order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from p2plab.search.steps import NOWHERE
 Ints = npt.NDArray[Any]
 
 
-#: So many states at a time are made into a list of steps.
+#: Number of states that are made into a list of steps at a time.
 _BLOCK = 1 << 16
 
 
@@ -33,13 +33,13 @@ class Edges:
         self._able: Ints = np.zeros((-(-actors // 8), 1 << 12), np.uint8)
 
     def known(self, states: Ints) -> Ints:
-        """Which of the states were added."""
+        """For each of the states, whether it was added."""
         self._make_room(int(states.max(initial=-1)) + 1)
         known: Ints = self._begins.take(states) > 0
         return known
 
     def add(self, states: Ints, enabled: Ints, targets: Ints) -> None:
-        """``enabled``: a row an actor, a column a state. ``targets``: where each step leads, state by state, by actor."""
+        """``enabled``: a row per actor, a column per state. ``targets``: where each step leads, by state, then by actor."""
         self._make_room(int(states.max(initial=-1)) + 1)
         end = self.count + len(targets)
         if end > len(self._targets):
@@ -54,14 +54,14 @@ class Edges:
         self.count = end
 
     def of(self, states: Ints) -> Ints:
-        """A row a state that was added: its successors, an actor each, :data:`~p2plab.search.graph.NOWHERE` for none."""
+        """A row per added state: its successors, one per actor, :data:`~p2plab.search.graph.NOWHERE` for none."""
         enabled = self._enabled(states)
         matrix = np.full((len(states), self.actors), NOWHERE, np.int32)
         matrix[np.ascontiguousarray(enabled.T)] = self._its_targets(states, enabled)
         return matrix
 
     def leads_to(self, states: Ints, wanted: Ints) -> Ints:
-        """Which states have a successor that is ``wanted``: a truth value a state, and one more, which is false."""
+        """Which states have a ``wanted`` successor. ``wanted``: a truth value per state, and one more, which is false."""
         enabled = self._enabled(states)
         found: Ints = np.zeros(len(states), bool)
         some = np.flatnonzero(enabled.any(axis=0))
@@ -71,13 +71,13 @@ class Edges:
         return found
 
     def last(self, states: Ints) -> Ints:
-        """For each state that was added, and has a successor, the last of them."""
+        """For each added state with a successor, the last of them."""
         counts = self._enabled(states).sum(axis=0, dtype=np.int64)
         successors: Ints = self._targets.take(self._begins.take(states) + counts - 2)
         return successors
 
     def steps(self, many: int) -> tuple[Ints, Ints]:
-        """Every step between the first ``many`` states, all of them added: from where, and where to."""
+        """Every step between the first ``many`` states, all of them added: as (from, to)."""
         sources, targets = [], []
         for first in range(0, many, _BLOCK):
             states = np.arange(first, min(many, first + _BLOCK))
@@ -106,7 +106,7 @@ class Edges:
 
 
 def _begins(enabled: Ints) -> Ints:
-    """Where each state's steps begin among those of all, state by state."""
+    """Where each state's steps begin among all steps, ordered by state."""
     counts = enabled.sum(axis=0, dtype=np.int64)
     begins: Ints = np.cumsum(counts) - counts
     return begins

@@ -1,6 +1,6 @@
 """The states of a large search, expanded thousands at a time: look-ups, judging and the visited set are array work.
 
-What is known of states by number (their successors, where they came from, where runs end) is one class, wherever the states
+What is known about states by number (successors, predecessors, where runs end) is one class, wherever the states
 themselves are kept: here, in :class:`ArrayGraph`, or with workers (:mod:`p2plab.search.parallel.graph`).
 """
 
@@ -26,7 +26,7 @@ Ints = npt.NDArray[Any]
 #: States expanded together: large enough for arrays to pay, small enough to stay in the cache.
 CHUNK = 1 << 16
 
-#: So few states are looked up one by one.
+#: Up to this many states are looked up one by one.
 FEW = 100
 
 
@@ -37,7 +37,7 @@ class NumberedGraph:
     parts = 1  #: among how many workers the states are shared
 
     def __init__(self, model: Model, before: NumberedGraph | None = None) -> None:
-        """``before``: a graph that this one goes on from; it must not be used any more."""
+        """``before``: a graph that this one continues; it must not be used any more."""
         self.model, self.actors = model, model.actors
         self.recorder, self.table, self.columns = model.recorder, model.table, model.columns
         _keep_memory()
@@ -68,7 +68,7 @@ class NumberedGraph:
 
     @property
     def full(self) -> int:
-        """Each stands for itself."""
+        """Each represents itself."""
         return len(self)
 
     def terminal(self) -> Ints:
@@ -105,7 +105,7 @@ class NumberedGraph:
         return whole.cannot_terminate(self)
 
     def expand(self, states: Ints) -> None:
-        """Work out the successors of some states, those among them that are not expanded yet."""
+        """Compute the successors of those of some states that are not expanded yet."""
         states = states[~self.edges.known(states)]
         if len(states) > 1 and not (np.diff(states) > 0).all():  # in order, and each once
             states = np.unique(states)
@@ -118,23 +118,23 @@ class NumberedGraph:
         raise NotImplementedError
 
     def _counts(self) -> list[int]:
-        """How many values each column has by now."""
+        """How many values each column has so far."""
         counts = [len(values) for values in self.columns.values]
         counts[self.columns.memory] = len(self.model.monitors)
         return counts
 
     def _break(self, state: int, actor: int, broken: Broken) -> int:
-        """Note a promise that a step breaks: its code among successors."""
+        """Record a promise that a step breaks; returns its code among successors."""
         self.breaches.append(Breach(state, actor, broken))
         return breach_of(len(self.breaches) - 1)
 
     def _end(self, state: int, broken: Broken) -> None:
-        """Note a promise that a state itself breaks: a run ends there."""
+        """Record a promise that a state itself breaks: a run ends there."""
         self.breaches.append(Breach(state, None, broken))
         self.breaches_of.setdefault(state, []).append(len(self.breaches) - 1)
 
     def _rest(self, states: Ints, memories: Ints) -> None:
-        """Note terminal states, and what the monitors remember in them."""
+        """Record terminal states, and the monitors' state in them."""
         self._terminal.append(states)
         for memory in np.unique(memories).tolist():
             for broken in self.model.left_open(memory):
@@ -152,7 +152,7 @@ class ArrayGraph(NumberedGraph):
         self.came_from, self.came_by = np.full(many, -1, np.int32), np.zeros(many, np.int16)
         self._trees: list[FlatTree | None] = [None] * len(self.actors)
         self._tree_versions = [-1] * len(self.actors)
-        self._known = (-1, -1)  #: for how many columns and values there is room
+        self._known = (-1, -1)  #: the number of columns and values for which there is room
         self._states, self._here = np.zeros(0, np.int64), self.visited.words[:, :0]
         self.visited.add(self.layout.pack(np.array([model.initial])))
 
@@ -169,7 +169,7 @@ class ArrayGraph(NumberedGraph):
         self._leaves.refresh(self.layout, self.columns.memory)
         enabled = self._leaves.enabled[leaves]
         enabled &= ~self._look_for_ends(states, leaves, enabled)
-        # Each step, state by state: from which of the states, and whose.
+        # Each step, state by state: its state and its actor.
         at = np.repeat(np.arange(len(states)), enabled.sum(axis=0, dtype=np.int64))
         who = np.flatnonzero(np.ascontiguousarray(enabled.T)) - at * len(self.actors)
         self.edges.add(states, enabled, self._step(states, at, who, leaves.ravel().take(who * len(states) + at)))
@@ -188,12 +188,12 @@ class ArrayGraph(NumberedGraph):
             found[todo] = numbers
             missing = np.flatnonzero(numbers < 0)
             todo, misses = todo[missing], misses[missing]
-        for index in todo.tolist():  # for a few it does not pay to make arrays of the trees again
+        for index in todo.tolist():  # for a few it does not pay to rebuild the trees' arrays
             found[index] = self._leaves.number(self._looked_up(int(states[index]), actor))
         return found
 
     def _tree(self, actor: int, rebuild: bool = False) -> FlatTree:
-        """An actor's trees as arrays. Without ``rebuild`` it may miss steps added since; these are not found."""
+        """An actor's trees as arrays. Without ``rebuild``, steps added since are not found."""
         tree, version = self._trees[actor], self._tree_versions[actor]
         if tree is None or version < self.table.reshaped[actor] or (rebuild and version != self.table.versions[actor]):
             tree = self._trees[actor] = FlatTree(self.table, actor, self._leaves)
@@ -201,7 +201,7 @@ class ArrayGraph(NumberedGraph):
         return tree
 
     def _looked_up(self, state: int, actor: int) -> Leaf:
-        """What an actor does in a state; driver code runs if that is not known yet."""
+        """An actor's step in a state; driver code runs if it is not known yet."""
         while (leaf := self.table.look_up(row := self.row(state), actor)) is None:
             self._record(row, state, actor)
         return leaf
@@ -222,7 +222,7 @@ class ArrayGraph(NumberedGraph):
     # -- stepping ---------------------------------------------------------------------------------------------------
 
     def _step(self, states: Ints, at: Ints, who: Ints, leaves: Ints) -> Ints:
-        """Steps from ``states[at]``, each by the actor ``who`` and as its leaf says: where each leads."""
+        """Steps from ``states[at]``, each by the actor ``who`` according to its leaf: where each leads."""
         self.transitions += len(at)
         targets = np.empty(len(at), np.int32)
         memories, broken = self._judge(states, at, who, leaves, targets)
@@ -250,7 +250,7 @@ class ArrayGraph(NumberedGraph):
             self.came_by = longer(self.came_by, used, size)
 
     def _judge(self, states: Ints, at: Ints, who: Ints, leaves: Ints, targets: Ints) -> tuple[Ints, Ints]:
-        """What the monitors remember after each step, and which steps broke something: these lead to breaches."""
+        """The monitors' state after each step, and the steps that broke something: these lead to breaches."""
         before = self.layout.read(self._here, self.columns.memory).take(at)
         after = self._memories.after(before, self._leaves.events.take(leaves), leaves, self._leaves)
         self._room_for_values()
@@ -287,19 +287,19 @@ class ArrayGraph(NumberedGraph):
         return ended
 
 
-#: What the monitors remember after a step that breaks one of them.
+#: The monitors' state after a step that breaks one of them.
 BREAKS = -2
 
 
 class Memories:
-    """After which memory and which events the monitors remember what; :data:`BREAKS` where one breaks."""
+    """The monitors' next state by their state and the events; :data:`BREAKS` where one breaks."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
         self._pairs = Pairs()
 
     def after(self, before: Ints, events: Ints, leaves: Ints, known: Leaves) -> Ints:
-        """For each step what is remembered after it; ``leaves`` are the steps, ``events`` what they tell."""
+        """The monitors' state after each step; ``leaves`` are the steps, ``events`` their events."""
         after = self._pairs.look(before, events)
         unknown = np.flatnonzero(after == UNKNOWN)
         if not unknown.size:
@@ -318,7 +318,7 @@ class Memories:
 
 
 class Ends:
-    """Whether the story ends where these actors wait, and how."""
+    """Whether, and how, the story ends where these actors wait."""
 
     def __init__(self, model: Model, leaves: Leaves) -> None:
         self.model, self.leaves = model, leaves
@@ -328,7 +328,7 @@ class Ends:
     def look(self, kinds: Ints, able: Ints) -> Ints:
         """For each state 0 if the story goes on, else 1 + a number in ``broken``.
 
-        ``kinds``: a row an actor: where it waits, -1 if it does not. ``able``: whether some actor can step.
+        ``kinds``: a row per actor: where it waits, -1 if it does not. ``able``: whether some actor can step.
         """
         keys = self._codes.keys(kinds, able, len(self.leaves.all))
         codes = self._codes.look(keys)
@@ -357,9 +357,9 @@ class Ends:
 
 
 def _keep_memory() -> None:
-    """Have the C library keep what arrays give back: for each chunk they take it again, and new memory is slow.
+    """Make the C library keep memory that arrays free: each chunk takes it again, and new memory is slow.
 
-    Glibc gives memory of some size back to the system at once, and learns from the largest that was ever given back.
+    Glibc returns large blocks to the system at once, and adapts to the largest block freed so far.
     """
     large = np.empty(8 << 20, np.uint8)
     del large

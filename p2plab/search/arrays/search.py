@@ -18,7 +18,7 @@ Ints = npt.NDArray[Any]
 
 
 class Breadth:
-    """Expands every state, in the order in which they are met, until something breaks or all are done."""
+    """Expands every state, breadth first, until something breaks or all are done."""
 
     def __init__(self, graph: NumberedGraph) -> None:
         self.graph = graph
@@ -26,7 +26,7 @@ class Breadth:
 
     @property
     def frontier(self) -> int:
-        """How many states are met and not expanded."""
+        """How many states are known and not expanded."""
         return len(self.graph) - self.expanded
 
     @property
@@ -50,7 +50,7 @@ class Breadth:
 
 
 class ArrayLayers:
-    """Fewest switches first, then fewest steps, on nodes (state, who stepped last). States are expanded when needed."""
+    """Fewest switches first, then fewest steps, on nodes (state, last actor). States are expanded when needed."""
 
     def __init__(self, graph: NumberedGraph, bound: int | None = None) -> None:
         self.graph, self.bound = graph, bound
@@ -100,7 +100,7 @@ class ArrayLayers:
         if broken.size:
             self._meet(breach_of(int(states[broken[0]])), int(came[broken[0]]), int(nodes[broken[0]] % self._actors))
             return
-        # Each once, in the order met: which of the smallest stories is found must not depend on how states are numbered.
+        # Each once, in order of discovery: which of the smallest stories is found must not depend on state numbers.
         first = np.sort(np.unique(nodes, return_index=True)[1])
         nodes, came = nodes[first], came[first]
         self._room(int(nodes.max()))
@@ -139,7 +139,7 @@ class ArrayLayers:
 class ArraySearch:
     """A :class:`~p2plab.search.graph.Searcher`.
 
-    First all states in the order met; once something is known to break, or under a bound, layer by layer.
+    First all states breadth first; once something is known to break, or under a bound, layer by layer.
     """
 
     def __init__(self, model: Model, bound: int | None) -> None:
@@ -153,7 +153,7 @@ class ArraySearch:
         self.layers: ArrayLayers | None = None
 
     def move(self, graph: NumberedGraph) -> None:
-        """Go on in another graph, which has taken over all that this one has."""
+        """Go on in another graph, which has taken over this one's content."""
         self.graph = self.breadth.graph = graph
         if self.layers is not None:
             self.layers.graph = graph
@@ -165,7 +165,7 @@ class ArraySearch:
 
     @property
     def switches(self) -> int:
-        """The switches tried so far, where they are tried one by one."""
+        """The number of switches tried so far, if searched in that order."""
         return 0 if self.layers is None else self.layers.switches
 
     @property
@@ -192,6 +192,6 @@ class ArraySearch:
                 self.layers = ArrayLayers(self.graph, self.bound)
             if self.layers is not None:
                 self.layers.advance(seconds)
-        except Collision:  # two states with one hash: once in a very long while; other random numbers tell them apart
+        except Collision:  # two states with one hash, which is very rare: other random numbers tell them apart
             self._seed += 1
             self._begin()

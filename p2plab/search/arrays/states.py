@@ -1,10 +1,10 @@
-"""How a state is kept in a large search: a few words of bits, and a set of those that were met.
+"""How a state is kept in a large search: a few words of bits, and the set of visited states.
 
-Each column of a state has a few bits of one of its 64-bit words, so that states are compared as integers. What a column once
-got stays where it is. A column with more values than its bits can tell apart gets more bits elsewhere; in every state met so
-far these are 0, as a new column is. So states keep their words, whatever is learnt on the way.
+Each column of a state has a few bits of one of its 64-bit words, so that states are compared as integers. The place of a
+column's bits never changes. A column with more values than its bits can hold gets more bits elsewhere; in every state so far
+these are 0, like a new column. So states keep their words when columns and values are added.
 
-The set of visited states is for many at once: open addressing on a 64-bit hash, made exact by comparing the words.
+The set of visited states works on many at once: open addressing on a 64-bit hash, made exact by comparing the words.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Ints = npt.NDArray[Any]
 
 #: Bits of a word.
 WORD = 64
-#: Bits that a column gets beyond what its values need, so that it rarely needs more.
+#: Spare bits of a column, so that it rarely needs more.
 SPARE = 1
 
 
@@ -34,25 +34,25 @@ class Field(NamedTuple):
 
     @property
     def mask(self) -> int:
-        """The bits, at the place where they lie."""
+        """The bits, at their place in the word."""
         return ((1 << self.bits) - 1) << self.shift
 
     def of(self, value: int) -> int:
-        """What a value puts there."""
+        """A value's bits at that place."""
         return (value >> self.low & ((1 << self.bits) - 1)) << self.shift
 
 
 class Layout:
-    """The fields of all columns. ``version`` goes up with every change."""
+    """The fields of all columns. ``version`` increases with every change."""
 
     def __init__(self, counts: Sequence[int]) -> None:
-        """``counts``: how many values each column has by now."""
+        """``counts``: how many values each column has so far."""
         self.version = 0
         self.fields: list[list[Field]] = []
         self._used: list[int] = []
         self._most: list[int] = []  #: how many values each column can have
         exact = [max(1, (count - 1).bit_length()) for count in counts]
-        ample = [bits + SPARE for bits in exact]  # bits to spare, where they cost no word
+        ample = [bits + SPARE for bits in exact]  # spare bits, if they cost no word
         self._grow(ample if _words(ample) == _words(exact) else exact)
 
     @classmethod
@@ -69,7 +69,7 @@ class Layout:
         return layout
 
     def packed(self) -> Ints:
-        """All that there is to know, a row a field: its column, and the numbers of :class:`Field`."""
+        """The whole layout, a row per field: its column, and the numbers of :class:`Field`."""
         return np.array([(column, *field) for column, fields in enumerate(self.fields) for field in fields], np.int64)
 
     @property
@@ -78,7 +78,7 @@ class Layout:
         return len(self._used)
 
     def room_for(self, counts: Sequence[int]) -> bool:
-        """Give more bits to columns that need them; whether some did."""
+        """Give more bits to columns that need them; returns whether some did."""
         most = self._most
         if len(counts) == len(most) and all(map(int.__le__, counts, most)):
             return False
@@ -107,7 +107,7 @@ class Layout:
         self._note_fields()
 
     def _note_fields(self) -> None:
-        """Keep the fields in forms in which they are quickly used."""
+        """Cache the fields in forms that are quick to use."""
         self._first = [(fields[0].word, fields[0].shift, (1 << fields[0].bits) - 1) for fields in self.fields]
         self._more = [(column, field) for column, fields in enumerate(self.fields) for field in fields[1:]]
         self._arrays = [self._level(level) for level in range(max(map(len, self.fields), default=0))]
@@ -122,20 +122,20 @@ class Layout:
     # -- many states ------------------------------------------------------------------------------------------------
 
     def pack(self, rows: Ints) -> Ints:
-        """The words of some states, a column a state; ``rows``: a row a state, its columns' values."""
+        """The words of some states, a column per state; ``rows``: a row per state, its columns' values."""
         words = np.zeros((self.words, len(rows)), np.uint64)
         for column in range(rows.shape[1]):
             self.put(words, column, rows[:, column])
         return words
 
     def put(self, words: Ints, column: int, values: Ints) -> None:
-        """Write a column in which there is 0."""
+        """Write a column whose values are 0."""
         values = values.astype(np.uint64)
         for word, shift, bits, low in self.fields[column]:
             words[word] |= ((values >> np.uint64(low)) & np.uint64((1 << bits) - 1)) << np.uint64(shift)
 
     def unpack(self, words: Ints) -> Ints:
-        """The values of some states: a row a state."""
+        """The values of some states: a row per state."""
         rows = np.empty((words.shape[1], len(self.fields)), np.int64)
         for column in range(len(self.fields)):
             rows[:, column] = self.read(words, column)
@@ -149,7 +149,7 @@ class Layout:
         return values.view(np.int64)
 
     def read_each(self, words: Ints, which: Ints, columns: Ints) -> Ints:
-        """Of each of ``which`` states the value of a column of its own."""
+        """The value of one column per state: ``columns[n]`` of state ``which[n]``."""
         values: Ints = np.zeros(0, np.uint64)
         for level, (word, shift, mask, low) in enumerate(self._arrays):
             there = words[0, which] if len(words) == 1 else words[word[columns], which]
@@ -168,7 +168,7 @@ class Layout:
         return tuple(row)
 
     def writing(self, writes: Sequence[tuple[int, int]], rules: int) -> tuple[list[int], list[int]]:
-        """What a step does to each word: the bits that it keeps, and those that it sets. It clears the column ``rules``."""
+        """A step's effect on each word: the bits that it keeps, and those that it sets. It clears the column ``rules``."""
         keep, put = [(1 << 64) - 1] * self.words, [0] * self.words
         for column, value in (*writes, (rules, 0)):
             for field in self.fields[column]:
@@ -200,11 +200,11 @@ def _words(bits: Sequence[int]) -> int:
 
 _FIRST = 12
 
-#: Factor by which full arrays grow: memory that is not written yet costs next to nothing.
+#: Factor by which full arrays grow: untouched memory costs next to nothing.
 GROWTH = 4
 #: A table of slots is written to everywhere at once, so a large one only doubles.
 _LARGE = 1 << 20
-#: So many slots are moved to a larger table at a time.
+#: Number of slots that are moved to a larger table at a time.
 _PIECE = 1 << 17
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -212,14 +212,14 @@ _HALF = np.uint64(32)
 
 
 class Collision(Exception):
-    """Two different states with one hash: the search must begin again with other random numbers."""
+    """Two different states with one hash: the search must restart with other random numbers."""
 
 
 class Visited:
-    """States by number: ``words`` has a column a state, laid out by :class:`Layout`.
+    """States by number: ``words`` has a column per state, laid out by :class:`Layout`.
 
-    A word that is 0 adds nothing to a hash, so states keep theirs when they get more words. The slot of a hash is its
-    upper bits: states are looked up in the order of their hashes, so that memory is passed through once, front to back.
+    A zero word adds nothing to a hash, so states keep their hashes when they get more words. The slot of a hash is its
+    upper bits: states are looked up in the order of their hashes, so that memory is read once, front to back.
     """
 
     def __init__(self, words: int, seed: int = 1) -> None:
@@ -235,7 +235,7 @@ class Visited:
             self.words = widened(self.words, words)
 
     def hash_of(self, words: Ints) -> Ints:
-        """The hashes of some states. With one word no two states have the same."""
+        """The hashes of some states. With one word they are distinct."""
         hashes: Ints = words[0] * _factor(self.seed, 0)
         for word in range(1, len(words)):
             hashes += words[word] * _factor(self.seed, word)
@@ -268,7 +268,7 @@ class Visited:
         return found, new
 
     def _append(self, words: Ints, which: Ints) -> tuple[Ints, Ints]:
-        """Number new states in the order in which they were met: their places in order, and by place their numbers."""
+        """Number new states in order of discovery: their places in order, and by place their numbers."""
         is_new = np.zeros(words.shape[1], bool)
         is_new[which] = True
         new = np.flatnonzero(is_new)
@@ -279,7 +279,7 @@ class Visited:
         return new, numbers
 
     def _find(self, words: Ints, hashes: Ints) -> tuple[Ints, Ints]:
-        """The numbers of different states, in the order of their hashes, -1 for those that are not there; their slots."""
+        """The numbers of different states, in the order of their hashes, -1 for absent ones; and their slots."""
         slots = (hashes >> self._shift).view(np.int64)
         mask = len(self._slots) - 1
         numbers = self._slots.take(slots)
@@ -299,11 +299,11 @@ class Visited:
         return different
 
     def _insert(self, slots: Ints, numbers: Ints) -> None:
-        """Put numbers into these slots, or the next ones that are free."""
+        """Put numbers into these slots, or the next free ones."""
         mask = len(self._slots) - 1
         while slots.size:
             free = self._slots[slots] < 0
-            self._slots[slots[free]] = numbers[free]  # of several for one slot the last stays
+            self._slots[slots[free]] = numbers[free]  # of several for one slot the last wins
             left = self._slots[slots] != numbers
             slots, numbers = (slots[left] + 1) & mask, numbers[left]
 

@@ -1,4 +1,4 @@
-"""How a step is looked up for many states at once: the decision trees as arrays, and tables of what is judged once."""
+"""How a step is looked up for many states at once: the decision trees as arrays, and tables of judgements made once."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MISS = -1
 
 
 class Effects:
-    """What each leaf does to the words of a state: by word and leaf the bits that it leaves alone, and those that it sets."""
+    """Each leaf's effect on a state's words: by word and leaf, the bits that it keeps, and those that it sets."""
 
     def __init__(self, keep: Ints, put: Ints, layout: Layout, rules: int) -> None:
         self.keep, self.put, self.layout, self.rules = keep, put, layout, rules
 
     def step(self, words: Ints, leaves: Ints, memories: Ints) -> Ints:
-        """The states after one step each: as its leaf says, and then the rules remember that. Changes ``words``."""
+        """The states after one step each: the leaf's effect, then the rules' states ``memories``. Changes ``words``."""
         words &= self.keep.take(leaves, axis=1)
         words |= self.put.take(leaves, axis=1)
         self.layout.put(words, self.rules, memories)
@@ -31,14 +31,14 @@ class Effects:
 
 
 class Leaves:
-    """Every leaf met, numbered, with what the search needs of each as arrays."""
+    """All leaves, numbered, with what the search needs of each as arrays."""
 
     def __init__(self) -> None:
         self.all: list[Leaf] = []
         self._numbers: dict[Leaf, int] = {}
         self._same: dict[
             int, tuple[Leaf, int]
-        ] = {}  #: by identity, which is quicker; they are kept, so that it is theirs
+        ] = {}  #: by identity, which is quicker; leaves are kept alive, so ids are not reused
         self.enabled: Ints = np.zeros(0, bool)
         self.waiting: Ints = np.zeros(0, bool)
         self.linked: Ints = np.zeros(0, bool)  #: waiting for named actors: those can be a cycle
@@ -59,7 +59,7 @@ class Leaves:
         return known[1]
 
     def refresh(self, layout: Layout, rules: int) -> None:
-        """Bring the arrays up to date. ``rules`` is the column of what the rules remember, which no leaf writes."""
+        """Update the arrays. ``rules`` is the column of the rules' state, which no leaf writes."""
         if len(self.enabled) == len(self.all) and self._version == layout.version:
             return
         if self._version != layout.version:
@@ -77,7 +77,7 @@ class Leaves:
 
 
 class FlatTree:
-    """One actor's trees as arrays: for each node its column, and where its children begin in one long table."""
+    """One actor's trees as arrays: for each node its column, and the start of its children in one long table."""
 
     def __init__(self, table: StepTable, actor: int, leaves: Leaves) -> None:
         self._columns: list[int] = []
@@ -125,9 +125,9 @@ class FlatTree:
         return np.where(here < MISS, -2 - here, -1), miss
 
 
-# -- numbers worked out once; the caller fills them in ---------------------------------------------------------------------
+# -- memo tables of numbers; the caller fills them ---------------------------------------------------------------------
 
-#: Not worked out yet.
+#: Not computed yet.
 UNKNOWN = -1
 
 
@@ -146,7 +146,7 @@ class Pairs:
         return numbers
 
     def learn(self, one: Ints, other: Ints, numbers: Ints) -> None:
-        """What pairs that were looked up stand for."""
+        """Set the numbers of pairs that were looked up."""
         self._table[one, other] = numbers
 
     def _make_room(self, rows: int, columns: int) -> None:
@@ -165,7 +165,7 @@ def first_of_each(one: Ints, other: Ints) -> Ints:
 
 
 class Combinations:
-    """A number for each combination of leaves, one an actor, of which some do not matter; numbers are 0 or more."""
+    """A number for each combination of leaves, one an actor, some of which do not matter; numbers are 0 or more."""
 
     def __init__(self) -> None:
         self._bits = 0
@@ -176,7 +176,7 @@ class Combinations:
     def keys(self, kinds: Ints, able: Ints, leaves: int) -> Ints:
         """One exact number for each combination.
 
-        ``kinds``: a row an actor: a leaf's number, below ``leaves``, or -1. ``able``: one more truth value for each.
+        ``kinds``: a row per actor: a leaf's number, below ``leaves``, or -1. ``able``: one more truth value for each.
         """
         bits = (leaves + 1).bit_length()
         if bits * len(kinds) > 61:  # too many actors to be packed into one number
@@ -184,7 +184,7 @@ class Combinations:
             if not self._long:
                 self._keys, self._codes = self._keys[:0], self._codes[:0]
             return np.array([self._long.setdefault(row.tobytes(), -1 - len(self._long)) for row in both], np.int64)
-        if bits != self._bits:  # numbers made with fewer bits mean something else
+        if bits != self._bits:  # keys made with fewer bits have another meaning
             self._bits, self._keys, self._codes = bits, self._keys[:0], self._codes[:0]
         keys = able.astype(np.int64)
         for row in kinds:
@@ -200,7 +200,7 @@ class Combinations:
         return codes
 
     def learn(self, keys: Ints, codes: Ints) -> None:
-        """What some keys, not known so far, stand for."""
+        """Set the numbers of some new keys."""
         keys = np.concatenate([self._keys, keys])
         order = np.argsort(keys)
         self._keys, self._codes = keys[order], np.concatenate([self._codes, codes])[order]

@@ -20,7 +20,7 @@ Ints = npt.NDArray[Any]
 
 #: Orders are counted in graphs with up to this many steps, at some 50 bytes each.
 MOST_COUNTED = 6_000_000
-#: So many states at a time are asked where they lead to.
+#: Number of states examined at a time.
 BLOCK = 1 << 13
 
 
@@ -45,7 +45,7 @@ def cannot_terminate(graph: NumberedGraph) -> int | None:
 
 
 def _follow(graph: NumberedGraph, ends: Ints) -> None:
-    """Mark all that terminate if it is always the last of those that can who steps: one step, two, four, ..."""
+    """Mark the states that terminate if always the last actor that can steps: after one step, two, four, ..."""
     count = len(graph)
     ways: Ints = np.arange(count, dtype=np.int32)
     for first in range(0, count, BLOCK):
@@ -66,7 +66,7 @@ def _follow(graph: NumberedGraph, ends: Ints) -> None:
 def first_met(graph: NumberedGraph, wanted: Ints) -> int:
     """The first of the ``wanted`` states (a truth value each, one of them true), step by step, actors in their order.
 
-    All states must be expanded. From then on the graph's path to that state is the way on which it was met.
+    All states must be expanded. From then on the graph's path to that state is the way on which it was found.
     """
     actors = len(graph.actors)
     seen = np.zeros(len(graph), bool)
@@ -115,7 +115,7 @@ def count_orders(edges: Edges, many: int) -> int | None:
 
 
 def _last_first(left: Ints, before: Ints, begins: Ints) -> tuple[list[Ints] | None, int]:
-    """The states in groups, each after all that it leads to; None if there is a loop."""
+    """The states in groups, each after its successors; None if there is a loop."""
     groups = [np.flatnonzero(left == 0)]
     done = 0
     while groups[-1].size:
@@ -146,7 +146,7 @@ def _ranges(begins: Ints, group: Ints) -> Ints:
 
 
 def _coprime(bits: int, count: int) -> list[int]:
-    """So many numbers just below a power of two of which no two have a factor in common."""
+    """``count`` pairwise coprime numbers just below a power of two."""
     found: list[int] = []
     number = (1 << bits) - 1
     while len(found) < count:

@@ -1,8 +1,8 @@
 """Workers of a Dask cluster that runs already; only its scheduler's address is needed.
 
-Each part of the search lives in one worker's memory. Tasks are pinned to it, and what parts hand to each other goes from
-worker to worker. Dask pickles what it moves, between the programs of one cluster, which trust each other; what p2plab
-gives it are its own functions by name, numbers, words and arrays of integers, and nothing of a driver.
+Each part of the search lives in one worker's memory. Tasks are pinned to it, and parts exchange states from worker to
+worker. Dask pickles what it moves, between programs of one cluster, which trust each other; p2plab gives it only its own
+functions by name, numbers, words and arrays of integers, and nothing of a driver.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for a scheduler, and for a worker where there is none left.
 CONNECT, PATIENCE = 5.0, 30.0
-#: How often it is looked whether all workers are still there (seconds).
+#: How often the workers are checked (seconds).
 _LOOK = 0.5
 
 _ADDRESS = re.compile(r"(?:tcp|tls)://(?P<host>[\w.-]{1,200}|\[[0-9a-fA-F:.%]{1,60}\]):(?P<port>[0-9]{1,5})")
@@ -36,7 +36,7 @@ _MISSING = "this needs Dask: pip install 'p2plab[cluster]'"
 class Cluster:
     """A :class:`~p2plab.search.parallel.team.Team`. ``parts``: how many; one for each worker if it is None.
 
-    ``where`` is ``tcp://host:port`` or a ``distributed.Client`` of one's own, which is left open.
+    ``where`` is ``tcp://host:port`` or your own ``distributed.Client``, which is left open.
     :exc:`BadInput` if there is no such cluster, or it has no workers, or they have another p2plab.
     """
 
@@ -73,7 +73,7 @@ class Cluster:
         return self._gather(tasks)
 
     def replace(self, parts: list[int]) -> None:
-        """Workers that are there take over what was lost; where none is, one is waited for."""
+        """Remaining workers take over what was lost; if there is none, wait for one."""
         patience = PATIENCE if self._until is None else max(0.5, min(PATIENCE, self._until - time.monotonic()))
         with contextlib.suppress(TimeoutError, OSError, CancelledError):
             self._client.wait_for_workers(1, timeout=patience)
@@ -88,7 +88,7 @@ class Cluster:
         self._until = None if seconds is None else time.monotonic() + seconds
 
     def close(self) -> None:
-        """Have the workers forget the search, and leave the cluster."""
+        """Make the workers forget the search, and leave the cluster."""
         with contextlib.suppress(Exception):
             self._client.run(forget, self._search, workers=sorted({*self._home} & {*self._there()}), on_error="ignore")
         if self._own:
@@ -98,7 +98,7 @@ class Cluster:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _there(self) -> list[str]:
-        """The workers' addresses. :exc:`NoWorkers` where the scheduler is not there any more."""
+        """The workers' addresses. :exc:`NoWorkers` if the scheduler is gone."""
         if self._client.status != "running":
             raise NoWorkers(_GONE)
         try:
@@ -192,7 +192,7 @@ def connect(address: str) -> Client:
     except ImportError:
         raise BadInput(_MISSING) from None
     try:
-        # Dask goes on asking a port without a listener; this tells it apart at once.
+        # Dask keeps asking a port without a listener; this detects that at once.
         socket.create_connection((match["host"].strip("[]"), int(match["port"])), timeout=CONNECT).close()
         return Client(address, timeout=CONNECT, set_as_default=False, name="p2plab")  # type: ignore[no-untyped-call]
     except (OSError, OverflowError, ValueError) as error:
@@ -205,12 +205,12 @@ _PARTS: dict[tuple[str, int], Any] = {}
 
 
 def version() -> str:
-    """Which p2plab a worker has."""
+    """The p2plab version of a worker."""
     return __version__
 
 
 def answer(search: str, number: int, kind: str, message: Message) -> Message:
-    """A part's answer to a message; ``gone`` if this worker has no such part (any more)."""
+    """A part's answer to a message; ``gone`` if this worker does not have the part (any more)."""
     from p2plab.search.parallel.part import Part
 
     if kind == "begin":
@@ -226,7 +226,7 @@ def letter(search: str, number: int, to: int, turn: int) -> Any:
 
 
 def insert(search: str, number: int, message: Message, others: Sequence[int], *letters: Any) -> Message:
-    """Give a part what the others have for it."""
+    """Give a part the states that others have for it."""
     if any(each is None for each in letters):
         return {"gone": 1}
     message |= {f"words{other}": words for other, words in zip(others, letters, strict=True)}
@@ -234,6 +234,6 @@ def insert(search: str, number: int, message: Message, others: Sequence[int], *l
 
 
 def forget(search: str) -> None:
-    """Give back what the parts of a search take."""
+    """Free the memory of a search's parts."""
     for key in [key for key in _PARTS if key[0] == search]:
         del _PARTS[key]

@@ -1,7 +1,7 @@
-"""A graph whose states lie with workers: here are the numbers only, so that all that reads a graph reads this one too.
+"""A graph whose states are with workers: it has their numbers only, so that all readers of a graph can read it.
 
 For each state: its successors, its parent, and the worker that owns it. That is some 20 bytes a state and 4 for each step; the
-states' words and their table, 15 to 30 bytes each, are the workers'.
+states' words and their table, 15 to 30 bytes each, are with the workers.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from p2plab.search.steps import NOWHERE, Row
 
 Ints = npt.NDArray[Any]
 
-#: Of the step table, and of where columns lie.
+#: Versions of the step table and of the layout.
 Version = tuple[int, int]
 
-#: So many losses of workers in one search are made good; after that something is wrong with where they work.
+#: Maximum number of lost workers in one search that are replaced; after that something is wrong with their machine.
 LOSSES = 5
 
 
 class SharedGraph(NumberedGraph):
-    """Goes on where ``begun`` is; that must not be used any more."""
+    """Continues ``begun``, which must not be used any more."""
 
     def __init__(self, begun: ArrayGraph, team: Team) -> None:
-        begun.expand(np.zeros(1, np.int64))  # what set-up broke is looked at there
+        begun.expand(np.zeros(1, np.int64))  # what set-up broke is judged there
         super().__init__(begun.model, begun)
         self.team, self.parts = team, team.parts
         self.losses = self._round = 0
-        self._sent: dict[int, Version] = {}  #: by part, which tables it has
+        self._sent: dict[int, Version] = {}  #: by part, the versions of its tables
         self._packed: tuple[Version, Message] = ((-1, -1), {})
         self._seed = begun.visited.seed
         self._count = count = begun.visited.count
@@ -72,7 +72,7 @@ class SharedGraph(NumberedGraph):
         return self._rows(states[::-1])
 
     def close(self) -> None:
-        """Give the room on disk back; the team is its owner's to close."""
+        """Free the disk space; the team is closed by its owner."""
         self._spool.close()
 
     # -- a round ----------------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ class SharedGraph(NumberedGraph):
         self.edges.add(states, np.ascontiguousarray(able.T), successors[able])
 
     def _until_all_is_known(self, by_part: Sequence[Ints]) -> dict[int, Message]:
-        """Have all parts expand, and answer what they ask, until none asks any more."""
+        """Make all parts expand, and answer their questions until there are none."""
         todo: dict[int, Message] = {
             part: self._with_tables(part, {"round": self._round, "states": self._local[its]})
             for part, its in enumerate(by_part)
@@ -118,7 +118,7 @@ class SharedGraph(NumberedGraph):
         return done
 
     def _with_tables(self, part: int, message: Message) -> Message:
-        """A message, with the tables if that part does not have them as they are now."""
+        """A message, with the tables if that part has older ones."""
         version = self.table.version, self.layout.version
         if self._packed[0] != version:
             self._packed = version, packed(self.table, self._leaves, self.layout)
@@ -127,7 +127,7 @@ class SharedGraph(NumberedGraph):
         self._sent[part] = version
         return message | self._packed[1]
 
-    # -- what parts ask ---------------------------------------------------------------------------------------------
+    # -- questions of the parts ---------------------------------------------------------------------------------------------
 
     def _answer(self, question: Message, numbers: Ints) -> Message:
         if question["ask"] == "steps":
@@ -159,7 +159,7 @@ class SharedGraph(NumberedGraph):
             self._rest(states[reply["resting"]], reply["resting_memory"])
 
     def _broken(self, states: Ints, reply: Message) -> Iterator[tuple[int, int, int]]:
-        """The steps that broke something: from which of the states, by whom, and the code of the breach."""
+        """The steps that broke something: their states, actors, and codes of breaches."""
         for at, actor, memory, number in reply["broken"].tolist():
             leaf = self._leaves.all[number]
             what = leaf.broken or self.model.judge(memory, leaf)[1]
@@ -173,7 +173,7 @@ class SharedGraph(NumberedGraph):
         expanded: dict[int, Message],
         inserted: dict[int, Message],
     ) -> None:
-        """New states get the next numbers; every step gets the number of the state that it leads to."""
+        """New states get the next numbers; every step gets the number of its successor."""
         actors = len(self.actors)
         self._grow_to(self._count + sum(len(reply["new"]) for reply in inserted.values()))
         for part in range(self.team.parts):
@@ -224,7 +224,7 @@ class SharedGraph(NumberedGraph):
         return found
 
     def _begin(self, parts: list[int]) -> None:
-        """Give parts that have nothing the states that are theirs."""
+        """Give empty parts their states."""
         while parts:
             try:
                 common = {"parts": self.team.parts, "seed": self._seed}
@@ -248,14 +248,14 @@ class SharedGraph(NumberedGraph):
         self.losses += len(parts)
         if self.losses > LOSSES:
             raise NoWorkers(f"workers died {self.losses} times (out of memory?): the search is given up")
-        self._sent.clear()  # a part that was asked at the same time may not have it
+        self._sent.clear()  # another part, asked at the same time, may not have it
         self.team.replace(parts)
 
 
 class Spool:
-    """The states of each part once more, on disk: what a worker that died had is given to the one that takes its place.
+    """A copy of each part's states on disk: those of a dead worker are given to its replacement.
 
-    States are words, in the order in which they were added. Files have no name: they go when this process does.
+    States are words, in the order in which they were added. Files have no name: they disappear with this process.
     """
 
     def __init__(self, parts: int) -> None:
@@ -263,7 +263,7 @@ class Spool:
         self._shapes: list[list[tuple[int, int]]] = [[] for _ in range(parts)]
 
     def add(self, part: int, words: Ints) -> None:
-        """Some more states of a part, each a column."""
+        """Append states of a part, each a column."""
         if words.shape[1]:
             self._shapes[part].append((words.shape[0], words.shape[1]))
             self._files[part].write(np.ascontiguousarray(words).data)
@@ -278,6 +278,6 @@ class Spool:
         file.seek(0, 2)
 
     def close(self) -> None:
-        """Give the room back."""
+        """Free the disk space."""
         for file in self._files:
             file.close()

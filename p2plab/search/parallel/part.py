@@ -1,7 +1,7 @@
-"""One worker's part of a search: the states that it owns, their expansion, and those that others hand to it.
+"""One worker's part of a search: the states that it owns, their expansion, and states from other parts.
 
-All of it is integer work. What a part does not know (a step not taken yet, what the monitors make of an event,
-whether actors that wait are in a deadlock) it asks, and nothing is changed until it was told.
+All of it is integer work. A part asks for what it does not know (a step not taken yet, the monitors' reaction to an
+event, whether waiting actors are in a deadlock), and changes nothing before it has the answer.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ _BLOCK = 1 << 15
 
 
 def owner_of(hashes: Ints, parts: int) -> Ints:
-    """Which part owns states of these hashes: other bits than those by which a part finds its slots."""
+    """The part that owns states with these hashes: by other bits than those that choose a slot."""
     spread: Ints = ((hashes * _OWNER) >> np.uint64(40)).astype(np.int64)
     return (spread * parts) >> 24
 
 
 class Part:
-    """Answers messages, one at a time: ``begin``, ``load``, ``expand`` (until it asks no more), ``insert``, ``words``."""
+    """Answers messages, one at a time: ``begin``, ``load``, ``expand`` (while it has questions), ``insert``, ``words``."""
 
     def __init__(self) -> None:
         self.number, self.parts = 0, 1
-        self.outbox: list[Ints] = []  #: for each part: the states that it gets, as words
+        self.outbox: list[Ints] = []  #: for each part: the states for it, as words
         self._round = -1
         self._lock = threading.Lock()
 
     def answer(self, kind: str, message: Message) -> Message:
-        """The answer to a message of that kind; ``gone`` to one of a round that is over, which comes late."""
+        """The answer to a message of that kind; ``gone`` for a late one of an earlier round."""
         with self._lock:
             if "round" in message and (
                 message["round"] != self._round if kind == "insert" else message["round"] < self._round
@@ -49,7 +49,7 @@ class Part:
             return self._answer(kind, message)
 
     def letter(self, to: int, turn: int) -> Ints | None:
-        """What goes to another part in that round."""
+        """The states for another part in that round."""
         with self._lock:
             return self.outbox[to] if turn == self._round and self.outbox else None
 
@@ -105,7 +105,7 @@ class Part:
         return self._ask_steps() or self._ask_ends() or self._ask_rules() or self._step()
 
     def _ask_steps(self) -> Message:
-        """Steps not taken yet: one state for each that the tables tell apart."""
+        """Unknown steps: one state for each that the tables distinguish."""
         states: list[Ints] = []
         actors: list[int] = []
         for actor, tree in enumerate(self.tables.trees):
@@ -125,7 +125,7 @@ class Part:
         return {"ask": "steps", "states": self._states[at], "actors": np.array(actors, np.int64), "rows": rows}
 
     def _ask_ends(self) -> Message:
-        """Which states the story ends in: whether those who wait are in a deadlock depends on where all of them are."""
+        """The states in which the story ends: whether waiting actors are in a deadlock depends on all their positions."""
         tables, leaves = self.tables, self._leaves
         self._enabled: Ints = tables.enabled[leaves]
         waiting: Ints = tables.waiting[leaves]
@@ -148,7 +148,7 @@ class Part:
         return {}
 
     def _ask_rules(self) -> Message:
-        """What the rules remember after each step, given what they remembered before."""
+        """The rules' state after each step, given their state before."""
         self._who, self._at = np.nonzero(self._enabled & (self._end == 0))
         self._leaf: Ints = self._leaves[self._who, self._at]
         self._before: Ints = self.tables.layout.read(self._here, self.tables.rules)[self._at]
@@ -164,7 +164,7 @@ class Part:
     # -- stepping ---------------------------------------------------------------------------------------------------
 
     def _step(self) -> Message:
-        """Every successor, in the outbox of its owner. To the one who asked: from where each came, and what ended."""
+        """Every successor, in the outbox of its owner. The coordinator gets the origin of each, and what ended."""
         tables, who, at, leaf = self.tables, self._who, self._at, self._leaf
         wrong: Ints = (self._after == BREAKS) | tables.broken[leaf]
         broken = np.stack([at[wrong], who[wrong], self._before[wrong], leaf[wrong]], axis=1)
@@ -189,16 +189,16 @@ class Part:
             self.outbox.append(words.take(its, axis=1))
             reply[f"origins{part}"] = origins[its]
 
-    # -- what others hand over --------------------------------------------------------------------------------------
+    # -- states from other parts --------------------------------------------------------------------------------------
 
     def _insert(self, message: Message) -> Message:
-        """Take the states handed to this part, its own among them. Doing so twice does no harm.
+        """Insert the states for this part, its own among them. Doing so twice does no harm.
 
-        ``base``: how many states this part is known to have. The answer: the number of each, and where the new ones are.
+        ``base``: the known number of states of this part. The answer: the number of each, and the places of the new ones.
         """
         base = int(message["base"])
         pieces = [self.outbox[part] if part == self.number else message[f"words{part}"] for part in range(self.parts)]
-        most = max(map(len, pieces))  # others may know of more words than the tables here
+        most = max(map(len, pieces))  # others may have more words than the tables here
         before = self.visited.count
         numbers, new = self._add(np.concatenate([widened(piece, most) for piece in pieces], axis=1))
         if before != base:  # this was begun once already, and a worker died in the middle
@@ -208,7 +208,7 @@ class Part:
         return {"numbers": numbers.astype(np.int32), "new": new.astype(np.int32), "words": words}
 
 
-# -- what a part must know of the steps met so far: decision trees and leaves, as arrays -----------------------------------
+# -- what a part must know of the steps so far: decision trees and leaves, as arrays -----------------------------------
 
 _OF_A_TREE = ("roots", "columns", "offsets", "sizes", "children")
 

@@ -1,4 +1,4 @@
-"""Workers that are processes of this machine, reached by pipes. When this process goes, whatever its end, they go too."""
+"""Workers that are processes of this machine, reached by pipes. When this process ends, in whatever way, so do they."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import BinaryIO
 from p2plab.search.parallel.team import LATE, Lost, Message, NoWorkers
 from p2plab.search.parallel.wire import Ended, Place, boxes, receive, send
 
-#: The room of a pipe in bytes, where the system lets one ask for it: fewer changes between processes.
+#: The size of a pipe in bytes, where it can be set: fewer switches between processes.
 _PIPE = 1 << 20
 
 
@@ -26,7 +26,7 @@ class Processes:
         self.parts = parts
         self._boxes = boxes(parts)
         self._workers = [_Worker(self._boxes) for _ in range(parts)]
-        self._mail: dict[int, list[Place]] = {}  #: by who left it: the states for each part
+        self._mail: dict[int, list[Place]] = {}  #: by sender: the states for each part
         self._timer: threading.Timer | None = None
         self._late = False
 
@@ -36,7 +36,7 @@ class Processes:
         return [worker.process.pid for worker in self._workers]
 
     def ask(self, kind: str, messages: Mapping[int, Message]) -> dict[int, Message]:
-        """All are told before the first is heard, so that they work at the same time."""
+        """All are asked before the first answer is read, so that they work at the same time."""
         lost: set[int] = set()
         answers: dict[int, Message] = {}
         for part, message in messages.items():
@@ -69,7 +69,7 @@ class Processes:
             self._workers[part] = _Worker(self._boxes)
 
     def limit(self, seconds: float | None) -> None:
-        """A worker that was stopped reads nothing and writes nothing; killed, it lets go of whoever waits for it."""
+        """A stopped worker neither reads nor writes; killing it releases all that wait for it."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
@@ -104,7 +104,7 @@ class _Worker:
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             bufsize=0,
-            start_new_session=True,  # Ctrl-C in a terminal is for the one who asked
+            start_new_session=True,  # Ctrl-C in a terminal is for the coordinator
         )
         assert self.process.stdin is not None
         assert self.process.stdout is not None

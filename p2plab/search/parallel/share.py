@@ -1,4 +1,4 @@
-"""Handing a search that has grown over to workers: when, to whom, and back."""
+"""Handing a large search over to workers, and taking it back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from p2plab.search.parallel.graph import SharedGraph
     from p2plab.search.parallel.team import Team
 
-#: States from which on workers are asked: before that they cost more than they bring.
+#: Number of states from which workers are used: below it they cost more than they gain.
 PAYS = 500_000
 #: Seconds after the budget in which a worker may still answer.
 GRACE = 3.0
@@ -24,7 +24,7 @@ MOST = 256
 
 
 def team_for(workers: int, cluster: str | Client | None) -> Callable[[], Team] | None:
-    """What makes the team that was asked for; None for a search in one process. :exc:`BadInput`."""
+    """A function that makes the requested team; None for a search in one process. :exc:`BadInput`."""
     if not 1 <= workers <= MOST:
         raise BadInput(f"workers={str(workers)[:20]} is not possible; allowed: 1 to {MOST}")
     if cluster is not None:
@@ -48,13 +48,13 @@ def _processes(workers: int) -> Team:
 
 
 class Sharing:
-    """Gives a search to a team once it is large; again if it began again, because of two states with one hash."""
+    """Gives a search to a team once it is large; again if it restarted, because of two states with one hash."""
 
     def __init__(self, search: Search, make: Callable[[], Team]) -> None:
         self.team: Team | None = None
         self._graph: SharedGraph | None = None
         self.search = search
-        self.lost = 0  #: how many workers died so far, and were made good
+        self.lost = 0  #: how many workers died so far and were replaced
         self._make = make
 
     def look(self) -> None:
@@ -68,7 +68,7 @@ class Sharing:
         if arrays is None or arrays.graph is self._graph or len(arrays.graph) < PAYS // 2:
             return
         if self.team is None:
-            self.team = self._make()  # they get ready while the search goes on here
+            self.team = self._make()  # they start up while the search goes on here
             if self.search.budget is not None:
                 self.team.limit(max(0.0, self.search.budget - self.search.progress.seconds) + GRACE)
         if len(arrays.graph) < PAYS:
@@ -89,7 +89,7 @@ class Sharing:
         self.team = None
 
     def __del__(self) -> None:
-        """A search that is dropped in the middle leaves no process behind."""
+        """An abandoned search leaves no process behind."""
         self.close()
 
     def _forget(self) -> None:

@@ -1,4 +1,4 @@
-"""What a shared-out search asks of its workers, wherever they are."""
+"""The messages between a shared search and its workers, wherever they are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Message = dict[str, Any]
 
 
 class Lost(Exception):
-    """Workers died, and what they had is gone: ``parts`` must be begun and loaded again."""
+    """Workers died and their states are gone: ``parts`` must be begun and loaded again."""
 
     def __init__(self, parts: list[int]) -> None:
         super().__init__(f"parts {parts}")
@@ -27,7 +27,7 @@ LATE = "a worker did not answer by the end of the budget: the search is given up
 
 
 class Team(Protocol):
-    """``parts`` workers' parts. Each method may raise :class:`Lost`; asked again, all parts answer the same."""
+    """Workers with ``parts`` parts. Each method may raise :class:`Lost`; repeated messages get the same answers."""
 
     parts: int
 
@@ -35,7 +35,7 @@ class Team(Protocol):
         """A message to some of the parts at once, and their answers."""
 
     def exchange(self, messages: Mapping[int, Message]) -> dict[int, Message]:
-        """``insert``, to all parts: with each message goes what the other parts have in their outboxes for it."""
+        """``insert``, to all parts: each message comes with the states for it in the other parts' outboxes."""
 
     def replace(self, parts: list[int]) -> None:
         """Find other workers for parts that were lost; they are empty. :exc:`NoWorkers`."""

@@ -1,7 +1,7 @@
 """What goes between processes of one machine: messages through pipes, and large arrays through files without a name.
 
 A message is numbers, words and arrays of integers by name. No pickle. The files are in memory where there is room;
-they have no name, so nothing stays behind, however a process ends.
+they have no name, so nothing is left behind, however a process ends.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from p2plab.search.parallel.team import Message
 
 _LENGTH = 8
-#: A header longer than this is no header.
+#: Maximum length of a header.
 _LONGEST = 1 << 20
 _KINDS = frozenset("biu")
 
@@ -81,20 +81,20 @@ def _fill(stream: BinaryIO, room: memoryview) -> None:
 # -- arrays that one process leaves for another ---------------------------------------------------------------------------
 
 Ints = npt.NDArray[Any]
-#: Where an array lies: offset, type, shape.
+#: The place of an array: offset, type, shape.
 Place = list[Any]
 
 _IN_MEMORY = Path("/dev/shm")
 
 
 def boxes(count: int) -> list[BinaryIO]:
-    """New files, one for each process that leaves something."""
+    """New files, one for each sending process."""
     folder = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None
     return [tempfile.TemporaryFile(dir=folder) for _ in range(count)]
 
 
 def leave(box: int, arrays: Sequence[Ints]) -> list[Place]:
-    """Write arrays over whatever was in a box; where each lies. OSError where there is no room."""
+    """Overwrite a box with arrays; returns the place of each. OSError if there is no room."""
     places: list[Place] = []
     at = 0
     for array in arrays:

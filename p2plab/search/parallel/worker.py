@@ -11,11 +11,11 @@ from p2plab.search.parallel.wire import Ended, fetch, leave, receive, send
 
 
 def main(boxes: list[int]) -> None:
-    """Answer messages on standard input, one after the other. ``boxes``: the files in which processes leave arrays."""
+    """Answer messages on standard input, one by one. ``boxes``: the files for arrays."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked
     source = os.fdopen(os.dup(0), "rb", buffering=0)
     target = os.fdopen(os.dup(1), "wb", buffering=1 << 16)
-    os.dup2(2, 1)  # whatever a library prints must not get between the messages
+    os.dup2(2, 1)  # a library's output must not get between the messages
     part = Part()
     try:
         while True:

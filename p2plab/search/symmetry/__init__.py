@@ -1,1 +1,1 @@
-"""The search by symmetry: states that differ only in who is in whose place are searched once."""
+"""The search by symmetry: states that differ only by a permutation of members are searched once."""

@@ -1,8 +1,8 @@
 """A graph in arrays with one state for each orbit: its canonical representative.
 
-Nothing is believed: every step of driver code that the search needs is run again where members have changed places, two
-by two or at random, and must do the same there with the names exchanged. The first one that does not ends the search by
-symmetry, and an ordinary one takes its place.
+Every assumption is checked: every step of driver code that the search needs is run again with members permuted, pairwise
+or at random, and must do the same with the names exchanged. The first difference ends the search by symmetry, and an
+ordinary one takes its place.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from p2plab.search.verdict import Orbits
 Ints = npt.NDArray[Any]
 
 
-#: Comparisons up to which each step is run after every swap of two members; after that with one arrangement by chance.
+#: Comparisons up to which each step is run after every swap of two members; after that, with one random permutation.
 THOROUGHLY = 1_000
 
 
 class SymmetricGraph(ArrayGraph):
-    """The graph of orbits. ``full`` is how many states they stand for. :exc:`NotSymmetric` may come out of any method."""
+    """The graph of orbits. ``full`` is how many states they represent. Any method may raise :exc:`NotSymmetric`."""
 
     def __init__(self, model: Model, symmetry: Symmetry, ordered: frozenset[CellName], seed: int = 1) -> None:
-        # With a table of its own: a step that is known already would not be run, and so not compared.
+        # With a separate table: a known step would not be run, and so not compared.
         super().__init__(model.fresh(), seed)
         self.symmetry, self._ordered = symmetry, ordered
         self._full = 1
-        self.compared = 0  #: steps that were run in two places
+        self.compared = 0  #: steps that were run with members permuted
         self._random = random.Random(seed)
         self._places: Ints = np.zeros((len(self.came_from), len(symmetry)), np.int8)
         self._orbits = Representatives(symmetry, self._value, self._image_of)
@@ -49,17 +49,17 @@ class SymmetricGraph(ArrayGraph):
 
     @property
     def full(self) -> int:
-        """How many states the orbits stand for."""
+        """How many states the orbits represent."""
         return self._full
 
     @property
     def orbits(self) -> Orbits:  # type: ignore[override]
-        """What was taken for interchangeable."""
+        """What was considered interchangeable."""
         members = tuple((kind.title, len(kind.members)) for kind in self.symmetry.classes)
         return Orbits(len(self), members, self.compared)
 
     def path(self, state: int) -> list[str]:
-        """Choices that lead to a state: what was done, by those who are in the members' places at the end."""
+        """Choices that lead to a state, with the members' names as at its end."""
         choices = []
         later = self.symmetry.identity
         while state:
@@ -113,7 +113,7 @@ class SymmetricGraph(ArrayGraph):
             self._places = np.concatenate([self._places, more])
 
     def learn(self) -> None:
-        """Make columns and values known to the orbits; a cell that changes has those that correspond to it beside it."""
+        """Register columns and values with the orbits; a cell becomes a column together with its corresponding cells."""
         met = self.columns.version, len(self.model.monitors)
         if met == self._met:
             return
@@ -171,12 +171,12 @@ class SymmetricGraph(ArrayGraph):
             self.table.gone(there, number)
         return number
 
-    # -- run in two places ------------------------------------------------------------------------------------------
+    # -- running with members permuted ------------------------------------------------------------------------------------
 
     def _record(self, row: Row, state: int, actor: int) -> None:
         try:
             super()._record(row, state, actor)
-        except (NotDeterministic, Unfreezable) as error:  # or not that either: an ordinary search will say so
+        except (NotDeterministic, Unfreezable) as error:  # or it is not even that: an ordinary search will find out
             raise NotSymmetric(str(error)) from None
         self.learn()
         if self.compared < THOROUGHLY:
@@ -223,7 +223,7 @@ class SymmetricGraph(ArrayGraph):
 class SymmetricSearch:
     """A :class:`~p2plab.search.graph.Searcher` of every orbit, breadth first.
 
-    It finds no story: who switched is no property of an orbit. For that an ordinary search has to look.
+    It finds no story, because the switching actor is no property of an orbit; an ordinary search does.
     """
 
     found = None
@@ -235,7 +235,7 @@ class SymmetricSearch:
 
     @property
     def frontier(self) -> int:
-        """How many orbits wait to be followed."""
+        """How many orbits are not followed yet."""
         return self._breadth.frontier
 
     @property

@@ -1,11 +1,11 @@
-"""Who can change places: objects of one class that are set up alike, with all that hangs on each, and the actors of each.
+"""Interchangeable members: objects of one class that are set up alike, with everything attached to each, and their actors.
 
-A *member* is such an object with its own: an importer, say, its lock, its actors. Members of one class may change places
-in any way. Whatever is made of names (values, cells, coroutines, rules' memory) is taken apart here into a template and
-the members named in it, so that it can be put together again with others in their places.
+A *member* is such an object with its belongings: an importer, say, with its lock and actors. Members of one class may be
+permuted in any way. Whatever contains names (values, cells, coroutines, rules' state) is decomposed here into a template
+and the members named in it, so that it can be composed again with other members.
 
 That members are set up alike does not prove that code treats them alike (a loop over all importers has an order).
-A search by symmetry therefore runs steps in two places and compares (:mod:`p2plab.search.symmetry.graph`).
+A search by symmetry therefore runs steps with members permuted and compares (:mod:`p2plab.search.symmetry.graph`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TEXT, _SET = "\0text", "\0set"
 
 
 class NotSymmetric(Exception):
-    """Members that seemed interchangeable are not; the text says what gave it away."""
+    """Members that seemed interchangeable are not; the text gives the difference."""
 
 
 class Class:
@@ -78,7 +78,7 @@ class Symmetry:
         return tuple(range(len(self)))
 
     def swaps(self) -> Iterator[Permutation]:
-        """Two neighbours change places: of these all permutations are made."""
+        """Swaps of two neighbours: all permutations are products of these."""
         for first, last in self.blocks:
             for member in range(first, last - 1):
                 swapped = list(range(len(self)))
@@ -102,7 +102,7 @@ class Symmetry:
         return self._template(value, refs, []), tuple(refs)
 
     def labels(self, value: Any) -> tuple[int, ...]:
-        """For each member named in a value the place in which it is: the same for parts of a set that are alike."""
+        """For each member named in a value, its place: the same for equal parts of a set."""
         labels: list[int] = []
         self._template(value, [], labels)
         return tuple(labels)
@@ -112,7 +112,7 @@ class Symmetry:
         return self._instance(template, iter(refs))
 
     def renamed(self, value: Any, places: Permutation) -> Any:
-        """A frozen value with others in the places of the members."""
+        """A frozen value with its members permuted."""
         template, refs = self.decompose(value)
         return self.compose(template, [places[ref] for ref in refs]) if refs else value
 
@@ -195,16 +195,16 @@ class Symmetry:
 
 # -- finding them ---------------------------------------------------------------------------------------------------------
 
-#: Orbits may be this large: their sizes are added up in 64 bits.
+#: Maximum size of an orbit: sizes are added up in 64 bits.
 MOST_PERMUTATIONS = 1 << 40
-#: Larger crowds of equal objects are not looked at.
+#: Larger groups of equal objects are ignored.
 MOST_MEMBERS = 24
 
 
 def interchangeable(model: Model) -> Iterator[tuple[Symmetry, frozenset[CellName]]]:
     """The symmetries of a scene, as far as its set-up shows them: all classes together, then each alone.
 
-    With each, the cells in which its members are named in an order.
+    With each, the cells that name its members in an order.
     """
     columns, monitors = model.columns, model.monitors
     cells, actors = columns.at_setup, {name: columns.frozen(number, 0) for number, name in enumerate(columns.actors)}
@@ -218,7 +218,7 @@ def interchangeable(model: Model) -> Iterator[tuple[Symmetry, frozenset[CellName
 
 
 def classes_of(objects: Sequence[Tracked], cells: Mapping[CellName, Any], actors: Mapping[str, Any]) -> list[Class]:
-    """Who is set up so that it could change places. ``cells`` and ``actors``: all of them, frozen."""
+    """The members that are set up alike. ``cells`` and ``actors``: all of them, frozen."""
     by_object: dict[str, dict[str, Any]] = {name_of(thing): {} for thing in objects}
     for (name, attribute), value in cells.items():
         by_object[name][attribute] = value
@@ -244,7 +244,7 @@ def classes_of(objects: Sequence[Tracked], cells: Mapping[CellName, Any], actors
 
 
 def _look(value: Any) -> str:
-    """What of a value is the same for all members: a number itself, of names only that they are names."""
+    """The part of a value that is the same for all members: numbers as they are, and for names only that they are names."""
     return type(value).__name__ if type(value) in (str, tuple, frozenset) else repr(value)
 
 
@@ -272,7 +272,7 @@ def _apart(members: Sequence[Sequence[str]]) -> bool:
 
 
 class _Swap:
-    """Two objects change places: what hangs on one must correspond to what hangs on the other."""
+    """Swap two objects: everything attached to one must correspond to something attached to the other."""
 
     def __init__(self, by_object: Mapping[str, Mapping[str, Any]]) -> None:
         self.by_object = by_object

@@ -1,9 +1,9 @@
-"""One state for each orbit: of all states that differ only in who is in whose place, always the same one is taken.
+"""One state for each orbit: of all states that differ only by a permutation of members, always the same one is chosen.
 
-Which, is found as isomorphic graphs are found out: members are coloured by what they are and have, then by the colours of
-what they refer to and of what refers to them. Where colours are equal each possibility is tried, and of the states that
-come out the one with the smallest hash is taken; how many lead to it says how large the orbit is. Members that are twins
-(the same in everything, and nothing refers to them) need not be told apart at all.
+It is found as in graph isomorphism: members are coloured by their values, then by the colours of what they refer to and of
+what refers to them. Among equal colours each possibility is tried, and the resulting state with the smallest hash is
+chosen; the number of permutations that lead to it gives the size of the orbit. Twins (equal in everything, and referred to
+by nothing) need not be distinguished at all.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from p2plab.search.symmetry.members import NotSymmetric, Permutation, Refs, Symm
 
 Ints = npt.NDArray[Any]
 
-#: So often colours are passed on before the remaining possibilities are tried one by one.
+#: Number of rounds of refinement before the remaining possibilities are tried one by one.
 ROUNDS = 2
-#: More ways to arrange one block of states than this are not tried.
+#: Maximum number of permutations that are tried for one block of states.
 MOST_WAYS = 2_000_000
 
 
@@ -29,7 +29,7 @@ _SHIFT = np.uint64(32)
 
 
 def mixed(numbers: Ints) -> Ints:
-    """Numbers that say nothing of those from which they were made, unless these are equal."""
+    """Hashes: equal for equal numbers, and otherwise unrelated to them."""
     numbers = (numbers ^ (numbers >> _SHIFT)) * _MIX
     numbers = (numbers ^ (numbers >> _SHIFT)) * _MIX
     mixed: Ints = numbers ^ (numbers >> _SHIFT)
@@ -51,9 +51,9 @@ class Kind:
 
 
 class Column:
-    """One column: its kind, whose it is, and for each value its template, its colour and the members in it.
+    """One column: its kind, its owner, and for each value its template, its colour and the members in it.
 
-    Value 0 is the initial one. It has no colour: so colours do not depend on what is met later.
+    Value 0 is the initial one. It has no colour, so that colours do not depend on later values.
     """
 
     def __init__(self, kind: Kind, owners: Refs) -> None:
@@ -78,7 +78,7 @@ class Column:
         self._own.append(self.kind.value(number, tuple(-1 if ref in self.owners else ref for ref in refs)))
 
     def arrays(self, members: int) -> tuple[Ints, Ints, Ints, Ints]:
-        """For each value: colour, colour with the members in it told apart, these (``members`` for none), their labels."""
+        """For each value: colour, colour with its members distinguished, these (``members`` for none), their labels."""
         if self._arrays[0] != len(self):
             refs = np.full((len(self), max(map(len, self.refs[1:]), default=0)), members, np.int64)
             labels = np.zeros(refs.shape, np.uint64)
@@ -98,7 +98,7 @@ class Representatives:
     """Finds the representatives.
 
     ``value_of(column, value)`` is a frozen value; ``image_of(column, there, value, places)`` the number, in the column
-    ``there``, of what a value becomes when members change places.
+    ``there``, of a value's image under a permutation of members.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Representatives:
             known.learn(*self.symmetry.decompose(frozen), self.symmetry.labels(frozen))
 
     def image(self, row: tuple[int, ...], places: Permutation) -> tuple[int, ...]:
-        """One state with others in the members' places."""
+        """One state with its members permuted."""
         new = [0] * len(row)
         for column, value in enumerate(row):
             if value:
@@ -160,7 +160,7 @@ class Representatives:
         hashes = _sums(images.astype(np.uint64))
         order = np.lexsort((hashes, which))
         best = order[np.flatnonzero(np.diff(which[order], prepend=-1))]
-        # Each way that leads there is one in which the state is like itself; two may have been found by two choices.
+        # Each permutation that leads there is an automorphism of the state; two choices may give the same one.
         same = np.flatnonzero(hashes == hashes[best][which])
         codes = _sums(mixed(places[same].astype(np.uint64) + np.uint64(1)))
         different = _first_of_equal(which[same], codes)
@@ -168,7 +168,7 @@ class Representatives:
         return images[best], hashes[best], places[best], self.symmetry.order // alike
 
     def _exact(self, rows: Ints, active: list[int]) -> tuple[Ints, Ints]:
-        """What each member has, members told apart; and whether anybody else refers to it."""
+        """Each member's values, with members distinguished; and whether anything else refers to it."""
         members = len(self._first)
         own = np.zeros((len(rows), members), np.uint64)
         busy = np.zeros((len(rows), members + 1), bool)
@@ -214,7 +214,7 @@ class Representatives:
         return colours
 
     def _ordered(self, colours: Ints, own: Ints, busy: Ints) -> tuple[Ints, Ints, Ints]:
-        """Members' places by colour; the ways in which twins can change them; which members must be told apart next."""
+        """Members' places by colour; the number of permutations of twins; the members to be distinguished next."""
         many, members = colours.shape
         places = np.empty((many, members), np.int64)
         twins: Ints = np.ones(many, np.int64)
@@ -246,7 +246,7 @@ class Representatives:
         return origin[lines], colours
 
     def _images(self, rows: Ints, places: Ints) -> Ints:
-        """Each row with the members in their places."""
+        """Each row with its members permuted."""
         members = len(self._first)
         wide = np.concatenate([places, np.full((len(rows), 1), members)], axis=1)
         images = np.zeros((len(rows), len(self.columns)), np.int64)
@@ -298,7 +298,7 @@ class Representatives:
 
 
 def _sums(numbers: Ints) -> Ints:
-    """A hash for each row. A number that is 0 adds nothing, so a row keeps its hash when there are more columns."""
+    """A hash for each row. A zero adds nothing, so a row keeps its hash when columns are added."""
     weights = mixed(np.arange(1, numbers.shape[1] + 1, dtype=np.uint64)) | np.uint64(1)
     sums: Ints = (numbers * weights).sum(axis=1, dtype=np.uint64)
     return sums
