@@ -1,10 +1,10 @@
 """The explorers for a notebook, and the only room with widget callbacks.
 
 ``Lab("workbench")`` runs a scene step by step, ``CompareLab()`` two side by side,
-``MachineLab("q35_switch2")`` shows a machine, ``MemoryLab("munmap")`` who is
-told when memory changes.
+``MachineLab("q35_switch2")`` shows a machine, ``MemoryLab("munmap")`` the
+notifier calls of a memory operation.
 
-Each explorer is imported when it is asked for: who opens the first lab does not wait for Bokeh, the search and the PCI side.
+Each explorer is imported on first use, so that the first lab does not wait for Bokeh, the search and the PCI side.
 """
 
 from __future__ import annotations

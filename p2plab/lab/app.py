@@ -1,6 +1,6 @@
-"""The lab as an app of its own: a link's ``?run=…`` or ``?token=…`` opens that run, ``?scene=…`` that scene.
+"""The lab as a separate app: a link's ``?run=…`` or ``?token=…`` opens that run, ``?scene=…`` that scene.
 
-A link is data: it chooses among the scenes, knobs and actions that are here, and names no file, module or class.
+A link is data: it chooses among the known scenes, knobs and actions, and names no file, module or class.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from p2plab.lab.lab import Lab
 #: What a link without anything shows: a NIC that breaks its promise in three presses.
 SCENE, IMPORTER = "workbench", "ignorant"
 
-#: A Jupyter server that asks for a login takes its own word from ``?token=`` too, and Binder adds it to every link.
+#: A Jupyter server with a login reads its own token from ``?token=`` too, and Binder adds it to every link.
 _LOGIN = re.compile(r"(?!p2p1)[\w-]{1,200}")
 
 
 def app(query: str | None = None) -> Lab:
-    """The lab that a link's query asks for (Voila hands it to the kernel); a query that cannot be opened is said."""
+    """The lab that a link's query asks for (Voila hands it to the kernel); a query that cannot be opened is reported."""
     words = parse_qs(_query() if query is None else query)
     runs = words.get("run") or [word for word in words.get("token", []) if not _LOGIN.fullmatch(word)]
     token, scene = (found[-1] if found else "" for found in (runs, words.get("scene")))

@@ -26,7 +26,7 @@ WORKERS = 4
 
 
 class Checker:
-    """Progress and answer. A counterexample opens in the lab; the run that was there is kept as a token.
+    """Progress and answer. A counterexample opens in the lab; the previous run is kept as a token.
 
     ``said`` is what the stage shows of it: ``words``, ``tone`` and whether it is ``running``; empty before the first search.
     """
@@ -36,7 +36,7 @@ class Checker:
         self.search: Checking | None = None
         self.task: asyncio.Task[None] | None = None
         self.said: dict[str, Any] = {}
-        self.graph: BokehPane | None = None  #: the states that were explored, where they are few enough
+        self.graph: BokehPane | None = None  #: the explored states, if few enough
 
     def begin(self) -> None:
         """Search; with a page waiting a slice at a time, else to the end. Nothing if a search is under way."""
@@ -46,7 +46,7 @@ class Checker:
 
         settings = dict(self.session.run.settings)
         if "play" in settings:
-            settings["play"] = "story"  # by hand nobody would do anything
+            settings["play"] = "story"  # by hand, no button would ever be pressed
         self.search = Checking(self.session.run.scenario, knobs=settings, budget=BUDGET, workers=workers())
         self.graph = None
         self._progress()
@@ -64,7 +64,7 @@ class Checker:
             self.search.cancel()
 
     def close(self) -> None:
-        """Take the answer away."""
+        """Clear the answer."""
         if not self.said.get("running"):
             self.said = {}
 

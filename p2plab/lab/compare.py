@@ -35,7 +35,7 @@ class Side:
 
     @property
     def title(self) -> str:
-        """What tells it from the others: who imports and exports, or else its scene."""
+        """What distinguishes it from the others: importer and exporter, or else its scene."""
         run = self.session.run
         knobs = [f"{name}={value}" for name, value in run.settings.items() if name in ("importer", "exporter")]
         return " · ".join([*knobs, run.scenario.name])
@@ -68,7 +68,7 @@ class Side:
 class CompareLab(Explorer):
     """``CompareLab("workbench")``: obedient beside ignorant. ``CompareLab("design-rfc-vma", "design-vfio-dma-buf")``: scenes.
 
-    Every press goes to all; where one cannot do it, it says why and the others go on. A scene with other knobs is a pair
+    Every press goes to all; a run that cannot do it says why, and the others go on. A scene with other knobs is a pair
     ``("workbench", {"importer": "obedient"})``.
     """
 
@@ -107,11 +107,11 @@ class CompareLab(Explorer):
         self.refresh()
 
     def as_text(self) -> str:
-        """All runs, one after the other."""
+        """All runs, one after another."""
         return "\n".join(story(side.session.run) for side in self.sides)
 
     def everywhere(self, do: object) -> None:
-        """The same to all; a refusal of one is said at its side. NotEnabled only if all refuse."""
+        """The same to all; a refusal is shown beside its run. NotEnabled only if all refuse."""
         assert callable(do)
         for side in self.sides:
             side.said = ""
@@ -157,7 +157,7 @@ class CompareLab(Explorer):
         self.forward.disabled = self.rest.disabled = idle
 
     def _lines(self) -> list[str]:
-        """The lines of the step list that any of the runs came to, in their order."""
+        """The lines of the step list that any of the runs reached, in their order."""
         return list(dict.fromkeys(line.what for side in self.sides for line in lines_of(side.session.run.log)))
 
     def _step(self) -> int:

@@ -17,7 +17,7 @@ from p2plab.lab.explorer import Explorer, row
 from p2plab.lab.lab import Lab
 from p2plab.views.designs_text import matrix_text
 
-#: Marks the cell that the controls speak of, for eyes and for a screen reader.
+#: Marks the chosen cell, for eyes and for a screen reader.
 CHOSEN = ' class="chosen kept" aria-current="true"'
 
 
@@ -25,9 +25,9 @@ NEWEST, NO_CHANGE = "each design's newest", "no change"
 
 
 class DesignsLab(Explorer):
-    """``DesignsLab()``: design × question. Choose a cell and open its run; a cell that only a source answers says so.
+    """``DesignsLab()``: design × question. Choose a cell and open its run; a cell answered by a source alone says so.
 
-    ``kernel`` shows what was true in a kernel; a **change** between two kernels opens both runs, one above the other.
+    ``kernel`` shows the answers of one kernel; a **change** between two kernels opens both runs, one above the other.
     """
 
     def __init__(self, question: str = "learns of a move by", design: str = "rfc-vma", kernel: str = "") -> None:
@@ -66,7 +66,7 @@ class DesignsLab(Explorer):
         return "\n".join(matrix_text(self.cells, self.kernel)) + "\n"
 
     def refresh_all(self) -> None:
-        """Show the table with the chosen cell marked, and what is known of it or of the chosen change."""
+        """Show the table with the chosen cell marked, and the details of that cell or of the chosen change."""
         self.question.value, self.design.value = self.chosen
         shown = (self.change.before, self.change.after) if self.change else (self.cell,)
         self.opener.disabled = not all(cell.tokens for cell in shown)

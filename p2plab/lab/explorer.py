@@ -1,4 +1,4 @@
-"""What every explorer of this room shares: one guard, controls that follow the truth, and words where no kernel runs."""
+"""What every explorer of this room shares: one guard, controls that follow the state, and words where no kernel runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SNUG: dict[str, Any] = {"style": {"description_width": "initial"}}
 
 
 class Explorer:
-    """Base of an explorer: a subclass lays itself out, and says in :meth:`refresh_all` and :meth:`as_text` what is true."""
+    """Base of an explorer: a subclass lays itself out, and shows its state in :meth:`refresh_all` and :meth:`as_text`."""
 
     def __init__(self) -> None:
         self.guard = Guard()
@@ -40,7 +40,7 @@ class Explorer:
         raise NotImplementedError
 
     def refresh_all(self) -> None:
-        """Set every view and control to what is true now."""
+        """Set every view and control to the current state."""
         raise NotImplementedError
 
     def refresh(self) -> None:
@@ -52,7 +52,7 @@ class Explorer:
             self._updating = False
 
     def handler(self, handle: Any) -> Any:
-        """A widget callback: guarded, deaf while the explorer itself sets controls, and followed by a refresh."""
+        """A widget callback: guarded, ignored while the explorer itself sets controls, and followed by a refresh."""
 
         def act(*arguments: Any) -> None:
             if self._updating:
@@ -60,7 +60,7 @@ class Explorer:
             try:
                 handle(*arguments)
             finally:
-                self.refresh()  # also after a refusal: the controls must say what is true
+                self.refresh()  # also after a refusal: the controls must show the current state
 
         return self.guard(act)
 

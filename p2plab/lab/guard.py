@@ -1,6 +1,6 @@
 """One guard for every widget callback: an error is shown in the page, with its traceback one click away.
 
-ipywidgets hides exceptions of callbacks: in JupyterLab they only reach the log console, in Voila nobody.
+ipywidgets hides exceptions of callbacks: in JupyterLab they only reach the log console, in Voila not even that.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Guard:
         return guarded
 
     def show(self, error: BaseException) -> None:
-        """Put an error into the page: one of ours as its sentence, any other with its type."""
+        """Put an error into the page: p2plab's own as a sentence, any other with its type."""
         self.last = error
-        # A refusal is complete with its sentence; anything else is a fault of the code, and one wants to know where.
+        # A refusal is complete with its sentence; anything else is a bug, and its place matters.
         refusal = isinstance(error, P2PError)
         said = str(error) if refusal else f"{type(error).__name__}: {error}"
         trace = "" if refusal else html.escape("".join(traceback.format_exception(error)))
@@ -48,7 +48,7 @@ class Guard:
         )
 
     def clear(self) -> None:
-        """Take the message away."""
+        """Clear the message."""
         if self.last is not None:
             self.last = None
             self.strip.value = ""

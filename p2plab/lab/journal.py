@@ -1,10 +1,10 @@
-"""The journal: the token of each lab's run, one line a change, so that a restart or a closed laptop loses nothing.
+"""The journal: the token of each lab's run, one line per change, so that a restart or a closed laptop loses nothing.
 
 When it has grown it is cut back to the newest line of each lab, so no lab's presses push out another's run. Several
 kernels may write at once.
 
 The file is ``journal.jsonl`` in the person's data folder, or what ``P2PLAB_JOURNAL`` names (empty: no journal). A served app
-keeps none: its visitors share one account, and nobody shall see another's run.
+keeps none: its visitors share one account, and must not see each other's runs.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from pathlib import Path
 from p2plab.core.places import journal_file
 from p2plab.core.token import LONGEST_TOKEN
 
-#: The journal is cut back to the newest line of each lab when it has more than twice as many as this, and of the labs to the
-#: newest so many.
+#: Maximum number of labs in the journal. With more than twice as many lines it is cut back to the newest line of each of the
+#: newest labs.
 LINES = 200
-#: Seconds to wait for another kernel that is writing; one that was stopped in the middle must not stop this one.
+#: Seconds to wait for another kernel that is writing; a stopped one must not block this one.
 PATIENCE = 1.0
-#: No more than this much of its end is read, in bytes: a journal that somebody filled up does not stop a lab.
+#: Maximum number of bytes that are read, from its end: an overfull journal must not block a lab.
 LARGEST = 4 * LINES * (LONGEST_TOKEN + 1000)
 
 
 class Journal:
-    """The runs of one lab: ``key`` tells it from others (its notebook and its scene)."""
+    """The runs of one lab: ``key`` identifies it (its notebook and its scene)."""
 
     def __init__(self, scene: str) -> None:
         self.key = f"{os.environ.get('JPY_SESSION_NAME', '')}|{scene}"
@@ -38,11 +38,11 @@ class Journal:
         self._last = ""
 
     def last(self) -> str:
-        """The newest token of this lab, or empty. What cannot be read is passed over: it is no run of ours."""
+        """The newest token of this lab, or empty. Lines that cannot be read are skipped."""
         try:
             lines = self._lines() if self.path is not None and self.path.is_file() else []
         except OSError:
-            return ""  # the next press will try to write, and say why that fails
+            return ""  # the next press will try to write, and report why that fails
         for line in reversed(lines):
             try:
                 entry = json.loads(line)
@@ -53,7 +53,7 @@ class Journal:
         return ""
 
     def keep(self, token: str) -> None:
-        """Write a token down, if it is not the one written last. Raises OSError where the folder cannot be written."""
+        """Write a token, unless it was the last one written. Raises OSError where the folder cannot be written."""
         if self.path is None or token == self._last:
             return
         self._last = token
@@ -67,7 +67,7 @@ class Journal:
                 self._cut_back(lines)
 
     def _cut_back(self, lines: list[str]) -> None:
-        """All or nothing, beside the file under a name of this process's own."""
+        """Write all or nothing, through a file with a name of this process."""
         assert self.path is not None
         newest: dict[str, str] = {}
         for line in lines:
@@ -84,7 +84,7 @@ class Journal:
             raise
 
     def _torn(self) -> bool:
-        """Whether the last line was cut off: the disk was full, or the machine went down. The next one begins anew."""
+        """Whether the last line was cut off: the disk was full, or the machine went down. The next one starts a new line."""
         assert self.path is not None
         if not self.path.is_file() or not self.path.stat().st_size:
             return False
@@ -102,7 +102,7 @@ class Journal:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[bool]:
-    """Whether nobody else writes meanwhile; no, where another does not let go, or where the system has no such locks."""
+    """Whether this process has the lock: not if another keeps it, or if the system has no such locks."""
     try:
         import fcntl
     except ImportError:

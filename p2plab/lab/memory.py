@@ -1,4 +1,4 @@
-"""Who is told when memory changes: pick an operation and a kind of memory, see before, after, and every notifier call."""
+"""Which notifiers a memory operation calls: pick an operation and a kind of memory, see before, after, and every call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More pictures of a lab, in its drawer: every picture of a run, and the states of the last search."""
+"""The pictures of a lab, in its drawer: every picture of a run, and the states of the last search."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from p2plab.views.pictures import PICTURES
 
 
 class More:
-    """An accordion. A picture is made when its part is opened for the first time, and follows the run while it is open."""
+    """An accordion. A picture is made when its part is first opened, and follows the run while it is open."""
 
     def __init__(self, frame: Explorer, session: Session, checker: Checker) -> None:
         self.session, self.checker = session, checker
@@ -61,7 +61,7 @@ class More:
         self._drawn_for[name] = shape
 
     def _shape(self) -> tuple[Any, ...]:
-        """What a figure itself depends on, apart from its columns."""
+        """What shapes a figure, apart from its columns."""
         world = self.session.run.world
         things = things_of(world)
         return self.session.run.scenario.name, things.width, len(things.exporters[0].aperture), tuple(world.actors)

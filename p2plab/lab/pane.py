@@ -1,7 +1,7 @@
 """One Bokeh figure in a notebook: the whole state travels in traits, so any new view shows the model as it is now.
 
-Measured against jupyter_bokeh's widget, whose second view and whose view after a reload show the first state: DESIGN.md,
-"Pictures". BokehJS comes from the kernel as one message per page load: no CDN is asked, and nothing of it is saved. Bokeh is
+jupyter_bokeh's widget shows the first state in a second view and after a reload: see DESIGN.md, "Pictures". BokehJS comes
+from the kernel as one message per page load: no CDN is asked, and nothing of it is saved. Bokeh is
 imported with the first figure: the stage needs none.
 """
 
@@ -28,26 +28,26 @@ _TAP = 'window.dispatchEvent(new CustomEvent("p2plab-tap", {detail: {key, x: cb_
 
 
 class BokehPane(anywidget.AnyWidget):
-    """Shows a figure made once. :meth:`show` is the only way in; all that comes back are clicks into the picture."""
+    """Shows a figure made once. :meth:`show` is the only way in; only clicks into the picture come back."""
 
     _esm = _HERE / "pane.js"
     _css = styled(_HERE / "pane.css")
     version = traitlets.Unicode().tag(sync=True)
-    #: The figure's JSON as text: on its way from Python in a browser, a None inside a dict would be lost.
+    #: The figure's JSON as text: on its way from Python in a browser, a None inside a dict is lost.
     item = traitlets.Unicode().tag(sync=True)
     name = traitlets.Unicode().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     columns: traitlets.List[str] = traitlets.List().tag(sync=True)
     seq = traitlets.Int().tag(sync=True)
     key = traitlets.Unicode().tag(sync=True)
-    #: The colours of the light theme, and what each is in the dark one.
+    #: The colours of the light theme, each with its dark one.
     dark: traitlets.Dict[str, str] = traitlets.Dict(dict(DARK)).tag(sync=True)
     leaves_out: traitlets.List[str] = traitlets.List().tag(sync=True)
 
     def __init__(
         self, name: str, figure: Any, picture: Picture, tapped: Callable[[float, float], None] | None = None
     ) -> None:
-        """``tapped(x, y)`` hears of clicks into the picture, in the figure's own units."""
+        """``tapped(x, y)`` gets clicks into the picture, in the figure's units."""
         import bokeh
 
         self._tapped = tapped
@@ -70,11 +70,11 @@ class BokehPane(anywidget.AnyWidget):
 
     @property
     def data(self) -> dict[str, dict[str, list[Any]]]:
-        """The columns that are shown, by source."""
+        """The shown columns, by source."""
         return self.picture.data
 
     def show(self, picture: Picture, figure: Any = None) -> None:
-        """Show another state; with ``figure``, in another figure (the scene changed). What is shown already is not sent."""
+        """Show another state; with ``figure``, in another figure (the scene changed). Unchanged columns are not sent."""
         if figure is None and picture == self.picture:
             return
         self.picture = picture
@@ -109,7 +109,7 @@ def _bokehjs() -> Path:
 
 
 def _columns(picture: Picture) -> dict[str, list[Any]]:
-    """Every column under the name of its trait, ``source.column``: one that stays the same is not sent again."""
+    """Every column under the name of its trait, ``source.column``: an unchanged one is not sent again."""
     return {
         f"{source}.{column}": values for source, columns in picture.data.items() for column, values in columns.items()
     }

@@ -1,7 +1,7 @@
-"""What the lab does when somebody presses something, without any widget: a run, a place in it, and how to go on.
+"""What the lab does on a press, without any widget: a run, a place in it, and how to go on.
 
-Going on from an earlier step forks: the run up to there is kept, what came later is replaced, and its token is handed
-back so that nothing is lost.
+Going on from an earlier step forks: the run up to there is kept, the later steps are replaced, and their token is
+returned so that nothing is lost.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from p2plab.rules import Board
 from p2plab.views.follow import follow_page
 from p2plab.views.text import board_of
 
-#: Who runs on after a press: nobody, the driver that was asked, or everybody until nothing is left to do.
+#: Which actors run on after a press: none, the driver that was asked, or all until nothing is left to do.
 NOBODY, DRIVER, EVERYBODY = "nobody", "the driver", "everybody"
 RUN_ON = (DRIVER, EVERYBODY, NOBODY)
 
-#: A press never runs on for longer than this many steps; what is left can be run on by another press.
+#: A press never runs on for longer than this many steps; another press runs the rest.
 LIMIT = 5_000
 
 
 @dataclass(frozen=True)
 class Forked:
-    """Another run took a run's place, or that of its rest: the token of the whole, and the step that was being looked at."""
+    """A run, or its later steps, were replaced: the token of the old run, and the step that was shown."""
 
     token: str
     step: int
@@ -45,15 +45,13 @@ class Session:
         self.run = _told(Run(scene if isinstance(scene, Scenario) else find(scene), knobs))
         self.step = len(self.run)
         self.forked: Forked | None = None
-        self.touched = False  #: whether a person did anything to the run yet
-        self.pressed: tuple[Run, int] | None = (
-            None  #: the run after the last press, and the step at which it was pressed
-        )
+        self.touched = False  #: whether a person has changed the run yet
+        self.pressed: tuple[Run, int] | None = None  #: the run after the last press, and the step of the press
         self.page: int | None = None  #: the page of the first process that is followed through all views
 
     @property
     def board(self) -> Board:
-        """How the promises stand at the end of the run."""
+        """The board of the promises at the end of the run."""
         return board_of(self.run)
 
     @property
@@ -63,7 +61,7 @@ class Session:
 
     @property
     def pressed_at(self) -> int | None:
-        """The step at which a button was pressed, if what is shown is the end of what that led to."""
+        """The step at which a button was pressed, if the end of the resulting run is shown."""
         if self.pressed is None or self.pressed[0] is not self.run or self.step < len(self.run):
             return None
         return self.pressed[1]
@@ -100,7 +98,7 @@ class Session:
         self._go_on(lambda _world: iter([actor]), 1)
 
     def run_to_rest(self, order: Schedule = straight) -> None:
-        """Everybody, until nobody can go on, in the order of a schedule."""
+        """All actors, until none can go on, in the order of a schedule."""
         if not self.enabled():
             raise NotEnabled("no actor can take a step now: press an action")
         self._go_on(order, LIMIT)
@@ -115,7 +113,7 @@ class Session:
         self.page = page if page is not None and 0 <= page < width else None
 
     def follow_slot(self, slot: int) -> None:
-        """Follow the page that a slot of the aperture shows, or that an importer believes to be there."""
+        """Follow the page that a slot of the aperture shows, or that an importer believes is there."""
         things = things_of(self.run.at(self.step))
         gpu = things.exporters[0]
         ways = [follow_page(self.run, self.step, page) for page in range(things.width)]
@@ -125,7 +123,7 @@ class Session:
         self.follow(next(iter(shown + used), None))
 
     def reset(self, knobs: Mapping[str, object] | None = None) -> None:
-        """Begin the scene again, with other knobs if given; the run so far can be had back by its token."""
+        """Begin the scene again, with other knobs if given; the run so far can be restored by its token."""
         run = _told(Run(self.run.scenario, {**self.run.settings, **(knobs or {})}))
         self._keep_token()
         self.run, self.step, self.touched = run, len(run), True
@@ -133,13 +131,13 @@ class Session:
     def open(self, token: str) -> None:
         """Show the run of a token. BadInput, and nothing changed, if it cannot be replayed.
 
-        A scene on another machine than its own is found only here: no catalogue knows that machine.
+        A scene placed on another machine is found only here: no catalogue knows that machine.
         """
         here = self.run.scenario
         self.show(open_token(token, lambda name: here if name == here.name and name not in SCENES else find(name)))
 
     def show(self, run: Run) -> None:
-        """Show another run, at its end; the one that was there is kept as a token."""
+        """Show another run, at its end; the previous one is kept as a token."""
         self._keep_token()
         self.run, self.step, self.touched = run, len(run), True
 
@@ -158,12 +156,12 @@ class Session:
 
 
 def _told(run: Run) -> Run:
-    """A scene opens with its story told; that of the workbench ends before anybody asks for anything."""
+    """A scene opens at the end of its story; the workbench's story ends before any request."""
     return run.told()
 
 
 def _only(actors: list[str]) -> Schedule:
-    """These actors, one after the other, each as long as it can."""
+    """These actors, one after another, each as long as it can."""
 
     def drive(world: World) -> Iterator[str]:
         for actor in actors:

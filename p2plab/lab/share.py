@@ -54,7 +54,7 @@ class Share:
         )
 
     def refresh(self) -> None:
-        """Show the token, and write it down; a journal that cannot be written is said and does not stop the lab."""
+        """Show the token, and write it to the journal; a journal that cannot be written is reported, no more."""
         own = ", ".join(made.__name__ for made in self.session.run.scenario.cast.values())
         self.copier.disabled = bool(own)
         if own:

@@ -51,11 +51,11 @@ class StagePane(anywidget.AnyWidget):
     def __init__(
         self, heard: Callable[[Mapping[str, Any]], None] | None = None, reach: int = 0, **options: Any
     ) -> None:
-        """``reach``: so many steps to either side of a step that is looked at travel after it."""
+        """``reach``: how many steps on either side of the shown step are sent after it."""
         super().__init__(options=options)
         self.reach = reach
         self.opened: set[str] = set()
-        self._of: tuple[Run, set[str]] | None = None  # what the edition is of: a run, and the unfolded blocks
+        self._of: tuple[Run, set[str]] | None = None  # the content of the edition: a run, and the unfolded blocks
         self._known: set[int] = set()  # steps of this edition whose moments the browser has
         self._shown: Any = None
         self._read: Run | None = None
@@ -75,7 +75,7 @@ class StagePane(anywidget.AnyWidget):
         said: Said | None = None,
         unsaid: int | None = None,
     ) -> None:
-        """Show a step. What is shown already is not sent. ``differs``: keys of what another stage shows otherwise.
+        """Show a step. What is already shown is not sent. ``differs``: keys of what another stage shows differently.
 
         ``said``: another sentence than the step's own. ``unsaid``: a step after which the browser is not given what becomes of
         the run, nor whose scene it is.
@@ -103,7 +103,7 @@ class StagePane(anywidget.AnyWidget):
                 self.options = {**self.options, "differs": sorted(differs)}
             self.seq += 1
         self._known.add(step)
-        # A run that is new is most often carried on, one that is looked through again is looked through further.
+        # A new run is most often continued, and one that is browsed is browsed further.
         self._send_near(run, step, self.reach if again else min(self.reach, 1))
 
     def _send_near(self, run: Run, step: int, reach: int) -> None:

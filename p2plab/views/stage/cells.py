@@ -1,6 +1,6 @@
-"""The rows of a moment as cells for ``stage.js``: what each is, what it says when asked, its words from long to short.
+"""The rows of a moment as cells for ``stage.js``: their classes, their titles, their words from long to short.
 
-A cell is ``{k: key, c: class, t: what it says when asked, l: lines}``; a line is a list of variants, of which the browser
+A cell is ``{k: key, c: class, t: title, l: lines}``; a line is a list of variants, of which the browser
 takes the longest that fits. More, where it is so: ``o`` the number of its object's colour, ``n`` changed in this step, ``x``
 destroyed in this step, ``h`` hatched, ``w`` how many columns it takes, ``tile`` the key of what slides from slot to slot,
 ``in`` the cells of a folded block.
@@ -56,7 +56,7 @@ class Cells:
         self.groups = [self.process(space) for space in moment.spaces] + [self.table(table) for table in moment.tables]
 
     def main_memory(self) -> list[Json] | None:
-        """What exporters fall back to, where a scene has it."""
+        """The main memory that exporters fall back to, if a scene has it."""
         if self.m.ram is None:
             return None
         ram = [self.memory(frame, "RAM page", ram_key(frame.number)) for frame in self.m.ram]
@@ -65,7 +65,7 @@ class Cells:
     # -- rows and blocks
 
     def row(self, name: str, kinds: Sequence[str], make: Any, keep: Any, many: int = 64) -> list[Json]:
-        """The cells of a row, with what can be spared folded."""
+        """The cells of a row, with unimportant ones folded."""
         cells: list[Json] = []
         for item in folded(name, kinds, keep, self.opened, many):
             if isinstance(item, int):

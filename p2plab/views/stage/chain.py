@@ -35,16 +35,16 @@ from p2plab.views.stage.model import (
     slot_key,
 )
 
-#: Callbacks after whose return an importer must not use what they took.
+#: Callbacks after whose return an importer must not use what they took back.
 CALLBACKS = ("invalidate_range_start", "invalidate", "release", "move_notify", "invalidate_mappings")
 
-#: More pages than this outside of the range that a scene is about are not looked for.
+#: More pages than this outside of the range that a scene is about are not shown.
 STRAYS = 16
 
 
 @dataclass(frozen=True)
 class Chain:
-    """All that can be seen of memory and addresses at one moment."""
+    """All visible memory and addresses at one moment."""
 
     spaces: tuple[Space, ...]
     tables: tuple[Table, ...]
@@ -105,7 +105,7 @@ def meant_and_reached(importer: Any, page: int, address: int) -> tuple[str, str]
 
 
 def place_of(importer: Any, address: int) -> Place:
-    """Where an importer's address leads."""
+    """The place to which an importer's address leads."""
     fabric = importer.engine.fabric
     linked = fabric.links.get((importer.name, address))
     if linked is not None:
@@ -116,7 +116,7 @@ def place_of(importer: Any, address: int) -> Place:
     ram = fabric.ram.frame_at(bus) if fabric.ram is not None else None
     if ram is not None:
         return Place(bus, ram=ram)
-    aperture = next(iter(fabric.targets.values()), None)  # the scene's own; any other is not on the stage
+    aperture = next(iter(fabric.targets.values()), None)  # an exporter of the scene; others are not on the stage
     return Place(bus, slot=aperture.slot_at(bus) if aperture is not None else None)
 
 
@@ -195,7 +195,7 @@ def _beats(importer: Any, base: int, step: int, log: Sequence[LogEntry], hits: t
     if flight is not None:
         page, address = flight
         meant, reached = meant_and_reached(importer, page, address)
-        # What was given back meanwhile is judged by what it was lent for.
+        # What was given back meanwhile is judged by the page for which it was lent.
         meant = meant or _lent_for(log, importer.name, page)
         write = bool(importer.engine.queue and importer.engine.queue[0].write)
         number = (page - base) // PAGE_SIZE
@@ -261,7 +261,7 @@ def _frames(memory: Any, hits: tuple[Damage, ...]) -> tuple[Frame, ...]:
 
 
 def words_in(content: bytes) -> str:
-    """The bytes of a frame as a person reads them, without what only fills it up."""
+    """The bytes of a frame as readable text, without padding."""
     text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in content)
     return text.rstrip(".#") or "…"
 
@@ -291,7 +291,7 @@ def _invalidations(log: Iterable[LogEntry], bases: dict[str, int], width: int) -
 
 
 def changed_between(old: Chain, new: Chain) -> frozenset[str]:
-    """The keys of pages, entries, slots and frames that are not as they were."""
+    """The keys of pages, entries, slots and frames that changed."""
     keys: set[str] = set()
     pages = {(s.name, p.number): (p.shows, p.present) for s in old.spaces for p in s.pages}
     keys |= {
@@ -316,6 +316,6 @@ def changed_between(old: Chain, new: Chain) -> frozenset[str]:
 
 
 def destroyed_in(chain: Chain, step: int) -> frozenset[str]:
-    """The keys of the frames whose bytes this step destroyed or let somebody read."""
+    """The keys of the frames whose bytes this step destroyed or leaked."""
     keys = {frame_key(f.number) for f in chain.frames if f.at == step}
     return frozenset(keys | {ram_key(f.number) for f in chain.ram or () if f.at == step})

@@ -1,4 +1,4 @@
-"""The sequence diagram of a whole run: a lane an actor, its steps, the calls between lanes, locks, beats and breaks."""
+"""The sequence diagram of a whole run: a lane per actor, its steps, the calls between lanes, locks, beats and breaks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from p2plab.p2p.events import BeatIssued, BeatLanded
 from p2plab.rules.damage import damage
 from p2plab.views.stage.model import Call
 
-#: Callers that are parts of the kernel and have no thread of their own: they are named on the arrow.
+#: Callers that are parts of the kernel without a thread: they are named on the arrow.
 VIA = {"hmm": "HMM", "mmu_notifier": "mmu_notifier", "mm": "mm"}
 
 
@@ -22,7 +22,7 @@ VIA = {"hmm": "HMM", "mmu_notifier": "mmu_notifier", "mm": "mm"}
 class Mark:
     """A stretch of one lane: a ``step``, a ``lock`` held, a ``beat`` in flight, or a ``press`` of the person.
 
-    ``end`` is None where it is not over at the end of the run; ``depth``: how many locks of this lane it lies inside.
+    ``end`` is None if it is not over at the end of the run; ``depth``: the number of this lane's locks around it.
     """
 
     lane: str
@@ -104,5 +104,5 @@ def calls_of(log: Iterable[Entry], lanes: Iterable[str]) -> list[Call]:
 
 
 def lanes_of(run: Run) -> list[str]:
-    """The actors that ever do something or can, from top to bottom: processes and drivers, each engine below its driver."""
+    """The actors that ever act or can, from top to bottom: processes and drivers, each engine below its driver."""
     return list(run.world.actors)

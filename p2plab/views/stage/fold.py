@@ -1,7 +1,7 @@
-"""Folding a row of many cells: what matters keeps a cell of its own, runs of others share one, which opens on a click.
+"""Folding a row of many cells: what matters keeps its own cell, runs of others share one, which opens on a click.
 
 Free runs fold in any row that is longer than :data:`FEW`; others only in rows with more than :data:`MANY` in use. A block of
-up to :data:`INSIDE` cells brings them along, so that the browser can open it; of a larger one the parts are asked for.
+up to :data:`INSIDE` cells brings them along, so that the browser can open it; the parts of a larger one are requested.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 FEW, MANY, INSIDE = 16, 64, 64
 #: A run shorter than this is not worth a block.
 SHORTEST = 4
-#: So many items may a row have in the end; a block that is opened is cut into so many parts.
+#: Maximum number of items of a row; an opened block is cut into this many parts.
 ITEMS, PARTS = 48, 8
 
 
@@ -27,7 +27,7 @@ class Block:
 
     @property
     def key(self) -> str:
-        """The name of the block on the stage, and what has to be asked for to open it."""
+        """The key of the block on the stage, by which it is opened."""
         return f"{self.row}:{self.first}-{self.last}"
 
     def __len__(self) -> int:
@@ -66,7 +66,7 @@ def _run(block: Block, opened: Collection[str]) -> list[int | Block]:
 
 
 def _few(row: str, items: list[int | Block], keep: Callable[[int], bool], opened: Collection[str]) -> list[int | Block]:
-    """Neighbours of different kinds put together, until there are few enough."""
+    """Join neighbours of different kinds until there are few enough."""
     size = -(-len(items) // ITEMS) + 1
     fewer: list[int | Block] = []
     group: list[int | Block] = []

@@ -1,7 +1,7 @@
 """What a moment needs to know of the steps before it, gathered in one pass along the run.
 
-Since when an address is stale, which rules were put to the test by then, and where each driver's code waited. The passes of the
-last few runs are kept, and go on where a run goes on: a step in the lab costs a step, not the whole run again.
+Since when an address is stale, which rules were exercised, and where each driver's code waited. The passes of the last few
+runs are kept, and extended when a run grows: a step in the lab costs a step, not the whole run again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _recent: list[History] = []
 
 
 class History:
-    """One pass along one run, as far as it was asked for."""
+    """One pass along one run, as far as requested."""
 
     def __init__(self, run: Run) -> None:
         self.scenario, self.settings = run.scenario, dict(run.settings)
@@ -34,13 +34,13 @@ class History:
         self.findings: list[Finding] = []
         self.exercised: list[frozenset[str]] = []  #: at each step
         self.pending: list[Pending] = []  #: at each step
-        self.objects: dict[str, None] = {}  #: every object there ever was, in the order in which they were made
+        self.objects: dict[str, None] = {}  #: all objects that ever existed, in the order in which they were made
         self._since: list[dict[tuple[str, int], tuple[int, int]]] = []
         self._read = 0
         self._note()
 
     def follows(self, run: Run) -> bool:
-        """Whether this pass is one along the beginning of a run."""
+        """Whether this pass is along a prefix of a run."""
         return (
             run.scenario is self.scenario
             and run.settings == self.settings
@@ -66,7 +66,7 @@ class History:
         return next(watched.kind for watched in self.rules if watched.name == rule) != "price"
 
     def findings_at(self, step: int) -> list[Finding]:
-        """What was found broken by then, in order."""
+        """What had broken by then, in order."""
         return [finding for finding in self.findings if finding.step <= step]
 
     def _note(self) -> None:
@@ -86,7 +86,7 @@ class History:
 
 
 def history_of(run: Run) -> History:
-    """The pass along a run; one that is kept goes on where it can."""
+    """The pass along a run; a kept one is extended if possible."""
     found = max((h for h in _recent if h.follows(run)), key=lambda h: len(h.schedule), default=None)
     if found is None:
         found = next((h for h in _recent if _longer(h, run)), None)
@@ -102,7 +102,7 @@ def history_of(run: Run) -> History:
 
 
 def _longer(history: History, run: Run) -> bool:
-    """Whether a pass went further than a run that is its beginning: all that is asked of the run is in it."""
+    """Whether a run is a prefix of a pass, which then has everything about it."""
     return (
         run.scenario is history.scenario
         and run.settings == history.settings

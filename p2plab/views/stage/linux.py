@@ -1,4 +1,4 @@
-"""What a real kernel made of the scene of a run: the chip *Linux 6.12* of the stage, and the words behind it."""
+"""What a real kernel did with the scene of a run: the chip *Linux 6.12* of the stage, and the words behind it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SILENT = "That a checker is silent is no proof of anything."
 def linux_json(run: Run) -> dict[str, Any] | None:
     """``chip`` (its words), ``tone`` and ``lines`` ``[name, words]``; None for a scene that is not in the catalogue.
 
-    A run with a driver of one's own, or with other knobs than the play, has a chip that says so.
+    A run with your own driver, or with other knobs than the play, has a chip that says so.
     """
     scene = run.scenario
     code = next((code for code, case in CASES.items() if case.scenario.name == scene.name), "")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-#: How an importer's entry stands. RIGHT: it leads to the page that the process's vma shows. TAKEN_BACK: it still does, but the
-#: importer's callback for it has returned, so that it must not be used. STALE: it leads to something else, or nowhere.
+#: The states of an importer's entry. RIGHT: it leads to the page that the process's vma shows. TAKEN_BACK: it does, but the
+#: importer's callback for it has returned, so it must not be used. STALE: it leads to something else, or nowhere.
 RIGHT, TAKEN_BACK, STALE, NONE = "right", "taken back", "stale", "none"
 
-#: How an actor stands: it can take its next step; it waits for somebody; it has nothing to do; its code raised.
+#: The states of an actor: it can take its next step; it waits for others; it has nothing to do; its code raised.
 NEXT, WAITS, RESTS, CRASHED = "next", "waits", "rests", "crashed"
 
 
@@ -37,7 +37,7 @@ class Page:
 
     number: int  #: counted from the process's base
     address: int
-    shows: str  #: ``A[2]``; ``anonymous`` for memory that is no exporter's; empty where no vma is
+    shows: str  #: ``A[2]``; ``anonymous`` for memory that is no exporter's; empty without a vma
     present: bool  #: a PTE: without one a touch would fault
     slot: int | None = None
     ram: int | None = None
@@ -54,7 +54,7 @@ class Space:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of an importer's own table. ``since``: the step from which on the address was stale."""
+    """One line of an importer's table. ``since``: the step from which on the address was stale."""
 
     importer: str
     page: int
@@ -68,7 +68,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """What one importer's device translates. ``iommu``: whether its addresses pass one."""
+    """The table of one importer's device. ``iommu``: whether its addresses pass one."""
 
     importer: str
     space: str
@@ -82,7 +82,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Slot:
-    """One slot of the BAR aperture. ``lent``: to whom, by the exporter's books; ``marks``: ``moving``, ``pinned``."""
+    """One slot of the BAR aperture. ``lent``: the importers, by the exporter's records; ``marks``: ``moving``, ``pinned``."""
 
     number: int
     address: int
@@ -95,7 +95,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of a memory. ``lost``: the owner's bytes that a stray write destroyed; ``leaked``: that a stray read got."""
+    """One frame of a memory. ``lost``: the owner's bytes destroyed by a stray write; ``leaked``: those got by a stray read."""
 
     number: int
     name: str
@@ -110,7 +110,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Beat:
-    """A beat in flight, or one that landed in this very step. ``good``: it reaches what was meant."""
+    """A beat in flight, or one that landed in this step. ``good``: it reaches the intended page."""
 
     importer: str
     page: int
@@ -144,7 +144,7 @@ class Call:
     function: str
     start: int
     end: int | None
-    via: str = ""  #: the part of the kernel that stands between, which has no lane
+    via: str = ""  #: the part of the kernel in between, which has no lane
     result: str = ""
 
 
@@ -163,7 +163,7 @@ class Now:
 
 @dataclass(frozen=True)
 class Said:
-    """What this step did, and what that means. ``tone``: good, bad, wait or plain."""
+    """What this step did, and its meaning. ``tone``: good, bad, wait or plain."""
 
     what: str
     means: str = ""
@@ -175,7 +175,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Chip:
-    """How one rule stands: ``broken``, ``price`` (paid), ``kept`` or ``idle`` (nothing could have broken it yet)."""
+    """The state of one rule: ``broken``, ``price`` (paid), ``kept`` or ``idle`` (nothing could have broken it yet)."""
 
     rule: str
     state: str
@@ -193,7 +193,7 @@ class Button:
 
 @dataclass(frozen=True)
 class Attribute:
-    """One attribute of a driver. ``was``: its value before this step, where that was another one; else None."""
+    """One attribute of a driver. ``was``: its value before this step, if different; else None."""
 
     name: str
     value: str
@@ -202,9 +202,9 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Driver:
-    """A driver at this moment: where in its source this step began (``lit``), where its code waits now, its attributes.
+    """A driver at this moment: the line where this step began (``lit``), the line where its code waits now, its attributes.
 
-    A place is (section, line): which part of the driver's source, and the line's number in its file.
+    A place is (section, line): the part of the driver's source, and the line's number in its file.
     """
 
     name: str
@@ -247,7 +247,7 @@ class Moment:
 
 
 def page_key(space: str, number: int) -> str:
-    """The name of a process's page among all that is on the stage."""
+    """The key of a process's page on the stage."""
     return f"{space}:page{number}"
 
 

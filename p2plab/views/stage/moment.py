@@ -20,7 +20,7 @@ from p2plab.views.stage.now import now_of, roles_of
 from p2plab.views.stage.say import Scene, said_of
 from p2plab.views.stage.source import driver_at, drivers_of, sections_of
 
-#: In the natural course of a scene these come one after the other; any other action has no place in it.
+#: The natural order of a scene's actions; other actions have no place in it.
 COURSE = ("mmap", "map", "dma", "defrag")
 
 
@@ -44,7 +44,7 @@ def moments(run: Run) -> Iterator[Moment]:
 
 
 class _Seen:
-    """What of a moment the next one is compared with."""
+    """The parts of a moment with which the next one is compared."""
 
     def __init__(self, chain: Chain, attributes: dict[str, dict[str, str]]) -> None:
         self.chain, self.attributes = chain, attributes
@@ -119,9 +119,9 @@ def _chips(history: History, step: int) -> Iterator[Chip]:
 
 
 def natural(world: World, chain: Chain) -> str:
-    """What comes next in the natural course of a scene: ``step`` while somebody can go on, then an action, then ``check``.
+    """What comes next in the natural course of a scene: ``step`` while an actor can go on, then an action, then ``check``.
 
-    A move waits for no transfer: while only a device's own engine can go on, the exporter's move is next.
+    A move waits for no transfer: while only a device's engine can go on, the exporter's move is next.
     """
     going = set(world.enabled())
     if world.stuck is not None and not going:
@@ -140,7 +140,7 @@ def natural(world: World, chain: Chain) -> str:
     }
     begun = {entry.event.job for entry in world.log if isinstance(entry.event, JobBegun)}
     course: list[Any] = [name for name in COURSE if name in world.actions]
-    if len(course) < 2:  # a scene with a list of its own
+    if len(course) < 2:  # a scene with its own list
         course = list(world.actions)
         done = {name: name in begun or action.label in begun for name, action in world.actions.items()}
     return next((name for name in course if not done[name] and not world.actions[name].why_not()), "check")

@@ -25,7 +25,7 @@ def now_of(world: World, log: Sequence[Entry], calls: Sequence[Call]) -> tuple[N
 
 
 def roles_of(world: World) -> dict[str, str]:
-    """What each actor is in the scene; an actor without a part of its own is missing."""
+    """What each actor is in the scene; an actor without a role is missing."""
     things = things_of(world)
     roles = {mm.name: "process" for mm in things.spaces}
     roles |= {exporter.name: "exporter's driver" for exporter in things.exporters}
@@ -99,7 +99,7 @@ def lock_in(label: str) -> str:
 
 
 def _who_ends(world: World, log: Sequence[Entry], name: str, label: str) -> tuple[str, ...]:
-    """Who can end a wait that does not say so itself: whoever moves the object, or whoever invalidates."""
+    """The actors that can end a wait that does not name them: those that move the object or invalidate."""
     settled = re.match(r"(\S+) has settled$", label)
     if settled:
         movers: dict[str, str] = {}
@@ -121,7 +121,7 @@ def _who_ends(world: World, log: Sequence[Entry], name: str, label: str) -> tupl
 
 
 def plain(label: str, *bases: int) -> str:
-    """A step's label in words: pages instead of addresses (of whichever process has them), locks as what is taken."""
+    """A step's label in words: pages instead of addresses (of the process that has them), locks as taken."""
 
     def page(text: str) -> int | None:
         numbers = ((int(text, 16) - base) // PAGE_SIZE for base in bases)

@@ -1,4 +1,4 @@
-"""One step in two half-sentences: what happened, and what that means. Computed from the log and the chain, not scripted."""
+"""One step in two half-sentences: what happened, and its meaning. Computed from the log and the chain, not scripted."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WAITED = re.compile(r"has settled|valid|completion|granted$|empty$|have unmapped
 
 @dataclass(frozen=True)
 class Scene:
-    """What a sentence is made from: the step's entries of the log, and what is true after it."""
+    """The material of a sentence: the step's log entries, and the state after it."""
 
     log: Sequence[Entry]
     here: Sequence[Entry]
@@ -51,11 +51,11 @@ class Scene:
 
     @property
     def actor(self) -> str:
-        """Whose step it was."""
+        """The actor of the step."""
         return next((entry.actor for entry in self.here if entry.actor), "")
 
     def all(self, kind: str) -> list[Any]:
-        """The step's events of a kind, or of kinds made from it."""
+        """The step's events of a kind, or of kinds derived from it."""
         return [e.event for e in self.here if any(kind == c.__name__ for c in type(e.event).__mro__)]
 
     def first(self, kind: str) -> Any:
@@ -72,7 +72,7 @@ class Scene:
         return plain(text, *self.bases.values())
 
     def sentence(self, text: str) -> str:
-        """A phrase of the log as the beginning of a sentence: an actor by what it is, else a capital letter."""
+        """A phrase of the log as the beginning of a sentence: an actor by its role, else a capital letter."""
         text = self.plain(text)
         first, _, rest = text.partition(" ")
         if first.rstrip(":,") in self.roles:
@@ -85,7 +85,7 @@ class Scene:
         return self.bases.get(space, self.base)
 
     def pages(self, start: int, end: int, base: int | None = None) -> str:
-        """``[start, end)`` as pages; a range that goes beyond what a scene is about as what it is."""
+        """``[start, end)`` as pages; a range beyond the scene's pages in words."""
         base = self.base if base is None else base
         first, last = (start - base) // PAGE_SIZE, (end - base) // PAGE_SIZE - 1
         if not -1024 < first < 4096 or last - first > 4096:
@@ -211,7 +211,7 @@ def _notified(scene: Scene, event: Any) -> Said:
 
 def _broken(scene: Scene) -> str:
     found = scene.broke[0]
-    if any(str(entry.event) == found.what for entry in scene.here):  # the step's own sentence says it already
+    if any(str(entry.event) == found.what for entry in scene.here):  # the step's sentence says it already
         return f"That breaks {found.rule}."
     return f"{scene.sentence(found.what)}: {found.rule} is broken."
 
@@ -396,7 +396,7 @@ def _failed_job(scene: Scene, event: Any) -> Said:
     return Said(f"{scene.people(scene.actor)}'s {event.job} fails: {scene.plain(event.error)}.", "", WAIT)
 
 
-#: What is told of a step, by the kinds of its events: the most telling kind first.
+#: What to say of a step, by the kinds of its events: the most telling kind first.
 TELL: dict[str, Callable[[Scene, Any], Said | None]] = {
     "Crashed": _crashed,
     "Deadlock": _deadlock,
@@ -446,7 +446,7 @@ TELL: dict[str, Callable[[Scene, Any], Said | None]] = {
 
 
 def _label(scene: Scene) -> Said:
-    """A step that only its own label speaks of."""
+    """A step described by its label alone."""
     label = scene.plain(str(scene.first("Stepped") or ""))
     who = scene.people(scene.actor)
     means, tone = (_broken(scene), BAD) if scene.broke else ("", PLAIN)

@@ -19,7 +19,7 @@ from p2plab.views.stage.model import Attribute, Driver
 #: For each actor, the places in code files where it waits, from its first function to the innermost: (file, line).
 Pending = dict[str, tuple[tuple[str, int], ...]]
 
-#: The sections of classes that were shown; a class that somebody wrote anew is another one.
+#: The sections of the classes shown; a class that was defined again is another one.
 _known: weakref.WeakKeyDictionary[type, tuple[Section, ...]] = weakref.WeakKeyDictionary()
 
 
@@ -46,7 +46,7 @@ def drivers_of(world: World) -> dict[str, Any]:
 
 
 def sections_of(driver: Any) -> tuple[Section, ...]:
-    """The source of a driver's class, and of the drivers that it is made from; empty where Python has no source."""
+    """The source of a driver's class, and of its base drivers; empty where Python has no source."""
     kind = type(driver)
     if kind not in _known:
         _known[kind] = tuple(_sections(kind))
@@ -66,7 +66,7 @@ def _sections(kind: type) -> Iterator[Section]:
 
 
 def _source_of(made: type) -> tuple[str, int, list[str]] | None:
-    """(file, number of the first line, lines) of a class. Of a notebook's class its methods know the file."""
+    """(file, number of the first line, lines) of a class. For a notebook's class its methods know the file."""
     for function in vars(made).values():
         code = getattr(function, "__code__", None)
         if code is None:
@@ -92,7 +92,7 @@ def driver_at(
     old: dict[str, str],
     cells: dict[str, str],
 ) -> Driver:
-    """``before`` and ``now``: where everybody waited before this step and waits now; ``old``, ``cells``: its attributes."""
+    """``before`` and ``now``: where all actors waited before this step and wait now; ``old``, ``cells``: its attributes."""
     acted = world.log[-1].actor if world.log else ""
     step = [entry for entry in world.log if entry.step == world.steps]
     called = [e.event.function for e in step if isinstance(e.event, Called) and e.event.target == driver.name]

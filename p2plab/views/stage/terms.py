@@ -1,6 +1,6 @@
-"""What each kind of thing on the stage is called in the field, and where that is written: what the stage says when asked.
+"""The field's term for each kind of thing on the stage, with its source: the words shown on hover.
 
-A source is a kernel file, a mail by its Message-ID, or a module of this model for what only the model has.
+A source is a kernel file, a mail by its Message-ID, or a module of this model for its own concepts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MM_TYPES = "include/linux/mm_types.h"
 ARCHIVE = "https://lore.kernel.org/linux-mm/"
 MESSAGE_ID = re.compile(r"[\w.+-]+@[\w.-]+\w")
 
-#: The kind of a thing -> (what it is, where that is written). ``call:`` and ``lock:`` go on with the function's or lock's name.
+#: The kind of a thing -> (term, source). ``call:`` and ``lock:`` go on with the function's or lock's name.
 TERMS: Mapping[str, tuple[str, str]] = {
     # processes
     "page": (
@@ -62,7 +62,7 @@ TERMS: Mapping[str, tuple[str, str]] = {
     "press": ("an action that a person asked for", "p2plab/core/world.py"),
     "new": ("changed in this step", "p2plab/views/stage/chain.py"),
     "differs": ("the other run has something else here", "p2plab/lab/compare.py"),
-    # who
+    # actors
     "process": ("process: an address space and its threads", f"{MM_TYPES} (mm_struct)"),
     "exporter's driver": ("exporter: sets the vm_ops of its vma, and lends its device's memory", RFC3),
     "importer's driver": ("importer: asks with p2p_map, and obeys the mmu notifier", RFC3),

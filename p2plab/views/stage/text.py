@@ -30,7 +30,7 @@ def stage_text(moment: Moment) -> str:
 
 
 def alt_of(moment: Moment) -> str:
-    """The moment in a few sentences: what a picture's description is made of."""
+    """The moment in a few sentences, for a picture's description."""
     parts = [f"Step {moment.step}. {moment.said}"]
     for table in moment.tables:
         counts = {state: table.states().count(state) for state in dict.fromkeys(table.states())}
@@ -80,7 +80,7 @@ def lines_of(moment: Moment) -> Iterator[str]:
 
 
 def _slot_lines(moment: Moment) -> Iterator[str]:
-    """Each slot; of a run of free ones, of which there is nothing to say, only the ends."""
+    """Each slot; of a run of free ones only the ends."""
     for plain, run in groupby(
         moment.slots, lambda s: s.frame is None and not s.lent and slot_key(s.number) not in moment.changed
     ):
@@ -120,7 +120,7 @@ def where_words(place: Place) -> str:
 
 
 def entry_words(entry: Entry) -> str:
-    """One line of an importer's table, with what it means."""
+    """One line of an importer's table, with its meaning."""
     if entry.state == NONE or entry.address is None:
         return "no entry"
     iova = f" (IOVA; bus {entry.place.bus:#x})" if entry.place.bus not in (None, entry.address) else ""
@@ -142,7 +142,7 @@ def slot_words(slot: Slot) -> str:
 
 
 def frame_words(frame: Frame, kind: str) -> str:
-    """One frame, with whose bytes it holds."""
+    """One frame, with the owner of its bytes."""
     whose = f"{frame.name} of {frame.owner}" if frame.name else "nobody's"
     told = f"{kind} {frame.number}: {whose}, holds “{frame.bytes}”"
     if frame.lost:

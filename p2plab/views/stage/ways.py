@@ -1,7 +1,7 @@
 """The ways between a moment's cells for ``stage.js``, beats among them, and the bars over what is being invalidated.
 
-A way is ``{k: key, a: from, b: to, c: class}``, with ``head`` and ``pill``, and ``t``, what it says when asked, where that is
-not what its first cell says. A bar is ``{k, a, b, t, l}``: from cell to cell, its words from long to short.
+A way is ``{k: key, a: from, b: to, c: class}``, with ``head`` and ``pill``, and ``t``, its title, if it
+is not that of its first cell. A bar is ``{k, a, b, t, l}``: from cell to cell, its words from long to short.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ class Ways:
         return list(self.ways.values())
 
     def way(self, key: str, start: str, end: str, style: str, **more: Any) -> None:
-        """One way; ``more`` is what of the rest it has."""
+        """One way; ``more``: its optional fields."""
         start, end = self.hidden.get(start, start), self.hidden.get(end, end)
         if ":" in start and start in self.hidden.values():
-            key = f"{start}>{end}>{style}"  # one ribbon for all that a block holds
+            key = f"{start}>{end}>{style}"  # one ribbon for the whole block
         self.ways[key] = {"k": key, "a": start, "b": end, "c": style, **{k: v for k, v in more.items() if v}}
 
     def target(self, place: Place) -> str:
-        """The cell that an address leads to."""
+        """The cell to which an address leads."""
         if place.link is not None:
             return frame_key(place.link)
         return slot_key(place.slot) if place.slot is not None else ram_key(place.ram) if place.ram is not None else ""
@@ -67,7 +67,7 @@ class Ways:
             for entry in table.entries:
                 if entry.state != NONE:
                     self.entry_way(entry, table.iommu, at)
-            for beat in self.m.beats:  # one whose entry was cleared, or is another one by now, is still under way
+            for beat in self.m.beats:  # a beat whose entry was cleared or replaced is still under way
                 if beat.importer == table.importer and f"beat:{beat.importer}" not in self.ways:
                     self.beat(beat, entry_key(beat.importer, beat.page), at, "")
 
@@ -88,7 +88,7 @@ class Ways:
             self.way(key, start, end, kind + link, head="arrow" if end else "x", at=at)
 
     def beat(self, beat: Beat, start: str, at: int, kind: str) -> None:
-        """The way of a beat: to where it is going; once landed on to the frame."""
+        """The way of a beat: to its target; once landed, on to the frame."""
         style = "stale" if not beat.good else "back" if kind == "back" else "right"
         end, link = self.target(beat.place), " link" if beat.place.link is not None else ""
         pill = f"✗ page {beat.page} refused" if beat.faulted else f"beat: page {beat.page}"
@@ -132,7 +132,7 @@ class Ways:
         return list({bar["k"]: bar for bar in bars if bar is not None}.values())
 
     def range(self, space: str) -> Json | None:
-        """The invalidations of one process that are under way; where there are several, one bar says all of them."""
+        """The invalidations of one process that are under way; one bar for all of them."""
         found = [r for r in self.m.invalidations if r.space == space]
         if not found:
             return None
