@@ -269,6 +269,27 @@ def test_the_arrows_walk_from_mark_to_mark_of_the_timeline(saved: Any):
     assert page.evaluate(focused) == walked[-1]
 
 
+def test_on_a_large_screen_all_of_it_is_larger(saved: Any):
+    """Text, marks and what names them, by a quarter; nothing is out of sight, and a smaller window has them as before."""
+    page = saved("defrag-obedient", 26)
+    page.mouse.move(640, 75)
+    small = page.locator(".said").bounding_box()
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    page.wait_for_function("document.querySelector('.stage').clientWidth === 1536")
+    assert page.locator(".said").bounding_box()["height"] == 1.25 * small["height"]
+    for part in (".said", "svg.chain", ".now", ".lanes svg", ".chips", ".bar .forward"):
+        assert in_sight(page, f".stage {part}"), part
+    asked = page.locator(".cell[data-k='slot4']")
+    asked.hover()
+    page.get_by_text("slot 4 at 0xe8004000: A[1] of app").wait_for()
+    cell, tip = asked.bounding_box(), page.locator(".told-of").bounding_box()
+    assert abs(cell["x"] + cell["width"] / 2 - tip["x"] - tip["width"] / 2) < 2
+    assert 0 < tip["y"] - cell["y"] - cell["height"] < 12
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.wait_for_function("document.querySelector('.stage').clientWidth === 1280")
+    assert page.locator(".said").bounding_box() == small
+
+
 def test_a_click_on_an_arrow_lights_its_whole_way(saved: Any):
     """From the NIC's entry through the slot into the frame."""
     page = saved("defrag-ignorant", 30)

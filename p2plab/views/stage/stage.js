@@ -149,7 +149,7 @@ function drawChain(put, view) {
     const titled = phone && (y === ySlots || y === yFrames) ? g.title : 0;
     put("bands", "rect", key, "band", { xy: [x, y - EDGE], width: w, height: height + 2 * EDGE + titled, rx: 5 });
     if (phone) {
-      const long = subs.length ? [`${name}: ${subs.map((sub) => sub[0]).join(" ")}`, `${name}: ${subs[0][0]}`, name] : [name];
+      const long = subs.length ? [`${name}: ${subs.map((sub) => sub[0]).join(" ")}`, `${name}: ${subs[0][0].replace(/,$/, "")}`, name] : [name, name.split(":")[0]];
       const words = fit(long, Math.max(w, 40) - 6, "bold 11.5px");
       put("words", "text", `${key}:name`, "name", { xy: [x + 4, y === yUsers ? y - 9 : y + height + 15] }, words);
       return;
@@ -325,7 +325,7 @@ function drawWays(put, view, at, home, said, place) {
     const kind = beat ? "beat" : w.c.split(" ").at(-1); // a link is one, whatever its state
     put(line, "path", `hit>${key}`, "hit", { d, ...asks(kind, w.t ?? said.get(from)) });
     if (w.head) put("heads", "path", `head>${key}`, `head ${w.c} ${w.head}`, { d: HEADS[w.head](r), xy: [x1, y1], "data-a": from, "data-b": to });
-    if (w.pill) pill(put, `pill>${w.k}`, (x0 + x1) / 2, b ? middle : y1 + 8, w.pill, w.pill[0] === "✗" ? "bad" : "", W);
+    if (w.pill) pill(put, `pill>${w.k}`, (x0 + x1) / 2, b ? middle : y1 + 13, w.pill, w.pill[0] === "✗" ? "bad" : "", W);
     if (beat && w.c.includes("landed")) beats.push([w.k, d, w.c]);
   }
   view.flights = beats;
@@ -359,6 +359,8 @@ function drawBars(put, m, at, home, y) {
 
 // -- the timeline ---------------------------------------------------------------------------------------------------------
 
+const LARGE = [1600, 900]; // pixels of a large screen's stage
+const ZOOM = 1.25; // how many times larger everything is there
 const TALLEST = 1080; // pixels: a higher window leaves room below
 const LONGEST = 240; // a longer run is seen through a window
 const AMBER_CALLS = /^(inval|release|move_notify)/;
@@ -797,10 +799,10 @@ function makeStage(root, source) {
     if (element.matches(".cell, [data-at], button, input")) element.setAttribute("aria-describedby", tip.id);
     const home = root.getBoundingClientRect();
     const box = element.getBoundingClientRect();
-    const middle = (x ?? box.left + box.width / 2) - home.left;
-    const [above, below] = [(y ?? box.top) - home.top - 8, (y ?? box.bottom) - home.top + (y ? 18 : 8)];
-    const over = below + tip.offsetHeight > home.height - 4 && above - tip.offsetHeight > 0;
-    tip.style.left = `${Math.max(8, Math.min(middle - tip.offsetWidth / 2, home.width - tip.offsetWidth - 8))}px`;
+    const middle = ((x ?? box.left + box.width / 2) - home.left) / zoom;
+    const [above, below] = [((y ?? box.top) - home.top) / zoom - 8, ((y ?? box.bottom) - home.top) / zoom + (y ? 18 : 8)];
+    const over = below + tip.offsetHeight > root.clientHeight - 4 && above - tip.offsetHeight > 0;
+    tip.style.left = `${Math.max(8, Math.min(middle - tip.offsetWidth / 2, root.clientWidth - tip.offsetWidth - 8))}px`;
     tip.style.top = `${Math.max(0, over ? above - tip.offsetHeight : below)}px`;
   }
   const onPoint = (event) => {
@@ -905,6 +907,7 @@ function makeStage(root, source) {
 
   // -- drawing ----------------------------------------------------------------------------------------------------------------
 
+  let zoom = 1; // on a large screen all of it is larger
   let ended = {}; // where the stage ended in a box of this size
   const variables = {};
   /** Set a variable of the style sheet: only if it changes, for all that is in the stage gets its style anew. */
@@ -928,9 +931,12 @@ function makeStage(root, source) {
   function render(quiet) {
     state = source.get();
     const { scene, run, moment: m, options } = state;
-    const W0 = root.clientWidth;
-    if (!W0) return; // not in the page, or hidden: there will be another size
-    const H = present.on ? innerHeight : room();
+    if (!root.clientWidth) return; // not in the page, or hidden: there will be another size
+    const high = present.on ? innerHeight : room();
+    const larger = !present.on && !options.bare && root.clientWidth * zoom >= LARGE[0] && high >= LARGE[1] ? ZOOM : 1;
+    if (larger !== zoom) root.style.zoom = zoom = larger;
+    const W0 = root.clientWidth; // in the stage's own pixels, as all that follows
+    const H = high / zoom;
     const scale = present.scale;
     root.dataset.present = present.on;
     root.style.setProperty("--scale", scale);
@@ -1004,7 +1010,7 @@ function makeStage(root, source) {
       laneSvg.setAttribute("viewBox", `0 0 ${wideLanes} ${placed.foot + 22}`);
     } else if (!options.bare && !present.on) {
       laneSvg.removeAttribute("viewBox");
-      const lane = Math.max(phone ? 26 : 20, Math.min(phone ? 34 : H > 900 ? 90 : 60, Math.floor((H - used) / run.lanes.length)));
+      const lane = Math.max(phone ? 26 : 20, Math.min(phone ? 34 : H > 900 ? 90 : zoom > 1 ? 80 : 60, Math.floor((H - used) / run.lanes.length)));
       setVariable("--lane", `${lane}px`);
       // In a window much higher than all that there is, the stage ends where its last row does.
       const all = used + lane * run.lanes.length + 6;
