@@ -44,7 +44,7 @@ def scene_json(run: Run) -> Json:
         "name": scene.name,
         "title": said.title,
         "about": said.about,
-        "actions": [[name, _label(name, action), action.help] for name, action in world.actions.items()],
+        "actions": [[name, _label(name, action), _help(name, action)] for name, action in world.actions.items()],
         "aperture": [
             [f"{len(gpu.aperture)} slots of 4 KiB", f"{len(gpu.aperture)} slots"],
             [f"from {base:#x}", f"{base:#x}", f"{base:x}"],
@@ -110,6 +110,11 @@ def objects_of(run: Run) -> list[str]:
 
 def _label(name: str, action: Any) -> str:
     return action.label if action.label != name else LABELS.get(name, name)
+
+
+def _help(name: str, action: Any) -> str:
+    """What a button does; one whose words are not its name says the name, which code, tokens and columns of text use."""
+    return action.help if _label(name, action) == name else f"{action.help} ({name} in code and in text)"
 
 
 def _rule(rule: type[Rule], kernel: str) -> list[Any]:
