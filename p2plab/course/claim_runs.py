@@ -1,4 +1,4 @@
-"""The runs behind the claims of the review: each function runs the model and says in a few lines what came out."""
+"""The runs behind the claims of the review: each function runs the model and reports the result in a few lines."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def same_engine() -> str:
 
 
 def more_tests() -> str:
-    """What became of these tests: 2019's rules beside today's, with two kinds of CPU."""
+    """How these tests changed: 2019's rules beside today's, with two kinds of CPU."""
     machine = read_machine(MACHINE)
     pairs = _pairs(machine)
     old = sum(reach_verdict(machine, a, b, RFC2019).reachable for a, b in pairs)
@@ -121,7 +121,7 @@ def for_one_device() -> str:
 
 
 def unplug() -> str:
-    """Without a word, and in order: the later map fails with an errno of its own."""
+    """Without notice, and in order: the later map fails with its own errno."""
     failed = [entry.event for entry in story_run(CASES["E12"], "good").log if isinstance(entry.event, P2PMapFailed)]
     return "\n".join([_broken("E12"), "in order:", *(f"  {event}" for event in failed)])
 
@@ -179,7 +179,7 @@ def split_only() -> str:
 
 
 def page_cost() -> str:
-    """Arithmetic with the thread's own example sizes: 16 GiB of device memory (20190130192234.GD5061@redhat.com)."""
+    """Arithmetic with the thread's example sizes: 16 GiB of device memory (20190130192234.GD5061@redhat.com)."""
     pages = (16 << 30) // 4096
     return f"16 GiB / 4 KiB x 64 bytes = {pages * 64 >> 20} MiB"
 
@@ -272,13 +272,13 @@ def cpu_touch() -> str:
 
 
 def no_room_to_grow() -> str:
-    """A driver that takes the new size for granted."""
+    """A driver that assumes the new size."""
     case = CASES["C5"]
     return "\n".join([*textwrap.wrap(f"C5: {case.scenario.about}", WIDTH), *verdict(story_run(case))])
 
 
 def edges_move() -> str:
-    """A NIC that faults, and a process that unmaps a page inside of what it registered."""
+    """A NIC that faults, and a process that unmaps a page inside its registered range."""
     plan = Plan(importer=OdpNic, kernel=LINUX_6_12, pages=2, gpu=(), then=(), app=("mmap", "munmap"))
     return headline(check(scene_of("odp", "memory that goes while an ODP region covers it", plan)))
 
@@ -314,7 +314,7 @@ def block_layer() -> str:
 
 
 def three_uses() -> str:
-    """What becomes of page-based peer-to-peer without one of the uses."""
+    """What happens to page-based peer-to-peer without one of the uses."""
     return "\n".join(line for line in uses_text(uses()) if line)
 
 

@@ -47,7 +47,7 @@ class EndWritten(Importer):
 
 
 class CallbackToWrite(EndWritten):
-    """It maps, looks again and maps anew after a move; ``invalidate_range_start`` is yours."""
+    """It maps, checks again and maps again after a move; ``invalidate_range_start`` is yours."""
 
     async def map(self, start: int, end: int) -> None:
         """Ask, look again under the lock, program or go round."""
@@ -55,7 +55,7 @@ class CallbackToWrite(EndWritten):
 
 
 class MapToWrite(EndWritten):
-    """It obeys the notifier, whatever the range is; ``map`` is yours."""
+    """It obeys the notifier for any range; ``map`` is yours."""
 
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
         """All that the range concerns."""
@@ -75,7 +75,7 @@ class EndToWrite(Importer):
 
 
 class SecondEngine(DmaEngine):
-    """A second engine of a device: a queue and beats of its own, the page table of the first."""
+    """A second engine of a device, with its own queue and beats, and the page table of the first."""
 
     def __init__(self, world: World, first: DmaEngine, fabric: Fabric, beat_ticks: int, peer: Peer) -> None:
         self.first = first
@@ -107,13 +107,13 @@ class TwoEngines(CallbackToWrite):
 
 
 class ExporterToWrite(Placing):
-    """It knows its slots, keeps the books and closes holes; whom it lends what, and whom it tells before a move, is yours.
+    """It knows its slots, keeps the records and closes holes; lending, and notifying before a move, is yours.
 
     ``defrag`` calls ``begin_move(thing)``, then moves; ``finish_move`` is part of the moving.
     """
 
     async def begin_move(self, thing: BufferObject) -> None:
-        """Yours: afterwards nobody has the old place, and nobody gets it."""
+        """Yours: afterwards no importer has the old place, and none gets it."""
         raise NotImplementedError
 
     async def defrag(self) -> None:
@@ -128,7 +128,7 @@ class VfioToMend(WaitsTwice):
     """VFIO's dma-buf as it was merged in January 2026 (1a8a5227f229): its bug is yours to find."""
 
     def says_revoked(self) -> None:
-        """Within the running step: from here on nobody may use the buffer."""
+        """Within the running step: from here on no importer may use the buffer."""
         self._revoked([slot for slot in self.aperture.slots_of(self.buffer) if slot is not None])
 
 

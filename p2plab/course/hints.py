@@ -164,7 +164,7 @@ def _listening(replay: _Replay) -> Iterator[None]:
 
 
 def _forgotten(caught: list[warnings.WarningMessage], files: frozenset[str]) -> Iterator[tuple[str, SourceLine | None]]:
-    """Python's own words about coroutines that nobody awaited, with the line of the driver that made each."""
+    """Python's warnings about coroutines that were never awaited, with the driver's line that made each."""
     for warning in caught:
         named = re.match(r"coroutine '(?:\w+\.)*(\w+)' was never awaited", str(warning.message))
         if named is not None:
@@ -472,7 +472,7 @@ def _count(number: int, word: str) -> str:
 
 
 def _where(replay: _Replay) -> str:
-    """The driver's own line nearest to the break, with what it could see."""
+    """The driver's line nearest to the break, with the values that it could see."""
     if replay.forgotten and (line := replay.forgotten[0][1]) is not None:
         return str(line)
     if (found := _crashed_at(replay.world, replay.files)) is not None:

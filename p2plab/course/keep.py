@@ -51,7 +51,7 @@ def folder() -> Path:
 
 
 def source_of(driver: object) -> str:
-    """The source of a class or function, with what it uses from the same notebook or file; BadInput if it cannot be had.
+    """The source of a class or function, with what it uses from the same notebook or file; BadInput if it cannot be found.
 
     A text is an order of events, and kept as one.
     """
@@ -158,7 +158,7 @@ def _text(thing: Any) -> str:
 
 
 def _imports_and_constants(driver: Any, parts: list[str]) -> list[str]:
-    """What the parts name besides: Python's own modules, what was imported from them, and plain constants."""
+    """What else the parts name: Python's modules, imports from them, and plain constants."""
     home = vars(sys.modules[driver.__module__]) if driver.__module__ in sys.modules else {}
     tree = ast.parse("\n\n".join(textwrap.dedent(part) for part in parts))
     named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

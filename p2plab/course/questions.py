@@ -28,7 +28,7 @@ from p2plab.views.stage.model import RIGHT, STALE, TAKEN_BACK, WAITS, Moment, en
 from p2plab.views.text import columns
 
 NOTHING = "nothing: nobody is told"
-#: Runs in which something moves under an importer's translations: who obeys differs, and what the end shows.
+#: Runs in which something moves under an importer's translations: they differ in the obedient drivers and in the result.
 MOVES: tuple[tuple[str, tuple[dict[str, Any], ...]], ...] = (
     ("defrag-ignorant", ({}, {"pages": 2}, {"pages": 3}, {"pages": 6, "slots": 16}, {"pages": 5, "slots": 16})),
     ("defrag-obedient", ({}, {"pages": 3}, {"pages": 6, "slots": 16})),
@@ -52,7 +52,7 @@ SHOWN = (
     "madvise_dontneed",
     "unmap_mapping_range",
 )
-#: How often a kind looks for a question of the sort it wants, before it takes what there is.
+#: How often a kind looks for a question of the preferred sort before it takes any.
 TRIES = 40
 #: A run that waits or breaks later than this is too long to read before an answer.
 LONGEST = 60
@@ -60,7 +60,7 @@ LONGEST = 60
 
 def stale(chance: SeededChoices, seed: int) -> QuizQuestion:
     """Which entries of the importers' tables will be stale at the end? Asked before anything moves."""
-    wanted = chance.below(3) > 0  # most people learn more from a question that has something to find
+    wanted = chance.below(3) > 0  # most people learn more from a question with something to find
     for _ in range(TRIES):
         name, knobs = chance.pick(MOVES)
         run = told(name, **chance.pick(knobs))
@@ -105,7 +105,7 @@ def _entry_words(entry: Any) -> str:
 
 
 def _ahead(run: Run, at: int) -> str:
-    """Who begins what next; what comes after that may be part of the answer."""
+    """The actors' next actions; what comes later may be part of the answer."""
     jobs = ((e.actor, e.event.job) for e in run.log if e.step >= at and isinstance(e.event, JobBegun))
     begun = next((f"{actor} does {job}" for actor, job in jobs), "what was begun goes on")
     return f"From here on {begun}."
@@ -155,7 +155,7 @@ def breaks(chance: SeededChoices, seed: int) -> QuizQuestion:
 
 
 def rule(chance: SeededChoices, seed: int) -> QuizQuestion:
-    """Which rule breaks first in this run, and by whose step?"""
+    """Which rule breaks first in this run, and in which actor's step?"""
     case, run, first = _broken(chance)
     actors = [name for name in run.world.actors if name != first.actor] or ["app"]
     found = board(run).findings
@@ -176,7 +176,7 @@ def rule(chance: SeededChoices, seed: int) -> QuizQuestion:
 
 
 def _broken(chance: SeededChoices) -> tuple[Any, Run, Any]:
-    """A case of the catalogue, its story, and the first finding: a promise's, in a step that somebody takes."""
+    """A case of the catalogue, its story, and the first finding of a promise in an actor's step."""
     while True:
         case = CASES[chance.pick(CASES)]
         run = story_run(case)

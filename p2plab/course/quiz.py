@@ -20,7 +20,7 @@ from p2plab.rules import RULES
 from p2plab.rules.damage import damage
 from p2plab.views.text import columns
 
-#: So many steps of the story are shown before the cut at most.
+#: Maximum number of steps of the story before the cut.
 SHOWN = 40
 NOBODY = "nobody's"
 _RULES = 4
@@ -28,7 +28,7 @@ _RULES = 4
 
 @dataclass(frozen=True)
 class QuizPart:
-    """One question of a quiz: what is asked, what may be answered, and what is right."""
+    """One question of a quiz: its text, its choices, and the right one."""
 
     asks: str
     choices: tuple[str, ...]

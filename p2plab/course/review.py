@@ -1,7 +1,7 @@
 """The review of January 2019 as claims, each with the run that tests it. ``said()`` lists them, ``evidence(key)`` runs one.
 
-A claim is put in this project's own words; the link leads to the mail. ``stated`` is False where the claim
-was inferred from the posted code and nobody said it in the thread. Addresses of mails are formed from their Message-IDs;
+A claim is in this project's words; the link leads to the mail. ``stated`` is False where the claim
+was inferred from the posted code and not said in the thread. Addresses of mails are formed from their Message-IDs;
 dates are those of the mails' Date headers in UTC.
 """
 

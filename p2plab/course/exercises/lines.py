@@ -1,4 +1,4 @@
-"""How many lines an answer changes of the driver that it mends: comments, blank lines and docstrings count for nothing."""
+"""How many lines of a broken driver an answer changes; comments, blank lines and docstrings do not count."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import difflib
 
 
 def changed_lines(before: str, after: str) -> int:
-    """Lines that are new, gone or other. SyntaxError where one of them is no Python.
+    """Lines that are new, gone or changed. SyntaxError if one of them is no Python.
 
     >>> changed_lines("class A:\\n    x = 1\\n", "class B:  # mine\\n    x = 2\\n    y = 3\\n")
     2
@@ -27,7 +27,7 @@ def remark(before: str, after: str, smallest: int) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    """The statements of a class and of what comes with it, one a line, as Python itself writes them."""
+    """The statements of a class and of what comes with it, one per line, in Python's normal form."""
     tree = ast.parse(text)
     tree.body = [node for node in tree.body if not isinstance(node, (ast.Import, ast.ImportFrom))]
     for node in ast.walk(tree):
@@ -38,5 +38,5 @@ def _lines(text: str) -> list[str]:
             node.body = node.body[1:] or [ast.Pass()]
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     if classes:
-        classes[-1].name = "_"  # what it is called is nobody's mistake
+        classes[-1].name = "_"  # its name does not count
     return [line for line in ast.unparse(tree).splitlines() if line.strip()]

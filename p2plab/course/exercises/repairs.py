@@ -1,4 +1,4 @@
-"""The exercises with a driver that is there and wrong: find its bug, or mend it with the fewest lines."""
+"""The exercises with a given, wrong driver: find its bug, or repair it with the fewest lines."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A hand-in's driver as the world sees it: a class whose methods run elsewhere, in a process that is shut in.
+"""A hand-in's driver as the world sees it: a class whose methods run elsewhere, in a sandboxed process.
 
-World, rules and log are here. The driver's own state is in cells of the world, which the other side asks to read and to
-write; of its coroutines there is a description in words, by which the search tells states apart and which need not be
-true: what passes is confirmed without it.
+World, rules and log are here. The driver's state is in cells of the world, which the other side asks to read and to
+write; its coroutines are described in words, by which the search distinguishes states. The description need not be true:
+a pass is confirmed without it.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _method(name: str, kind: str) -> Any:
 
 
 def _look_at_call(base: type | None, name: str, method: str, names: list[str], defaults: int, rest: bool) -> None:
-    """BadInput where a method of the model's would be called with other arguments than it takes."""
+    """BadInput where a method of the model would be called with wrong arguments."""
     wanted = getattr(base, method, None)
     if not inspect.iscoroutinefunction(wanted):
         return
@@ -101,7 +101,7 @@ _SLOTS: weakref.WeakKeyDictionary[type, Any] = weakref.WeakKeyDictionary()
 
 
 def _talk(owner: Any) -> Talk:
-    """What is said about one driver of one world. It lives as long as that: in a slot, which is no cell."""
+    """The conversation about one driver of one world. It lives as long as the driver, in a slot, which is no cell."""
     slot = _SLOTS[type(owner)]
     found: Talk | None = slot.__get__(owner)
     if found is None:

@@ -1,4 +1,4 @@
-"""The command that runs a hand-in's process, shut in by bubblewrap where that works."""
+"""The command that runs a hand-in's process, sandboxed by bubblewrap if that works."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ HOW_TO = "install bubblewrap (Debian, Ubuntu: apt install bubblewrap)"
 
 @dataclass(frozen=True)
 class Protection:
-    """How hand-ins are shut in: ``means`` in words; ``missing`` says what is not there, or is empty."""
+    """How hand-ins are sandboxed: ``means`` in words; ``missing`` says what is not available, or is empty."""
 
     means: str
     missing: str = ""
     bubblewrap: bool = False
 
     def command(self, seconds: int, megabytes: int, hidden: Sequence[Path] = ()) -> list[str]:
-        """What starts a hand-in's process; ``hidden``: folders that it must not see, also where it sees what is around them."""
+        """What starts a hand-in's process; ``hidden``: folders that it must not see, even inside visible ones."""
         python = [os.path.realpath(sys.executable), "-I", "-S"]
         words = [str(seconds), str(megabytes)]
         if not self.bubblewrap:
@@ -36,7 +36,7 @@ class Protection:
 
 
 def _bubblewrap(hidden: Sequence[Path]) -> list[str]:
-    """No network, no process, no name of anybody else's; Python and the system's libraries to read, and nothing to write."""
+    """No network, no other processes or users; Python and the system's libraries are readable, nothing is writable."""
     program = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
     program += ["--cap-drop", "ALL", "--uid", "65534", "--gid", "65534", "--hostname", "hand-in"]
     seen = [Path("/usr")]

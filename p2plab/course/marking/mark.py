@@ -1,4 +1,4 @@
-"""A folder of hand-ins to a table of marks: a row for everything in it, written as it comes, whatever a hand-in does."""
+"""A folder of hand-ins to a table of marks: a row for everything in it, written as it comes, no matter what a hand-in does."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Limits:
 class Marked:
     """One row: ``marks`` by exercise (``pass``, the rule that broke, ``fail``, ``not marked``), and what to know.
 
-    ``confirmed``: by exercise that passed, in how many orders without the hand-in's own account of its state. ``helped``: by
+    ``confirmed``: by passed exercise, the number of orders without the hand-in's account of its state. ``helped``: by
     exercise, the furthest help (``hint``, ``where``, ``recipe``) that was asked for, by the hand-in's own account.
     """
 
@@ -64,10 +64,10 @@ def mark_folder(
     jobs: int = 1,
     unprotected: bool = False,
 ) -> list[Marked]:
-    """Mark all that lies in a folder, ``jobs`` at a time; ``told`` hears of each row as soon as there is one.
+    """Mark everything in a folder, ``jobs`` at a time; ``told`` is called with each row as it comes.
 
-    BadInput where there is nothing, and where hand-ins cannot be shut in, unless that is ``unprotected``. KeyboardInterrupt
-    comes out once nothing runs any more and every hand-in has a row.
+    BadInput for an empty folder, and where hand-ins cannot be sandboxed, unless ``unprotected``. KeyboardInterrupt is
+    raised once nothing runs any more and every hand-in has a row.
     """
     means = shut_in(unprotected)
     found = hand_ins(folder)
@@ -82,7 +82,7 @@ def mark_folder(
 
 
 def shut_in(unprotected: bool) -> Protection:
-    """How hand-ins are shut in. BadInput where they are not, and nobody said that this is known."""
+    """How hand-ins are sandboxed. BadInput if they are not, unless the caller accepts that."""
     if importlib.util.find_spec("resource") is None:
         raise BadInput("hand-ins cannot be marked here: this system cannot limit a process's resources; Linux can")
     means = protection()
@@ -134,7 +134,7 @@ class _Marking:
 
     def _next(self) -> tuple[HandIn, Marked]:
         while True:
-            with contextlib.suppress(queue.Empty):  # waiting for ever would not hear Ctrl-C everywhere
+            with contextlib.suppress(queue.Empty):  # an endless wait would not notice Ctrl-C on every system
                 one, row = self._done.get(timeout=0.5)  # type: ignore[misc]
                 if isinstance(row, BaseException):
                     raise row
@@ -165,7 +165,7 @@ class _Marking:
             "megabytes": limits.megabytes,
             "budget": max(1.0, limits.seconds / 2),
         }
-        # Nothing of the instructor's environment: tokens and passwords live there.
+        # Nothing of the instructor's environment, which may hold tokens and passwords.
         own = {
             "PATH": os.environ.get("PATH", os.defpath),
             "PYTHONPATH": str(_HOME),

@@ -1,4 +1,4 @@
-"""A hand-in's process, and one line of JSON after the other to and from it. What it says is believed nowhere."""
+"""A hand-in's process, and lines of JSON to and from it. Nothing that it says is trusted."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from p2plab.course.marking.child import LONGEST_LINE
 
 
 class Gone(BaseException):
-    """The hand-in's process ended, or talked nonsense. No ``Exception``: no driver code may catch it."""
+    """The hand-in's process ended, or sent nonsense. No ``Exception``, so that driver code cannot catch it."""
 
 
 class Child:
-    """The process, and one line after the other to and from it."""
+    """The process, and lines to and from it."""
 
     def __init__(self, command: Sequence[str], hello: Mapping[str, object], patience: float) -> None:
         self.patience = patience

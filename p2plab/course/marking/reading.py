@@ -1,4 +1,4 @@
-"""What lies in a folder of hand-ins: files of ``hand_in()``, notebooks, folders of students; and what is none of these.
+"""The content of a folder of hand-ins: files of ``hand_in()``, notebooks, folders of students; and other things.
 
 Everything found gets a row: a file that is not read is listed as skipped, with the reason.
 """
@@ -20,7 +20,7 @@ from p2plab.course.exercises import EXERCISES
 from p2plab.course.keep import FORMAT, HEAD, LAYERS, LONGEST_SOURCE
 
 LARGEST_FILE = 4 * len(EXERCISES) * LONGEST_SOURCE
-#: Folders inside of each other, and things found, before it is no folder of hand-ins.
+#: Maximum depth of folders, and number of entries, of a folder of hand-ins.
 DEEPEST, MOST = 12, 20_000
 
 
@@ -32,7 +32,9 @@ class HandIn:
     name: str = ""
     answers: dict[str, dict[str, str]] = field(default_factory=dict)
     skipped: str = ""
-    helped: dict[str, str] = field(default_factory=dict)  #: by exercise, the furthest help that it says was asked for
+    helped: dict[str, str] = field(
+        default_factory=dict
+    )  #: by exercise, the furthest help that was asked for, by its own account
 
 
 def hand_ins(folder: Path) -> list[HandIn]:
@@ -118,7 +120,7 @@ def read_hand_in(path: Path, name: str) -> HandIn:
 
 def _json(path: Path) -> Any:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)  # it may be something else by now
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)  # it may have been replaced
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise BadInput("skipped: not a file")

@@ -1,6 +1,6 @@
 """Rows of marks as files: CSV, JSON, and the table of grades that nbgrader writes and learning platforms read.
 
-Each is whole after each row: whatever stops a marking in the middle, the rows so far are there.
+Each is complete after each row: if a marking stops in the middle, the rows so far are there.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Grades(Csv):
 
 
 class Json:
-    """One object, written anew with each row; without a path it is only kept, in :attr:`value`."""
+    """One object, rewritten with each row; without a path it is only kept, in :attr:`value`."""
 
     def __init__(self, path: Path | None) -> None:
         self.path, self.rows = path, list[dict[str, object]]()
@@ -69,7 +69,7 @@ class Json:
         return {"exercises": list(EXERCISES), "max_points": len(EXERCISES), "rows": self.rows}
 
     def add(self, row: Marked) -> None:
-        """One more row. OSError where there is no room; what was there stays."""
+        """One more row. OSError if there is no room; the old content stays."""
         self.rows.append(
             {
                 "file": storable(row.file),
@@ -99,7 +99,7 @@ class Json:
 
 
 def student(row: Marked) -> str:
-    """Whose it is, by where it lay: the student's folder, or the file's name."""
+    """The student, by the folder or the file's name."""
     path = PurePosixPath(row.file)
     return path.parts[0] if len(path.parts) > 1 else path.stem
 

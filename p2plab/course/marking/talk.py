@@ -1,4 +1,4 @@
-"""What is said about one driver of one world: its calls, the model's things by number, and what it may do to them."""
+"""The conversation about one driver of one world: its calls, the model's objects by number, and what it may do to them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from p2plab.mm import AddressSpace
 from p2plab.search.freeze import Freezer, Unfreezable
 from p2plab.search.watchdog import StepTooLong
 
-#: Of a driver itself: who it is, and what only the model's own methods change.
+#: A driver's own attributes: its identity, and what only the model's methods change.
 FIXED = frozenset(
     {
         "name",
@@ -138,7 +138,7 @@ _NUMBERS = itertools.count(1)
 
 
 class Talk:
-    """About one driver of one world: which things the other side knows, by number, and which coroutines are under way."""
+    """For one driver of one world: the objects that the other side knows, by number, and the coroutines under way."""
 
     def __init__(self, owner: Any, child: Child) -> None:
         self._owner = weakref.ref(owner)
@@ -187,7 +187,7 @@ class Talk:
             self._answer(*reply)
 
     def _of_a_turn(self, number: int, reply: list[Any]) -> Turn | BaseException | None:
-        """What the end of a turn says; None for what is no end but a question."""
+        """The message that ends a turn; None for a question."""
         kind, *rest = reply
         if kind == "return":
             return Turn("", self._owner(), None, number, self, self.decoded(rest[0]))
@@ -211,7 +211,7 @@ class Talk:
         else:
             self.child.send("ok", answer)
 
-    # -- what it asks for at once -----------------------------------------------------------------------------------
+    # -- immediate requests -----------------------------------------------------------------------------------
 
     def _served(self, kind: str, _world: Any, number: Any, *words: Any) -> Any:
         thing = self._thing(number)
@@ -338,7 +338,7 @@ class Talk:
         return self._things[number]
 
     def encoded(self, value: Any, whole: bool = False) -> Any:
-        """A value for the other side; what is not plain goes by number. ``whole``: a list of ours, item by item."""
+        """A value for the other side; objects that are not plain go by number. ``whole``: one of our lists, item by item."""
         if isinstance(value, PLAIN):
             return value
         if isinstance(value, bytes):
