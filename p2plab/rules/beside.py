@@ -6,16 +6,17 @@ import dataclasses
 import functools
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from p2plab import rules
 from p2plab.core.errors import BadInput
-from p2plab.core.monitor import Goal
+from p2plab.core.events import Entry
+from p2plab.core.monitor import Finding, Goal
 from p2plab.core.scenario import Scenario
 from p2plab.core.world import World
 from p2plab.rules.base import Rule
-from p2plab.rules.own import YOURS, OwnLeadsTo, OwnRule, StateRule
+from p2plab.rules.own import YOURS, OwnLeadsTo, OwnRule, StateRule, said
 
 
 def with_own(scene: Scenario, classes: Mapping[str, type]) -> Scenario:
@@ -64,9 +65,25 @@ def _named(variable: str, rule: type[Rule]) -> type[Rule]:
         rule.name = _name(variable)
     if not getattr(rule, "promise", ""):
         raise BadInput(f"your rule {rule.__name__} has no promise: say in one sentence what must hold")
+    see = vars(rule).get("see")
+    if isinstance(see, types.FunctionType) and not hasattr(see, "__wrapped__"):
+        rule.see = _guarded(see)  # type: ignore[assignment,method-assign]
     rule.source = getattr(rule, "source", YOURS)
     rule.stated = getattr(rule, "stated", False)
     return rule
+
+
+def _guarded(see: Callable[[Rule, Entry], Iterable[Finding] | None]) -> Callable[[Rule, Entry], Iterator[Finding]]:
+    """The same, with :exc:`BadInput` for what it raises: a rule is no driver, and proves nothing about one then."""
+
+    @functools.wraps(see)
+    def looked(self: Rule, entry: Entry) -> Iterator[Finding]:
+        try:
+            yield from see(self, entry) or ()
+        except Exception as error:
+            raise BadInput(f"the rule {self.name} raised {said(error)} at {entry.event.kind}") from error
+
+    return looked
 
 
 def _name(variable: str) -> str:

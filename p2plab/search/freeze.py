@@ -47,10 +47,22 @@ from p2plab.search.objects import (
 )
 
 _NO_HOMES: Homes = {}
+#: Text from this length on is large; it is remembered up to so much together, until all is forgotten.
+_LARGE, _MUCH = 4_096, 1 << 28
+_TEXTS: dict[str | bytes, str | bytes] = {}
 
 
 class Unfreezable(P2PError):
     """A value that cannot be part of a state; the text says what and where it is."""
+
+
+def one_of(text: str | bytes) -> str | bytes:
+    """The same text; if it is large, one object for all that are equal, so that comparing two states is quick."""
+    if len(text) < _LARGE:
+        return text
+    if text not in _TEXTS and sum(map(len, _TEXTS)) > _MUCH:
+        _TEXTS.clear()
+    return _TEXTS.setdefault(text, text)
 
 
 class Freezer:
@@ -87,8 +99,12 @@ class Freezer:
     def freeze(self, value: Any) -> Any:
         """As :meth:`whole`, for a part of a value."""
         kind = type(value)
-        if kind is int or kind is str or value is None:
+        if kind is int or value is None:
             return value
+        if kind is str:
+            return one_of(value)
+        if kind is bytes:
+            return ("bytes", one_of(value))
         if kind in ATOMS:  # 1 == True == 1.0 in Python; a state must not confuse them
             return (kind.__name__, repr(value)) if kind is float or kind is complex else (kind.__name__, value)
         if kind is tuple:

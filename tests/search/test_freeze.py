@@ -61,6 +61,14 @@ def test_values_that_behave_alike_are_equal():
         assert frozen(make()) == frozen(make())
 
 
+@pytest.mark.parametrize("text", ["x", b"x"])
+def test_large_texts_that_are_equal_are_one_object(text):
+    """Two states are compared at every look-up: fifty million characters would be read each time."""
+    one, other = frozen((text * 5_000,))[1], frozen((text * 5_000,))[1]
+    assert one is other or one[1] is other[1]
+    assert frozen((text * 5_000,)) != frozen((text * 5_001,))
+
+
 def test_a_coroutine_is_where_it_stands_and_what_it_has():
     """Equal after equal steps; different after another, or with another local value."""
 

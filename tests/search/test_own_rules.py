@@ -6,6 +6,7 @@ from p2plab import check, find
 from p2plab.core.errors import BadInput
 from p2plab.core.schedule import schedule_text
 from p2plab.rules import always, never
+from p2plab.rules.base import Rule
 from p2plab.search import Violation, breaks
 from p2plab.views.report import pytest_of, text
 from tests.search import own_rules
@@ -54,6 +55,23 @@ def test_a_rule_that_raises_or_writes_is_bad_input(monkeypatch):
     monkeypatch.setattr(own_rules, "one_map", never("x", lambda entry: 1 / 0))
     with pytest.raises(BadInput, match="the rule one-map raised ZeroDivisionError"):
         check("defrag-obedient", importer=Mine, rules=["one-map"])
+
+
+class LooksAtTheTime(Rule):
+    """A rule with a memory that wants to know what no order of events decides."""
+
+    name, promise = "early", "all is over by the third step"
+
+    def see(self, entry):
+        if entry.step > 3:
+            yield self.broken(entry, entry.actor, "late")
+
+
+def test_a_rule_with_a_memory_that_raises_is_bad_input_too(monkeypatch):
+    """A step's number may decide nothing; the sentence says so and names the rule."""
+    monkeypatch.setattr(own_rules, "early", LooksAtTheTime, raising=False)
+    with pytest.raises(BadInput, match="the rule early raised TypeError: a step's number or a time decides something"):
+        check("defrag-obedient", importer=Mine, rules=["early"])
 
 
 def test_a_name_that_is_taken_is_refused(monkeypatch):
