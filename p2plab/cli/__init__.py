@@ -40,6 +40,7 @@ COMMANDS = {
     "conform": "conform",
     "events": "events",
     "quiz": "quiz",
+    "story": "story",
     "lab": "lab",
     "mark": "mark",
     "doctor": "doctor",

@@ -10,7 +10,7 @@ GROUPS = {
     "every order of events": ("check", "lockdep", "catalog"),
     "machines": ("machine", "reach", "whatif"),
     "Linux": ("events", "designs", "conform"),
-    "course": ("lab", "quiz", "mark"),
+    "course": ("lab", "quiz", "story", "mark"),
     "more": ("sweep", "doctor", "completion"),
 }
 
@@ -44,6 +44,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "events": ("p2plab events", "p2plab events munmap device", "p2plab events munmap --changes"),
     "lab": ("p2plab lab my-course --copy",),
     "quiz": ("p2plab quiz --seed 3 --reveal",),
+    "story": ("p2plab story", "p2plab story 06", "p2plab story 06 --beat 2"),
     "mark": ("p2plab mark hand-ins --csv marks.csv --grades grades.csv --unprotected",),
     "doctor": ("p2plab doctor",),
     "completion": ("p2plab completion bash", "p2plab completion fish"),

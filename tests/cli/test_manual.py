@@ -100,6 +100,7 @@ PRINTED = {
     "mark": "mark {folder} --unprotected",
     "doctor": "doctor",
     "quiz": "quiz --seed 3 --reveal",
+    "story": "story 06",
 }
 
 

@@ -94,6 +94,7 @@ TYPED = {
     "events": (["events", "munmap"], 0),
     "lockdep": (["lockdep", "defrag-obedient", "--seeds", "1"], 0),
     "quiz": (["quiz", "--seed", "1"], 0),
+    "story": (["story", "06", "--beat", "2"], 0),
     "lab": (["lab"], 2),
     "mark": (["mark", "hand-ins", "--unprotected"], 0),
     "doctor": (["doctor"], 0),
