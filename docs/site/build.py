@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -20,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 from api import pages  # noqa: E402  the folder is no package
 
 from notebooks import for_readers  # noqa: E402
+from p2plab.course.story_links import beats_json, beats_list  # noqa: E402
 from p2plab.views.links import stories_page  # noqa: E402
 
 WORK = ROOT / "build" / "site"
@@ -38,6 +40,9 @@ def assemble(source: Path) -> None:
         shutil.copy(ROOT / name, source)
     for page in pages_of_docs:
         shutil.copy(page, source / "docs")
+    told = source / "docs" / "stories.md"
+    beats = re.sub(r"`(#story=\d\d/\d+)`", r'<a href="../stories.html\1">play it</a>', told.read_text(encoding="utf-8"))
+    told.write_text(beats, encoding="utf-8")
     shutil.copytree(
         ROOT / "assets" / "pictures", source / "assets" / "pictures", ignore=shutil.ignore_patterns("notebooks")
     )
@@ -57,7 +62,7 @@ def _beside(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(WORK / "executed" / "runs", folder / "runs")
     shutil.copytree(ROOT / "assets" / "pictures" / "notebooks", folder / "pictures")
-    (folder / "stories.html").write_text(stories_page(), encoding="utf-8")
+    (folder / "stories.html").write_text(stories_page(below=beats_list(), told_in_beats=beats_json()), encoding="utf-8")
 
 
 def made_of() -> str:
