@@ -61,11 +61,12 @@ def source_of(driver: object) -> str:
         raise BadInput(f"{repr(driver)[:40]} is not a class")
     try:
         parts = [_text(thing) for thing in _needed(driver)]
+        more = _imports_and_constants(driver, parts)
     except (OSError, TypeError, SyntaxError):
         raise BadInput(
             f"cannot find the source of {driver.__name__}; define it in a notebook cell or a .py file"
         ) from None
-    return HEAD + "\n\n".join([*_imports_and_constants(driver, parts), *parts])
+    return HEAD + "\n\n".join([*more, *parts])
 
 
 def keep(exercise: str, driver: object, passed: bool, said: str, into: Path | None = None) -> Kept:

@@ -18,6 +18,7 @@ from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.contract import Peer
 from p2plab.p2p.importer import Importer
 from p2plab.p2p.memory import BufferObject
+from p2plab.rules.base import Rule
 
 __all__ = [
     "PAGE_SIZE",
@@ -32,6 +33,7 @@ __all__ = [
     "MapToWrite",
     "MmuNotifierRange",
     "Peer",
+    "Rule",
     "TwoEngines",
     "VfioToMend",
     "Vma",

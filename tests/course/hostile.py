@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from p2plab.course.exercises import MARKED
 from p2plab.course.keep import FORMAT, HEAD, source_of
 from p2plab.course.solutions import RIGHT, WRONG, right
 
@@ -42,8 +43,9 @@ def write(folder: Path, hand_in: HandIn) -> Path:
 def ordinary() -> list[HandIn]:
     """Two with all right, one for each exercise with that one right, five with a well-known wrong answer."""
     every = {name: (answer.__name__, source_of(answer)) for name, answer in RIGHT.items()}
-    made = [HandIn(f"all-{number}", every, dict.fromkeys(every, "pass")) for number in range(2)]
-    made += [HandIn(f"one-{name}", {name: every[name]}, {name: "pass"}) for name in every]
+    marks = {name: "pass" if name in MARKED else "not marked" for name in every}
+    made = [HandIn(f"all-{number}", every, marks) for number in range(2)]
+    made += [HandIn(f"one-{name}", {name: every[name]}, {name: marks[name]}) for name in every]
     for wrong in WRONG[:5]:
         text = f"{_BASES}\n\n{inspect.getsource(wrong.answer)}"
         answer = {wrong.exercise: (wrong.answer.__name__, text)}

@@ -1,6 +1,7 @@
 """Marking a class: everything gets its row, also hostile hand-ins, nothing outside of them changes, and none forges a mark."""
 
 import csv
+import inspect
 import io
 import json
 import os
@@ -17,14 +18,14 @@ from hypothesis import strategies as st
 
 from p2plab.cli import main
 from p2plab.core.errors import BadInput
-from p2plab.course.exercises import EXERCISES
+from p2plab.course.exercises import EXERCISES, MARKED, Exercise
 from p2plab.course.keep import FORMAT, source_of
 from p2plab.course.marking import Csv, Grades, Json, Limits, Marked, jail, mark_folder
 from p2plab.course.marking import mark as marking
 from p2plab.course.marking.judge import Marker
 from p2plab.course.marking.orders import orders_of
 from p2plab.course.marking.reading import hand_ins
-from p2plab.course.solutions import RIGHT, WRONG
+from p2plab.course.solutions import RIGHT, WRONG, rules
 from tests.course.hostile import GOOD, HandIn, hostile, ordinary, write
 
 SECONDS = 60
@@ -119,7 +120,10 @@ def test_a_pass_says_in_how_many_orders_it_was_confirmed(marked):
     assert marked[1]["good"]["confirmed"] == f"obey:{len(orders_of('obey')) + 2}"
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.exercise}-{wrong.answer.__name__}")
+DRIVERS = [wrong for wrong in WRONG if isinstance(EXERCISES[wrong.exercise], Exercise)]
+
+
+@pytest.mark.parametrize("wrong", DRIVERS, ids=lambda wrong: f"{wrong.exercise}-{wrong.answer.__name__}")
 def test_an_order_is_known_that_breaks_each_wrong_answer(wrong):
     """It is what a pass is confirmed with."""
     assert orders_of(wrong.exercise)
@@ -162,6 +166,57 @@ def test_an_order_of_events_is_marked_without_running_anything():
     assert [mark["passed"] for mark in marks] == [True, False, False, False]
     assert "nothing breaks" in marks[1]["said"]
     assert "no order" in marks[2]["said"]
+
+
+def rule(name):
+    """An answer to own-rule, with what it is derived from."""
+    text = Path(inspect.getfile(rules)).read_text().replace("from __future__ import annotations", "")
+    return {"class": name, "source": text}
+
+
+@pytest.mark.parametrize(
+    ("name", "passed", "word"),
+    [
+        ("EndsWithTheInvalidation", True, "silent on 16 runs"),
+        ("KeepsTriples", True, "silent on 16 runs"),
+        ("EndsAtTheStart", False, "speaks on the good twin of"),
+        ("TrustsTheDriver", False, "silent on the broken driver of"),
+        ("LooksAtPages", False, "silent on the broken driver of F2"),
+        ("NeverForgets", False, "speaks on the good twin of"),
+        ("KeepsTriples = 3", False, "has no class"),
+    ],
+)
+def test_a_rule_reads_its_runs_in_the_process_that_is_shut_in(name, passed, word):
+    """It gets logs, and says where it speaks; which of them are good is not said."""
+    said = alone().mark("own-rule", rule(name))
+    assert said["passed"] is passed
+    assert word in said["said"]
+    assert bool(said["confirmed"]) is passed
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ("while True: pass", "does not come to an end"),
+        ("return 3", "TypeError"),
+        ("yield 3", "and nothing else"),
+        ("yield self.broken(entry, '', entry.event.nobody)", "AttributeError"),
+        ("import os; os._exit(0)", "ended by itself"),
+    ],
+)
+def test_a_rule_that_misbehaves_gets_a_word(body, word):
+    """It raises, loops, ends its process, or yields what is no finding."""
+    source = f"from p2plab.course.kit import *\nclass Mine(Rule):\n    def see(self, entry):\n        {body}\n"
+    said = alone().mark("own-rule", {"class": "Mine", "source": source})
+    assert not said["passed"]
+    assert word in said["said"]
+
+
+def test_a_scene_is_not_marked_and_the_row_says_why():
+    """Its jobs run in the world itself."""
+    said = alone().mark("own-scene", {"class": "my_scene", "source": EXERCISES["own-scene"].skeleton})
+    assert said["ended"]
+    assert "cannot be sandboxed" in said["said"]
 
 
 def test_a_mark_says_how_many_lines_were_changed():
@@ -325,10 +380,10 @@ def test_tables_are_whole_after_each_row(tmp_path):
         "ann",
         "1",
         "1",
-        str(len(EXERCISES)),
+        str(len(MARKED)),
     )
     data = json.loads(path.read_text())
-    assert (data["max_points"], data["rows"][0]["points"], data["rows"][0]["student"]) == (len(EXERCISES), 1, "ann")
+    assert (data["max_points"], data["rows"][0]["points"], data["rows"][0]["student"]) == (len(MARKED), 1, "ann")
     assert data["rows"][0]["marks"] == {"obey": "pass", "no-deadlock": "fail"}
 
 

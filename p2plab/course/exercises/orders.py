@@ -28,11 +28,14 @@ class ToFind:
 
 @dataclass(frozen=True)
 class Named:
-    """What came of an order: the run, and whether it breaks the rule."""
+    """What came of an answer that is no driver: whether it is right, in a sentence, and the run whose end shows it."""
 
-    run: Run
+    run: Run | None
     right: bool
     said: str
+    cause: str = ""  #: what led to it
+    where: str = ""  #: the answer's own line, with its values
+    recipe: str = ""
 
 
 def try_order(scene: Scenario, role: str, broken: ToFind, order: str) -> Named:

@@ -9,7 +9,7 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from p2plab.course.exercises.orders import Named, ToFind, try_order
 from p2plab.course.given import look_at_base
 from p2plab.course.hints import Explanation, explain
 from p2plab.course.keep import Kept, keep, note_help, source_of
+from p2plab.rules import DESIGN_PROMISES, PROMISES, watched_by
 from p2plab.search import Incomplete, Pass, Verdict, Violation, check
+from p2plab.search.drivers import look_at
 from p2plab.search.watchdog import silence
 from p2plab.views.report import headline, pytest_of, text
 from p2plab.views.text import WIDTH
@@ -103,11 +105,12 @@ class Outcome:
         return "\n".join([*lines, "", self.kept.said, *_wrap(self._next())])
 
     def _next(self) -> str:
-        if isinstance(self.verdict, Violation):
+        wrong = self.named is not None and not self.named.right
+        if isinstance(self.verdict, Violation) or wrong:
             asked = f'exercise("{self.exercise}")'
             return (
                 f"next: {asked}.hint() says what led to it, .where() which line and with what values, .recipe() what to "
-                "write; .lab() of this answer steps through it, .test() is it as a pytest"
+                f"write; .lab() of this answer steps through it{'' if wrong else ', .test() is it as a pytest'}"
             )
         after = next_after(self.exercise) if self.passed else ""
         return f'next: exercise("{after}").begin()' if after else ""
@@ -122,11 +125,13 @@ class Outcome:
         """What led to the break, as the counterexample shows it."""
         if isinstance(self.verdict, Incomplete):
             return Text("nothing broke as far as the search came; fewer states (counters, lists that grow) let it end")
+        if self.named is not None:
+            return self._helped("hint", self.named.cause or self.named.said)
         return self._helped("hint", self._explanation.cause or self.trouble)
 
     def where(self) -> Text:
         """The line of the driver nearest to the break, and the values that it met there."""
-        return self._helped("where", self._explanation.where)
+        return self._helped("where", self.named.where if self.named is not None else self._explanation.where)
 
     def recipe(self) -> Text:
         """What to write: the last thing to ask for."""
@@ -156,7 +161,7 @@ class Outcome:
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The counterexample as a picture, with a button for each layer; its text where the lab's packages are not there."""
-        if isinstance(self.verdict, Violation):
+        if isinstance(self.verdict, Violation) or (self.named is not None and not self.named.right):
             with contextlib.suppress(BadInput, ImportError):
                 from p2plab.course.widgets import Attempt
 
@@ -168,76 +173,14 @@ class Outcome:
         return "from p2plab import find\n", "from p2plab.course import find_scene as find\n"
 
 
-@dataclass(frozen=True)
-class Exercise:
-    """``role`` is importer or exporter; ``recipes`` go by rule (``*`` for any other); ``must_reach`` are kinds of event.
-
-    ``minutes`` is what it takes about; ``given`` a class to derive from, of which the part that is asked for is missing.
-    ``smallest``: so many changed lines of the skeleton are known to be enough, where that is counted. ``broken``: the driver
-    whose bug is to be found; then an order of events is an answer as well.
-    """
+class Task:
+    """What every exercise has: a skeleton to begin with, and help after a check, a layer at a time."""
 
     name: str
     goal: str
     role: str
-    scene: Scenario
     skeleton: str
-    recipes: Mapping[str, str] = field(default_factory=dict)
-    must_reach: tuple[str, ...] = ("P2PMapped",)
-    minutes: int = 15
-    given: type | None = None
-    smallest: int = 0
-    broken: ToFind | None = None
-
-    def check(self, driver: object, folder: Path | None = None) -> Outcome:
-        """Save what was written, then try it in every order of events. Never raises for what somebody wrote.
-
-        Where a bug is to be found, ``driver`` may be a text that names the order in which it shows.
-        """
-        if isinstance(driver, str) and self.broken is not None:
-            return self._check_order(driver, self.broken, folder)
-        verdict: Verdict | None = None
-        trouble = ""
-        keep(self.name, driver, False, "the check did not come to its end", folder)
-        options: dict[str, Any] = {self.role: driver, "must_reach": self.must_reach, "budget": BUDGET}
-        try:
-            if isinstance(driver, type):
-                look_at_base(driver, self.name, self.given)
-            with silence():
-                verdict = check(self.scene, **options)
-        except P2PError as error:
-            trouble = str(error)
-        except Exception as error:  # noqa: BLE001  whatever somebody's class raises is said in a sentence
-            trouble = _raised(error)
-        outcome = Outcome(self.name, verdict, trouble, Kept("", ""))
-        kept = keep(self.name, driver, outcome.passed, outcome.said, folder)
-        recipe = self.recipes.get(verdict.rule, self.recipes.get("*", "")) if isinstance(verdict, Violation) else ""
-        said = self.remark_on(driver) if outcome.passed else ""
-        _LAST[self.name] = outcome = Outcome(self.name, verdict, trouble, kept, driver, recipe, folder, said)
-        return outcome
-
-    def remark_on(self, driver: object) -> str:
-        """What is said of a right answer besides: how many lines it changes, where that is counted."""
-        if not self.smallest:
-            return ""
-        try:
-            return remark(self.skeleton, source_of(driver), self.smallest)
-        except (BadInput, SyntaxError) as error:
-            return f"the lines that it changes cannot be counted: {error}"
-
-    def _check_order(self, order: str, broken: ToFind, folder: Path | None) -> Outcome:
-        named, trouble = None, ""
-        try:
-            with silence():
-                named = try_order(self.scene, self.role, broken, order)
-        except P2PError as error:
-            trouble = str(error)
-        right = named is not None and named.right
-        kept = keep(self.name, order, right, trouble or (named.said if named else ""), folder)
-        _LAST[self.name] = outcome = Outcome(
-            self.name, None, trouble, kept, order, self.recipes[broken.rule], folder, named=named
-        )
-        return outcome
+    minutes: int
 
     def hint(self) -> Text:
         """What led to the break of the last check. BadInput before the first."""
@@ -278,6 +221,92 @@ class Exercise:
     def __repr__(self) -> str:
         goal = textwrap.fill(self.goal, WIDTH)
         return f"{self.name} ({self.role}, about {self.minutes} minutes)\n{goal}\n\n{self.skeleton}"
+
+    def answered(self, answer: object, named: Named | None, trouble: str, folder: Path | None) -> Outcome:
+        """Keep an answer that is not a driver, and what came of it."""
+        right = named is not None and named.right
+        kept = keep(self.name, answer, right, trouble or (named.said if named else ""), folder)
+        written = "" if named is None or right else named.recipe
+        _LAST[self.name] = outcome = Outcome(self.name, None, trouble, kept, answer, written, folder, named=named)
+        return outcome
+
+
+@dataclass(frozen=True, repr=False)
+class Exercise(Task):
+    """``role`` is importer or exporter; ``recipes`` go by rule (``*`` for any other); ``must_reach`` are kinds of event.
+
+    ``minutes`` is what it takes about; ``given`` a class to derive from, of which the part that is asked for is missing.
+    ``smallest``: so many changed lines of the skeleton are known to be enough, where that is counted. ``broken``: the driver
+    whose bug is to be found; then an order of events is an answer as well.
+    """
+
+    name: str
+    goal: str
+    role: str
+    scene: Scenario
+    skeleton: str
+    recipes: Mapping[str, str] = field(default_factory=dict)
+    must_reach: tuple[str, ...] = ("P2PMapped",)
+    minutes: int = 15
+    given: type | None = None
+    smallest: int = 0
+    broken: ToFind | None = None
+
+    def check(self, driver: object, folder: Path | None = None) -> Outcome:
+        """Save what was written, then try it in every order of events. Never raises for what somebody wrote.
+
+        Where a bug is to be found, ``driver`` may be a text that names the order in which it shows.
+        """
+        if isinstance(driver, str) and self.broken is not None:
+            return self._check_order(driver, self.broken, folder)
+        verdict: Verdict | None = None
+        trouble = ""
+        keep(self.name, driver, False, "the check did not come to its end", folder)
+        try:
+            if isinstance(driver, type):
+                look_at_base(driver, self.name, self.given)
+            with silence():
+                verdict = check(self.played_by(driver), must_reach=self.must_reach, budget=BUDGET)
+        except P2PError as error:
+            trouble = str(error)
+        except Exception as error:  # noqa: BLE001  whatever somebody's class raises is said in a sentence
+            trouble = _raised(error)
+        outcome = Outcome(self.name, verdict, trouble, Kept("", ""))
+        kept = keep(self.name, driver, outcome.passed, outcome.said, folder)
+        recipe = self.recipes.get(verdict.rule, self.recipes.get("*", "")) if isinstance(verdict, Violation) else ""
+        said = self.remark_on(driver) if outcome.passed else ""
+        _LAST[self.name] = outcome = Outcome(self.name, verdict, trouble, kept, driver, recipe, folder, said)
+        return outcome
+
+    def played_by(self, driver: object) -> Scenario:
+        """The scene with a class in its role, under every promise and none but p2plab's: a rule of the same notebook waits."""
+        played = self.scene.with_cast({self.role: driver})  # type: ignore[dict-item]  # it refuses what is no class
+        for base in self.scene.roles[self.role].bases.values():
+            if isinstance(driver, type) and issubclass(driver, base):
+                look_at(driver, base)
+        design = any(rule.kind == "design" for rule in watched_by(played))
+        names = (*played.rules, *PROMISES, *(DESIGN_PROMISES if design else ()))
+        return replace(played, rules=tuple(dict.fromkeys(names)))
+
+    def remark_on(self, driver: object) -> str:
+        """What is said of a right answer besides: how many lines it changes, where that is counted."""
+        if not self.smallest:
+            return ""
+        try:
+            return remark(self.skeleton, source_of(driver), self.smallest)
+        except (BadInput, SyntaxError) as error:
+            return f"the lines that it changes cannot be counted: {error}"
+
+    def _check_order(self, order: str, broken: ToFind, folder: Path | None) -> Outcome:
+        named, trouble = None, ""
+        try:
+            with silence():
+                named = try_order(self.scene, self.role, broken, order)
+        except P2PError as error:
+            trouble = str(error)
+        if named is not None:
+            named = replace(named, recipe=self.recipes[broken.rule])
+        return self.answered(order, named, trouble, folder)
 
 
 #: The last answer to each exercise in this process.

@@ -307,6 +307,53 @@ for _name in (
     setattr(Remote, f"__{_name}__", _operator(f"__{_name}__"))
 
 
+class Rule:
+    """To derive a rule from: it reads entries, and what ``broken`` makes is what it says."""
+
+    name = promise = ""
+    notes = ()
+
+    def __init__(self):
+        self.exercised = False
+
+    def broken(self, entry, culprit, what):
+        """What it says of an entry."""
+        return Said(what)
+
+    def excuse(self, what):
+        """Nobody asks for it here."""
+
+
+class Said(str):
+    """What a rule said."""
+
+
+class Entry:
+    """One entry of a log, with stand-ins for its event."""
+
+    def __init__(self, actor, step, index, kind, text, fields):
+        self.actor, self.step, self.index, self.time = actor, step, index, 0
+        self.event = object.__new__(EVENTS.setdefault(kind, type(kind, (), {})))
+        vars(self.event).update({name: decoded(0, value) for name, value in fields}, kind=kind)
+        type(self.event).__str__ = lambda event: event._text
+        vars(self.event)["_text"] = text
+
+
+#: The kinds of event by name, as a rule may have imported them.
+EVENTS = {}
+
+
+def watched(log):
+    """At which entry a new rule of the answer's class speaks first, and what it says; -1 where it is silent."""
+    rule = DRIVER()
+    for number, words in enumerate(log):
+        for said in rule.see(Entry(*words)) or ():
+            if not isinstance(said, Said):
+                raise TypeError("see yields what self.broken(entry, culprit, what) makes, and nothing else")
+            return [number, said[:200]]
+    return [-1, ""]
+
+
 class Method:
     """A method of something that the other side has."""
 
@@ -557,6 +604,8 @@ def answered(kind, number, rest):
         made = made if isinstance(made, types.CoroutineType) else _alone(made)
         world(number)[2][turn] = made
         return go_on(number, turn, made.send, None)
+    if kind == "watch":
+        return "return", watched(rest[0])
     if kind == "resume":
         return go_on(number, rest[0], world(number)[2][rest[0]].send, decoded(number, rest[1]))
     if kind == "throw":
@@ -596,10 +645,12 @@ def modules(hello):
         "errno": errno,
         "step": step,
         "wait_event": wait_event,
+        "Rule": Rule,
     }
     kit |= {name: _by_the_kit(name) for name in hello["functions"]} | bases
     kit |= {name: type(name, (), {}) for name in hello["names"] if name not in kit}
     where = {"p2plab.course.kit": list(kit), "p2plab.core.actors": ["step", "wait_event", "idle"], **hello["modules"]}
+    EVENTS.update({name: kind for name, kind in kit.items() if isinstance(kind, type) and kind.__module__ == __name__})
     kit["idle"] = idle
     for name, inside in where.items():
         parts = name.split(".")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 from p2plab.course.exercises import EXERCISES
+from p2plab.course.exercises.task import Exercise
 from p2plab.course.solutions import WRONG
 from p2plab.search import check
 from p2plab.search.verdict import Violation
@@ -14,7 +15,9 @@ from p2plab.search.verdict import Violation
 def orders_of(name: str) -> tuple[tuple[str, ...], ...]:
     """One for each wrong answer of an exercise."""
     exercise = EXERCISES[name]
-    found = []
+    found: list[tuple[str, ...]] = []
+    if not isinstance(exercise, Exercise):
+        return ()
     for wrong in WRONG:
         if wrong.exercise == name:
             role = {exercise.role: wrong.answer}

@@ -26,6 +26,7 @@ from p2plab.course.kit import (
     step,
     wait_event,
 )
+from p2plab.course.solutions import rules, scenes
 
 
 class Maps(Importer):
@@ -345,8 +346,8 @@ class Rearms(VfioToMend):
         self.rearm()
 
 
-#: Exercise -> the class that passes it.
-RIGHT: dict[str, type] = {
+#: Exercise -> the class (for own-scene the function) that passes it.
+RIGHT: dict[str, Any] = {
     "obey": Obeys,
     "obey-in-flight": Drains,
     "no-stale-map": Drains,
@@ -359,9 +360,11 @@ RIGHT: dict[str, type] = {
     "write-the-exporter": Lends,
     "find-the-bug": Mended,
     "fewest-lines": FourLines,
+    "own-rule": rules.EndsWithTheInvalidation,
+    "own-scene": scenes.unmaps_in_two_parts,
 }
 #: Exercise -> a class that passes it as well, and that nobody would expect.
-UNUSUAL: dict[str, type] = {
+UNUSUAL: dict[str, Any] = {
     "obey": LetsAllGo,
     "obey-in-flight": LetsAllGo,
     "no-stale-map": CountsItself,
@@ -374,4 +377,6 @@ UNUSUAL: dict[str, type] = {
     "survive-unplug": OneAfterTheOther,
     "find-the-bug": Rearms,
     "fewest-lines": Complete,
+    "own-rule": rules.KeepsTriples,
+    "own-scene": scenes.gpu_follows,
 }

@@ -19,6 +19,7 @@ from p2plab.course.kit import (
     step,
     wait_event,
 )
+from p2plab.course.solutions import rules, scenes
 from p2plab.course.solutions.right import Complete, Drains, FourLines, Lends, Maps, Obeys
 
 
@@ -377,7 +378,7 @@ class Wrong(NamedTuple):
     """A wrong answer, the rule that catches it, and a word that its recipe must contain."""
 
     exercise: str
-    answer: type
+    answer: Any  #: a class, or a function that returns a scene
     rule: str
     recipe: str
 
@@ -416,4 +417,13 @@ WRONG: tuple[Wrong, ...] = (
     Wrong("fewest-lines", DrainsAndNoMore, "programs-only-valid", "under one lock"),
     Wrong("fewest-lines", LooksAndNoMore, "programs-only-valid", "given back"),
     Wrong("fewest-lines", GoesNoMore, "goes-again", "go round"),
+    Wrong("own-rule", rules.EndsAtTheStart, "", "still clearing and draining"),
+    Wrong("own-rule", rules.TrustsTheDriver, "", "whatever the driver"),
+    Wrong("own-rule", rules.LooksAtPages, "", "another address"),
+    Wrong("own-rule", rules.NeverForgets, "", "may be used again"),
+    Wrong("own-scene", scenes.unmaps_all, "", "one of the two pages"),
+    Wrong("own-scene", scenes.maps_nothing, "", "has to map something"),
+    Wrong("own-scene", scenes.out_of_reach, "", "in reach of each other"),
+    Wrong("own-scene", scenes.breaks_it_itself, "", "so it is the scene"),
+    Wrong("own-scene", scenes.on_the_course_s, "", "read_lspci"),
 )
