@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 from api import pages  # noqa: E402  the folder is no package
 
 from notebooks import for_readers  # noqa: E402
+from p2plab.course.slides import write_slides  # noqa: E402
 from p2plab.course.story_links import beats_json, beats_list  # noqa: E402
 from p2plab.views.links import stories_page  # noqa: E402
 
@@ -63,6 +64,7 @@ def _beside(folder: Path) -> None:
     shutil.copytree(WORK / "executed" / "runs", folder / "runs")
     shutil.copytree(ROOT / "assets" / "pictures" / "notebooks", folder / "pictures")
     (folder / "stories.html").write_text(stories_page(below=beats_list(), told_in_beats=beats_json()), encoding="utf-8")
+    write_slides(folder / "slides.html")
 
 
 def made_of() -> str:
