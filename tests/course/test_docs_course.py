@@ -48,7 +48,7 @@ def test_the_index_names_every_notebook_and_exercise():
     text = (ROOT / "docs" / "course.md").read_text()
     numbers = set(re.findall(r"^\| (\d\d) ", text, re.M))
     assert numbers == {path.name[:2] for path in (ROOT / "notebooks").glob("[0-9][0-9]-*.ipynb")}
-    assert set(re.findall(r"^\| `([\w-]+)` \|", text, re.M)) == set(EXERCISES) == set(RIGHT)
+    assert set(re.findall(r"^\| `([\w-]+)` \| \d+ \|", text, re.M)) == set(EXERCISES) == set(RIGHT)
     assert {wrong.exercise for wrong in WRONG} == set(EXERCISES)
 
 
