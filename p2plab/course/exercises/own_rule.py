@@ -17,7 +17,7 @@ from p2plab.core.monitor import Finding, Monitor
 from p2plab.core.run import Run
 from p2plab.core.schedule import by_seed, by_text
 from p2plab.course.exercises.orders import Named
-from p2plab.course.exercises.task import Outcome, Task
+from p2plab.course.exercises.task import Asked, Outcome
 from p2plab.rules import RULES, judge
 from p2plab.rules.base import Rule
 from p2plab.search.watchdog import StepTooLong, Watchdog, silence, where
@@ -216,7 +216,7 @@ def _line(told: Any, entry: Entry, rule: Rule) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class OwnRule(Task):
+class OwnRule(Asked):
     """``check(MyRule)`` lets a rule read runs of good and of broken drivers."""
 
     name: str = "own-rule"

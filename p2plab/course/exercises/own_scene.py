@@ -15,7 +15,7 @@ from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import by_seed, straight
 from p2plab.course.exercises.orders import Named
-from p2plab.course.exercises.task import BUDGET, Outcome, Task
+from p2plab.course.exercises.task import BUDGET, Asked, Outcome
 from p2plab.course.given import CallbackToWrite
 from p2plab.course.hints import explain
 from p2plab.drivers.nic import ObedientNic
@@ -168,7 +168,7 @@ def _ranges(run: Run) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class OwnScene(Task):
+class OwnScene(Asked):
     """``check(my_scene)`` tries the function's scene with an obedient and with the broken driver."""
 
     name: str = "own-scene"

@@ -173,7 +173,7 @@ class Outcome:
         return "from p2plab import find\n", "from p2plab.course import find_scene as find\n"
 
 
-class Task:
+class Asked:
     """What every exercise has: a skeleton to begin with, and help after a check, a layer at a time."""
 
     name: str
@@ -232,7 +232,7 @@ class Task:
 
 
 @dataclass(frozen=True, repr=False)
-class Exercise(Task):
+class Exercise(Asked):
     """``role`` is importer or exporter; ``recipes`` go by rule (``*`` for any other); ``must_reach`` are kinds of event.
 
     ``minutes`` is what it takes about; ``given`` a class to derive from, of which the part that is asked for is missing.

@@ -307,7 +307,7 @@ for _name in (
     setattr(Remote, f"__{_name}__", _operator(f"__{_name}__"))
 
 
-class Rule:
+class RuleStandIn:
     """To derive a rule from: it reads entries, and what ``broken`` makes is what it says."""
 
     name = promise = ""
@@ -318,17 +318,17 @@ class Rule:
 
     def broken(self, entry, culprit, what):
         """What it says of an entry."""
-        return Said(what)
+        return Spoken(what)
 
     def excuse(self, what):
         """Nobody asks for it here."""
 
 
-class Said(str):
+class Spoken(str):
     """What a rule said."""
 
 
-class Entry:
+class EntryStandIn:
     """One entry of a log, with stand-ins for its event."""
 
     def __init__(self, actor, step, index, kind, text, fields):
@@ -347,8 +347,8 @@ def watched(log):
     """At which entry a new rule of the answer's class speaks first, and what it says; -1 where it is silent."""
     rule = DRIVER()
     for number, words in enumerate(log):
-        for said in rule.see(Entry(*words)) or ():
-            if not isinstance(said, Said):
+        for said in rule.see(EntryStandIn(*words)) or ():
+            if not isinstance(said, Spoken):
                 raise TypeError("see yields what self.broken(entry, culprit, what) makes, and nothing else")
             return [number, said[:200]]
     return [-1, ""]
@@ -645,7 +645,7 @@ def modules(hello):
         "errno": errno,
         "step": step,
         "wait_event": wait_event,
-        "Rule": Rule,
+        "Rule": RuleStandIn,
     }
     kit |= {name: _by_the_kit(name) for name in hello["functions"]} | bases
     kit |= {name: type(name, (), {}) for name in hello["names"] if name not in kit}
