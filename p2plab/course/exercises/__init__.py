@@ -5,19 +5,19 @@ from __future__ import annotations
 from p2plab.core.errors import BadInput
 from p2plab.core.names import unknown
 from p2plab.course.exercises import exporters, importers, own_rule, own_scene, repairs
-from p2plab.course.exercises.own_rule import OwnRule
-from p2plab.course.exercises.own_scene import OwnScene
+from p2plab.course.exercises.own_rule import RuleToWrite
+from p2plab.course.exercises.own_scene import SceneToWrite
 from p2plab.course.exercises.scenes import find_scene
 from p2plab.course.exercises.task import Exercise, Outcome
 
-AnyExercise = Exercise | OwnRule | OwnScene
+AnyExercise = Exercise | RuleToWrite | SceneToWrite
 #: Every exercise by its name, in the order of the course.
 EXERCISES: dict[str, AnyExercise] = {
     task.name: task
-    for task in (*importers.TASKS, *exporters.TASKS, *repairs.TASKS, own_rule.OwnRule(), own_scene.OwnScene())
+    for task in (*importers.TASKS, *exporters.TASKS, *repairs.TASKS, own_rule.RuleToWrite(), own_scene.SceneToWrite())
 }
 #: Those that `p2plab mark` can mark: the jobs of a scene run in the world itself, out of the reach of any jail.
-MARKED = tuple(name for name, task in EXERCISES.items() if not isinstance(task, OwnScene))
+MARKED = tuple(name for name, task in EXERCISES.items() if not isinstance(task, SceneToWrite))
 
 
 def exercise(name: str) -> AnyExercise:

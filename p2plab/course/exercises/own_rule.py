@@ -216,7 +216,7 @@ def _line(told: Any, entry: Entry, rule: Rule) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class OwnRule(Asked):
+class RuleToWrite(Asked):
     """``check(MyRule)`` lets a rule read runs of good and of broken drivers."""
 
     name: str = "own-rule"

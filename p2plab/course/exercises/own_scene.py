@@ -168,7 +168,7 @@ def _ranges(run: Run) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class OwnScene(Asked):
+class SceneToWrite(Asked):
     """``check(my_scene)`` tries the function's scene with an obedient and with the broken driver."""
 
     name: str = "own-scene"

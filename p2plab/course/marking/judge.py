@@ -24,8 +24,8 @@ from p2plab.core.world import World
 from p2plab.course.exercises import EXERCISES
 from p2plab.course.exercises.lines import remark
 from p2plab.course.exercises.orders import ToFind, order_in, try_order
-from p2plab.course.exercises.own_rule import OwnRule, Spoke, assess, runs
-from p2plab.course.exercises.own_scene import OwnScene
+from p2plab.course.exercises.own_rule import RuleToWrite, Spoke, assess, runs
+from p2plab.course.exercises.own_scene import SceneToWrite
 from p2plab.course.exercises.task import Exercise
 from p2plab.course.given import look_at_base
 from p2plab.course.keep import LONGEST_SOURCE
@@ -76,11 +76,11 @@ class Marker:
             if len(source) > LONGEST_SOURCE:
                 raise BadInput(f"more than {LONGEST_SOURCE:,} characters")
             exercise = EXERCISES[name]
-            if isinstance(exercise, OwnScene):
+            if isinstance(exercise, SceneToWrite):
                 return _not_marked(
                     "a scene's jobs run in the world itself and cannot be sandboxed: run its check by hand"
                 )
-            if isinstance(exercise, OwnRule):
+            if isinstance(exercise, RuleToWrite):
                 return self._read(hello(source, wanted, f"{name.replace('-', '_')}.py", rule=True))
             if exercise.broken is not None and not wanted:
                 return _order(exercise, exercise.broken, order_in(source))
