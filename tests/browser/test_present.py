@@ -60,6 +60,12 @@ def test_a_link_opens_a_step_in_big_type(watched: Watched, stories: Path, width:
     page.wait_for_selector(".stage:not(.present)")
     assert page.locator(".bar").is_visible()
     assert not page.url.endswith("&present")
+    page.keyboard.press("p")
+    page.keyboard.press("f")
+    page.wait_for_function("document.fullscreenElement?.matches('.stage.present')")
+    assert page.locator("svg.chain").bounding_box()["width"] > width * 0.9
+    page.keyboard.press("f")
+    page.wait_for_selector(".stage:not(.present)")
     assert watched.errors == []
 
 

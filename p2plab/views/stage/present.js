@@ -12,6 +12,12 @@ function presentMode(root, { begins, ends, draw }) {
   let from = null; // what had the focus
   const home = () => root.parentElement;
 
+  /** Into the top layer: no box around the stage can clip it there, or be above it. */
+  function lift() {
+    if (!root.showPopover) return;
+    root.popover = "manual";
+    root.showPopover();
+  }
   function enter(picture = "chain") {
     if (on) return show(picture);
     from = root.contains(document.activeElement) ? document.activeElement : null;
@@ -20,11 +26,7 @@ function presentMode(root, { begins, ends, draw }) {
     home().style.minHeight = `${root.offsetHeight}px`; // what lies around the stage stays where it is
     root.classList.add("present");
     root.setAttribute("tabindex", -1);
-    // The top layer: no box around the stage can clip it there, or be above it.
-    if (root.showPopover) {
-      root.popover = "manual";
-      root.showPopover();
-    }
+    lift();
     root.focus({ preventScroll: true });
     draw();
   }
@@ -32,10 +34,7 @@ function presentMode(root, { begins, ends, draw }) {
     if (!on) return;
     if (document.fullscreenElement === root) document.exitFullscreen();
     on = "";
-    if (root.popover) {
-      root.hidePopover();
-      root.popover = null;
-    }
+    root.popover = null;
     root.classList.remove("present");
     root.removeAttribute("tabindex");
     home().style.minHeight = "";
@@ -50,12 +49,13 @@ function presentMode(root, { begins, ends, draw }) {
   /** The whole screen, which only a person's own key may ask for; Escape leaves it and present mode at once. */
   async function fill() {
     if (document.fullscreenElement === root) return document.exitFullscreen();
-    if (root.popover) root.hidePopover();
+    root.popover = null; // a popover may not fill the screen, and one that is closed is not seen
     try {
       await root.requestFullscreen();
     } catch {
-      if (on) root.showPopover?.(); // the browser does not lend its screen here: the window stays filled
+      if (on) lift(); // the browser does not lend its screen here: the window stays filled
     }
+    root.focus({ preventScroll: true });
   }
   root.addEventListener("fullscreenchange", () => document.fullscreenElement !== root && leave());
   // What lies behind cannot be seen: the focus stays with what is presented.
