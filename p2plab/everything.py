@@ -30,7 +30,7 @@ SCENES: Mapping[str, Scenario] = {
 }
 
 
-def by_name(kinds: Iterable[type[Event]]) -> dict[str, type[Event]]:
+def kinds_by_name(kinds: Iterable[type[Event]]) -> dict[str, type[Event]]:
     """Kinds of event by their names. TypeError where two have the same: a name in a file must mean one thing."""
     found: dict[str, type[Event]] = {}
     for kind in kinds:
@@ -41,7 +41,7 @@ def by_name(kinds: Iterable[type[Event]]) -> dict[str, type[Event]]:
 
 
 #: Every kind of event by its name, as a log in a file spells it.
-EVENTS: Mapping[str, type[Event]] = by_name(
+EVENTS: Mapping[str, type[Event]] = kinds_by_name(
     kind for room in (core, mm, p2p, rules, _designs) for kind in classes(room, Event)
 )
 

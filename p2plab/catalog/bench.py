@@ -20,7 +20,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from p2plab.catalog.rig import BASE, Plan, Rig, Setup, Station, always, job, roles_of
+from p2plab.catalog.rig import BASE, Plan, Rig, Setup, Station, any_time, job, roles_of
 from p2plab.core.errors import KernelError
 from p2plab.core.scenario import Knob, Scenario, Value, Words
 from p2plab.core.world import World
@@ -104,7 +104,7 @@ class Bench(Rig):
         """The process unmaps all of A."""
         await self.mm.munmap(BASE, self.plan.pages * PAGE_SIZE)
 
-    @job("gpu", needs=("defrag", "place"), why_not=always)
+    @job("gpu", needs=("defrag", "place"), why_not=any_time)
     async def defrag(self) -> None:
         """The GPU closes the holes of its aperture, and puts C into the space gained."""
         await self.gpu.defrag()

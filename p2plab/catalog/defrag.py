@@ -13,7 +13,7 @@ from typing import Any
 from p2plab.catalog.bench import Bench, scene
 from p2plab.catalog.case import IOMMU, usual
 from p2plab.catalog.ignorant import IgnorantNic
-from p2plab.catalog.rig import BASE, NICS, SECOND_NIC, Plan, always, job
+from p2plab.catalog.rig import BASE, NICS, SECOND_NIC, Plan, any_time, job
 from p2plab.core.actors import step, wait_event
 from p2plab.core.errors import BadInput
 from p2plab.core.scenario import Knob, Scenario, Value, Words
@@ -56,7 +56,7 @@ class Desk(Bench):
             station.exited = True
         await self.mm.exit()
 
-    @job("gpu", needs=("defrag",), why_not=always)
+    @job("gpu", needs=("defrag",), why_not=any_time)
     async def defrag_again(self) -> None:
         """Another process frees B, and the GPU closes the resulting hole: A moves once more."""
         if "B" in self.memory.objects:

@@ -8,7 +8,7 @@ from typing import Any
 
 from p2plab.catalog.bench import Bench, scene
 from p2plab.catalog.exporters.e04_refuses_later import Oversubscribed
-from p2plab.catalog.rig import Plan, always, job
+from p2plab.catalog.rig import Plan, any_time, job
 from p2plab.core.scenario import Knob
 from p2plab.drivers.disasters import come_back, go_away, reset
 from p2plab.drivers.nic import ObedientNic
@@ -29,7 +29,7 @@ class DisasterBench(Bench):
         """Which disaster."""
         self.what = str(settings["what"])
 
-    @job("fate", why_not=always)
+    @job("fate", why_not=any_time)
     async def strike(self) -> None:
         """The disaster, as orderly as time allows."""
         if self.what in ("reset", "GPU-hang"):

@@ -87,7 +87,7 @@ def no_vma(owner: Any) -> str:
     return "" if owner.mm.vmas else "the process has not mapped A"
 
 
-def always(owner: Any) -> str:
+def any_time(owner: Any) -> str:
     """For jobs that make sense at any time."""
     return ""
 

@@ -18,7 +18,7 @@ from p2plab.conform.report import Comparison, Difference
 from p2plab.core.errors import BadInput
 from p2plab.pci.addressmap import address_map
 from p2plab.pci.allocate import assign_resources, without_addresses
-from p2plab.pci.bootlog import before_assignment, old_style, told
+from p2plab.pci.bootlog import before_assignment, kernel_messages, old_style
 from p2plab.pci.device import Device
 from p2plab.pci.invariants import broken, unjust
 from p2plab.pci.kernel import PciKernel
@@ -174,9 +174,9 @@ def _allocator(
     auto = any(_REALLOC in line for line in dmesg)
     done = assign_resources(found, auto, kernel)
     if old_style(dmesg):
-        report.not_modelled["boot messages worded before Linux 6.9"] += len(told(dmesg))
+        report.not_modelled["boot messages worded before Linux 6.9"] += len(kernel_messages(dmesg))
     else:
-        for recorded, model in zip_longest(told(dmesg), done.messages):
+        for recorded, model in zip_longest(kernel_messages(dmesg), done.messages):
             _compare(report, source, "boot messages", recorded or "one more", {"message": recorded}, {"message": model})
     for device in machine:
         both = (device, _without_shadow(done.machine[device.bdf], device))

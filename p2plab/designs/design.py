@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from p2plab.catalog.rig import Rig, Station, always, job
+from p2plab.catalog.rig import Rig, Station, any_time, job
 from p2plab.core.errors import BadInput, KernelError
 from p2plab.core.events import emit
 from p2plab.core.scenario import Knob, Role
@@ -104,19 +104,19 @@ class DesignRig(Rig):
 
     # -- the list ---------------------------------------------------------------------------------------------------
 
-    @job("app", SET_UP, why_not=always)
+    @job("app", SET_UP, why_not=any_time)
     async def begin(self) -> None:
         """The design's set-up; from here on the exporter may do anything at any time."""
         await self.set_up()
         for line in self.owner_lines:
             self.driver.post(line)
 
-    @job("app", MAP, why_not=always)
+    @job("app", MAP, why_not=any_time)
     async def map(self) -> None:
         """The importer gets DMA addresses and programs its device."""
         raise NotImplementedError
 
-    @job("app", DMA, why_not=always)
+    @job("app", DMA, why_not=any_time)
     async def dma(self) -> None:
         """The user's transfer over all of the memory. -EIO where the driver has given up on the mapping."""
         if self.importer.dead:
@@ -125,37 +125,37 @@ class DesignRig(Rig):
         if self.importer.dead:
             raise KernelError("EIO", "the mapping was lost: the transfer completed with an error")
 
-    @job("app", STARTS, why_not=always)
+    @job("app", STARTS, why_not=any_time)
     async def submit(self) -> None:
         """The user rings the doorbell, and does not wait."""
         await self.importer.submit(ALL)
 
-    @job("app", UNMAP, why_not=always)
+    @job("app", UNMAP, why_not=any_time)
     async def unmap(self) -> None:
         """The importer's user is done with the memory."""
         raise NotImplementedError
 
-    @job("app", EXIT, why_not=always)
+    @job("app", EXIT, why_not=any_time)
     async def exit(self) -> None:
         """The process exits without unmapping anything."""
         raise NotImplementedError
 
-    @job("gpu", WANTS_BACK, why_not=always)
+    @job("gpu", WANTS_BACK, why_not=any_time)
     async def wants_all(self) -> None:
         """The exporter wants all of its memory back."""
         await self.take_back(0, PAGES - 1)
 
-    @job("gpu", WANTS_PART, why_not=always)
+    @job("gpu", WANTS_PART, why_not=any_time)
     async def wants_part(self) -> None:
         """The exporter wants the last page back."""
         await self.take_back(PAGES - 1, PAGES - 1)
 
-    @job("gpu", UNPLUG, why_not=always)
+    @job("gpu", UNPLUG, why_not=any_time)
     async def unplug(self) -> None:
         """The exporter's device is removed."""
         raise KernelError("EOPNOTSUPP", "this memory belongs to no device that could be removed")
 
-    @job("nic", AGAIN, why_not=always)
+    @job("nic", AGAIN, why_not=any_time)
     async def again(self) -> None:
         """The importer maps again; if refused, its device completes what is queued with an error."""
         try:

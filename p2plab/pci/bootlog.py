@@ -96,7 +96,7 @@ def _vf_bars(lines: Iterable[str]) -> Iterator[tuple[str, Resource, int]]:
             yield bdf, Resource(IOV_FIRST + int(bar), start, end, flags), int(total)
 
 
-def told(lines: Iterable[str]) -> list[str]:
+def kernel_messages(lines: Iterable[str]) -> list[str]:
     """What the kernel did, one message a line: without time stamps and drivers' names."""
     found = []
     for line in lines:

@@ -13,7 +13,7 @@ from p2plab.core.events import Addr, Entry, Event, from_json, to_json
 from p2plab.core.logfile import dump, load
 from p2plab.core.run import Run
 from p2plab.core.schedule import straight
-from p2plab.everything import EVENTS, by_name
+from p2plab.everything import EVENTS, kinds_by_name
 from tests.core.test_runs import SCENE
 
 
@@ -102,7 +102,7 @@ def test_two_events_cannot_share_a_name():
         pass
 
     with pytest.raises(TypeError, match="two kinds of event are called Stepped"):
-        by_name([*EVENTS.values(), Stepped])
+        kinds_by_name([*EVENTS.values(), Stepped])
 
 
 def test_an_entry_of_no_pages_can_be_said():

@@ -3,7 +3,7 @@
 import pytest
 
 from p2plab.pci import HostBridge, Machine, Resource
-from p2plab.pci.bootlog import before_assignment, given_up, old_style, root_windows, told
+from p2plab.pci.bootlog import before_assignment, given_up, kernel_messages, old_style, root_windows
 from tests.pci.build import function, port
 
 NEW = """\
@@ -66,11 +66,11 @@ def test_older_kernels_name_registers():
 
 def test_what_the_kernel_did_is_told_without_time_and_driver():
     """One message a line."""
-    assert told(NEW) == [
+    assert kernel_messages(NEW) == [
         "0000:01:00.0: BAR 0 [mem size 0x00100000]: can't assign; no space",
         "0000:01:00.0: BAR 0 [mem size 0x00100000]: failed to assign",
     ]
-    assert told(["pcieport 0000:00:02.0: bridge window [io  0x1000-0x1fff]: assigned"]) == [
+    assert kernel_messages(["pcieport 0000:00:02.0: bridge window [io  0x1000-0x1fff]: assigned"]) == [
         "0000:00:02.0: bridge window [io  0x1000-0x1fff]: assigned"
     ]
 
@@ -90,4 +90,4 @@ def test_a_bar_that_was_given_up_has_a_size(what, found):
 
 def test_lines_longer_than_the_kernel_writes_are_passed_over():
     """A record of printk has at most 1024 bytes."""
-    assert told([f"pci 0000:01:00.0: {'x' * 2000}: assigned"]) == []
+    assert kernel_messages([f"pci 0000:01:00.0: {'x' * 2000}: assigned"]) == []

@@ -5,7 +5,7 @@ from typing import Any
 
 from p2plab.catalog.bench import Bench, Plan, job
 from p2plab.catalog.case import case
-from p2plab.catalog.rig import always
+from p2plab.catalog.rig import any_time
 from p2plab.core.actors import step
 from p2plab.core.locks import WwAcquireCtx, WwMutex, lock_all
 
@@ -17,12 +17,12 @@ class TwoReservations(Bench):
         """A reservation lock a buffer."""
         self.a, self.c = WwMutex("A.resv"), WwMutex("C.resv")
 
-    @job("app", why_not=always)
+    @job("app", why_not=any_time)
     async def submit(self) -> None:
         """A command submission: both buffers stay where they are for its time."""
         await self.hold(1, self.a, self.c, "submits a job")
 
-    @job("gpu", why_not=always)
+    @job("gpu", why_not=any_time)
     async def swap(self) -> None:
         """Both buffers move."""
         await self.hold(2, self.c, self.a, "swaps C and A")

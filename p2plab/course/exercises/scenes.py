@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from p2plab.catalog.bench import Bench, Plan, job, scene
-from p2plab.catalog.rig import BASE, Rig, always
+from p2plab.catalog.rig import BASE, Rig, any_time
 from p2plab.core.actors import step
 from p2plab.core.scenario import Role, Scenario
 from p2plab.course.given import ExporterToWrite, TwoEngines, VfioToMend
@@ -162,12 +162,12 @@ class ClosesAnyTime(VfioDmaBuf):
         self.driver.post("disable")
         self.fate.post("close")
 
-    @job("gpu", why_not=always)
+    @job("gpu", why_not=any_time)
     async def disable(self) -> None:
         """The guest resets the device, and its memory stays disabled."""
         await self.gpu.reset(self.buf, True)
 
-    @job("fate", why_not=always)
+    @job("fate", why_not=any_time)
     async def close(self) -> None:
         """The guest's process closes the device's file."""
         await self.gpu.dma_buf_cleanup(self.buf)

@@ -60,11 +60,11 @@ class Marked:
 def mark_folder(
     folder: Path,
     limits: Limits | None = None,
-    told: Callable[[Marked], None] = lambda _row: None,
+    on_row: Callable[[Marked], None] = lambda _row: None,
     jobs: int = 1,
     unprotected: bool = False,
 ) -> list[Marked]:
-    """Mark everything in a folder, ``jobs`` at a time; ``told`` is called with each row as it comes.
+    """Mark everything in a folder, ``jobs`` at a time; ``on_row`` is called with each row as it comes.
 
     BadInput for an empty folder, and where hand-ins cannot be sandboxed, unless ``unprotected``. KeyboardInterrupt is
     raised once nothing runs any more and every hand-in has a row.
@@ -75,7 +75,7 @@ def mark_folder(
     rows = []
     for row in marking.rows(jobs):
         rows.append(row)
-        told(row)
+        on_row(row)
     if marking.interrupted:
         raise KeyboardInterrupt
     return rows
