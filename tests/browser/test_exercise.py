@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 from tests.browser.conftest import Server, Watched
-from tests.browser.notebook import button, open_notebook, run_all, wait_for_pictures, write_notebook
+from tests.browser.notebook import broken, button, open_notebook, run_all, wait_for_pictures, write_notebook
 
 CELL = """from p2plab.course import exercise
 from p2plab.course.kit import *
@@ -37,3 +40,43 @@ def test_a_wrong_answer_is_a_picture_first_and_help_comes_when_asked_for(lab_ser
         button(page, name).click()
         page.wait_for_function("words => document.body.innerText.replace(/\\s+/g, ' ').includes(words)", arg=words)
     assert watched.errors == []
+
+
+#: The exercises that notebook 12 begins, with what each checks.
+BEGUN = {
+    "obey-in-flight": "MyNic",
+    "write-the-exporter": "MyGpu",
+    "find-the-bug": "MyVfio",
+    "fewest-lines": "MyNic",
+    "own-rule": "MyRule",
+    "own-scene": "my_scene",
+}
+
+
+def test_the_notebook_of_the_exercises_does_what_it_says(lab_server: Server, watched: Watched):
+    """The list has each with its minutes, the first check is a picture with help below it, and begin() makes cells."""
+    page = watched.page
+    open_notebook(page, lab_server, "12-your-own-drivers.ipynb", copy_as="exercises.ipynb")
+    run_all(page)
+    wait_for_pictures(page)
+    said = page.locator(".jp-OutputArea-output", has_text="obey (10)").first.text_content()
+    assert "own-scene (45)" in said
+    assert "obedience" in broken(page)
+    button(page, "hint").click()
+    words = "neither clear nor drain nor p2p_unmap"
+    page.wait_for_function("words => document.body.innerText.replace(/\\s+/g, ' ').includes(words)", arg=words)
+    assert cells_until(page, lab_server, "exercises.ipynb") == BEGUN
+    assert watched.errors == []
+
+
+def cells_until(page, server: Server, name: str) -> dict[str, str]:
+    """The checks in the cells that were made, once all of them are in the saved file."""
+    deadline, found = time.monotonic() + 60, dict[str, str]()
+    while time.monotonic() < deadline and found != BEGUN:
+        page.keyboard.press("Control+s")
+        page.wait_for_timeout(500)
+        cells = json.loads((server.folder / name).read_text())["cells"]
+        lines = ["".join(cell["source"]).splitlines()[-1] for cell in cells if cell["cell_type"] == "code"]
+        checks = [line.partition('").check(') for line in lines if line.startswith('exercise("') and ".check(" in line]
+        found = {asked.removeprefix('exercise("'): answer.rstrip(")") for asked, _, answer in checks}
+    return found
