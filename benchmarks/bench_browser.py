@@ -1,9 +1,10 @@
-"""Click to pixels in real JupyterLab: from the click on *back* until the browser has painted the other step.
+"""Click to pixels in real JupyterLab: from the click on *back*, or on *step*, until the browser has painted the other step.
 
 The stage beside the plain way in the same notebook: the same step drawn as Bokeh figures into an Output. The stage sets a
 number in the frame in which it is painted, and one frame more is waited for; the Output is watched for a canvas whose pixels
 changed. Both figures include software rendering: an upper bound. On a busy machine the times say how busy it is; the processor
-times beside them say what a click costs.
+times beside them say what a click costs. *back* goes through a run whose moments the browser mostly has already; a *step* at the
+end of a run is a new one, which the kernel has to take.
 """
 
 from __future__ import annotations
@@ -56,6 +57,14 @@ PLAIN = """async () => {
         requestAnimationFrame(check);
     });
 }"""
+#: A run at whose end many steps can be taken.
+BEGUN = """from p2plab.lab import Lab
+lab = Lab('workbench')
+lab.run_on.value = 'nobody'
+for action in ('map', 'dma', 'defrag'):
+    lab.press(action)
+lab.refresh()
+lab"""
 #: The plain way: a button and an Output into which the figures are drawn anew.
 REDRAWN = """
 import ipywidgets as widgets
@@ -127,6 +136,37 @@ def test_click_to_pixels(lab_server: Server, watched: Watched) -> None:
             f"95th percentile {times[int(CLICKS * 0.95)]:.0f} ms, {sum(frames) / CLICKS / 1000:.1f} kB received a click"
         )
         print("  processor time a click: " + ", ".join(f"{who} {ms:.0f} ms" for who, ms in spent.items()))
+
+
+@pytest.mark.parametrize(
+    ("what", "cell", "button", "clicks"),
+    [
+        ("new steps", BEGUN, ".forward", 30),
+        ("64 slots, back", "Lab('defrag-ignorant', pages=16, slots=64)", ".back", CLICKS),
+    ],
+)
+def test_other_clicks(lab_server: Server, watched: Watched, what: str, cell: str, button: str, clicks: int) -> None:
+    """Steps that are not there yet; the largest picture that is drawn slot by slot."""
+    page: Any = watched.page
+    frames: list[int] = []
+    page.on("websocket", lambda ws: ws.on("framereceived", lambda data: frames.append(len(data))))
+    name = f"bench-{what.replace(' ', '-')}.ipynb"
+    write_notebook(lab_server, name, f"from p2plab.lab import Lab\n{cell}")
+    open_notebook(page, lab_server, name)
+    run_all(page)
+    wait_for_pictures(page)
+    page.wait_for_timeout(1500)
+    measure = STAGE.replace(".bar .back", f".bar {button}")
+    page.evaluate(measure)
+    page.wait_for_timeout(1000)
+    frames.clear()
+    before = processor()
+    times = sorted(page.evaluate(measure) for _ in range(clicks))
+    spent = {who: (after - before[who]) / clicks * 1000 for who, after in processor().items()}
+    assert times[0] > 0, f"{what}: a click changed nothing"
+    print(f"\n{what}, {clicks} clicks: median {statistics.median(times):.0f} ms, ", end="")
+    print(f"95th percentile {times[int(clicks * 0.95)]:.0f} ms, {sum(frames) / clicks / 1000:.1f} kB received a click")
+    print("  processor time a click: " + ", ".join(f"{who} {ms:.0f} ms" for who, ms in spent.items()))
 
 
 def test_memory_of_a_lab(lab_server: Server, watched: Watched) -> None:

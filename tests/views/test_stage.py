@@ -143,6 +143,13 @@ def test_a_second_process_has_pages_of_its_own():
     assert now.table("nic2").space == "app2"
 
 
+def test_the_ways_to_a_slot_end_beside_each_other():
+    """The process's own and those of two importers: each table has a place of its own, the first one too."""
+    run = p2plab.run("policies")
+    ways = moment_json(moment(run, 46), objects_of(run))["ways"]
+    assert {way["a"].split(":")[0]: way["at"] for way in ways if way["b"] == "slot1"} == {"app": 0, "nic": 1, "nic2": 2}
+
+
 def test_an_address_over_a_private_link_leads_past_the_bar():
     """A linked GPU's addresses are frames; no slot is lent."""
     from dataclasses import replace

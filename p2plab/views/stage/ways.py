@@ -44,7 +44,13 @@ class Ways:
         start, end = self.hidden.get(start, start), self.hidden.get(end, end)
         if ":" in start and start in self.hidden.values():
             key = f"{start}>{end}>{style}"  # one ribbon for the whole block
-        self.ways[key] = {"k": key, "a": start, "b": end, "c": style, **{k: v for k, v in more.items() if v}}
+        self.ways[key] = {
+            "k": key,
+            "a": start,
+            "b": end,
+            "c": style,
+            **{k: v for k, v in more.items() if v not in ("", None)},
+        }
 
     def target(self, place: Place) -> str:
         """The cell to which an address leads."""
