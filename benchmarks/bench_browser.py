@@ -3,8 +3,8 @@
 The stage beside the plain way in the same notebook: the same step drawn as Bokeh figures into an Output. The stage sets a
 number in the frame in which it is painted, and one frame more is waited for; the Output is watched for a canvas whose pixels
 changed. Both figures include software rendering: an upper bound. On a busy machine the times say how busy it is; the processor
-times beside them say what a click costs. *back* goes through a run whose moments the browser mostly has already; a *step* at the
-end of a run is a new one, which the kernel has to take.
+times beside them say what a click costs. *back* goes through a run whose moments the browser mostly has already. A *step* at
+the end of a run is a new one, which the kernel has to take.
 """
 
 from __future__ import annotations
@@ -59,9 +59,10 @@ PLAIN = """async () => {
 }"""
 #: A run at whose end many steps can be taken.
 BEGUN = """from p2plab.lab import Lab
-lab = Lab('workbench')
+lab = Lab('workbench', importer='obedient')
+lab.press('map')
 lab.run_on.value = 'nobody'
-for action in ('map', 'dma', 'defrag'):
+for action in ('dma', 'defrag'):
     lab.press(action)
 lab.refresh()
 lab"""
