@@ -57,6 +57,7 @@ class StagePane(anywidget.AnyWidget):
         self.opened: set[str] = set()
         self._of: tuple[Run, set[str]] | None = None  # the content of the edition: a run, and the unfolded blocks
         self._known: set[int] = set()  # steps of this edition whose moments the browser has
+        self._made: dict[int, dict[str, Any]] = {}  # the latest moments of this edition
         self._shown: Any = None
         self._read: Run | None = None
         if heard is not None:
@@ -65,6 +66,14 @@ class StagePane(anywidget.AnyWidget):
     def json_of(self, run: Run, step: int) -> dict[str, Any]:
         """The moment as the browser gets it."""
         return moment_json(moment(run, step), objects_of(run), self.opened)
+
+    def _moment(self, run: Run, step: int) -> dict[str, Any]:
+        """The same, for the edition that is shown: what was sent as a neighbour is not made again."""
+        made = self._made.pop(step, None) or self.json_of(run, step)
+        self._made[step] = made
+        if len(self._made) > 3 * self.reach:
+            del self._made[next(iter(self._made))]
+        return made
 
     def show(
         self,
@@ -93,9 +102,10 @@ class StagePane(anywidget.AnyWidget):
             if not again:
                 self.edition += 1
                 self._known.clear()
+                self._made.clear()
             self.scene = self._scene if unsaid is None else unnamed(self._scene)
             self.run = self._diagram if unsaid is None else unjudged(self._diagram, unsaid)
-            self.moment = self.json_of(run, step) | (
+            self.moment = self._moment(run, step) | (
                 {} if said is None else {"said": [said.what, said.means, said.tone]}
             )
             self.check = dict(check or {})
@@ -112,7 +122,7 @@ class StagePane(anywidget.AnyWidget):
         wanted = [other for other in around if other not in self._known]
         if wanted:
             shown = dict(self.moment)
-            made = {str(other): changes(iter([shown, self.json_of(run, other)]))[1][0] for other in wanted}
+            made = {str(other): changes(iter([shown, self._moment(run, other)]))[1][0] for other in wanted}
             self.near = {"edition": self.edition, "step": step, "moments": made}
             self._known.update(wanted)
 
