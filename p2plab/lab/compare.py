@@ -15,6 +15,7 @@ from p2plab.designs.lines import lines_of
 from p2plab.lab.explorer import SNUG, Explorer, row
 from p2plab.lab.session import DRIVER, Session
 from p2plab.lab.stage import StagePane
+from p2plab.views.stage.press import said_of_press
 from p2plab.views.text import story
 
 #: More runs than this cannot be read side by side.
@@ -35,10 +36,16 @@ class Side:
 
     @property
     def title(self) -> str:
-        """What distinguishes it from the others: importer and exporter, or else its scene."""
-        run = self.session.run
-        knobs = [f"{name}={value}" for name, value in run.settings.items() if name in ("importer", "exporter")]
-        return " · ".join([*knobs, run.scenario.name])
+        """What distinguishes it from the others: its scene, or the importer and exporter, where they differ."""
+        runs = [side.session.run for side in self.frame.sides]
+        mine = self.session.run
+        scene = [mine.scenario.name] if len({run.scenario.name for run in runs}) > 1 else []
+        knobs = [
+            f"{name}={value}"
+            for name, value in mine.settings.items()
+            if name in ("importer", "exporter") and len({str(run.settings.get(name)) for run in runs}) > 1
+        ]
+        return " · ".join([*scene, *knobs]) or mine.scenario.name
 
     def heard(self, message: Mapping[str, Any]) -> None:
         """What a person did on this stage: a step is looked at on all; a block opens here. BadInput for anything else."""
@@ -62,7 +69,8 @@ class Side:
         mine = self.seen()
         differs = {key for key in mine.keys() | others.keys() if mine.get(key) != others.get(key)}
         self.stage.options = {**self.stage.options, "title": self.title, "refused": self.said}
-        self.stage.show(run, step, differs=differs)
+        at = self.session.pressed_at
+        self.stage.show(run, step, differs=differs, said=None if at is None else said_of_press(run, at))
 
 
 class CompareLab(Explorer):

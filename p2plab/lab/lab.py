@@ -19,6 +19,7 @@ from p2plab.lab.more import More
 from p2plab.lab.session import RUN_ON, Session
 from p2plab.lab.share import Share
 from p2plab.lab.stage import StagePane
+from p2plab.p2p.events import MapAsked
 from p2plab.p2p.things import things_of
 from p2plab.views.leaves_out import LEAVES_OUT
 from p2plab.views.stage import moment
@@ -197,7 +198,7 @@ class Lab(Explorer):
         if session.touched or session.step < len(session.run):
             return None
         best = moment(session.run, session.step).natural
-        if best not in COURSE:
+        if best not in COURSE or any(isinstance(entry.event, MapAsked) for entry in session.run.log):
             return None
         importer = things_of(session.run.world).importers[0].name
         return Said(

@@ -113,6 +113,27 @@ def test_an_explorer_comes_after_the_words_that_say_what_to_press():
                 assert above["cell_type"] == "markdown", (path.name, below["source"])
 
 
+def test_what_is_to_be_predicted_is_not_answered_before_it_is():
+    """The text below a cell can be read before the cell is run, so the answer there is folded away."""
+    for path in COURSE:
+        made = json.loads(path.read_text())["cells"]
+        for number, asks in enumerate(made):
+            text = "".join(asks["source"])
+            if (
+                asks["cell_type"] != "markdown"
+                or not re.search(r"\bPredict (?!and)|: predict ", text)
+                or path.stem[:2] in ("09", "12", "13")
+            ):
+                continue
+            below = next(("".join(c["source"]) for c in made[number + 1 :] if c["cell_type"] == "markdown"), "")
+            if path.stem[:2] == "01" and below.startswith("Each character"):
+                below = "".join(made[number + 4]["source"])
+            if path.stem[:2] == "08":
+                assert not re.search(r"\b\d+ of 50\b", below)
+                continue
+            assert below.startswith("<details>"), (path.name, text[-80:], below[:60])
+
+
 def test_address_spaces():
     """01: two vmas after the cut; the three refusals."""
     answer = ask("munmap_part", "device")

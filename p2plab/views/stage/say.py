@@ -229,7 +229,11 @@ def _moved(scene: Scene, event: Any) -> Said:
     if taken:
         return Said(f"{who} moves {event.object}: {_slots(taken)} now.", means, tone)
     if freed:
-        return Said(f"{who} takes {event.object} out of the aperture: {len(freed)} slots are free.", means, tone)
+        return Said(
+            f"{who} takes {event.object} out of the aperture: {_count(freed, 'slot is', 'slots are')} free.",
+            means,
+            tone,
+        )
     return Said(f"{who} has moved {event.object}.", means if stale else "", tone if stale else PLAIN)
 
 
