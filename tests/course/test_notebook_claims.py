@@ -37,6 +37,7 @@ from p2plab.search import Pass, check
 from p2plab.sweeps import fragmentation, refusals
 from p2plab.views.damage import memory_picture, memory_text
 from p2plab.views.follow import follow_page
+from p2plab.views.stage import moment
 from p2plab.views.text import board_of, columns, phrase
 
 ROOT = Path(__file__).parents[2]
@@ -356,6 +357,16 @@ def test_what_is_said_of_the_designs():
         "dma-buf-pinned",
         "device-private-rdma",
     ]
+
+
+def test_an_importer_that_keeps_what_it_has():
+    """10: at step 31 somebody loses bytes under the proposal, and under page references the exporter goes on."""
+    said = {}
+    for name in ("rfc-vma", "p2pdma-pages"):
+        scene = find(f"design-{name}")
+        said[name] = str(moment(Run(scene, {"importer": "keeps"}).told(), 31).said)
+    assert said["rfc-vma"].endswith("app2 loses its bytes.")
+    assert said["p2pdma-pages"] == "The GPU can go on: all pages put."
 
 
 def test_two_cards_below_one_switch():
