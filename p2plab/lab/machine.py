@@ -54,10 +54,10 @@ class MachineLab(Explorer):
         self.title, self.sentence, self.words = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.provider = self.choice("exporter", names, self.pair[0], lambda bdf: self._pick(0, bdf), "195px")
         self.client = self.choice("importer", names, self.pair[1], lambda bdf: self._pick(1, bdf), "195px")
-        self.cpu_choice = self.choice("CPU", [NOT_SHOWN, *CPUS], self.cpu or NOT_SHOWN, self._set_cpu, "130px")
+        self.cpu_choice = self.choice("CPU", [NOT_SHOWN, *CPUS], self.cpu or NOT_SHOWN, self._set_cpu, "125px")
         later = [name for name in KERNELS if name != RFC2019.name]
         self.kernel_choice = self.choice("2019 beside Linux", later, TODAY.name, self._set_kernel, "200px")
-        self.mask_choice = self.choice("DMA mask", list(MASKS), 64, self._set_mask, "115px")
+        self.mask_choice = self.choice("DMA mask", list(MASKS), 64, self._set_mask, "130px")
         self.changes = widgets.HTML()
         ports = [d.bdf for d in self.machine.devices if d.is_bridge or d.acs] or names
         self.port = widgets.Dropdown(options=ports, description="what if, at", layout={"width": "215px"}, **SNUG)
