@@ -1,4 +1,4 @@
-"""Fifteen ordinary hand-ins among hostile ones: how long marking takes, and whether everybody is marked right.
+"""Ordinary hand-ins among hostile ones: how long marking takes, and whether everybody is marked right.
 
 ``python benchmarks/bench_mark.py [SECONDS] [JOBS]``: the time for one hand-in (default 20), and how many at a time (default 1).
 The peer is the same ordinary ones in a folder of their own: what the hostile ones cost is the difference.

@@ -1,4 +1,4 @@
-"""A class for the marker: fifteen who did their work, more or less, and others who mean harm or have bad luck.
+"""A class for the marker: some twenty who did their work, more or less, and others who mean harm or have bad luck.
 
 Used by the tests and by ``benchmarks/bench_mark.py``. Everything is limited by itself as well, so that a marker without
 protection would be found out and nothing worse: nobody forks more than twice, and only files of the test are in danger.

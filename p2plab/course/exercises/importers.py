@@ -146,7 +146,8 @@ TASKS = (
         ("P2PMapped", "BeatLanded"),
         must_reach="after the move nobody maps again, so the doorbell rings for nothing: self.invalidation_ends(range) "
         "calls self.map_again() where something was lost",
-        no_deadlock="map from the callback and you wait for the move that waits for you: post it with self.map_again()",
+        no_deadlock="the count has to come down at each end, or nothing is valid any more: self.invalidation_ends(range) "
+        "counts, and posts the map, which must not be waited for inside the callback",
         calls_return="map from the callback and you wait for the move that waits for you: post it with self.map_again()",
         lock_order="the move holds i_mmap_rwsem while it calls you, and munmap takes that under mmap_lock: a callback that "
         "maps takes them the other way round; post the work with self.map_again()",

@@ -113,6 +113,21 @@ class LocksMmapAgain(Complete):
         return await super().invalidate_range_start(range)
 
 
+class LocksTheOtherWay(Complete):
+    """The right loop, with the two locks the other way round."""
+
+    async def map(self, start: int, end: int) -> None:
+        """Its own lock first, mmap_lock inside."""
+        async with self.lock:
+            sequence = self.sequence
+            async with self.mm.mmap_lock.read():
+                addresses = await self.p2p_map(start, end)
+                if self.valid(sequence):
+                    await self.engine.program(start, addresses)
+                else:
+                    await self.put_back(start, end)
+
+
 class FirstPageOnly(Maps):
     """One page, whatever the range."""
 
@@ -163,6 +178,16 @@ class MapsInCallback(Drains):
         if self.lost:
             self.lost = False
             await self.map(range.start, range.end)
+
+
+class ForgetsTheCount(Drains):
+    """Asks again, and leaves the count as it is."""
+
+    async def invalidate_range_end(self, range: MmuNotifierRange) -> None:
+        """The map that it posts waits until the range is valid, and it never is."""
+        if self.lost:
+            self.lost = False
+            self.map_again()
 
 
 class WaitsForRoom(Gpu):
@@ -393,11 +418,13 @@ WRONG: tuple[Wrong, ...] = (
     Wrong("no-stale-map", LooksTooEarly, "programs-only-valid", "under self.lock"),
     Wrong("no-deadlock", AsksUnderItsLock, "no-deadlock", "without self.lock"),
     Wrong("no-deadlock", LocksMmapAgain, "stays-out-of-mm", "mmap_lock"),
+    Wrong("no-deadlock", LocksTheOtherWay, "lock-order", "mmap_lock first"),
     Wrong("partial-ranges", FirstPageOnly, "obedience", "range.end"),
     Wrong("partial-ranges", Shifted, "obedience", "range.end"),
     Wrong("partial-ranges", RangeOnly, "vma-alive", "everything you hold of that vma"),
     Wrong("remap-after-defrag", NeverAgain, "must-reach", "map_again"),
     Wrong("remap-after-defrag", MapsInCallback, "lock-order", "map_again"),
+    Wrong("remap-after-defrag", ForgetsTheCount, "no-deadlock", "has to come down"),
     Wrong("predictable-under-pressure", RefusesLater, "predictability", "main memory"),
     Wrong("predictable-under-pressure", WaitsForRoom, "no-deadlock", "for ever"),
     Wrong("predictable-under-pressure", RefusesAll, "must-reach", "nobody"),
