@@ -6,7 +6,7 @@ import json
 import time
 
 from tests.browser.conftest import Server, Watched
-from tests.browser.notebook import broken, button, open_notebook, run_all, wait_for_pictures, write_notebook
+from tests.browser.notebook import button, open_notebook, run_all, wait_for_pictures, write_notebook
 
 CELL = """from p2plab.course import exercise
 from p2plab.course.kit import *
@@ -61,7 +61,7 @@ def test_the_notebook_of_the_exercises_does_what_it_says(lab_server: Server, wat
     wait_for_pictures(page)
     said = page.locator(".jp-OutputArea-output", has_text="obey (10)").first.text_content()
     assert "own-scene (45)" in said
-    assert "obedience" in broken(page)
+    page.locator(".stage .chips .broken b", has_text="obedience").first.wait_for(state="attached")
     button(page, "hint").click()
     words = "neither clear nor drain nor p2p_unmap"
     page.wait_for_function("words => document.body.innerText.replace(/\\s+/g, ' ').includes(words)", arg=words)
