@@ -1,10 +1,13 @@
 """One glossary: notebooks link it at each word's first use, and the stage says the same."""
 
+import json
 import re
+
+import pytest
 
 from p2plab.views.stage.terms import TERMS
 from p2plab.views.stage.wire import LABELS
-from tests.course.glossary import GLOSSARY, PLAIN, words
+from tests.course.glossary import GLOSSARY, NOTEBOOKS, PLAIN, linked, words
 
 #: What the stage also says of a word, by its kind there.
 ON_STAGE = {
@@ -23,6 +26,13 @@ ON_STAGE = {
     "step": "step",
 }
 MEANING = {word.name: word.meaning for word in words()}
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.name)
+def test_a_word_is_a_link_with_its_meaning_at_its_first_use(file):
+    """As the glossary says it now. To write the links again: python -m tests.course.glossary."""
+    cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+    assert cells == linked(cells)
 
 
 def test_each_word_is_there_once_and_has_a_meaning():
