@@ -207,6 +207,7 @@ class SecondNet:
         said = f"{paths}, and yet {what}{f' ({at})' if at else ''}"
         if self.recorder.closed is None:
             return NotDeterministic(said)
+        self.recorder.closed.look("some step", everywhere=True)  # which has the line, if it is something that changed
         return Refused(
             f"{said}: something decides that is neither an attribute of a driver nor a local variable. Keep what a driver "
             "remembers in an attribute (self.…)"
