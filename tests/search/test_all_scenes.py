@@ -14,7 +14,7 @@ from p2plab.drivers.odp import OdpNic
 from p2plab.search import allscenes
 from p2plab.search.allscenes import CheckingAllScenes, Trial, trials
 from p2plab.views.report import as_json, exit_status, text
-from tests.search.wrong_drivers import MissesTheExit
+from tests.search.wrong_drivers import LeaksOnPartialFailure, LeaksWhatItHad, MissesTheExit
 
 
 class Raises(ObedientNic):
@@ -80,6 +80,15 @@ def test_a_wrong_driver_ends_with_the_smallest_story(few):
     assert "def test_no_crash_in_" in repr(answer)
     assert as_json(answer)["exit"] == 1
     assert len(answer.run) == min(len(one.run) for _, one in answer.rows)
+
+
+@pytest.mark.parametrize("driver", [LeaksWhatItHad, LeaksOnPartialFailure])
+def test_over_all_scenes_the_leak_is_named_and_not_the_deadlock_to_which_it_leads(driver, monkeypatch):
+    """The smallest story of all is that of an exporter which waits for its pages."""
+    names = ("e12-goes-without-a-word", "f3-takes-mmap-lock", "e8-unwinds-badly")
+    monkeypatch.setattr(known, "scenes", lambda: {name: p2plab.find(name) for name in names})
+    answer = p2plab.check(driver, shrink=False)
+    assert (answer.word, answer.smallest.scene) == ("BREAKS balanced-unmap", names[0])
 
 
 def test_once_something_breaks_only_smaller_stories_are_looked_for(monkeypatch):
