@@ -69,7 +69,7 @@ def test_every_link_leads_to_a_page_and_a_place(page: Any, site: Path, width: in
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_every_run_of_the_course_can_be_stepped_where_it_stands(page: Any, site: Path, width: int):
-    """In the page of its notebook: a step back, and a step forward again."""
+    """In the page of its notebook: a step back, and a step forward again; at its beginning the other way round."""
     page.set_viewport_size({"width": width, "height": 900})
     stepped = 0
     for file in [site / "index.html", *sorted((site / "notebooks").glob("*.html"))]:
@@ -79,9 +79,10 @@ def test_every_run_of_the_course_can_be_stepped_where_it_stands(page: Any, site:
             frame = page.frame_locator("iframe.run").nth(number)
             frame.locator(".stage[data-step]").wait_for()
             step = int(frame.locator(".stage").get_attribute("data-step"))
-            frame.locator(".bar .back").click()
-            frame.locator(f".stage[data-step='{step - 1}']").wait_for()
-            frame.locator(".forward").click()
+            there, back = (".bar .back", ".forward") if step else (".forward", ".bar .back")
+            frame.locator(there).click()
+            frame.locator(f".stage[data-step='{step - 1 if step else 1}']").wait_for()
+            frame.locator(back).click()
             frame.locator(f".stage[data-step='{step}']").wait_for()
             stepped += 1
     assert stepped >= 10

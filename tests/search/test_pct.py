@@ -22,11 +22,11 @@ class Box(Tracked):
         self.half = False
 
 
-def scene_of(wrong: bool, hides: bool = False) -> Scenario:
-    """Three count to six; one of them leaves a flag set between two of its steps, at which the last one looks."""
+def scene_of(wrong: bool, hides: bool = False, many: int = 3) -> Scenario:
+    """``many`` count to six; one of them leaves a flag set between two of its steps, at which the last one looks."""
 
     def build(world, _knobs):
-        boxes = [Box() for _ in range(3)]
+        boxes = [Box() for _ in range(many)]
         closure: list[int] = []
 
         async def count(number):
@@ -44,11 +44,11 @@ def scene_of(wrong: bool, hides: bool = False) -> Scenario:
                 await step("goes on")
             assert not any(box.half for box in boxes), "it saw half of it"
 
-        for number in range(3):
+        for number in range(many):
             world.actor(f"a{number}", lambda number=number: count(number))
         world.actor("last", last)
 
-    return Scenario("counting", "three that count", build, rules=HEALTH)
+    return Scenario("counting", f"{many} that count", build, rules=HEALTH)
 
 
 def test_a_search_that_has_to_end_goes_on_with_random_orders():
@@ -94,11 +94,11 @@ def test_plain_replay_goes_on_with_random_orders_too(wrong):
 def test_the_last_part_of_a_budget_is_for_random_orders():
     """A search that is done in time has no need of them; one that is not leaves them a fifth."""
     assert getattr(check(scene_of(wrong=False), budget=120.0), "chance", None) is None
-    search = Search(scene_of(wrong=False), budget=0.05)
+    search = Search(scene_of(wrong=False, many=9), budget=0.5)  # 400 million states
     while search.advance(0.01) is None:
         pass
     assert isinstance(search.verdict, Incomplete)
-    assert search.verdict.why == "the budget of 0.05 s is used up"
+    assert search.verdict.why == "the budget of 0.5 s is used up"
     assert search.verdict.chance.orders > 0
 
 
