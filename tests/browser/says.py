@@ -9,6 +9,7 @@ from typing import Any
 from tests.browser.conftest import Server
 from tests.browser.notebook import open_notebook, run_all
 from tests.browser.take_notebooks import EVERY_CELL
+from tests.course.glossary import LINK
 
 RUNNING = """() => [...document.querySelectorAll('.jp-InputPrompt')].some(made => made.textContent.includes('*'))"""
 
@@ -21,7 +22,7 @@ class Book:
         page.set_default_timeout(20_000)
         cells = json.loads((server.folder / name).read_text(encoding="utf-8"))["cells"]
         texts = ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-        self.text = " ".join("\n".join(texts).split())
+        self.text = LINK.sub(r"\1", " ".join("\n".join(texts).split()))
         open_notebook(page, server, name, copy_as=f"says-{name}")
         page.evaluate(EVERY_CELL)
         run_all(page)

@@ -271,11 +271,13 @@ def test_the_arrows_walk_from_mark_to_mark_of_the_timeline(saved: Any):
 
 def test_on_a_large_screen_all_of_it_is_larger(saved: Any):
     """Text, marks and what names them, by a quarter; nothing is out of sight, and a smaller window has them as before."""
+    from playwright.sync_api import expect
+
     page = saved("defrag-obedient", 26)
     page.mouse.move(640, 75)
     small = page.locator(".said").bounding_box()
     page.set_viewport_size({"width": 1920, "height": 1080})
-    page.wait_for_function("document.querySelector('.stage').clientWidth === 1536")
+    expect(page.locator(".stage")).to_have_js_property("clientWidth", 1536)
     assert page.locator(".said").bounding_box()["height"] == 1.25 * small["height"]
     for part in (".said", "svg.chain", ".now", ".lanes svg", ".chips", ".bar .forward"):
         assert in_sight(page, f".stage {part}"), part
@@ -286,7 +288,7 @@ def test_on_a_large_screen_all_of_it_is_larger(saved: Any):
     assert abs(cell["x"] + cell["width"] / 2 - tip["x"] - tip["width"] / 2) < 2
     assert 0 < tip["y"] - cell["y"] - cell["height"] < 12
     page.set_viewport_size({"width": 1280, "height": 720})
-    page.wait_for_function("document.querySelector('.stage').clientWidth === 1280")
+    expect(page.locator(".stage")).to_have_js_property("clientWidth", 1280)
     assert page.locator(".said").bounding_box() == small
 
 
