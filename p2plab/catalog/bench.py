@@ -166,7 +166,7 @@ def scene(
         roles=roles_of(bench, plan, importer=importer, exporter=exporter),
         when_cast=when_cast or {},
         words=words or {},
-        must=("maps",),
+        must=("maps", "programs", "moves-data") if "dma" in plan.then else ("maps", "programs"),
     )
 
 

@@ -72,7 +72,7 @@ def case(
     bench: type[Bench] = Bench,
     good_bench: type[Bench] | None = None,
     knobs: tuple[Knob, ...] = USUAL,
-    goals: tuple[str, ...] = ("maps",),
+    goals: tuple[str, ...] = ("maps", "programs", "moves-data"),
     takes: tuple[str, ...] = ("importer", "exporter"),
     version: int = 2,
 ) -> Case:

@@ -70,6 +70,6 @@ def design_case(
         breaks=rule,
         about=" ".join(about.split()),
         words={"driver": twin_words(code, title, " ".join(about.split()), rule)},
-        must=("maps",),
+        must=("maps", "programs", "moves-data"),
     )
     return Case(code, scenario, " ".join(sees.split()))

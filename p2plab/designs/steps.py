@@ -52,7 +52,7 @@ def scene_of(design: Design) -> Scenario:
         story=STORY,
         rules=design.rules,
         roles=design.play.roles,
-        must=("maps",),
+        must=("maps", "programs", "moves-data"),
         about=f"{design.title} ({design.years}). Simplified: {design.simplified}",
     )
 

@@ -6,12 +6,17 @@ from collections.abc import Iterable
 
 from p2plab.core.events import Entry
 from p2plab.core.monitor import Goal
-from p2plab.p2p.events import BeatLanded, P2PMapped, P2PUnmapped
+from p2plab.p2p.events import BeatLanded, P2PMapped, P2PUnmapped, TranslationSet
 
 GOALS: dict[str, Goal] = {
     goal.name: goal
     for goal in (
         Goal("maps", "a mapping: an importer that gets an address", lambda event: isinstance(event, P2PMapped)),
+        Goal(
+            "programs",
+            "a device that is given a translation",
+            lambda event: isinstance(event, TranslationSet),
+        ),
         Goal(
             "moves-data",
             "a beat that lands in the memory that was lent",

@@ -9,7 +9,7 @@ import pytest
 from p2plab import find
 from p2plab.core.actors import idle, step, wait_event
 from p2plab.core.calls import called
-from p2plab.core.errors import BadInput
+from p2plab.core.errors import BadInput, KernelError
 from p2plab.core.locks import Mutex
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import schedule_text
@@ -524,3 +524,32 @@ def test_a_misspelt_option_is_no_role():
         check(SCENE, budegt=None)
     with pytest.raises(BadInput, match="cannot be the budegt of defrag-obedient: there is no such role"):
         check(SCENE, budegt=ObedientNic)
+
+
+class MapsAndFails(ObedientNic):
+    """It asks, and then gives up with an errno: its device never gets an address."""
+
+    async def map(self, start, end):
+        """Ask, and fail."""
+        await self.wait_until_valid()
+        async with self.mm.mmap_lock.read():
+            await self.p2p_map(start, end)
+            raise KernelError("ENOSPC", "no room in the device's table")
+
+
+class MapsAndIsIdle(ObedientNic):
+    """Its doorbell is connected to nothing."""
+
+    async def submit(self, transfer):
+        """Nothing."""
+
+
+@pytest.mark.parametrize(
+    ("driver", "never"),
+    [(MapsAndFails, "a device that is given a translation"), (MapsAndIsIdle, "a beat that lands")],
+)
+def test_a_driver_whose_device_never_does_anything_does_not_hold(driver, never):
+    """It keeps every promise, and nothing that the promises are about ever happens."""
+    answer = check(SCENE, importer=driver)
+    assert answer.word == "BREAKS must-reach"
+    assert f"no order of events ever reaches {never}" in answer.what

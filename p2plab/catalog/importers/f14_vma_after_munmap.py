@@ -31,6 +31,7 @@ CASE = case(
     "and the pages stay lent for good.",
     broken=Plan(importer=GivesBackLater, app=("mmap", "munmap"), gpu=(), then=("unmap",)),
     good=Plan(app=("mmap", "munmap"), gpu=(), then=("unmap",)),
+    goals=("maps", "programs"),
     story="app*7 nic*11 app nic ...",
     knobs=(*USUAL, CHECKERS),
     version=3,

@@ -193,7 +193,7 @@ def _vfio(name: str, about: str) -> Scenario:
         rules=VFIO.rules,
         about=about,
         roles={"exporter": Role({"VFIO exporter": VfioToMend})},
-        must=("maps",),
+        must=("maps", "programs"),
     )
 
 
