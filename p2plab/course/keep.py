@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from p2plab.core.errors import BadInput
+from p2plab.course import kit
 
 FORMAT = "p2plab hand-in 1"
 HEAD = "from p2plab.course.kit import *  # noqa: F403\n\n\n"
@@ -159,7 +160,7 @@ def _text(thing: Any) -> str:
 
 
 def _imports_and_constants(driver: Any, parts: list[str]) -> list[str]:
-    """What else the parts name: Python's modules, imports from them, and plain constants."""
+    """What else the parts name: Python's and p2plab's modules, imports from them, and plain constants."""
     home = vars(sys.modules[driver.__module__]) if driver.__module__ in sys.modules else {}
     tree = ast.parse("\n\n".join(textwrap.dedent(part) for part in parts))
     named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
@@ -174,7 +175,27 @@ def _imports_and_constants(driver: Any, parts: list[str]) -> list[str]:
         elif str(origin).partition(".")[0] in sys.stdlib_module_names and origin not in ("builtins", "__main__"):
             real = getattr(value, "__name__", name)
             lines.append(f"from {origin} import {real}" + (f" as {name}" if real != name else ""))
+        elif name not in kit.__all__ and origin != driver.__module__ and (found := _of_p2plab(value)):
+            lines.append(f"from {found[0]} import {found[1]}" + (f" as {name}" if found[1] != name else ""))
     return ["\n".join(lines)] if lines else []
+
+
+def _of_p2plab(value: Any) -> tuple[str, str] | None:
+    """The module and the name under which p2plab has something; None for what it has not."""
+    home = getattr(value, "__module__", None) or ""
+    if not home.startswith("p2plab."):
+        return None
+    name = getattr(value, "__name__", "")
+    if getattr(sys.modules.get(home), name or " ", None) is value:
+        return home, name
+    places = (
+        (module, known)
+        for module, inside in sorted(sys.modules.items())
+        if module.startswith("p2plab.")
+        for known, one in list(vars(inside).items())
+        if one is value and not known.startswith("_")
+    )
+    return min(places, key=lambda place: len(place[0]), default=None)
 
 
 def _is_plain(value: object) -> bool:
@@ -192,12 +213,11 @@ def _needed(driver: Any) -> list[Any]:
         if getattr(thing, "__module__", "") != driver.__module__ or thing.__name__ in found:
             return
         found[thing.__name__] = None  # begun: a circle ends here
-        codes = [
-            f.__code__ for f in (vars(thing).values() if isinstance(thing, type) else [thing]) if inspect.isfunction(f)
-        ]
+        own = [f for f in (vars(thing).values() if isinstance(thing, type) else [thing]) if inspect.isfunction(f)]
         for other in (
             *(thing.__bases__ if isinstance(thing, type) else ()),
-            *(home.get(n) for c in codes for n in c.co_names),
+            *(home.get(n) for f in own for n in f.__code__.co_names),
+            *(value for f in own for value in f.__defaults__ or ()),
         ):
             if isinstance(other, type) or inspect.isfunction(other):
                 visit(other)

@@ -330,3 +330,11 @@ def test_an_answer_that_clears_all_that_an_address_can_say_is_judged_as_any_othe
             return 0
 
     assert exercise("partial-ranges").check(ClearsAll).passed
+
+
+def test_a_saved_scene_runs_by_itself():
+    """With p2plab's own names that it uses, and the bench that stands in a default."""
+    source = source_of(RIGHT["own-scene"])
+    inside: dict[str, object] = {"__name__": "saved"}
+    exec(source, inside)  # noqa: S102  a file that was saved
+    assert inside[RIGHT["own-scene"].__name__]().name == "mine-elsewhere"

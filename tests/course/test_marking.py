@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 
 from p2plab.cli import main
 from p2plab.core.errors import BadInput
-from p2plab.course.exercises import EXERCISES, MARKED, Exercise
+from p2plab.course.exercises import EXERCISES, Exercise
 from p2plab.course.keep import FORMAT, source_of
-from p2plab.course.marking import Csv, Grades, Json, Limits, Marked, jail, mark_folder
+from p2plab.course.marking import Csv, Grades, Json, Limits, Marked, jail, mark_folder, scene_data
 from p2plab.course.marking import mark as marking
 from p2plab.course.marking.judge import Marker
 from p2plab.course.marking.orders import orders_of
 from p2plab.course.marking.reading import hand_ins
-from p2plab.course.solutions import RIGHT, WRONG, rules
+from p2plab.course.solutions import RIGHT, WRONG, rules, scenes
 from tests.course.hostile import GOOD, HandIn, hostile, ordinary, write
 
 SECONDS = 60
@@ -212,11 +212,118 @@ def test_a_rule_that_misbehaves_gets_a_word(body, word):
     assert word in said["said"]
 
 
-def test_a_scene_is_not_marked_and_the_row_says_why():
-    """Its jobs run in the world itself."""
-    said = alone().mark("own-scene", {"class": "my_scene", "source": EXERCISES["own-scene"].skeleton})
-    assert said["ended"]
-    assert "cannot be sandboxed" in said["said"]
+@pytest.mark.parametrize(
+    ("made", "passed", "word"),
+    [
+        (scenes.unmaps_in_two_parts, True, "breaks vma-alive"),
+        (scenes.gpu_follows, True, "breaks vma-alive"),
+        (scenes.unmaps_all, False, "the broken driver holds"),
+        (scenes.maps_nothing, False, "in no order p2p_map is called"),
+        (scenes.out_of_reach, False, "-EREMOTEIO"),
+        (scenes.breaks_it_itself, False, "breaks told-before-moved"),
+        (scenes.on_the_course_s, False, "and not on yours"),
+    ],
+    ids=lambda made: getattr(made, "__name__", ""),
+)
+def test_a_scene_is_marked_as_the_data_that_its_process_makes_of_it(made, passed, word):
+    """With the same word as in a notebook, though none of its code runs in the world."""
+    said = alone().mark("own-scene", {"class": made.__name__, "source": source_of(made)})
+    assert said["passed"] is passed
+    assert word in said["said"]
+    assert bool(said["confirmed"]) is passed
+
+
+def scene_with(body, **changes):
+    """The skeleton with this in its job, after the second page is gone; ``changes`` replace words of it."""
+    source = EXERCISES["own-scene"].skeleton.replace("2 * PAGE_SIZE)", f"PAGE_SIZE)\n        {body}")
+    for before, after in changes.items():
+        assert before in source
+        source = source.replace(before, after)
+    return {"class": "my_scene", "source": f"from p2plab.course.kit import *\n{source}"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "for n in (1,):\n            await self.mm.munmap(BASE + n * PAGE_SIZE, PAGE_SIZE)",
+        "await super().munmap()",
+        "await self.rest(self.plan.pages)\n    async def rest(self, n):\n        await self.mm.munmap(BASE, n * PAGE_SIZE)",
+        "async with self.gpu.lock:\n            await step('w', lambda: None)\n"
+        "        await self.gpu.invalidate(self.memory.objects['A'])",
+        "await self.mm.mmap(BASE + 64 * PAGE_SIZE, PAGE_SIZE, 3, 1, self.gpu.open_file('A'))\n        await self.munmap()",
+    ],
+)
+def test_a_job_s_calls_may_be_written_in_any_way(body):
+    """Loops over what is known, helpers, inherited jobs, locks, steps."""
+    said = alone().mark("own-scene", scene_with(body))
+    assert said["passed"], said
+
+
+@pytest.mark.parametrize(
+    ("answer", "ended", "word"),
+    [
+        (scene_with("if self.mm.vmas: return"), True, "looks at self.mm.vmas"),
+        (scene_with("self.seen = 1"), True, "sets self.seen"),
+        (scene_with("self.mm.remove(None)"), True, "calls self.mm.remove"),
+        (scene_with("await self.importer.p2p_map()"), True, "calls self.importer.p2p_map"),
+        (scene_with("try:\n            await self.munmap()\n        except KernelError: pass"), True, "(try)"),
+        (scene_with("while True: await self.munmap()"), True, "more than 400 calls"),
+        (scene_with("while True: pass"), False, "does not come to an end"),
+        (scene_with("self.munmap()"), False, "the broken driver holds"),
+        (scene_with("import os; os._exit(0)"), True, "ended by itself"),
+        (scene_with("await self.munmap()", q35_switch1="/etc/passwd"), True, "from a file"),
+        (scene_with("await self.munmap()", **{"bench=MyBench": "bench=MyBench, turn=None"}), True, "has turn"),
+        (scene_with("await self.munmap()", **{"pages=2,": "pages=10**9,"}), False, "is allowed here"),
+        (scene_with("pass\n    def prepare(self, settings): pass"), True, "changes prepare"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_scene_that_is_more_than_data_gets_a_word(answer, ended, word):
+    """Then its check has to be run by hand; what is simply wrong is marked as wrong."""
+    said = alone().mark("own-scene", answer)
+    assert not said["passed"]
+    assert said.get("ended", False) is ended
+    assert word in said["said"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"where": 3},
+        {"where": ["recorded", "q35_switch1", "03:00.0", ["04:00.0"], None], "plan": [], "jobs": []},
+        {
+            "where": ["recorded", "q35_switch1", "03:00.0", ["04:00.0"], None],
+            "plan": {},
+            "jobs": [["a", "app", "b", 3]],
+        },
+        {
+            "where": ["recorded", "q35_switch1", "03:00.0", ["04:00.0"], None],
+            "plan": {"pages": {"path": []}},
+            "jobs": [],
+        },
+        *(
+            {
+                "where": ["recorded", "q35_switch1", "03:00.0", ["04:00.0"], None],
+                "plan": {},
+                "jobs": [["a", "app", "a", [["call", path, args, [], True]]]],
+            }
+            for path, args in (
+                ([["get", "__class__"], ["get", "mro"]], []),
+                ([["get", "mm"], ["get", "__init__"]], []),
+                ([["get", "gpu"], ["get", "fabric"], ["get", "attach"]], []),
+                ([["get", "munmap"]], [{"path": [["get", "importer"]]}]),
+                ([["get", "munmap"]], [{"call": [[["get", "stations"], ["get", "clear"]], [], []]}]),
+                ([["get", "munmap"]], [{"nobody": 1}]),
+                ([], []),
+            )
+        ),
+    ],
+)
+def test_nothing_but_a_scene_is_made_of_what_a_process_sends(data):
+    """Whatever it sends: no name that is not on the lists is looked up."""
+    with pytest.raises((BadInput, scene_data.NeedsAHand, TypeError, ValueError, KeyError, AttributeError)):
+        scene_data.scene_from(data)
 
 
 def test_a_mark_says_how_many_lines_were_changed():
@@ -380,10 +487,10 @@ def test_tables_are_whole_after_each_row(tmp_path):
         "ann",
         "1",
         "1",
-        str(len(MARKED)),
+        str(len(EXERCISES)),
     )
     data = json.loads(path.read_text())
-    assert (data["max_points"], data["rows"][0]["points"], data["rows"][0]["student"]) == (len(MARKED), 1, "ann")
+    assert (data["max_points"], data["rows"][0]["points"], data["rows"][0]["student"]) == (len(EXERCISES), 1, "ann")
     assert data["rows"][0]["marks"] == {"obey": "pass", "no-deadlock": "fail"}
 
 

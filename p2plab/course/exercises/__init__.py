@@ -16,8 +16,6 @@ EXERCISES: dict[str, AnyExercise] = {
     task.name: task
     for task in (*importers.TASKS, *exporters.TASKS, *repairs.TASKS, own_rule.RuleToWrite(), own_scene.SceneToWrite())
 }
-#: Those that `p2plab mark` can mark: the jobs of a scene run in the world itself, out of the reach of any jail.
-MARKED = tuple(name for name, task in EXERCISES.items() if not isinstance(task, SceneToWrite))
 
 
 def exercise(name: str) -> AnyExercise:
@@ -27,4 +25,4 @@ def exercise(name: str) -> AnyExercise:
     return EXERCISES[name]
 
 
-__all__ = ["EXERCISES", "MARKED", "Exercise", "Outcome", "exercise", "find_scene"]
+__all__ = ["EXERCISES", "Exercise", "Outcome", "exercise", "find_scene"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from p2plab.course.given import CallbackToWrite
 from p2plab.course.hints import explain
 from p2plab.drivers.nic import ObedientNic
 from p2plab.mm import MmuNotifierRange
+from p2plab.rules import PROMISES
 from p2plab.search import Incomplete, Verdict, Violation, check
 from p2plab.search.drivers import cast
 from p2plab.search.watchdog import StepTooLong, Watchdog, silence, where
@@ -93,10 +94,14 @@ def scene_of(function: object, dog: Watchdog) -> Scenario:
 
 
 def assess(made: Scenario) -> Named:
-    """Something happens in it, the obedient driver holds, and the broken one breaks the promise; each in every order."""
+    """Something happens in it, the obedient driver holds, and the broken one breaks the promise; each in every order.
+
+    Both are judged by every promise, whichever rules the scene itself watches.
+    """
     if not made.name.endswith(ELSEWHERE):
         said = "your scene plays on the machine of the course, and not on yours"
         return Named(None, False, said, said, "", RECIPES["machine"])
+    made = replace(made, rules=tuple(dict.fromkeys((*made.rules, *PROMISES))))
     good = _checked(made, ObedientNic)
     if isinstance(good, Incomplete):
         return _too_large(good)

@@ -633,8 +633,8 @@ def go_on(number, turn, how, value):
     return "odd", type(request).__name__
 
 
-def modules(hello):
-    """Modules by the names under which a driver may know them."""
+def modules(hello, more):
+    """Modules by the names under which a driver may know them; ``more`` are names that a scene knows."""
     KernelError.numbers = dict(hello["errno"])
     bases = {name: stand_in(name, methods) for name, methods in hello["classes"].items()}
     errno = types.ModuleType("errno")
@@ -649,6 +649,7 @@ def modules(hello):
     }
     kit |= {name: _by_the_kit(name) for name in hello["functions"]} | bases
     kit |= {name: type(name, (), {}) for name in hello["names"] if name not in kit}
+    kit |= more
     where = {"p2plab.course.kit": list(kit), "p2plab.core.actors": ["step", "wait_event", "idle"], **hello["modules"]}
     EVENTS.update({name: kind for name, kind in kit.items() if isinstance(kind, type) and kind.__module__ == __name__})
     kit["idle"] = idle
@@ -696,30 +697,40 @@ def described(driver, bases):
 
 
 def load(hello):
-    """The hand-in's class; ValueError with a sentence."""
-    bases = modules(hello)
+    """The hand-in's description for the other side; ValueError with a sentence."""
+    global DRIVER
+    recording = types.ModuleType("recording")
+    exec(hello["recording"], vars(recording))  # noqa: S102  p2plab's own
+    bases = modules(hello, recording.names(hello) if hello["recording"] else {})
     module = types.ModuleType("answer")
     sys.modules["answer"] = module
     try:
         with limited():
             exec(compile(hello["source"], hello["file"], "exec", dont_inherit=True), vars(module))  # noqa: S102  what is marked
+            found = vars(module).get(hello["class"])
+            if hello["recording"] and found is not None:
+                return recording.described(found, hello)
     except Endless:
-        raise ValueError(f"{hello['file']} does not finish: its top level may only define things") from None
+        what = "its scene does not come to an end" if hello["recording"] else "its top level may only define things"
+        raise ValueError(f"{hello['file']} does not finish: {what}") from None
     except SyntaxError as error:
         raise ValueError(f"{hello['file']}, line {error.lineno}: {error.msg}") from None
     except BaseException as error:  # noqa: BLE001  whatever it raises is said
+        if isinstance(error, getattr(recording, "NotAScene", ())):
+            raise ValueError(str(error)) from None
         _, kind, *text = said_of(error)
         raise ValueError(f"{hello['file']} raised {kind}: {' '.join(map(str, text))}") from None
-    found = vars(module).get(hello["class"])
     if not isinstance(found, type):
         own = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == "answer"]
-        raise ValueError(f"{hello['file']} has no class {hello['class']}; it has {', '.join(own)[:200] or 'none'}")
-    return found, bases
+        kind = "function" if hello["recording"] else "class"
+        raise ValueError(f"{hello['file']} has no {kind} {hello['class']}; it has {', '.join(own)[:200] or 'none'}")
+    DRIVER = found
+    return described(found, bases)
 
 
 def main(seconds, megabytes):
     """Until the other side goes away."""
-    global DRIVER, LINK
+    global LINK
     LINK = Link(os.dup(0), os.dup(1))
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -735,6 +746,8 @@ def main(seconds, megabytes):
         "contextlib",
         "random",
         "math",
+        "ast",
+        "inspect",
     ):
         __import__(module)
     signal.signal(signal.SIGALRM, _too_long)
@@ -742,8 +755,7 @@ def main(seconds, megabytes):
     filtered = shut_in(seconds, megabytes)
     hello = LINK.receive()[1]
     try:
-        DRIVER, bases = load(hello)
-        description = described(DRIVER, bases)
+        description = load(hello)
     except ValueError as error:
         LINK.send("bad", str(error)[:500], filtered)
         return

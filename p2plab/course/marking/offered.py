@@ -42,6 +42,7 @@ def hello(source: str, wanted: str, file: str, rule: bool = False) -> dict[str, 
         "names": [*kit.__all__, *(name for names in events.values() for name in names)],
         "modules": MODULES | events,
         "classes": {name: methods_of(base) for name, base in BASES.items()},
+        "recording": "",
     }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TextIO
 
 from p2plab.core.plain import plain, storable
-from p2plab.course.exercises import EXERCISES, MARKED
+from p2plab.course.exercises import EXERCISES
 from p2plab.course.marking.mark import Marked
 
 #: nbgrader's own columns, as ``nbgrader export`` writes them.
@@ -53,7 +53,7 @@ class Grades(Csv):
         """One more row, for one more hand-in."""
         if row.marks:
             score = str(row.passed)
-            self._write(("p2plab", "", "", student(row), "", row.name, "", score, "0", score, str(len(MARKED))))
+            self._write(("p2plab", "", "", student(row), "", row.name, "", score, "0", score, str(len(EXERCISES))))
 
 
 class Json:
@@ -66,7 +66,7 @@ class Json:
     @property
     def value(self) -> dict[str, object]:
         """The whole object."""
-        return {"exercises": list(EXERCISES), "max_points": len(MARKED), "rows": self.rows}
+        return {"exercises": list(EXERCISES), "max_points": len(EXERCISES), "rows": self.rows}
 
     def add(self, row: Marked) -> None:
         """One more row. OSError if there is no room; the old content stays."""
