@@ -16,7 +16,7 @@ import inspect
 _MOST = 400
 
 
-class NeedsAHand(BaseException):
+class ByHand(BaseException):
     """A scene that is more than data; no ``Exception``, so that a job's ``except`` does not catch it."""
 
 
@@ -25,7 +25,7 @@ class NotAScene(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class Named:
+class ByName:
     """Something of p2plab that is known by its name only: a kernel, a class."""
 
     named: str
@@ -37,7 +37,7 @@ class BenchStandIn:
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
-        return Shared.plan if name == "plan" else Place(["get", name])
+        return Shared.plan if name == "plan" else Noted(["get", name])
 
     def __setattr__(self, name, value):
         _by_hand(f"a job sets self.{name}")
@@ -54,7 +54,7 @@ class Shared:
 
 def _by_hand(why):
     Shared.why = Shared.why or why
-    raise NeedsAHand(why)
+    raise ByHand(why)
 
 
 def _note(*statement):
@@ -72,7 +72,7 @@ def _never(what):
     return look
 
 
-class Unknown:
+class Unseen:
     """What a call returned, or what the world has at a place: it can be handed on, and not looked at."""
 
     __slots__ = ()
@@ -82,10 +82,10 @@ for _name in (
     *("bool", "iter", "len", "contains", "eq", "ne", "lt", "le", "gt", "ge", "hash", "int", "index", "str", "format"),
     *("add", "radd", "sub", "rsub", "mul", "rmul", "and", "or", "xor", "repr", "enter", "setitem", "delitem"),
 ):
-    setattr(Unknown, f"__{_name}__", _never(_name))
+    setattr(Unseen, f"__{_name}__", _never(_name))
 
 
-class Result(Unknown):
+class Returned(Unseen):
     """What a call returned."""
 
     __slots__ = ("call",)
@@ -98,7 +98,7 @@ class Result(Unknown):
 
     def __await__(self):
         self.call[4] = True
-        return Result(self.call)
+        return Returned(self.call)
         yield
 
     def __getattr__(self, name):
@@ -107,7 +107,7 @@ class Result(Unknown):
         _by_hand(f"a job looks at {self._said()}")
 
 
-class Place(Unknown):
+class Noted(Unseen):
     """Something that the rig has: attributes and items of it are noted, and calls."""
 
     __slots__ = ("path",)
@@ -121,17 +121,17 @@ class Place(Unknown):
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
-        return Place(*self.path, ["get", name])
+        return Noted(*self.path, ["get", name])
 
     def __setattr__(self, name, value):
         _by_hand(f"a job sets {_path((*self.path, ['get', name]))}")
 
     def __getitem__(self, key):
-        return Place(*self.path, ["item", encoded(key)])
+        return Noted(*self.path, ["item", encoded(key)])
 
     def __call__(self, *args, **kwargs):
         words = [encoded(arg) for arg in args], [[name, encoded(value)] for name, value in kwargs.items()]
-        return Result(_note("call", list(self.path), *words, False))
+        return Returned(_note("call", list(self.path), *words, False))
 
     async def __aenter__(self):
         _note("with", list(self.path), inside := [])
@@ -152,15 +152,15 @@ def encoded(value):
         return value
     if isinstance(value, (tuple, list)):
         return {"tuple": [encoded(item) for item in value]}
-    if isinstance(value, Result):
+    if isinstance(value, Returned):
         here = Shared.places[-1]
         if value.call[4] or not here or here[-1] is not value.call:
             _by_hand(f"a job hands on {value._said()}")
         here.pop()
         return {"call": value.call[1:4]}
-    if isinstance(value, Place):
+    if isinstance(value, Noted):
         return {"path": list(value.path)}
-    if isinstance(value, Named):
+    if isinstance(value, ByName):
         return {"named": value.named}
     return _by_hand(f"a job hands on a {type(value).__name__}")
 
@@ -194,7 +194,7 @@ def job(actor, name="", *, needs=(), label="", why_not=None):
     return declare
 
 
-class Scene:
+class SceneStandIn:
     """What ``scene`` returns, and ``elsewhere`` adds to."""
 
     def __init__(self, plan, bench):
@@ -205,21 +205,21 @@ def scene(name, title, plan, *, bench=BenchStandIn, **more):
     """The plan and the bench; words and the story change no verdict."""
     for given in sorted({"knobs", "turn", "importer", "exporter", "when_cast"} & more.keys()):
         _by_hand(f"its scene has {given}")
-    return Scene(plan, bench)
+    return SceneStandIn(plan, bench)
 
 
 def elsewhere(scene, machine, exporter, importers, bar=None):
     """The scene on a machine."""
-    if not isinstance(scene, Scene):
+    if not isinstance(scene, SceneStandIn):
         raise TypeError(f"elsewhere takes a scene first, not a {type(scene).__name__}")
-    if not isinstance(machine, Machine):
+    if not isinstance(machine, MachineStandIn):
         raise TypeError("elsewhere takes a machine second: read_lspci(text), or read_machine(name)")
-    made = Scene(scene.plan, scene.bench)
+    made = SceneStandIn(scene.plan, scene.bench)
     made.where = [machine.kind, machine.text, exporter, list(importers), bar]
     return made
 
 
-class Machine:
+class MachineStandIn:
     """A machine by name, or by its lspci's text."""
 
     def __init__(self, kind, text):
@@ -236,12 +236,12 @@ class Machine:
 
 def read_machine(source, *_args, **_kwargs):
     """A recorded machine."""
-    return Machine("recorded", str(source))
+    return MachineStandIn("recorded", str(source))
 
 
 def read_lspci(text, name="lspci"):
     """A machine from its text."""
-    return Machine("lspci", str(text))
+    return MachineStandIn("lspci", str(text))
 
 
 def names(hello):
@@ -251,8 +251,8 @@ def names(hello):
     plan = dataclasses.make_dataclass("Plan", fields, frozen=True)
     for method, (actor, name) in hello["jobs"].items():
         setattr(BenchStandIn, method, job(actor, name)(_inherited(method)))
-    given = {name: Named(name) for name in hello["named"]} | dict(hello["constants"])
-    given |= {"Plan": plan, "Bench": BenchStandIn, "BenchStation": Named("BenchStation"), "job": job, "scene": scene}
+    given = {name: ByName(name) for name in hello["named"]} | dict(hello["constants"])
+    given |= {"Plan": plan, "Bench": BenchStandIn, "BenchStation": ByName("BenchStation"), "job": job, "scene": scene}
     return given | {
         "elsewhere": elsewhere,
         "read_machine": read_machine,
@@ -265,12 +265,12 @@ def names(hello):
 def _decoded(value):
     if not isinstance(value, dict):
         return value
-    return tuple(map(_decoded, value["tuple"])) if "tuple" in value else Named(value["named"])
+    return tuple(map(_decoded, value["tuple"])) if "tuple" in value else ByName(value["named"])
 
 
 def _inherited(method):
     async def call(self, *args, **kwargs):
-        await Place(["get", method])(*args, **kwargs)
+        await Noted(["get", method])(*args, **kwargs)
 
     call.__name__ = method
     return call
@@ -282,14 +282,14 @@ def described(function, hello):
         raise NotAScene("a function without arguments was expected, which returns the scene")
     try:
         said = _described(function, hello)
-    except NeedsAHand as why:
+    except ByHand as why:
         return {"by_hand": Shared.why or str(why)}
     return {"by_hand": Shared.why} if Shared.why else said
 
 
 def _described(function, hello):
     made = function()
-    if not isinstance(made, Scene):
+    if not isinstance(made, SceneStandIn):
         raise NotAScene(f"{function.__name__} returned a {type(made).__name__}, and not a scene")
     if made.where is None:
         return {"where": None}
@@ -304,7 +304,7 @@ def _described(function, hello):
     for name, usual in hello["plan"].items():
         value = getattr(made.plan, name)
         if value != _decoded(usual) and name != "importer":  # the check gives its own
-            if not isinstance(value, (type(None), bool, int, str, tuple, list, Named)):
+            if not isinstance(value, (type(None), bool, int, str, tuple, list, ByName)):
                 _by_hand(f"its plan sets {name}")
             set_here[name] = encoded(value)
     return {"where": made.where, "plan": set_here, "jobs": jobs}
