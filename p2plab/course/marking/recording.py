@@ -72,7 +72,7 @@ def _never(what):
     return look
 
 
-class Unseen:
+class NotLookedAt:
     """What a call returned, or what the world has at a place: it can be handed on, and not looked at."""
 
     __slots__ = ()
@@ -82,10 +82,10 @@ for _name in (
     *("bool", "iter", "len", "contains", "eq", "ne", "lt", "le", "gt", "ge", "hash", "int", "index", "str", "format"),
     *("add", "radd", "sub", "rsub", "mul", "rmul", "and", "or", "xor", "repr", "enter", "setitem", "delitem"),
 ):
-    setattr(Unseen, f"__{_name}__", _never(_name))
+    setattr(NotLookedAt, f"__{_name}__", _never(_name))
 
 
-class Returned(Unseen):
+class CallsReturn(NotLookedAt):
     """What a call returned."""
 
     __slots__ = ("call",)
@@ -98,7 +98,7 @@ class Returned(Unseen):
 
     def __await__(self):
         self.call[4] = True
-        return Returned(self.call)
+        return CallsReturn(self.call)
         yield
 
     def __getattr__(self, name):
@@ -107,7 +107,7 @@ class Returned(Unseen):
         _by_hand(f"a job looks at {self._said()}")
 
 
-class Noted(Unseen):
+class Noted(NotLookedAt):
     """Something that the rig has: attributes and items of it are noted, and calls."""
 
     __slots__ = ("path",)
@@ -131,7 +131,7 @@ class Noted(Unseen):
 
     def __call__(self, *args, **kwargs):
         words = [encoded(arg) for arg in args], [[name, encoded(value)] for name, value in kwargs.items()]
-        return Returned(_note("call", list(self.path), *words, False))
+        return CallsReturn(_note("call", list(self.path), *words, False))
 
     async def __aenter__(self):
         _note("with", list(self.path), inside := [])
@@ -152,7 +152,7 @@ def encoded(value):
         return value
     if isinstance(value, (tuple, list)):
         return {"tuple": [encoded(item) for item in value]}
-    if isinstance(value, Returned):
+    if isinstance(value, CallsReturn):
         here = Shared.places[-1]
         if value.call[4] or not here or here[-1] is not value.call:
             _by_hand(f"a job hands on {value._said()}")
