@@ -1,4 +1,4 @@
-"""``p2plab check SCENE``: every order of events of a scene, with your own driver in it if you like."""
+"""``p2plab check SCENE``: search every order of a scene's events, with the scene's driver or with yours."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from p2plab.views.report import as_json, exit_status, text
 _SECONDS = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,3})?)(ms|s|m|h)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
-#: How often the terminal is told how far the search is (seconds).
+#: Seconds between two updates of the progress line.
 _SLICE = 0.5
 
-#: States have numbers of 32 bits.
+#: States are numbered with 32 bits.
 MOST_STATES = 2_000_000_000
 
-#: How long a file of somebody's own may take to define its classes (seconds).
+#: Seconds that a user's file may take to define its classes.
 LOADING = 5.0
 
 
@@ -73,10 +73,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 0: every order holds. 1: one breaks. 3: not all were tried. 2: bad input."""
+    """Exit status 0: every order holds; 1: one breaks; 2: bad input; 3: not decided."""
     if arguments.importer is None and arguments.exporter is None and ".py:" not in arguments.scene:
         return _run(arguments)
-    # What a step may take without an end in sight comes on top: after that nothing in the process itself can stop it.
+    # Time for an endless step comes on top: the process itself stops one that can be stopped, this ends the process.
     return apart(lambda: _run(arguments), _budget(arguments) + 2 * LOADING + (1 + PATIENCE) * STEP_SECONDS)
 
 
@@ -132,7 +132,7 @@ def _checking(arguments: argparse.Namespace) -> Checking | CheckingAllScenes:
 
 
 def _named(text: str) -> Scenario | type:
-    """A scene by its name, or what ``FILE.py:NAME`` names: a scene, or a driver's class."""
+    """A scene by name, or the scene or driver class that ``FILE.py:NAME`` names."""
     if ".py:" not in text:
         return find(text)
     with Watchdog(LOADING) as dog:
@@ -141,7 +141,7 @@ def _named(text: str) -> Scenario | type:
 
 
 def _all_scenes(given: type, arguments: argparse.Namespace) -> CheckingAllScenes:
-    """Your class in every scene. :exc:`BadInput` for an option that is about one scene."""
+    """Your class in every scene. :exc:`BadInput` for an option that applies to one scene."""
     for option in ("importer", "exporter", "knob", "cluster", "must_reach"):
         if getattr(arguments, option):
             raise BadInput(
@@ -164,7 +164,7 @@ def _budget(arguments: argparse.Namespace) -> float:
 
 
 def _answer(checking: Checking | CheckingAllScenes) -> Verdict:
-    """The verdict, with what the search does meanwhile on the terminal."""
+    """The verdict; the terminal shows progress meanwhile."""
     progress = ProgressLine()
     while (answer := checking.advance(_SLICE)) is None:
         if progress.shows:

@@ -1,4 +1,4 @@
-"""A beat of a story: a step of a run, what to see there and why, and claims of which each is checked against the run.
+"""A beat of a story: a step of a run, what to see there and why, and claims, each of which is checked against the run.
 
 >>> from p2plab.course.stories import STORIES
 >>> STORIES["00"].beats[0].wrong()
@@ -23,15 +23,15 @@ CHAIN, TIME = "chain", "time"
 
 
 class BeatClaim(Protocol):
-    """Something that is so at a step of a run."""
+    """A statement about a step of a run."""
 
     def holds(self, run: Run, step: int) -> bool:
-        """Whether it is."""
+        """Whether it is true there."""
 
 
 @dataclass(frozen=True)
 class LoggedNow:
-    """An event of this class name is logged in this very step."""
+    """An event of this class is logged in this very step."""
 
     event: str
 
@@ -41,7 +41,7 @@ class LoggedNow:
 
 @dataclass(frozen=True)
 class NobodyTold:
-    """No notifier was called until now."""
+    """No notifier was called up to this step."""
 
     def holds(self, run: Run, step: int) -> bool:
         return not any(entry.step <= step and isinstance(entry.event, NotifierStart) for entry in run.log)
@@ -85,7 +85,7 @@ class SlotsShow:
 
 @dataclass(frozen=True)
 class LentTo:
-    """By the exporter's books these slots, and no others, are lent to the importer."""
+    """The exporter has lent these slots, and no others, to the importer."""
 
     importer: str
     slots: tuple[int, ...]
@@ -162,7 +162,7 @@ class BreaksNow:
 
 @dataclass(frozen=True)
 class AllKept:
-    """No promise is broken until now."""
+    """No promise is broken up to this step."""
 
     def holds(self, run: Run, step: int) -> bool:
         return not any(chip.state == "broken" for chip in moment(run, step).chips)
@@ -170,7 +170,7 @@ class AllKept:
 
 @dataclass(frozen=True)
 class StageSays:
-    """The stage's sentence has these words."""
+    """The stage's sentence contains these words."""
 
     words: str
 
@@ -180,7 +180,7 @@ class StageSays:
 
 @dataclass(frozen=True)
 class StoryBeat:
-    """One moment of a story. ``scene``: a scene or a case by its code; ``claims``: what must be so for ``words`` to be true."""
+    """One moment of a story. ``scene``: a scene, or a case by its code; ``claims``: what must hold for ``words`` to be true."""
 
     scene: str
     step: int
@@ -196,7 +196,7 @@ class StoryBeat:
         return Run(scene, self.knobs).told()
 
     def wrong(self) -> list[BeatClaim]:
-        """The claims that are not so; all of them if there is no such step."""
+        """The claims that do not hold; all of them if there is no such step."""
         if not 0 <= self.step <= len(self.run):
             return list(self.claims)
         return [claim for claim in self.claims if not claim.holds(self.run, self.step)]

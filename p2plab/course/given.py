@@ -1,4 +1,4 @@
-"""What an exercise gives: a driver of which one part is missing, which is the part that the exercise asks for."""
+"""The drivers that exercises start from: in each, the part that the exercise asks for is missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from p2plab.p2p.placing import Placing
 
 
 async def _map(nic: Importer, start: int, end: int) -> None:
-    """Ask, look again under the lock, program or go round."""
+    """Ask, check again under the lock, then program or retry."""
     times = 0
     while True:
         sequence = await nic.wait_until_valid()
@@ -31,7 +31,7 @@ async def _map(nic: Importer, start: int, end: int) -> None:
 
 
 async def _obey(nic: Importer, range: MmuNotifierRange) -> int:
-    """All that the range concerns, under the lock."""
+    """Let go of everything the range concerns, under the lock."""
     async with nic.lock:
         nic.invalidation_begins(range)
         await nic.let_go(*nic.concerned(range))
@@ -39,7 +39,7 @@ async def _obey(nic: Importer, range: MmuNotifierRange) -> int:
 
 
 class EndWritten(Importer):
-    """After a move it asks again for what was lost; ``map`` and ``invalidate_range_start`` are yours."""
+    """After a move it asks again for what was lost; you write ``map`` and ``invalidate_range_start``."""
 
     async def invalidate_range_end(self, range: MmuNotifierRange) -> None:
         """Count down, and ask again for what was lost."""
@@ -47,30 +47,30 @@ class EndWritten(Importer):
 
 
 class CallbackToWrite(EndWritten):
-    """It maps, checks again and maps again after a move; ``invalidate_range_start`` is yours."""
+    """It maps, checks again and maps again after a move; you write ``invalidate_range_start``."""
 
     async def map(self, start: int, end: int) -> None:
-        """Ask, look again under the lock, program or go round."""
+        """Ask, check again under the lock, then program or retry."""
         await _map(self, start, end)
 
 
 class MapToWrite(EndWritten):
-    """It obeys the notifier for any range; ``map`` is yours."""
+    """It obeys the notifier for any range; you write ``map``."""
 
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
-        """All that the range concerns."""
+        """Let go of everything the range concerns."""
         return await _obey(self, range)
 
 
 class EndToWrite(Importer):
-    """It maps, and it obeys; ``invalidate_range_end`` is yours."""
+    """It maps and obeys; you write ``invalidate_range_end``."""
 
     async def map(self, start: int, end: int) -> None:
-        """Ask, look again under the lock, program or go round."""
+        """Ask, check again under the lock, then program or retry."""
         await _map(self, start, end)
 
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
-        """All that the range concerns."""
+        """Let go of everything the range concerns."""
         return await _obey(self, range)
 
 
@@ -83,7 +83,7 @@ class SecondEngine(DmaEngine):
 
     @property
     def table(self) -> dict[int, int]:
-        """The device has one."""
+        """The device has one table."""
         return self.first.table
 
     @table.setter
@@ -107,13 +107,13 @@ class TwoEngines(CallbackToWrite):
 
 
 class ExporterToWrite(Placing):
-    """It knows its slots, keeps the records and closes holes; lending, and notifying before a move, is yours.
+    """It knows its slots, keeps the records and closes holes; you write the lending, and the notifying before a move.
 
     ``defrag`` calls ``begin_move(thing)``, then moves; ``finish_move`` is part of the moving.
     """
 
     async def begin_move(self, thing: BufferObject) -> None:
-        """Yours: afterwards no importer has the old place, and none gets it."""
+        """You write this: afterwards no importer has the old place, and none gets it."""
         raise NotImplementedError
 
     async def defrag(self) -> None:
@@ -125,14 +125,14 @@ class ExporterToWrite(Placing):
 
 
 class VfioToMend(WaitsTwice):
-    """VFIO's dma-buf as it was merged in January 2026 (1a8a5227f229): its bug is yours to find."""
+    """VFIO's dma-buf as merged in January 2026 (1a8a5227f229), with a bug to find."""
 
     def says_revoked(self) -> None:
-        """Within the running step: from here on no importer may use the buffer."""
+        """Within the running step: from now on no importer may use the buffer."""
         self._revoked([slot for slot in self.aperture.slots_of(self.buffer) if slot is not None])
 
 
-#: By name, the most special first.
+#: By name, the most derived first.
 GIVEN: dict[str, type] = {
     one.__name__: one
     for one in (TwoEngines, CallbackToWrite, MapToWrite, EndToWrite, EndWritten, ExporterToWrite, VfioToMend)
@@ -140,7 +140,7 @@ GIVEN: dict[str, type] = {
 
 
 def look_at_base(driver: type, exercise: str, given: type | None) -> None:
-    """:exc:`BadInput` where a class is derived from what another exercise gives: that may be the answer to this one."""
+    """:exc:`BadInput` for a class derived from what another exercise gives: that may contain the answer to this one."""
     for name, one in GIVEN.items():
         if issubclass(driver, one) and not (given is not None and issubclass(given, one)):
             wanted = f"{given.__name__}, or from Importer" if given is not None else "Importer"

@@ -1,7 +1,7 @@
 """What led to a broken promise, read from its counterexample: the cause, then the line with its values.
 
-The counterexample is run once more and looked at: which calls were never awaited, what was left when a callback
-returned, who waits for what. Nothing here is a list of known mistakes; where the run shows no cause, none is named.
+The counterexample is replayed and observed: which calls were never awaited, what was left when a callback returned, who
+waits for what. There is no list of known mistakes; if the run shows no cause, none is named.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ from p2plab.p2p.mapper import Mapper
 from p2plab.search import Violation
 from p2plab.views.driver_lines import ROOMS, DriverStep, SourceLine, Watch, frames, line_of, short_path
 
-#: So much of what a driver printed is shown, in characters.
+#: Maximum number of characters shown of what a driver printed.
 LONGEST_PRINT = 400
 _STARTS, _ENDS = "invalidate_range_start", "invalidate_range_end"
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Three things about a counterexample, each a text, each empty where the run does not show it."""
+    """Three texts about a counterexample, each empty if the run does not show it."""
 
     cause: str  #: what led to the break
     where: str  #: the line of the driver, and the values that it met there
@@ -59,13 +59,13 @@ class Explanation:
 
 @dataclass
 class _Replay:
-    """A counterexample that ran once more: its world, what the driver did at each step, and what Python had to say."""
+    """A replayed counterexample: its world, what the driver did at each step, and Python's warnings."""
 
     verdict: Violation
     world: World
     files: frozenset[str]  #: where the driver's code is
     steps: list[DriverStep] = field(default_factory=list)
-    values: dict[int, str] = field(default_factory=dict)  #: by step, what the driver's line could see
+    values: dict[int, str] = field(default_factory=dict)  #: by step, the values that the driver's line could see
     forgotten: list[tuple[str, SourceLine | None]] = field(default_factory=list)
     printed: str = ""
     asked: list[tuple[int, bool]] = field(default_factory=list)  #: at which step valid() was asked, and its answer
@@ -88,7 +88,7 @@ class _Replay:
 
 
 def explain(verdict: Violation, driver: type) -> Explanation:
-    """Run the counterexample of a driver once more, and say what led to its end."""
+    """Replay a driver's counterexample and explain what led to its end."""
     replay = _replayed(verdict, _files(driver))
     causes: dict[str, Callable[[_Replay], str]] = {
         "no-crash": _crash,
@@ -110,7 +110,7 @@ def explain(verdict: Violation, driver: type) -> Explanation:
 
 
 def _files(driver: type) -> frozenset[str]:
-    """The files, or the cells, of a class and of what it is derived from, without what drivers are made from."""
+    """The files or notebook cells of a class and its bases, without p2plab's own bases for drivers."""
     rooms = tuple(f"p2plab.{room}." for room in (*ROOMS, "drivers", "designs", "course.given"))
     made = [one for one in driver.__mro__ if not f"{one.__module__}.".startswith(rooms)]
     codes = [getattr(member, "__code__", None) for one in made for member in vars(one).values()]
@@ -144,7 +144,7 @@ def _replayed(verdict: Violation, files: frozenset[str]) -> _Replay:
 
 @contextlib.contextmanager
 def _listening(replay: _Replay) -> Iterator[None]:
-    """Note when ``valid`` and ``drain`` return during a step: no event says so."""
+    """Note when ``valid`` and ``drain`` return during a step, since no event records it."""
 
     def heard(frame: FrameType, event: str, answer: object) -> None:
         if event == "return" and frame.f_code is Importer.valid.__code__:
@@ -216,7 +216,7 @@ def _waits_one(replay: _Replay, name: str) -> str:
 
 
 def _nobody_told(replay: _Replay) -> str:
-    """Who waits for pages to come back must have asked for them."""
+    """An exporter that waits for its pages must have asked for them."""
     refused = replay.last(Disaster)
     lent = any(thing.lent for thing in replay.world.objects if isinstance(thing, Exporter))
     if refused is None or not lent or any(entry.index > refused.index for entry in replay.calls(_STARTS)):
@@ -265,7 +265,7 @@ def _left_over(replay: _Replay) -> str:
 
 
 def _engines(replay: _Replay, importer: Mapper) -> list[DmaEngine]:
-    """All engines of its device."""
+    """All engines of the importer's device."""
     found = [thing for thing in replay.world.objects if isinstance(thing, DmaEngine)]
     return [engine for engine in found if engine.importer == importer.name]
 
@@ -332,7 +332,7 @@ def _stale_answer(replay: _Replay) -> str:
 
 
 def _lock_between(replay: _Replay, importer: Mapper, step: int, took: Entry, programmed: Entry) -> str:
-    """Why the importer's lock did not keep the callback out between the look and the device."""
+    """Why the importer's lock did not keep the callback out between the check and programming the device."""
     taken = [
         (one.step, change.said)
         for one in replay.steps
@@ -400,7 +400,7 @@ def _still_lent(replay: _Replay) -> str:
 
 
 def _consumed(replay: _Replay) -> str:
-    """A completion is there for one wait."""
+    """A completion serves one wait."""
     before, gpu = replay.last(RevokedNow), _counting(replay)
     if before is None or gpu is None or _mappings(replay):
         return ""
@@ -460,7 +460,7 @@ def _kept_in_books(replay: _Replay) -> str:
 
 
 def _found(replay: _Replay) -> str:
-    """What the rule itself found."""
+    """What the rule reported."""
     return replay.verdict.what
 
 
@@ -472,7 +472,7 @@ def _count(number: int, word: str) -> str:
 
 
 def _where(replay: _Replay) -> str:
-    """The driver's line nearest to the break, with the values that it could see."""
+    """The driver's line nearest to the break, with the values it could see."""
     if replay.forgotten and (line := replay.forgotten[0][1]) is not None:
         return str(line)
     if (found := _crashed_at(replay.world, replay.files)) is not None:
@@ -513,13 +513,13 @@ def _at(line: SourceLine, local: dict[str, Any]) -> str:
 
 
 def _seen(world: World, choice: str, files: frozenset[str]) -> str:
-    """What the driver's innermost function of this actor can see before its step."""
+    """The values that this actor's innermost driver function can see before its step."""
     mine = [place for place in frames(world).get(choice, ()) if place.path in files]
     return _values(mine[-1].frame.f_locals) if mine else ""
 
 
 def _values(local: dict[str, Any]) -> str:
-    """Local variables, then what the driver itself counts, in one line."""
+    """Local variables, then the driver's own counters, in one line."""
     driver = local.get("self")
     shown = {name: value for name, value in local.items() if name not in ("self", "range")}
     told = local.get("range")

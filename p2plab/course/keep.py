@@ -1,6 +1,6 @@
-"""What a learner wrote is never lost: each check saves the source, notes the outcome, and all of it exports to one file.
+"""Keeps what a learner wrote: each check saves the source and notes the outcome; all of it can be exported to one file.
 
-The folder is ``P2PLAB_COURSE`` if that is set, else ``p2plab/course`` in the person's data folder.
+The folder is ``P2PLAB_COURSE`` if set, else ``p2plab/course`` in the user's data folder.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from p2plab.course import kit
 
 FORMAT = "p2plab hand-in 1"
 HEAD = "from p2plab.course.kit import *  # noqa: F403\n\n\n"
-#: What an exercise says when it is asked for help, from the least to the most.
+#: The layers of help, from the least to the most.
 LAYERS = ("", "hint", "where", "recipe")
-#: No driver of an exercise is longer than this many characters.
+#: Maximum number of characters of an exercise's driver.
 LONGEST_SOURCE = 200_000
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Where the source is (empty: nowhere), and the sentence that says so."""
+    """Where the source was saved (empty: nowhere), and a sentence that says so."""
 
     path: str
     said: str
 
     @property
     def module(self) -> str:
-        """The name to import the saved file by."""
+        """The module name of the saved file."""
         return Path(self.path).stem if self.path else "__main__"
 
 
 def folder() -> Path:
-    """Where this person's answers are."""
+    """The folder with this user's answers."""
     named = os.environ.get("P2PLAB_COURSE", "")
     data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     return Path(named) if named else data / "p2plab" / "course"
@@ -71,7 +71,7 @@ def source_of(driver: object) -> str:
 
 
 def keep(exercise: str, driver: object, passed: bool, said: str, into: Path | None = None) -> Kept:
-    """Save the source and the outcome; a failure is said and stops nothing."""
+    """Save source and outcome. A failure is reported in the result and stops nothing."""
     try:
         source = source_of(driver)
         place = into or folder()
@@ -94,7 +94,7 @@ def keep(exercise: str, driver: object, passed: bool, said: str, into: Path | No
 
 
 def note_help(exercise: str, layer: str, into: Path | None = None) -> None:
-    """Remember the furthest layer of help that was asked for; where nothing is kept, nothing is noted."""
+    """Remember the furthest layer of help that was asked for, if the folder can be written."""
     with contextlib.suppress(OSError):
         record = _progress(place := into or folder())
         entry = record.get(exercise, {})
@@ -105,7 +105,7 @@ def note_help(exercise: str, layer: str, into: Path | None = None) -> None:
 
 
 def progress(into: Path | None = None) -> str:
-    """One line an exercise: passed, tried, or open."""
+    """One line per exercise: passed, tried, or open."""
     from p2plab.course.exercises import EXERCISES
 
     record = _progress(into or folder())
@@ -117,7 +117,7 @@ def progress(into: Path | None = None) -> str:
 
 
 def hand_in(name: str, path: str | Path = "", into: Path | None = None) -> Path:
-    """Write everything that was saved to one JSON file, for a class to hand in; its path."""
+    """Write everything that was saved to one JSON file to hand in. Returns its path."""
     place = into or folder()
     record = _progress(place)
     sources = {}
@@ -135,7 +135,7 @@ def hand_in(name: str, path: str | Path = "", into: Path | None = None) -> Path:
 
 
 def _set_aside(path: Path, source: str) -> None:
-    """An answer that is about to be replaced by another one stays in the folder ``earlier``."""
+    """Copy an answer that is about to be replaced to the folder ``earlier``."""
     if not path.is_file() or (old := path.read_text(encoding="utf-8")) == source:
         return
     earlier = path.parent / "earlier"
@@ -145,7 +145,7 @@ def _set_aside(path: Path, source: str) -> None:
 
 
 def _text(thing: Any) -> str:
-    """The source of a function or class. Of a notebook's class inspect finds nothing before Python 3.13: its methods know."""
+    """The source of a function or class. For a notebook's class (inspect finds none before Python 3.13), by its methods."""
     files = (
         [f.__code__.co_filename for f in vars(thing).values() if inspect.isfunction(f)]
         if isinstance(thing, type)
@@ -160,7 +160,7 @@ def _text(thing: Any) -> str:
 
 
 def _imports_and_constants(driver: Any, parts: list[str]) -> list[str]:
-    """What else the parts name: Python's and p2plab's modules, imports from them, and plain constants."""
+    """What else the parts refer to: Python's and p2plab's modules, imports from them, and plain constants."""
     home = vars(sys.modules[driver.__module__]) if driver.__module__ in sys.modules else {}
     tree = ast.parse("\n\n".join(textwrap.dedent(part) for part in parts))
     named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
@@ -205,14 +205,14 @@ def _is_plain(value: object) -> bool:
 
 
 def _needed(driver: Any) -> list[Any]:
-    """The class last; before it its bases, and functions and classes that its code names, of the same module."""
+    """The class, preceded by its bases and by the functions and classes of the same module that its code names."""
     home = vars(sys.modules.get(driver.__module__, object)) if driver.__module__ in sys.modules else {}
     found: dict[str, Any] = {}
 
     def visit(thing: Any) -> None:
         if getattr(thing, "__module__", "") != driver.__module__ or thing.__name__ in found:
             return
-        found[thing.__name__] = None  # begun: a circle ends here
+        found[thing.__name__] = None  # begun: ends a cycle
         own = [f for f in (vars(thing).values() if isinstance(thing, type) else [thing]) if inspect.isfunction(f)]
         for other in (
             *(thing.__bases__ if isinstance(thing, type) else ()),
@@ -235,14 +235,14 @@ def _progress(place: Path) -> dict[str, Any]:
         return {}
     if not isinstance(record, dict):
         return {}
-    # A name becomes a file's name: nothing that leads out of the folder.
+    # The name becomes a file name: it must not lead out of the folder.
     return {
         name: entry for name, entry in record.items() if isinstance(entry, dict) and re.fullmatch(r"[\w-]{1,60}", name)
     }
 
 
 def _write(path: Path, text: str) -> None:
-    """All of it or nothing: a full disk must not cost what was there."""
+    """Write all of it or nothing: a full disk must not destroy the old file."""
     if len(text) > 10 * LONGEST_SOURCE:
         raise BadInput(f"{path.name} would have {len(text):,} characters, too many for a driver")
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")

@@ -19,16 +19,16 @@ from p2plab.core.run import Run
 T = TypeVar("T")
 WIDTH = 72
 
-#: What is predicted on the stage: a cell, an actor, a step; or nothing of it, where the choices are a list beside it.
+#: What is pointed at on the stage: a cell, an actor or a step; LIST: nothing, the choices are in a list beside it.
 CELL, ACTOR, STEP, LIST = "cell", "actor", "step", "list"
 
 
 @dataclass(frozen=True)
 class OnStage:
-    """A question about a run: the stage stands at step ``at`` until it was answered, then plays on to step ``to``.
+    """A question about a run: the stage shows step ``at`` until it is answered, then plays on to step ``to``.
 
-    ``sort`` says what is pointed at, ``places`` which one each choice is: the key of a cell, an actor's name, a step.
-    ``ahead``: whether the steps after ``at`` are shown before the answer, who takes them and what they are.
+    ``sort``: what is pointed at; ``places``: for each choice the key of a cell, an actor's name or a step.
+    ``ahead``: whether the steps after ``at`` and their actors are shown before the answer.
     """
 
     run: Run
@@ -40,15 +40,15 @@ class OnStage:
 
     @property
     def asked(self) -> Run:
-        """The run as far as it may be known before the answer."""
+        """The part of the run that may be shown before the answer."""
         return self.run if self.ahead else Run(self.run.scenario, self.run.settings, self.run.schedule[: self.at])
 
 
 @dataclass(frozen=True)
 class QuizQuestion:
-    """``prompt`` and ``choices`` are what is shown first; ``answer`` and ``why`` only after a try.
+    """``prompt`` and ``choices`` are shown first, ``answer`` and ``why`` only after a try.
 
-    ``multiple``: any number of choices may be right, also none. ``token`` opens the run behind it, where there is one;
+    ``multiple``: any number of choices may be right, also none. ``token`` opens the run behind it, if there is one;
     ``stage`` is the picture on which it is asked, ``machine`` that of the PCI tree, as HTML.
     """
 
@@ -71,7 +71,7 @@ class QuizQuestion:
         return {choice: words[choice in self.answer][choice in given] for choice in self.choices if choice in both}
 
     def feedback(self, chosen: Iterable[str]) -> str:
-        """Right or not, what is right, and why, with the run. BadInput for something that was no choice."""
+        """Whether it is right, what is right, and why, with the run. BadInput for something that was not a choice."""
         given = frozenset(chosen)
         if foreign := given - set(self.choices):
             raise BadInput(f"{sorted(foreign)[0][:40]!r} is not a choice; there are {'; '.join(self.choices)}")
@@ -82,14 +82,14 @@ class QuizQuestion:
         return f"{first}: {right}.\n\n{self.why}"
 
     def text(self) -> str:
-        """What may be shown before a try."""
+        """The text that may be shown before a try."""
         rule = "any number may be right, also none" if self.multiple else "one is right"
         lines = [self.prompt, "", *(f"[ ] {choice}" for choice in self.choices), f"({rule})"]
         return "\n".join(lines)
 
 
 class SeededChoices:
-    """Choices by a seed: the same ones with every version of Python."""
+    """Seeded random choices, the same in every version of Python."""
 
     def __init__(self, seed: str) -> None:
         self._random = random.Random(seed)
@@ -124,7 +124,7 @@ def question(kind: str, seed: int) -> QuizQuestion:
 
 
 def seed_sheet(seeds: Iterable[int] = range(1, 9), kinds: Iterable[str] = ()) -> str:
-    """For the instructor: each question in a line or two, with its answer. ``kinds``: all, unless some are named."""
+    """For the instructor: each question with its answer, in a line or two. ``kinds``: default all."""
     from p2plab.course.questions import KINDS
 
     lines = []

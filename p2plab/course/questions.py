@@ -1,4 +1,4 @@
-"""The kinds of questions: each makes one from chance, and asks the model for the answer."""
+"""The kinds of questions: each draws a question by its seed and computes the answer with the model."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MOVES: tuple[tuple[str, tuple[dict[str, Any], ...]], ...] = (
     ("E16", ({}, {"driver": "good"})),
     ("E17", ({}, {"driver": "good"})),
 )
-#: What the notebook on notifiers has shown of device memory by the time at which it asks; a test compares.
+#: The operations on device memory that the notebook on notifiers has shown before it asks; a test compares.
 SHOWN = (
     "munmap",
     "mremap_move",
@@ -52,7 +52,7 @@ SHOWN = (
     "madvise_dontneed",
     "unmap_mapping_range",
 )
-#: How often a kind looks for a question of the preferred sort before it takes any.
+#: Number of draws for a question of the preferred sort before any is taken.
 TRIES = 40
 #: A run that waits or breaks later than this is too long to read before an answer.
 LONGEST = 60
@@ -105,7 +105,7 @@ def _entry_words(entry: Any) -> str:
 
 
 def _ahead(run: Run, at: int) -> str:
-    """The actors' next actions; what comes later may be part of the answer."""
+    """The actors' next actions; later ones may be part of the answer."""
     jobs = ((e.actor, e.event.job) for e in run.log if e.step >= at and isinstance(e.event, JobBegun))
     begun = next((f"{actor} does {job}" for actor, job in jobs), "what was begun goes on")
     return f"From here on {begun}."

@@ -46,7 +46,7 @@ class Quiz:
     token: str
 
     def points(self, answers: tuple[str, ...]) -> int:
-        """How many answers are right. BadInput for another number of them, or one that is no choice."""
+        """Number of right answers. BadInput for a wrong number of answers, or one that is not a choice."""
         if len(answers) != len(self.parts):
             raise BadInput(f"{len(answers)} answers: there are {len(self.parts)} questions")
         for part, answer in zip(self.parts, answers, strict=True):
@@ -56,7 +56,7 @@ class Quiz:
 
 
 def quiz(seed: int) -> Quiz:
-    """The quiz of a number; of a day, where it is the day's ordinal. BadInput outside of 0 to 999999999."""
+    """The quiz of a number, such as a day's ordinal. BadInput outside 0 to 999999999."""
     if not 0 <= seed < 10**9:
         raise BadInput(f"{seed}: allowed are 0 to 999999999")
     chance = SeededChoices(f"quiz {seed}")

@@ -19,7 +19,7 @@ LORE = "https://lore.kernel.org/linux-mm/{}/"
 
 @dataclass(frozen=True)
 class Claim:
-    """Who claimed what and when, and the run of the model that tests it: ``test`` gives its text."""
+    """Who claimed what and when; ``test`` runs the model and returns its text."""
 
     key: str
     date: str
@@ -121,7 +121,7 @@ CLAIMS: dict[str, Claim] = {claim.key: claim for claim in sorted(_LIST, key=lamb
 
 
 def said() -> str:
-    """One line a claim: key, date, author, what."""
+    """One line per claim: key, date, author, what."""
     return "\n".join(
         line
         for claim in CLAIMS.values()
@@ -132,7 +132,7 @@ def said() -> str:
 
 
 def evidence(key: str) -> str:
-    """The claim of that key, and what the run that tests it says. BadInput names the keys."""
+    """The claim with that key and the result of the run that tests it. BadInput lists the keys."""
     if key not in CLAIMS:
         raise BadInput(f"there is no claim {key[:40]!r}; there are {', '.join(CLAIMS)}")
     return CLAIMS[key].text()

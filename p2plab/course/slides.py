@@ -1,4 +1,4 @@
-"""Slides that open runs: a text becomes one HTML file, whose slides have a sentence or two and a run at a step.
+"""Slides that open runs: turns a text into one HTML file whose slides have a sentence or two and a run at a step.
 
 The text is Markdown of the plainest kind: ``## `` begins a slide, paragraphs are its words, and two lines may follow: ``run:
 defrag-ignorant@24`` (a scene or a code of the catalogue, and a step; ``@break`` is where its story breaks) and ``ask:`` with a
@@ -34,7 +34,7 @@ class Slide:
 
 
 def slides_in(text: str) -> tuple[str, tuple[Slide, ...]]:
-    """The title and the slides of a text. BadInput names the slide that cannot be read, or has a run that is not there."""
+    """The title and slides of a text. BadInput names the slide that cannot be read or whose run does not exist."""
     if len(text) > LONGEST:
         raise BadInput(f"{len(text):,} characters are too many for slides: at most {LONGEST:,}")
     title, slides = "Slides", list[Slide]()
@@ -45,7 +45,7 @@ def slides_in(text: str) -> tuple[str, tuple[Slide, ...]]:
         elif line.startswith("# "):
             title = line[2:]
         elif not slides:
-            continue  # what is said before the first slide is for whoever reads the text
+            continue  # text before the first slide is for readers of the source
         elif line.startswith("run:"):
             slides[-1] = _with_run(slides[-1], line[4:].strip())
         elif line.startswith("ask:"):
@@ -58,7 +58,7 @@ def slides_in(text: str) -> tuple[str, tuple[Slide, ...]]:
 
 
 def _blocks(text: str) -> list[str]:
-    """Titles and the two special lines by themselves; paragraphs whole."""
+    """Split into title lines, special lines and paragraphs."""
     apart = re.sub(r"(?m)^(#.*|run:.*|ask:.*)$", r"\n\1\n", text)
     return [block for block in re.split(r"\n\s*\n", apart) if block.strip()]
 
@@ -115,7 +115,7 @@ def _section(number: int, slide: Slide, stories: str) -> str:
 
 
 def write_slides(path: str | Path, text: str | Path = "", stories: str = STORIES) -> Path:
-    """Write the page; ``text`` is a text or the path of one, else the slides of the course. OSError, BadInput."""
+    """Write the page. ``text``: a text or the path of one; default: the slides of the course. OSError, BadInput."""
     from p2plab.course.lecture import LECTURE
 
     given = text.read_text(encoding="utf-8") if isinstance(text, Path) else text

@@ -1,4 +1,4 @@
-"""The five-minute stories where no kernel runs: for the page of all stories, and as a page of the docs."""
+"""The five-minute stories without a kernel: for the page of all stories, and as a page of the docs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE = "stories.html"
 
 
 def story_page(number: str) -> str:
-    """A page that plays one story at ``#story=06/1``, and holds its runs alone."""
+    """A page that plays one story at ``#story=06/1`` and contains only its runs."""
     story = STORIES[number]
     first = story.beats[0].run
     runs = {beat.run: packed(beat.run) for beat in story.beats}

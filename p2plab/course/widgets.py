@@ -1,4 +1,4 @@
-"""The course's widgets: a question whose answer is hidden until it was tried, and a counterexample opened in the lab."""
+"""The course's widgets: a question whose answer is hidden until you tried, a story, and a counterexample in the lab."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from p2plab.lab import Lab, MachineLab
 from p2plab.lab.explorer import Explorer, row
 from p2plab.lab.stage import StagePane
 
-#: Pixels of a question's stage: with the question above and its buttons below it fits into a notebook's window of 720.
+#: Height of a question's stage in pixels: with question and buttons it fits into a notebook window of 720.
 STAGE_HEIGHT = 500
 STORY_HEIGHT = 620
 
-#: Shown where the computer shows no PCI devices of its own.
+#: The machine shown if the computer shows no PCI devices.
 STANDS_IN = "q35_rootports"
 
 
 class Predict(Explorer):
-    """``Predict("stale", seed=3)`` as the last line of a cell.
+    """Shown as the last line of a cell: ``Predict("stale", seed=3)``.
 
     ``stale``, ``waits``, ``breaks``: answered on the stage, which then plays on; ``rule``, ``events``, ``reach``: in a list.
     """
@@ -55,7 +55,7 @@ class Predict(Explorer):
 
     @property
     def chosen(self) -> list[str]:
-        """What is chosen now."""
+        """The current choices."""
         if self.on_stage:
             return [choice for choice in self.question.choices if choice in self.picked]
         picked = self.options.children[0].value
@@ -67,7 +67,7 @@ class Predict(Explorer):
         return self.question.stage is not None and self.question.stage.sort != LIST
 
     def choose(self, *choices: str) -> None:
-        """As clicking them, and nothing else."""
+        """Like clicking exactly these."""
         if self.on_stage:
             self.picked = []
             for choice in choices:
@@ -77,7 +77,7 @@ class Predict(Explorer):
             self.options.children[0].value = choices[0]
 
     def pick(self, choice: str) -> None:
-        """As clicking one on the stage: it is chosen, or no more. BadInput for what is no choice."""
+        """Like clicking one on the stage: choose it, or undo the choice. BadInput if it is not among the choices."""
         if choice not in self.question.choices:
             raise BadInput(f"{choice[:40]!r} is not a choice; there are {'; '.join(self.question.choices)}")
         if self.said:
@@ -86,7 +86,7 @@ class Predict(Explorer):
         self.picked = [one for one in self.picked if one != choice] if choice in self.picked else [*others, choice]
 
     def heard(self, message: Mapping[str, Any]) -> None:
-        """What a person did on the stage: a step is looked at, a choice made, a block opened. BadInput for anything else."""
+        """Handle a message of the stage: look at a step, choose, unfold a block. BadInput for an unknown one."""
         if isinstance(step := message.get("look"), int):
             on = self.question.stage
             assert on is not None
@@ -99,23 +99,23 @@ class Predict(Explorer):
             raise BadInput(f"a question does not know what {', '.join(map(str, message))[:60] or 'nothing'} is")
 
     def try_it(self) -> None:
-        """As *answer*: the feedback, with the run, which plays on. BadInput if nothing is chosen where something must be."""
+        """Like *answer*: give feedback and play the run on. BadInput if nothing is chosen and something must be."""
         self.said = self.question.feedback(self.chosen)
         self.tried += 1
         self.right += self.said.startswith("Right")
 
     def next(self) -> None:
-        """As *another one*."""
+        """Like *another one*."""
         self.question = question(self.question.kind, self.question.seed + 1)
         self.said, self.picked = "", []
         self._lay_out()
 
     def as_text(self) -> str:
-        """The question, and the answer once it was tried."""
+        """The question, and the feedback once it was answered."""
         return f"{self.question.text()}\n\n{self.said}".rstrip() + "\n"
 
     def refresh_all(self) -> None:
-        """Show the question, and what was said to the answer."""
+        """Show the question and the feedback."""
         asked = self.question
         first, _, more = asked.prompt.partition("\n")
         how = "Choose on the picture: any number, also none." if asked.multiple else "Choose on the picture."
@@ -160,10 +160,10 @@ class Predict(Explorer):
 
 
 class StoryLab(Explorer):
-    """``StoryLab("06")`` as the last line of a cell: the five-minute story of a notebook, beat by beat on the stage."""
+    """A notebook's five-minute story, beat by beat on the stage: ``StoryLab("06")`` as the last line of a cell."""
 
     def __init__(self, number: str | int) -> None:
-        """BadInput for a notebook that has none."""
+        """BadInput for a notebook without a story."""
         super().__init__()
         self.story = story_of(number)
         self.stage = StagePane(self.handler(self.heard), reach=2, saved=True, height=STORY_HEIGHT)
@@ -173,18 +173,18 @@ class StoryLab(Explorer):
 
     @property
     def beat(self) -> StoryBeat:
-        """The beat that is told now."""
+        """The current beat."""
         return self.story.beats[self.at - 1]
 
     def turn_to(self, number: int) -> None:
-        """As *next* and *previous*: another beat, counted from 1, at its step. BadInput for one that is not there."""
+        """Like *next* and *previous*: go to a beat, counted from 1. BadInput if it does not exist."""
         if not 1 <= number <= len(self.story.beats):
             raise BadInput(f"story {self.story.number} has beats 1 to {len(self.story.beats)}, not {number}")
         self.at = number
         self.step = self.beat.step
 
     def heard(self, message: Mapping[str, Any]) -> None:
-        """What a person did on the stage: a step is looked at, a beat turned to, a block opened. BadInput for anything else."""
+        """Handle a message of the stage: look at a step, go to a beat, unfold a block. BadInput for an unknown one."""
         if isinstance(step := message.get("look"), int):
             self.step = max(0, min(step, len(self.beat.run)))
         elif isinstance(number := message.get("beat"), int):
@@ -199,7 +199,7 @@ class StoryLab(Explorer):
         return self.story.text()
 
     def refresh_all(self) -> None:
-        """Show the beat, and the step that is looked at."""
+        """Show the beat and the current step."""
         beat = {
             "title": f"{self.story.number} · {self.story.title}",
             "at": self.at,
@@ -212,7 +212,7 @@ class StoryLab(Explorer):
 
 
 class Attempt(Explorer):
-    """The answer to a check that failed: the counterexample at its end, then help, a layer at each press."""
+    """The result of a failed check: the end of the counterexample, and help, one layer per press."""
 
     def __init__(self, outcome: Outcome) -> None:
         """BadInput if there is no counterexample."""
@@ -230,7 +230,7 @@ class Attempt(Explorer):
         self.refresh()
 
     def ask(self, layer: str) -> None:
-        """As pressing a button: ``hint``, ``where`` or ``recipe``."""
+        """Like pressing ``hint``, ``where`` or ``recipe``."""
         self.said[layer] = repr(getattr(self.outcome, layer)())
 
     def as_text(self) -> str:
@@ -238,28 +238,28 @@ class Attempt(Explorer):
         return "\n\n".join([self.outcome.text(), *(f"{layer}: {said}" for layer, said in self.said.items())]) + "\n"
 
     def refresh_all(self) -> None:
-        """Show what was said, and below it what there is to know besides the picture."""
+        """Show the help so far, and below it the report without the story."""
         parts = [f"<b>{layer}</b><pre>{escape(said)}</pre>" for layer, said in self.said.items()]
         parts.append(f"<pre>{escape(self.outcome.summary())}</pre>")
         self.answer.value = f'<div role="status">{"".join(parts)}</div>'
 
 
 def open_run(run: Run) -> Lab:
-    """The lab at the end of a run, also of one with a driver of somebody's own, which no token can carry."""
+    """The lab at the end of a run; also of one with a user's driver, which a token cannot carry."""
     lab = Lab("workbench")
     lab.session.show(run)
-    lab.session.forked = None  # the empty bench that was there for a moment is nobody's run
+    lab.session.forked = None  # the empty run that it replaced was never shown
     lab.refresh()
-    lab.share.journal.path = None  # what no token can carry cannot be resumed from one
+    lab.share.journal.path = None  # without a token it cannot be resumed
     lab.share.left = ""
     lab.refresh()
     return lab
 
 
 def this_machine() -> MachineLab:
-    """The machine that the kernel runs on, by its sysfs; a recorded one where there is nothing to read, and it says so.
+    """This machine as its sysfs shows it; a recorded one, and a note, if there is nothing to read.
 
-    ``P2PLAB_SYSFS`` names another folder than ``/sys/bus/pci/devices``: of a copy, or of nothing at all.
+    ``P2PLAB_SYSFS`` names another folder to read instead of ``/sys/bus/pci/devices``, such as a copy.
     """
     here = Path(os.environ.get("P2PLAB_SYSFS") or "/sys/bus/pci/devices")
     try:
@@ -267,5 +267,5 @@ def this_machine() -> MachineLab:
             raise BadInput(f"{here} shows no PCI device")
         return MachineLab(str(here))
     except (BadInput, OSError) as why:
-        print(f"{why}. The recorded machine {STANDS_IN} stands in.")
+        print(f"{why}. The recorded machine {STANDS_IN} is shown instead.")
         return MachineLab(STANDS_IN)

@@ -1,4 +1,4 @@
-"""The lab: the stage with everything that is needed at every step, and a drawer over it with all else."""
+"""The lab: the stage, with all that every step needs, and a drawer over it with the rest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from p2plab.views.text import story
 
 ANYBODY = "whoever is next"
 
-#: In which order everybody runs on.
+#: The orders in which *run on* lets the actors go on.
 FEWEST, RANDOM, CLOCK = "few switches", "random, by seed", "by clock"
 ORDERS = (FEWEST, RANDOM, CLOCK)
 
@@ -39,15 +39,15 @@ PARTS = ("actions, knobs", "token, files", "pictures", "text")
 
 
 class Lab(Explorer):
-    """``Lab("workbench")`` as the last line of a cell shows the explorer. Knobs are keywords: ``importer="ignorant"``."""
+    """Shown as the last line of a cell: ``Lab("workbench")``. Knobs are keywords: ``importer="ignorant"``."""
 
     def __init__(self, scene: str | Scenario = "workbench", token: str = "", **knobs: int | str) -> None:
-        """BadInput for an unknown scene, knob or token, shown by the notebook as any error is."""
+        """BadInput for an unknown scene, knob or token; the notebook shows it like any error."""
         super().__init__()
         self.session = Session(scene, knobs)
         if token:
             self.session.open(token)
-            self.session.forked = None  # nobody had seen the run that it replaced
+            self.session.forked = None  # the run that it replaced was never shown
         self.stage = StagePane(self.handler(self.heard), reach=4, scenes=list(SCENES), check=True, drawer=True)
         self._set_up()
         self.refresh()
@@ -59,38 +59,38 @@ class Lab(Explorer):
     # -- what a person can do ---------------------------------------------------------------------------------------
 
     def press(self, action: str) -> None:
-        """As the action's button."""
+        """Like the action's button."""
         self.session.press(action, self.run_on.value)
 
     def step_on(self) -> None:
-        """As *step* in the bar: the next step of the run; at its end one more, by the next actor."""
+        """Like *step* in the bar: show the run's next step; at its end, let the next actor take one."""
         if self.session.step < len(self.session.run):
             self.session.look_at(self.session.step + 1)
         else:
             self.session.take()
 
     def run_on_from_here(self) -> None:
-        """As *run on* in the bar: to the end of the run; from there everybody, until nobody can go on."""
+        """Like *run on* in the bar: go to the end of the run; from there run all actors until none can go on."""
         if self.session.step < len(self.session.run):
             self.session.look_at(len(self.session.run))
         else:
             self.run_to_rest()
 
     def take(self) -> None:
-        """As *step* in the drawer: from an earlier step on it is another run."""
+        """Like *step* in the drawer: from an earlier step it starts another run."""
         self.session.take("" if self.who.value == ANYBODY else self.who.value)
 
     def run_to_rest(self) -> None:
-        """As *run on* in the drawer: in the order that is chosen, also from an earlier step."""
+        """Like *run on* in the drawer: in the chosen order, also from an earlier step."""
         orders: dict[str, Schedule] = {FEWEST: straight, RANDOM: by_seed(self.seed.value), CLOCK: by_clock}
         self.session.run_to_rest(orders[self.order.value])
 
     def back(self) -> None:
-        """As *back*."""
+        """Like *back*."""
         self.session.look_at(self.session.step - 1)
 
     def heard(self, message: Mapping[str, Any]) -> None:
-        """What a person did on the stage; see :class:`~p2plab.lab.stage.StagePane`. BadInput for anything else."""
+        """Handle a message of the stage (:class:`~p2plab.lab.stage.StagePane`). BadInput for an unknown one."""
         do = {
             "step": self.step_on,
             "run on": self.run_on_from_here,
@@ -120,10 +120,10 @@ class Lab(Explorer):
     # -- controls ---------------------------------------------------------------------------------------------------
 
     def _set_up(self) -> None:
-        """Make the controls of the scene that is shown, and put everything into its place."""
+        """Make the controls for the current scene and lay everything out."""
         self._scene = self.session.run.scenario.name
         self._written: Run | None = None
-        self.drawn = False  #: whether the drawer is open: what is in it is not kept up to date while nobody sees it
+        self.drawn = False  #: whether the drawer is open; a closed one is not refreshed
         self._make_controls()
         self.drawer = widgets.Tab(
             [
@@ -179,19 +179,19 @@ class Lab(Explorer):
     # -- views ------------------------------------------------------------------------------------------------------
 
     def refresh_all(self) -> None:
-        """Show the session as it is; another scene (its token was opened) has other buttons and knobs."""
+        """Show the session as it is. After the token of another scene was opened, buttons and knobs are made anew."""
         if self.session.run.scenario.name != self._scene:
             self._set_up()
         self.stage.show(self.session.run, self.session.step, self.checker.said, said=self._said())
         self._refresh_controls()
         self.more.refresh()
-        if self.session.run is not self._written:  # a look at another step changes neither its token nor its text
+        if self.session.run is not self._written:  # looking at another step changes neither token nor text
             self.share.refresh()
             self.text.value = text_html(self.session.run)
             self._written = self.session.run
 
     def _said(self) -> Said | None:
-        """Another sentence than the step's own: what to do and where to look at first, later what a press led to."""
+        """A sentence that replaces the step's own: at first what to press and watch, later what a press led to."""
         session = self.session
         if (at := session.pressed_at) is not None:
             return said_of_press(session.run, at)

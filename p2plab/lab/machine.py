@@ -1,4 +1,4 @@
-"""A machine to look at: its tree, its address map, whether two of its functions can talk, and any scene between them."""
+"""An explorer for a machine: its tree, its address map, whether two functions reach each other, and scenes played on it."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from p2plab.views.whatif_text import what_if_text
 WHOLE = "the whole machine"
 MEMORY, PORTS = "memory", "I/O ports"
 NOT_SHOWN, AS_IT_IS = "not shown", "as it is"
-#: What is played unless another scene is chosen.
+#: The scene that is chosen at first.
 SCENE = "defrag-ignorant"
 NOBODY, LARGEST = "nobody", "the largest"
 #: The groups of controls.
 GROUPS = ("pair", "what if", "play a scene here", "zoom the map")
-#: Pixels above the stage of a scene that is played here: what was pressed stays in sight.
+#: Pixels kept free above the stage of a scene played here, so that the pressed button stays visible.
 ABOVE = 104
 #: Masks that drivers set (``dma_set_mask``), in bits.
 MASKS = (64, 52, 48, 46, 44, 40, 39, 36, 32)
 
 
 class MachineLab(Explorer):
-    """``MachineLab("q35_switch2")``, a file, a sysfs folder, or the text that ``lspci -vvv`` printed."""
+    """``source``: a recorded machine (``"q35_switch2"``), a file, a sysfs folder, or the output of ``lspci -vvv``."""
 
     def __init__(self, source: str | Machine = "q35_switch2") -> None:
         """BadInput, naming the line, for a source that cannot be read."""
@@ -82,13 +82,13 @@ class MachineLab(Explorer):
         self.player = self.button(
             "play it here", "the exporter lends its memory, the importer maps it", self.play, "play"
         )
-        self.stage = widgets.VBox()  # where a scene is played, beside what was pressed for it
+        self.stage = widgets.VBox()  # where a scene is played, next to the button for it
         self.lab: Lab | None = None
         self.zoomed = self.choice("zoom to", [WHOLE, *names], WHOLE, self._zoom, "250px")
         self.space = self.choice("of", [MEMORY, PORTS], MEMORY, self._set_space, "150px")
         self.tree = widgets.HTML()
         self.map = BokehPane("address-map", address_map_figure(self.machine), self._map())
-        # One group of controls at a time, so that verdict, tree and map are in sight of each.
+        # One group of controls at a time, so that verdict, tree and map stay visible.
         self.controls = widgets.Tab(
             [
                 row(self.provider, self.client, self.cpu_choice, self.kernel_choice, self.mask_choice),
@@ -114,14 +114,14 @@ class MachineLab(Explorer):
         self.refresh()
 
     def as_text(self) -> str:
-        """The machine and the verdict, as text; and the run that was played on it."""
+        """The machine and the verdict as text, and the run that was played on it, if any."""
         text = "\n".join([*machine_text(self.machine), "", *self._reach(), *self._changed()]) + "\n"
         return text if self.lab is None else f"{text}\n{self.lab.as_text()}"
 
     def play(self) -> None:
-        """As *play it here*: the scene on the machine as it is shown, the provider lends and the client maps.
+        """Like *play it here*: play the scene on the machine as shown; the provider exports, the client imports.
 
-        BadInput where a function cannot play its role, NotKnown where the machine does not show who reaches whom.
+        BadInput if a function cannot play its role; NotKnown if the machine does not show whether they reach each other.
         """
         provider, client = self.pair
         importers = (client,) if self.second.value == NOBODY else (client, self.second.value)
@@ -155,7 +155,7 @@ class MachineLab(Explorer):
         self.words.value = f'<pre class="p2plab-text" data-view="reach">{text}</pre>'
 
     def _refresh_roles(self, names: list[str]) -> None:
-        """A card that moved, or another provider, leaves what was chosen where it still is; one importer needs no second."""
+        """Keep what was chosen if it still exists after a move; hide the second importer for scenes with one."""
         bars = [str(bar.index) for bar in self.machine[self.pair[0]].bars if bar.mem and bar.sized and not bar.unset]
         for control, options in ((self.second, [NOBODY, *names]), (self.memory_bar, [LARGEST, *bars])):
             if list(control.options) != options:
@@ -176,7 +176,7 @@ class MachineLab(Explorer):
         return reach_text(self._asked(), provider, client, self.mask, self.kernel)
 
     def _changed(self) -> list[str]:
-        """What the changes made so far do; empty if there are none."""
+        """The effect of all changes so far; empty if there are none."""
         if self.machine is self.given:
             return []
         before = with_cpu(self.given, self.cpu)
@@ -229,7 +229,7 @@ class MachineLab(Explorer):
 
     def _zoom(self, where: str) -> None:
         if where != WHOLE:
-            zoom(self.machine, where, self.io)  # BadInput if there is nothing of it to see
+            zoom(self.machine, where, self.io)  # BadInput if it has nothing there
         self.where = where
 
     def _set_space(self, space: str) -> None:
@@ -248,7 +248,7 @@ def _bar_words(bdf: str, index: int, size: int) -> str:
 
 
 def _first_pair(machine: Machine) -> list[str]:
-    """Two endpoints to begin with: the first that share a bridge, else the first and the last."""
+    """The first two endpoints that share a bridge, or else the first and the last."""
     ends = [device.bdf for device in machine.endpoints] or [device.bdf for device in machine.devices]
     if not ends:
         raise BadInput(f"{machine.name} has no functions")

@@ -1,4 +1,4 @@
-"""``check``: a search and then, where something breaks, its story made smaller. ``Checking`` is the same, in slices."""
+"""``check`` searches and, if something breaks, shrinks the counterexample; ``Checking`` does the same in slices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from p2plab.search.verdict import Effort, Incomplete, Verdict, Violation
 if TYPE_CHECKING:
     from distributed import Client
 
-#: Seconds that making a story smaller may take at least; more if the search took more, and only what the budget leaves.
+#: Seconds that shrinking may take: at least these, as many as the search took if those are more, and never over the budget.
 SHRINKING = 0.2
 
 
@@ -34,20 +34,20 @@ class Checking:
     ) -> None:
         """``options`` are those of :class:`~p2plab.search.search.Search`. :exc:`BadInput` as there.
 
-        ``workers``: number of processes that share a large search; ``cluster``: those of a Dask cluster do (``tcp://host:port``,
-        or a ``distributed.Client``). The answer is the same.
+        ``workers``: number of processes that share a large search; ``cluster``: a Dask cluster whose workers share it
+        (``tcp://host:port``, or a ``distributed.Client``). The answer is the same.
         """
         self.search = Search(scene, **options)
         make = team_for(workers, cluster)
         self.sharing = None if make is None else Sharing(self.search, make)
         self.verdict: Verdict | None = None
         self._options, self._budget = options, self.search.budget
-        self._first: Violation | None = None  #: another promise than the scene's own, broken in a shorter story
+        self._first: Violation | None = None  #: a shorter story that breaks another promise than the scene's own
         self._shrink = shrink
         self._shrinking: Shrinking | None = None
 
     def advance(self, seconds: float) -> Verdict | None:
-        """Go on for about that long; the verdict, once there is one."""
+        """Continue for about that long. Returns the verdict once there is one."""
         if self.verdict is not None:
             return self.verdict
         if self._shrinking is not None:
@@ -68,7 +68,7 @@ class Checking:
         return found
 
     def _looks_for_its_own(self, found: Verdict) -> bool:
-        """A scene of the catalogue is about one promise; where another one breaks first, that one is searched for too."""
+        """A scene of the catalogue is about one promise: if another one breaks first, the search goes on for its own."""
         scene, left = self.search.scene, self._left(found)
         own = scene.breaks
         if self._first is not None or not isinstance(found, Violation) or found.rule == own or left <= 0:
@@ -83,7 +83,7 @@ class Checking:
         return True
 
     def cancel(self) -> Verdict:
-        """Stop here: what was found so far, or how far the search came."""
+        """Stop. Returns what was found so far, or how far the search got."""
         if self.verdict is None:
             found = self._shrinking.answer if self._shrinking is not None else self._first
             self.verdict = found if found is not None else self.search.cancel()
@@ -93,17 +93,17 @@ class Checking:
 
     @property
     def shrinking(self) -> bool:
-        """Whether something breaks, and the story is being made smaller."""
+        """Whether something broke and the counterexample is being shrunk."""
         return self._shrinking is not None and self.verdict is None
 
     @property
     def progress(self) -> Progress:
-        """How far the search is."""
+        """How far the search has got."""
         return self.search.progress
 
     @property
     def graph(self) -> StateGraph | None:
-        """The states met so far; None before the first slice, and None where they are too many for this."""
+        """The states visited so far; None before the first slice, and once there are too many of them."""
         return self.search.graph
 
     def _searched(self, seconds: float) -> Verdict | None:
@@ -124,14 +124,14 @@ class Checking:
             raise
 
     def _left(self, found: Verdict) -> float:
-        """Seconds that the budget leaves."""
+        """Seconds left of the budget."""
         if self._budget is None:
             return float("inf")
         return self._budget - found.effort.seconds - (self._first.effort.seconds if self._first is not None else 0.0)
 
 
 def check(scene: Scenario, **options: Any) -> Verdict:
-    """Try every order of a scene's events: see :class:`Checking` and :class:`~p2plab.search.search.Search` for the options.
+    """Search every order of a scene's events. :class:`Checking` and :class:`~p2plab.search.search.Search` list the options.
 
     Takes up to ``budget`` seconds.
     """

@@ -1,4 +1,4 @@
-"""``Search``: every order of events of a scene, a slice at a time, and the answer as a value."""
+"""``Search`` explores every order of a scene's events, a slice at a time, and returns its answer as a value."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ from p2plab.search.world import SearchWorld, maker
 if TYPE_CHECKING:
     from p2plab.search.arrays.search import ArraySearch
 
-#: States after which a search is one for arrays: numpy is imported only then.
+#: Number of states after which a search switches to arrays; numpy is imported only then.
 SMALL = 10_000
-#: A search that is not done leaves this share of its budget to random orders, up to this many seconds.
+#: The share of the budget that an unfinished search leaves for random orders, and the maximum in seconds.
 CHANCE, MOST_CHANCE = 0.2, 30.0
-#: Seconds for random orders where there is no budget, at least; else that share of the time which the search took.
+#: Without a budget, random orders get the same share of the time that the search took, and at least this many seconds.
 LEAST_CHANCE = 1.0
-#: Of an order that may never come to rest, so many steps are told.
+#: Number of steps shown of an order that may never terminate.
 _TOLD = 200
-#: Seconds for looking through a reader's code and what it imports.
+#: Seconds for inspecting a user's code and what it imports.
 _LOADING = 5.0
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a search is: states met, those a second, steps waiting to be followed, switches tried, seconds."""
+    """How far a search has got: states visited, states per second, steps in the frontier, switches tried, seconds."""
 
     states: int
     rate: float
@@ -85,11 +85,11 @@ class Search:
     ) -> None:
         """:exc:`BadInput` for a class, knob, rule, kind of event or number that cannot be used.
 
-        ``roles``: your classes, by the role that they play (``importer=MyNic``). ``bound``: maximum number of switches;
-        ``budget``: seconds; ``states``: maximum number of states to visit; ``must_reach``: kinds of event that some order
-        must reach; ``symmetry``: whether actors that are interchangeable are searched once; ``second_net``: whether steps
-        that were looked up are run again along other paths, for a quarter of the search's time; ``closed``: the code of
-        the classes, if it was looked through before.
+        ``roles``: your classes, by role (``importer=MyNic``). ``bound``: maximum number of switches; ``budget``: seconds;
+        ``states``: maximum number of states to visit; ``must_reach``: kinds of event that some order must reach;
+        ``symmetry``: whether states that differ only in interchangeable actors are searched once; ``second_net``: whether
+        memoised steps are run again along other paths, for a quarter of the search's time; ``closed``: the code of the
+        classes, if it was inspected before.
         """
         self.scene = cast(scene, **roles)
         self.knobs = self.scene.settings(knobs or {})
@@ -106,7 +106,7 @@ class Search:
         self._began: float | None = None  #: when the slice that runs began
         self._symmetry, self._second_net = symmetry, second_net
         self._net: SecondNet | None = None
-        self._net_is_over = False  #: the budget is used up, and what was run again until then counts
+        self._net_is_over = False  #: the budget is used up; what was run again until then counts
         self._stages: Stages | None = None
         self._plain: Plain | None = None
         self._why_plain = ""
@@ -122,7 +122,7 @@ class Search:
     # -- from outside -----------------------------------------------------------------------------------------------
 
     def advance(self, seconds: float) -> Verdict | None:
-        """Search on for about that long; the verdict, once there is one."""
+        """Continue for about that long. Returns the verdict once there is one."""
         if self.verdict is not None:
             return self.verdict
         self._began = time.perf_counter()
@@ -148,7 +148,7 @@ class Search:
         return self.verdict
 
     def _until(self) -> float:
-        """Seconds after which this part of the search is over: random orders get what is left of the budget then."""
+        """Seconds after which this part of the search ends; random orders get the rest of the budget."""
         assert self.budget is not None
         if self._is_searched or self._why_chance is not None:
             return self.budget
@@ -156,7 +156,7 @@ class Search:
 
     @property
     def _is_searched(self) -> bool:
-        """Whether every state is known, and only the second net is missing."""
+        """Whether every state was visited and only the second net is left to do."""
         return self._plain is None and self._stages is not None and self._stages.current.done
 
     def _time_is_up(self, why: str) -> None:
@@ -166,9 +166,9 @@ class Search:
             self.try_at_random(why)
 
     def try_at_random(self, why: str, seconds: float | None = None) -> None:
-        """Random orders from here on, for so long (else for what the budget leaves); then it is not decided, and ``why``.
+        """Try random orders for that many seconds (default: the rest of the budget), then answer *not decided*, with ``why``.
 
-        Where every state is known already, what the second net ran until now is enough.
+        If every state was visited already, this ends the second net instead.
         """
         if self._is_searched:
             self._net_is_over = True
@@ -183,19 +183,19 @@ class Search:
         self._why_chance = why, seconds
 
     def cancel(self) -> Verdict:
-        """Stop here; the verdict says how far the search came."""
+        """Stop. The verdict says how far the search got."""
         if self.verdict is None:
             self.verdict = self._incomplete(self._why_chance[0] if self._why_chance is not None else "it was cancelled")
         return self.verdict
 
     @property
     def at_random(self) -> bool:
-        """Whether the search had to end, and goes on with random orders."""
+        """Whether the search had to stop and now tries random orders."""
         return self._why_chance is not None
 
     @property
     def progress(self) -> Progress:
-        """How far it is."""
+        """How far it has got."""
         effort = self._effort()
         search = self._plain or (self._stages.current if self._stages is not None else None)
         rate = effort.states / effort.seconds if effort.seconds else 0.0
@@ -204,17 +204,17 @@ class Search:
 
     @property
     def graph(self) -> StateGraph | None:
-        """The states met so far; None before the first slice."""
+        """The states visited so far; None before the first slice."""
         return self._stages.layers.graph if self._stages is not None else None
 
     @property
     def arrays(self) -> ArraySearch | None:
-        """The search in arrays, once the search has grown to be one."""
+        """The search in arrays, once the search has switched to them."""
         return self._stages.arrays if self._stages is not None else None
 
     @property
     def exact(self) -> bool:
-        """Whether a story found is known to be the shortest; plain replay gives a short one."""
+        """Whether a counterexample is known to be the shortest; replay without memoisation finds a short one."""
         return self._plain is None and self._chance is None
 
     # -- a slice ----------------------------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ class Search:
         )  # fmt: skip
 
     def _netted(self, graph: Graph, seconds: float) -> bool:
-        """Whether the second net is done: what was looked up is run again, along other paths."""
+        """Whether the second net is done, which runs memoised steps again along other paths."""
         if not self._second_net:
             audit(graph)
             return True
@@ -301,7 +301,7 @@ class Search:
         return self._net_is_over or self._net.advance(seconds)
 
     def _found_out(self, error: NotDeterministic) -> None:
-        """A driver does not always do the same: because of what it changed outside, or for a reason that is not known."""
+        """A driver is not deterministic: because of something that it changed outside, or for an unknown reason."""
         if self.closed.functions:
             self.closed.look("some step", everywhere=True)
         self.verdict = self._incomplete(named(error))
@@ -430,11 +430,11 @@ class Search:
 
     @property
     def _tried(self) -> RandomOrders | None:
-        """What was tried by chance."""
+        """The random orders that were tried."""
         return self._chance.tried if self._chance is not None and self._chance.orders else None
 
     def _largest(self) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
-        """The cell with the most values, and the actor with the most places to be in, as far as the search came."""
+        """The cell with the most values and the actor with the most positions, among the states visited."""
         if self._stages is None:
             return None, None
         columns = self._stages.model.columns
@@ -443,7 +443,7 @@ class Search:
         return tuple((name, many) for many, name in (max(found, default=(0, "")) for found in (cells, actors)))  # type: ignore[return-value]
 
     def _advice(self, tried: int) -> tuple[str, ...]:
-        """What to try where a search did not come to its end."""
+        """What to try after an unfinished search."""
         numbers = [knob for knob in self.scene.knobs if not knob.choices and not knob.ticks]
         large = [f"{knob.name}={knob.low}" for knob in numbers if int(self.knobs[knob.name]) > knob.low]
         more = [f"a smaller scene ({', '.join(large[:3])})"] if large else []
@@ -456,14 +456,14 @@ class Search:
 
     @property
     def _not_tested(self) -> tuple[str, ...]:
-        """The rules that no order met so far put to the test."""
+        """The rules that no order so far has tested."""
         if self._stages is None:
             return self.rules
         tested = {*self._monitors.exercised, DeadlockMonitor.name}
         return tuple(name for name in self.rules if name not in tested)
 
     def _goals(self) -> list[Goal]:
-        """What some order must reach: as asked for, as the scene says, as the files of your classes say."""
+        """What some order must reach: what the caller asks for, and what the scene and the files of your classes declare."""
         asked = [Goal(kind, kind, functools.partial(_is, kind)) for kind in self.must_reach]
         if not self.scene.cast:
             return asked
@@ -471,7 +471,7 @@ class Search:
         return [*asked, *(known.goals()[name] for name in self.scene.must), *own]
 
     def _idle_role(self, graph: Graph) -> str:
-        """Why nothing is known of a class that plays a part: no step of the scene reached it. Empty if one did."""
+        """Why nothing is known about a class in a role: no step of the scene reached it. Empty if one did."""
         told = [event for number, events in enumerate(graph.model.table.events) if number for _, event in events]
         idle = [role for role in self.scene.cast if not played(self.scene, self.knobs, role, told)]
         if not idle:
@@ -493,12 +493,12 @@ class Search:
 
 
 def _kinds_of(kind: type[Event]) -> set[str]:
-    """The names of all kinds of event that are defined by now."""
+    """The names of all kinds of event defined so far."""
     return {kind.__name__}.union(*map(_kinds_of, kind.__subclasses__()))
 
 
 def _for_a_while(world: World) -> Iterator[str]:
-    """An order in which somebody goes on as long as it can, which may be for ever: the story of what is not reached is cut."""
+    """An order that lets each actor go on as long as it can; cut, because it may never terminate."""
     return itertools.islice(straight(world), _TOLD)
 
 

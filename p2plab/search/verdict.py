@@ -1,4 +1,4 @@
-"""The answer of a search, as a value: everything holds, something breaks, or it could not be told."""
+"""The answer of a search as a value: everything holds, something breaks, or it is not decided."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from p2plab.core.token import token_of
 
 @dataclass(frozen=True)
 class Effort:
-    """What a search did: states, steps between them, seconds, and how often driver code really ran (misses)."""
+    """The cost of a search: states, transitions, seconds, and how often driver code actually ran (memo misses)."""
 
     states: int = 0
     transitions: int = 0
@@ -25,10 +25,10 @@ class Effort:
 
 @dataclass(frozen=True)
 class Orbits:
-    """How a search by symmetry was done: states that differ only in who is in whose place were searched once.
+    """How symmetry was used: states that differ only by a permutation of interchangeable objects were searched once.
 
-    ``members``: each kind of object that is interchangeable, and how many there are. ``compared``: the steps that were
-    run a second time with members in other places, and did the same.
+    ``members``: each kind of interchangeable object, and how many there are. ``compared``: number of steps that were run
+    a second time with the objects permuted, and did the same.
     """
 
     count: int
@@ -38,7 +38,7 @@ class Orbits:
 
 @dataclass(frozen=True)
 class Net:
-    """The second net: how many ``steps`` that the search looked up were run ``again`` along other paths; none differed."""
+    """The second net: of the ``steps`` that were memoised, how many were run ``again`` along other paths; none differed."""
 
     again: int
     steps: int
@@ -47,10 +47,10 @@ class Net:
 
 @dataclass(frozen=True)
 class RandomOrders:
-    """What was tried by chance once a search had to end: so many ``orders`` by PCT, of depths from the first to the last.
+    """Random orders (PCT) that were tried after a search had to stop: how many ``orders``, from the first depth to the last.
 
-    ``steps``: of the longest. ``switches``: all orders with up to so many hold, which the search had found before (None:
-    nothing). ``broke``: the depth of the order that broke a promise, 0 if none did.
+    ``steps``: length of the longest. ``switches``: the search had shown before that all orders with up to this many hold
+    (None: it had shown nothing). ``broke``: depth of the order that broke a promise, 0 if none did.
     """
 
     orders: int
@@ -79,7 +79,7 @@ class Verdict:
 
     @property
     def named(self) -> str:
-        """The scene, and what is not as it comes: ``f10-no-second-look's good twin``, ``… with importer=MyNic, pages=1``."""
+        """The scene and what was changed in it: ``f10-no-second-look's good twin``, ``… with importer=MyNic, pages=1``."""
         run: Run | None = getattr(self, "run", None)
         given = dict(getattr(self, "knobs", {}) if run is None else run.scenario.given(run.settings))
         twin = "'s good twin" if given.get("driver") == "good" and given.pop("driver") else ""
@@ -88,13 +88,13 @@ class Verdict:
 
     @property
     def token(self) -> str | None:
-        """The counterexample as one line of text; None without one, and where it needs a class of your own."""
+        """The counterexample as one line of text; None if there is none, or if it needs a class of yours."""
         run: Run | None = getattr(self, "run", None)
         return None if run is None or run.scenario.cast else token_of(run)
 
     @property
     def table(self) -> tuple[tuple[str, str], ...]:
-        """A row a scene: its name, and ``HOLDS``, ``BREAKS rule`` or ``NOT DECIDED``."""
+        """One row per scene: its name, and ``HOLDS``, ``BREAKS rule`` or ``NOT DECIDED``."""
         return ((self.scene, self.word),)
 
     @property
@@ -107,9 +107,9 @@ class Verdict:
 class Pass(Verdict):
     """No order breaks a promise: of all orders if ``complete``, else of those with at most ``bound`` switches.
 
-    ``orders`` is how many orders there are (None: not counted, or endless because of loops). ``orbits`` says that, and
-    how, it was searched by symmetry; ``effort`` then has all states that the orbits stand for. ``net`` says how many steps
-    were run again along other paths.
+    ``orders``: number of orders (None: not counted, or infinite because of loops). ``orbits``: how symmetry was used, if it
+    was; ``effort`` then counts all states that the orbits represent. ``net``: how many steps were run again along other
+    paths.
     """
 
     scene: str
@@ -126,15 +126,15 @@ class Pass(Verdict):
 
     @property
     def word(self) -> str:
-        """``HOLDS``, or up to how many switches."""
+        """``HOLDS``, or up to how many switches it holds."""
         return "HOLDS" if self.complete else f"holds up to {self.bound} switches"
 
 
 @dataclass(frozen=True)
 class Shrunk:
-    """What a story was before it was made smaller: ``settings``, ``switches`` and ``steps``; how many ``tries`` were run.
+    """The counterexample before it was shrunk: its ``settings``, ``switches`` and ``steps``; ``tries``: number of attempts.
 
-    ``finished``: whether every reduction was tried, or the time for it was up.
+    ``finished``: whether every reduction was tried; otherwise the time was up.
     """
 
     settings: Mapping[str, Value]
@@ -146,12 +146,12 @@ class Shrunk:
 
 @dataclass(frozen=True, repr=False)
 class Violation(Verdict):
-    """A promise breaks in ``run``, which was executed again from its start before it is shown.
+    """A promise breaks in ``run``, which was replayed from its start before it is shown.
 
-    It has the fewest switches possible and, of those, the fewest steps. ``then`` names the actor whose next step, after
-    the run, never ends. ``shrunk`` says what the story was before it was made smaller; None if nobody tried. ``also``
-    has a shorter story that breaks another promise, where a scene is about this one. ``chance``: it was found by a random
-    order, after a search that had to end; then only shortening made it small.
+    It has the fewest switches possible and, among those, the fewest steps. ``then``: the actor whose next step, after the
+    run, never ends. ``shrunk``: the counterexample before shrinking; None if it was not tried. ``also``: a shorter
+    counterexample to another promise than the scene's own. ``chance``: it was found by a random order, after a search
+    that had to stop; then it is short only because it was shrunk.
     """
 
     scene: str
@@ -175,17 +175,16 @@ class Violation(Verdict):
 
     @property
     def steps(self) -> int:
-        """How many steps the story has."""
+        """Number of steps of the counterexample."""
         return len(self.run) + bool(self.then)
 
 
 @dataclass(frozen=True, repr=False)
 class Incomplete(Verdict):
-    """Nothing broke as far as the search came: ``why`` it ended, and up to how many switches all orders were tried.
+    """Nothing broke as far as the search got: ``why`` it stopped, and up to how many ``switches`` all orders were tried.
 
-    ``grows``: the cell or the actor with the most different values met, and how many; ``busiest``: the actor with the most
-    different places to be in; ``advice``: what to try next. ``chance``: the random orders that were tried besides, none of
-    which broke a promise.
+    ``grows``: the cell or actor with the most distinct values, and how many; ``busiest``: the actor with the most distinct
+    positions; ``advice``: what to try next. ``chance``: the random orders tried afterwards, none of which broke a promise.
     """
 
     scene: str
@@ -208,5 +207,5 @@ class Incomplete(Verdict):
 
 
 def switches_of(schedule: tuple[str, ...]) -> int:
-    """How often another actor takes over."""
+    """Number of times that another actor takes over."""
     return sum(1 for before, after in itertools.pairwise(schedule) if before != after)

@@ -19,7 +19,7 @@ EXERCISES: dict[str, AnyExercise] = {
 
 
 def exercise(name: str) -> AnyExercise:
-    """The exercise of that name; BadInput says which there are."""
+    """The exercise of that name; BadInput lists the names."""
     if name not in EXERCISES:
         raise BadInput(unknown("exercise", name, list(EXERCISES)))
     return EXERCISES[name]

@@ -1,4 +1,4 @@
-"""The exercises for an exporter: to lend, to keep a promise when there is no room, and to go in an orderly way."""
+"""The exercises for an exporter: lend, keep a promise when there is no room, and leave in good order."""
 
 from __future__ import annotations
 

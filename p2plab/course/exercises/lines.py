@@ -18,7 +18,7 @@ def changed_lines(before: str, after: str) -> int:
 
 
 def remark(before: str, after: str, smallest: int) -> str:
-    """The number beside the smallest that is known."""
+    """The number, compared with the smallest one known."""
     count = changed_lines(before, after)
     lines = f"{count} line{'s' * (count != 1)} changed"
     if count < smallest:

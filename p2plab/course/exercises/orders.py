@@ -1,4 +1,4 @@
-"""An answer that is no class but an order of events, in words: which order breaks the driver that is there?"""
+"""An exercise whose answer is an order of events, in words: the one that breaks a given driver."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from p2plab.core.schedule import by_text
 from p2plab.search.confirm import finding_of
 from p2plab.search.drivers import cast
 
-#: An order is no longer than this many characters, and its run than so many steps.
+#: Maximum number of characters of an order, and of steps of its run.
 LONGEST, STEPS = 2_000, 2_000
 
 
 @dataclass(frozen=True)
 class ToFind:
-    """The driver whose bug is to be found, the rule that it breaks, and the actors of whom an order must say when they go."""
+    """The driver with the bug, the rule that it breaks, and the actors that an order must mention."""
 
     rule: str
     driver: type
@@ -28,18 +28,18 @@ class ToFind:
 
 @dataclass(frozen=True)
 class Named:
-    """What came of an answer that is no driver: whether it is right, in a sentence, and the run whose end shows it."""
+    """The result of an answer that is not a driver: whether it is right, a sentence, and the run whose end shows it."""
 
     run: Run | None
     right: bool
     said: str
     cause: str = ""  #: what led to it
-    where: str = ""  #: the answer's own line, with its values
+    where: str = ""  #: the answer's line, with its values
     recipe: str = ""
 
 
 def try_order(scene: Scenario, role: str, broken: ToFind, order: str) -> Named:
-    """Play an order with the broken driver, then straight on to the end. BadInput where it cannot be read, or be so."""
+    """Play an order with the broken driver, then run on to the end. BadInput for an order that cannot be read or played."""
     if len(order) > LONGEST:
         raise BadInput(f"an order of {len(order):,} characters; the longest allowed has {LONGEST:,}")
     words = re.findall(r"[A-Za-z_]\w*", order)
@@ -60,7 +60,7 @@ def try_order(scene: Scenario, role: str, broken: ToFind, order: str) -> Named:
 
 
 def order_in(source: str) -> str:
-    """The order in such a source. BadInput where there is none; nothing of it is run."""
+    """The order in a source text, which is not executed. BadInput if there is none."""
     try:
         for node in ast.parse(source).body:
             if (

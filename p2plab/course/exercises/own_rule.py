@@ -59,7 +59,7 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class Judged:
-    """One run that a rule looks at; ``bad``: the step at which a promise breaks, or 0; ``what`` breaks it."""
+    """One run that a rule reads; ``bad``: the step at which a promise breaks, or 0; ``what``: how."""
 
     name: str
     run: Run
@@ -69,14 +69,14 @@ class Judged:
 
 @dataclass(frozen=True)
 class Spoke:
-    """Where a rule spoke first, what it said, and its own line there with what it knew."""
+    """Where a rule spoke first, what it said, and its line there with its values."""
 
     step: int
     what: str
     where: str = ""
 
 
-#: A rule, seen from outside: it reads a log, and says where it speaks first.
+#: Reads a log and returns where the rule speaks first.
 Reader = Callable[[Sequence[Entry]], Spoke | None]
 
 
@@ -101,7 +101,7 @@ def runs() -> tuple[Judged, ...]:
 
 
 def assess(reader: Reader, shuffled: bool = False) -> Named:
-    """Let a rule read all runs; the first on which it errs is shown. ``shuffled``: so that their order says nothing."""
+    """Let a rule read all runs; the first wrong answer is reported. ``shuffled``: read them in random order."""
     order = list(runs())
     if shuffled:
         random.SystemRandom().shuffle(order)
@@ -125,7 +125,7 @@ def assess(reader: Reader, shuffled: bool = False) -> Named:
 
 
 def _before(judged: Judged, step: int = 0) -> str:
-    """What the log has of the page's grant, up to there."""
+    """What the log has about the page's grant, up to that step."""
     step = step or judged.bad
     log = [entry for entry in judged.run.log if entry.step <= step]
     landed = [entry for entry in log if entry.event.kind == "BeatLanded"]
@@ -155,7 +155,7 @@ def _about(event: Any, page: int) -> bool:
 
 
 def refuse_known(given: object) -> None:
-    """:exc:`BadInput` for what is no rule of one's own: no class, or one of p2plab's under another name."""
+    """:exc:`BadInput` for anything but a new rule: not a class, or one of p2plab's under another name."""
     if not isinstance(given, type) or not issubclass(given, Rule):
         raise BadInput("a rule is a class derived from Rule, with `promise` and `see(self, entry)`")
     own = [base for base in given.__mro__ if base not in (Rule, Monitor, object)]
@@ -170,7 +170,7 @@ def refuse_known(given: object) -> None:
 
 
 def reader_of(rule: type[Rule], dog: Watchdog) -> Reader:
-    """A class as a reader. :exc:`BadInput` where it raises, or yields what is no finding."""
+    """A class as a reader. :exc:`BadInput` if it raises or yields anything but findings."""
     rule.name = getattr(rule, "name", "") or rule.__name__
 
     def read(log: Sequence[Entry]) -> Spoke | None:
@@ -200,7 +200,7 @@ def _first(rule: Rule, log: Sequence[Entry]) -> Spoke | None:
 
 
 def _line(told: Any, entry: Entry, rule: Rule) -> str:
-    """Where a generator stands, the entry that it looks at, and what the rule remembers."""
+    """The line at which a generator is suspended, the entry that it looks at, and the rule's attributes."""
     while getattr(getattr(told, "gi_yieldfrom", None), "gi_frame", None) is not None:
         told = told.gi_yieldfrom
     frame = getattr(told, "gi_frame", None)
@@ -229,7 +229,7 @@ class RuleToWrite(Asked):
     minutes: int = 40
 
     def check(self, rule: object, folder: Path | None = None) -> Outcome:
-        """Save the rule, and let it read. Never raises for what somebody wrote."""
+        """Save the rule and let it read the runs. Never raises because of the rule."""
         named, trouble = None, ""
         try:
             refuse_known(rule)

@@ -1,4 +1,4 @@
-"""The exercise whose answer is a scene: on a machine of one's own, and such that a given broken driver is caught in it."""
+"""The exercise whose answer is a scene, on the learner's own machine, in which a given broken driver is caught."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class OnlyTheRange(CallbackToWrite):
     """The broken driver: it lets go of what the range names and of nothing else, also where the process unmaps."""
 
     async def invalidate_range_start(self, range: MmuNotifierRange) -> int:
-        """Whatever else it holds of that vma keeps its pointer."""
+        """Everything else that it holds of that vma keeps its pointer."""
         async with self.lock:
             self.invalidation_begins(range)
             await self.let_go(range.start, range.end)
@@ -75,7 +75,7 @@ RECIPES = {
 
 
 def scene_of(function: object, dog: Watchdog) -> Scenario:
-    """What a function of somebody's returns. :exc:`BadInput` for anything but a scene on a machine of its own."""
+    """What a user's function returns. :exc:`BadInput` for anything but a scene on a machine of its own."""
     name = getattr(function, "__name__", "")
     if not inspect.isfunction(function) or inspect.signature(function).parameters:
         raise BadInput("a function without arguments was expected, which returns the scene")
@@ -94,9 +94,9 @@ def scene_of(function: object, dog: Watchdog) -> Scenario:
 
 
 def assess(made: Scenario) -> Named:
-    """Something happens in it, the obedient driver holds, and the broken one breaks the promise; each in every order.
+    """Something must happen in it, the obedient driver must hold and the broken one break the promise, in every order.
 
-    Both are judged by every promise, whichever rules the scene itself watches.
+    Both are judged by all promises, whatever the scene itself watches.
     """
     if not made.name.endswith(ELSEWHERE):
         said = "your scene plays on the machine of the course, and not on yours"
@@ -159,7 +159,7 @@ def _mapping_run(played: Scenario) -> Run:
 
 
 def _ranges(run: Run) -> str:
-    """What the broken driver was asked to let go of, and what was mapped."""
+    """What was mapped, and which ranges the broken driver was notified of."""
     mapped = [entry.event for entry in run.log if entry.event.kind == "P2PMapped"]
     told = [entry for entry in run.log if entry.event.kind == "NotifierStart"]
     first: Any = mapped[0] if mapped else None
@@ -191,7 +191,7 @@ class SceneToWrite(Asked):
         return "my_scene"
 
     def check(self, function: Callable[[], Scenario] | object, folder: Path | None = None) -> Outcome:
-        """Save the function and what it uses, and try its scene. Never raises for what somebody wrote."""
+        """Save the function and what it uses, then try its scene. Never raises because of the function."""
         named, trouble = None, ""
         try:
             with silence(), Watchdog() as dog:

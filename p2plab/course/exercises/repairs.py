@@ -1,4 +1,4 @@
-"""The exercises with a given, wrong driver: find its bug, or repair it with the fewest lines."""
+"""The exercises with a given wrong driver: find its bug, or repair it with as few lines as possible."""
 
 from __future__ import annotations
 

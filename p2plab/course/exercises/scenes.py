@@ -27,7 +27,7 @@ from p2plab.rules import Rule, leads_to
 
 
 class InParts(Bench):
-    """Ranges that are not the whole mapping: one page is taken back, one is unmapped.
+    """Notifications about parts of a mapping: one page is taken back, another is unmapped.
 
     Linux 6.12 splits so that the old ``struct vm_area_struct`` is the part that is freed (mm/vma.c,
     ``vms_gather_munmap_vmas``); in the kernel of 2019 it lived on in what stayed. A driver that relies on either is wrong:
@@ -85,10 +85,10 @@ class UnderPressure(Bench):
 
 
 class OrderlyGpu(Gpu):
-    """The default of the scene: it goes as ``drivers/disasters.py`` does."""
+    """The default of the scene: it leaves as in ``drivers/disasters.py``."""
 
     async def unplug(self) -> None:
-        """Go once nobody has anything of it."""
+        """Go once no importer has anything of it mapped."""
         await go_away(self, "unplug")
 
 
@@ -111,7 +111,7 @@ def _scene(name: str, about: str, plan: Plan, bench: type[Bench] = Bench) -> Sce
     return scene_of(f"exercise-{name}", about, plan, bench)
 
 
-#: Who asked goes on until the device has an answer that is good: giving up keeps every promise, and is no driver.
+#: An importer that asked goes on until its device has a valid answer: giving up breaks no promise, but is no driver.
 _ASKED = leads_to(
     "a page that was asked for is programmed",
     when=lambda entry: entry.event.kind == "MapAsked",
@@ -120,7 +120,7 @@ _ASKED = leads_to(
 _ASKED.name = "goes-again"
 
 
-#: An exporter's books agree with its importers': what came back is struck out.
+#: An exporter's records agree with its importers': what came back is removed.
 _STRUCK = leads_to(
     "a page that was given back is out of the exporter's books",
     when=lambda entry: entry.event.kind == "P2PUnmapped",
@@ -134,7 +134,7 @@ def _with(rule: type[Rule], made: Scenario) -> Scenario:
 
 
 def _for(role: str, kind: str, base: type, made: Scenario) -> Scenario:
-    """The scene for classes that are derived from what the exercise gives."""
+    """The scene, for classes derived from what the exercise gives."""
     return replace(made, roles={role: replace(made.roles[role], bases={kind: base})})
 
 
@@ -156,7 +156,7 @@ class ClosesAnyTime(VfioDmaBuf):
     """A guest's device: its reset leaves the memory disabled, and its file is closed, whichever comes first."""
 
     async def set_up(self) -> None:
-        """From here on both may happen."""
+        """From now on both may happen."""
         await super().set_up()
         assert self.fate is not None
         self.driver.post("disable")

@@ -1,4 +1,4 @@
-"""One exercise: what to write, how it is checked in every order of events, and what to say of what came out."""
+"""One exercise: what to write, how it is checked in every order of events, and how the outcome is reported."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from p2plab.search.watchdog import silence
 from p2plab.views.report import headline, pytest_of, text
 from p2plab.views.text import WIDTH
 
-#: Seconds that a search may take. All reference answers are decided in four, on a machine that does little else.
+#: Seconds that a search may take. On an idle machine all reference answers are decided in four.
 BUDGET = 40.0
-#: With these words the search's report goes over to the pytest.
+#: The words with which the search's report introduces the pytest.
 TEST_FOLLOWS = "A token cannot carry"
 
 
@@ -46,9 +46,9 @@ class Text(str):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the search said of a class. In a notebook the counterexample is a picture; as text it is its story.
+    """The search's answer about a class. A notebook shows the counterexample as a picture, text as its story.
 
-    Help comes in layers, each when it is asked for: ``hint()``, ``where()``, ``recipe()``. ``test()`` and ``lab()`` for more.
+    Help comes in layers, on request: ``hint()``, ``where()``, ``recipe()``; then there are ``test()`` and ``lab()``.
     """
 
     exercise: str
@@ -58,12 +58,12 @@ class Outcome:
     driver: object = field(default=None, repr=False)
     written: str = ""  #: the recipe for the rule that broke
     folder: Path | None = None
-    remark: str = ""  #: what there is to know besides, of a right answer too
-    named: Named | None = None  #: what came of an order, where the answer was one
+    remark: str = ""  #: an additional remark, also on right answers
+    named: Named | None = None  #: the result, if the answer was an order
 
     @property
     def passed(self) -> bool:
-        """Whether every order holds, or the order that was named is a right one."""
+        """Whether every order holds, or the order in the answer is right."""
         if self.named is not None:
             return self.named.right
         return isinstance(self.verdict, Pass) and self.verdict.complete
@@ -85,7 +85,7 @@ class Outcome:
         return self._report(story=True)
 
     def summary(self) -> str:
-        """The same without the story, for beside a picture of it."""
+        """The same without the story, to go with a picture of it."""
         return self._report(story=False)
 
     def _report(self, story: bool) -> str:
@@ -134,7 +134,7 @@ class Outcome:
         return self._helped("where", self.named.where if self.named is not None else self._explanation.where)
 
     def recipe(self) -> Text:
-        """What to write: the last thing to ask for."""
+        """What to write: the last layer of help."""
         return self._helped("recipe", self.written)
 
     def _helped(self, layer: str, said: str) -> Text:
@@ -142,13 +142,13 @@ class Outcome:
         return Text(said or f"{self.exercise}: there is nothing more to say here")
 
     def test(self) -> str:
-        """The counterexample as a pytest, to be put beside the saved file; empty if there is none."""
+        """The counterexample as a pytest, to put next to the saved file; empty if there is none."""
         if not isinstance(self.verdict, Violation):
             return ""
         return pytest_of(self.verdict).replace(*self._home()).replace("from __main__", f"from {self.kept.module}")
 
     def lab(self) -> Any:
-        """The counterexample, or the order that was named, opened in the lab. BadInput if there is none."""
+        """The counterexample, or the order of the answer, opened in the lab. BadInput if there is none."""
         run = self.named.run if self.named is not None else getattr(self.verdict, "run", None)
         if run is None:
             raise BadInput("there is no counterexample to open")
@@ -160,7 +160,7 @@ class Outcome:
         return self.text()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """The counterexample as a picture, with a button for each layer; its text where the lab's packages are not there."""
+        """The counterexample as a picture with a button per layer; as text if the lab's packages are missing."""
         if isinstance(self.verdict, Violation) or (self.named is not None and not self.named.right):
             with contextlib.suppress(BadInput, ImportError):
                 from p2plab.course.widgets import Attempt
@@ -174,7 +174,7 @@ class Outcome:
 
 
 class Asked:
-    """What every exercise has: a skeleton to begin with, and help after a check, a layer at a time."""
+    """What every exercise has: a skeleton to start from, and help after a check, one layer at a time."""
 
     name: str
     goal: str
@@ -206,7 +206,7 @@ class Asked:
         return str(re.findall(r"^class (\w+)", self.skeleton, re.M)[-1])
 
     def begin(self) -> None:
-        """Put the skeleton, with the line that checks it, into a new cell below; outside of a notebook it is printed."""
+        """Put the skeleton and the line that checks it into a new cell below; outside a notebook, print it."""
         goal = "\n".join(f"# {line}" for line in textwrap.wrap(self.goal, 100))
         text = (
             "from p2plab.course import exercise\nfrom p2plab.course.kit import *\n\n"
@@ -223,7 +223,7 @@ class Asked:
         return f"{self.name} ({self.role}, about {self.minutes} minutes)\n{goal}\n\n{self.skeleton}"
 
     def answered(self, answer: object, named: Named | None, trouble: str, folder: Path | None) -> Outcome:
-        """Keep an answer that is not a driver, and what came of it."""
+        """Save an answer that is not a driver, and its result."""
         right = named is not None and named.right
         kept = keep(self.name, answer, right, trouble or (named.said if named else ""), folder)
         written = "" if named is None or right else named.recipe
@@ -253,9 +253,9 @@ class Exercise(Asked):
     broken: ToFind | None = None
 
     def check(self, driver: object, folder: Path | None = None) -> Outcome:
-        """Save what was written, then try it in every order of events. Never raises for what somebody wrote.
+        """Save the answer, then try it in every order of events. Never raises because of the answer.
 
-        Where a bug is to be found, ``driver`` may be a text that names the order in which it shows.
+        If the exercise is to find a bug, ``driver`` may be a text that names the order in which it shows.
         """
         if isinstance(driver, str) and self.broken is not None:
             return self._check_order(driver, self.broken, folder)
@@ -289,7 +289,7 @@ class Exercise(Asked):
         return replace(played, rules=tuple(dict.fromkeys(names)))
 
     def remark_on(self, driver: object) -> str:
-        """What is said of a right answer besides: how many lines it changes, where that is counted."""
+        """A remark on a right answer: how many lines it changes, if the exercise counts them."""
         if not self.smallest:
             return ""
         try:
@@ -314,7 +314,7 @@ _LAST: dict[str, Outcome] = {}
 
 
 def next_after(name: str) -> str:
-    """The exercise to go on with, or empty after the last."""
+    """The next exercise; empty after the last."""
     from p2plab.course.exercises import EXERCISES
 
     names = list(EXERCISES)
@@ -326,7 +326,7 @@ def _wrap(line: str) -> list[str]:
 
 
 def _shell() -> Any:
-    """The notebook's shell, or None: nothing is imported for it, it is there or it is not."""
+    """The notebook's shell, or None. Imports nothing."""
     known = sys.modules.get("IPython")
     return known.get_ipython() if known is not None else None
 

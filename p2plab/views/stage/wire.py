@@ -1,7 +1,7 @@
-"""A run and its moments as JSON for ``stage.js``: words and states, without a pixel.
+"""A run and its moments as JSON for ``stage.js``: words and states, no coordinates.
 
-:func:`scene_json` is what stays the same for a scene, :func:`run_json` the sequence diagram of a run, :func:`moment_json` one
-moment, of cells (:mod:`.cells`) and the ways between them (:mod:`.ways`), :func:`changes` what differs from moment to moment.
+:func:`scene_json` has what is constant in a scene, :func:`run_json` the sequence diagram of a run, :func:`moment_json` one
+moment with its cells (:mod:`.cells`) and the ways between them (:mod:`.ways`), :func:`changes` the differences between moments.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from p2plab.views.stage.terms import TERMS, linked
 from p2plab.views.stage.text import alt_of
 from p2plab.views.stage.ways import Ways
 
-#: What an action's button says, where its name alone would not do.
+#: Labels of actions whose name alone would not be clear.
 LABELS = {"dma": "start DMA"}
 
 
-#: Of a longer run the timeline gets the part around the step that is looked at, in pieces of half this many steps.
+#: For a longer run the timeline gets only a part around the current step, which moves by half this many steps.
 WINDOW = 400
 
 
 def scene_json(run: Run) -> Json:
-    """What is the same for every run of a scene with these knobs: its words, actions, rules, and the drivers' source."""
+    """What is the same in every run of a scene with these knobs: its words, actions, rules, and the drivers' source."""
     scene, world = run.scenario, run.world
     said = scene.words_with(run.settings)
     things = things_of(world)
@@ -61,7 +61,7 @@ def scene_json(run: Run) -> Json:
 
 
 def run_json(run: Run, step: int | None = None) -> Json:
-    """The run as a sequence diagram; of a long one only what is around ``step``, if that is given."""
+    """The run as a sequence diagram; of a long run only the part around ``step``, if given."""
     world, history = run.world, history_of(run)
     roles = roles_of(world)
     low, high = 0, len(run)
@@ -92,19 +92,19 @@ def run_json(run: Run, step: int | None = None) -> Json:
 
 
 def unnamed(scene: Json) -> Json:
-    """A scene without what gives away how its run ends: its name, its story, what a real kernel made of it."""
+    """A scene without what would give away how its run ends: its name, its story, what a real kernel did."""
     return {**scene, "name": "what will happen?", "title": "", "about": "", "linux": None}
 
 
 def unjudged(run: Json, step: int) -> Json:
-    """A run whose steps after ``step`` are known, but not what they led to: no breaks, beats or results ahead."""
+    """A run with its steps after ``step`` but not their outcome: no later breaks, beats or results."""
     marks = [m for m in run["marks"] if m[1] != "beat" or (m[3] is not None and m[3] <= step)]
     calls = [[*c[:7], c[7] if c[4] is not None and c[4] <= step else ""] for c in run["calls"]]
     return {**run, "marks": marks, "calls": calls, "breaks": [b for b in run["breaks"] if b[1] <= step]}
 
 
 def objects_of(run: Run) -> list[str]:
-    """The objects of a run in the order in which they were made: their places are the numbers of their colours."""
+    """The objects of a run in order of creation; an object's index is the number of its colour."""
     return list(history_of(run).objects)
 
 
@@ -113,19 +113,19 @@ def _label(name: str, action: Any) -> str:
 
 
 def _help(name: str, action: Any) -> str:
-    """What a button does; one whose words are not its name says the name, which code, tokens and columns of text use."""
+    """What a button does; with the action's name, as code, tokens and text use it, if the label is another."""
     return action.help if _label(name, action) == name else f"{action.help} ({name} in code and in text)"
 
 
 def _rule(rule: type[Rule], kernel: str) -> list[Any]:
-    """Promise, source (:func:`~.terms.linked`) as that kernel has it, how much of it is stated, number, kind, and how a
-    real kernel's own checkers do."""
+    """Promise, source in that kernel (:func:`~.terms.linked`), how much of it is stated, number, kind, and whether a real
+    kernel's own checkers find it."""
     source = linked(rule.source_in(kernel))
     return [rule.promise, source, rule.basis(), rule.number or 0, rule.kind, of_rule(rule.name)]
 
 
 def moment_json(moment: Moment, objects: Sequence[str], opened: Collection[str] = ()) -> Json:
-    """One moment; ``objects``: see :func:`objects_of`; ``opened``: the keys of folded blocks that shall be open."""
+    """One moment; ``objects``: see :func:`objects_of`; ``opened``: keys of the blocks to unfold."""
     cells = Cells(moment, objects, frozenset(opened))
     ways = Ways(moment, cells.hidden)
     said = moment.said
@@ -157,10 +157,10 @@ def moment_json(moment: Moment, objects: Sequence[str], opened: Collection[str] 
 
 
 def changes(sequence: Iterator[Json]) -> tuple[Json, list[Json]]:
-    """The first state, and for each later one what differs from the one before.
+    """The first state, and for each later one its differences from the one before.
 
-    A change maps a name to its new value, or to ``{"at": {index: value}}`` where a list kept its length and few of its
-    places changed.
+    A change maps a name to its new value, or to ``{"at": {index: value}}`` if a list kept its length and few of its
+    items changed.
     """
     first = before = next(sequence)
     later = []
