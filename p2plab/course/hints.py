@@ -19,6 +19,7 @@ from typing import Any
 
 from p2plab.core.calls import Called
 from p2plab.core.events import Entry
+from p2plab.core.number_of import number_of
 from p2plab.core.world import World
 from p2plab.designs.dma_buf import DmaBuf
 from p2plab.designs.vfio_dma_buf import VfioPci
@@ -231,7 +232,7 @@ def _left_over(replay: _Replay) -> str:
     first, end = start.event.start, start.event.end  # type: ignore[attr-defined]
     inside = [entry for entry in replay.world.log if entry.index > start.index]
     left = [
-        f"{_count(len(pages), word)} {more}"
+        f"{number_of(len(pages), word)} {more}"
         for word, more, pages in (
             ("page", "held (p2p_unmap gives it back)", [page for page in importer.held if first <= page < end]),
             ("translation", "in the device (engine.clear)", [p for p in importer.engine.table if first <= p < end]),
@@ -393,7 +394,7 @@ def _still_lent(replay: _Replay) -> str:
     calls = replay.calls(_STARTS)
     told = f"the last callback was at step {calls[-1].step}" if calls else "no importer was told to let go"
     return (
-        f"{replay.verdict.what}: {_count(lent, 'page')} lent when the power went, and {told}"
+        f"{replay.verdict.what}: {number_of(lent, 'page')} lent when the power went, and {told}"
         if lent
         else replay.verdict.what
     )
@@ -455,17 +456,13 @@ def _kept_in_books(replay: _Replay) -> str:
         return replay.verdict.what
     return (
         f"{back.event.importer} gave its page back at step {back.step}, p2p_unmap said yes, and `lent` still has "  # type: ignore[attr-defined]
-        f"{_count(kept, 'page')}"
+        f"{number_of(kept, 'page')}"
     )
 
 
 def _found(replay: _Replay) -> str:
     """What the rule reported."""
     return replay.verdict.what
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 # -- where ------------------------------------------------------------------------------------------------------------
@@ -530,7 +527,7 @@ def _values(local: dict[str, Any]) -> str:
         if isinstance(driver, Mapper) and hasattr(driver, name):
             said.append(f"self.{name} = {getattr(driver, name)}")
     if isinstance(driver, Mapper):
-        said.append(f"{_count(len(driver.held), 'page')} in self.held")
+        said.append(f"{number_of(len(driver.held), 'page')} in self.held")
     return ", ".join(said)
 
 

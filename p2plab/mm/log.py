@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from p2plab.core.events import Addr, Event
+from p2plab.core.number_of import number_of
 from p2plab.mm.flags import ULONG_MAX
 
 
@@ -157,7 +158,7 @@ class PtesZapped(Event):
     count: int
 
     def __str__(self) -> str:
-        return f"{self.count} pages zapped in {span(self.start, self.end)}"
+        return f"{number_of(self.count, 'page')} zapped in {span(self.start, self.end)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from p2plab.core.events import Addr, Event
+from p2plab.core.number_of import number_of
 
 
 def pages(start: int, end: int) -> str:
@@ -77,7 +78,7 @@ class P2PUnmapped(Event):
     addresses: tuple[Addr, ...]
 
     def __str__(self) -> str:
-        return f"{self.importer} gave {len(self.addresses)} pages back"
+        return f"{self.importer} gave {number_of(len(self.addresses), 'page')} back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +238,7 @@ class HmmRangeUnmapped(Event):
 
     def __str__(self) -> str:
         left = f", and leaves {', '.join(map(str, self.left))}" if self.left else ""
-        return f"hmm_range_dma_unmap: {self.pages} pages{left}"
+        return f"hmm_range_dma_unmap: {number_of(self.pages, 'page')}{left}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from p2plab.core.events import Entry
 from p2plab.core.monitor import Finding
+from p2plab.core.number_of import number_of
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import BeatLanded, StaleTranslation, TransferBegun, TransferEnded
 from p2plab.rules.base import Rule
@@ -63,7 +64,8 @@ class FlagAfterData(Rule):
             if event.page == end - PAGE_SIZE and end - start > PAGE_SIZE:
                 self.exercised = True
                 if left:
-                    what = f"the flag of {event.importer} is there, and {len(left)} pages of its data are not"
+                    missing = number_of(len(left), "page of its data is not", "pages of its data are not")
+                    what = f"the flag of {event.importer} is there, and {missing}"
                     yield self.broken(entry, event.importer, what)
 
 

@@ -8,6 +8,7 @@ from p2plab.core.calls import Called, Raised, Returned
 from p2plab.core.events import Entry
 from p2plab.core.lockdep import Deadlock
 from p2plab.core.monitor import Finding
+from p2plab.core.number_of import number_of
 from p2plab.mm.log import NotifierEnd, NotifierStart
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import BeatIssued, BeatLanded, P2PMapped, P2PUnmapped, TranslationCleared, TranslationSet
@@ -95,7 +96,7 @@ class Obedience(Rule):
         self.exercised = True
         held = self.asked_back.pop((entry.actor, importer), frozenset())
         left = [
-            f"{len(pages)} pages {what}"
+            f"{number_of(len(pages), 'page')} {what}"
             for what, having in (("still mapped", held), ("still translated", self.translated))
             if (pages := _within(having, start, end, importer))
         ]
@@ -113,7 +114,7 @@ class Obedience(Rule):
             pages = [page for who, page in before if who == importer]
             self.exercised = True
             heard = "refused it" if (entry.actor, importer) in self.refused else "heard nothing of it"
-            what = f"the {event.event} is over, {importer} {heard} and still translates {len(pages)} pages"
+            what = f"the {event.event} is over, {importer} {heard} and still translates {number_of(len(pages), 'page')}"
             yield self.broken(entry, importer, what)
         self.refused = frozenset(key for key in self.refused if key[0] != entry.actor)
 
@@ -190,7 +191,9 @@ class BalancedUnmap(AnswerRule):
             self.owed -= pages_of(event.importer, event.start, event.end)
             if twice:
                 yield self.broken(
-                    entry, event.importer, f"{event.importer} gave {len(twice)} pages back that it did not have"
+                    entry,
+                    event.importer,
+                    f"{event.importer} gave {number_of(len(twice), 'page')} back that it did not have",
                 )
         elif isinstance(event, Returned) and event.function in CALLBACKS:
             self._note_owed()
@@ -207,7 +210,7 @@ class BalancedUnmap(AnswerRule):
         for importer in sorted({who for who, _ in self.owed} - waiting):
             pages = sum(who == importer for who, _ in self.owed)
             waits = "; ".join(event.waits)
-            what = f"an invalidation took {pages} pages that {importer} never gives back, and all wait ({waits})"
+            what = f"an invalidation took {number_of(pages, 'page')} that {importer} never gives back, and all wait ({waits})"
             yield self.broken(entry, importer, what)
 
     def _vma_gone(self, entry: Entry, event: NotifierEnd) -> Iterator[Finding]:
@@ -218,5 +221,5 @@ class BalancedUnmap(AnswerRule):
                 self.count[importer, page] = 0
                 self.owed -= {(importer, page)}
         for importer, pages in left.items():
-            what = f"the vma is gone and {importer} never gave {pages} pages back"
+            what = f"the vma is gone and {importer} never gave {number_of(pages, 'page')} back"
             yield self.broken(entry, importer, what)

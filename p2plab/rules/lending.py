@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from p2plab.core.events import Entry
 from p2plab.core.monitor import Finding
+from p2plab.core.number_of import number_of
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import (
     SURPRISE,
@@ -86,7 +87,7 @@ class RefusalKeepsNothing(Rule):
             self.exercised = True
             left = (self.lent - self.held) & pages_of(event.importer, event.start, event.end)
             if left:
-                what = f"{event.exporter} says -{event.errno} and keeps {len(left)} pages lent to {event.importer}"
+                what = f"{event.exporter} says -{event.errno} and keeps {number_of(len(left), 'page')} lent to {event.importer}"
                 yield self.broken(entry, event.exporter, what)
 
 
@@ -127,7 +128,7 @@ class GoneMeansNobody(GrantRule):
             left = self.live(exporter=event.exporter)
             if left:
                 whose = ", ".join(sorted({importer for importer, _ in left}))
-                what = f"{event.exporter} goes ({event.why}) while {whose} has {len(left)} pages of it"
+                what = f"{event.exporter} goes ({event.why}) while {whose} has {number_of(len(left), 'page')} of it"
                 yield self.broken(entry, event.exporter, what)
 
 

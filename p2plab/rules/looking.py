@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple
 
 from p2plab.core.events import Entry
 from p2plab.core.monitor import Finding
+from p2plab.core.number_of import number_of
 from p2plab.mm.log import NotifierStart, VmaUnmapped
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import (
@@ -43,7 +44,8 @@ class ProgramsOnlyValid(AnswerRule):
             self.exercised = True
             stale = [p for p, address in _pages(event) if self.answers.get((event.importer, p)) == (address, False)]
             if stale:
-                what = f"{event.importer} programs {len(stale)} pages that were invalidated since p2p_map answered"
+                were = f"{number_of(len(stale), 'page that was', 'pages that were')} invalidated"
+                what = f"{event.importer} programs {were} since p2p_map answered"
                 yield self.broken(entry, event.importer, what)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from p2plab.core.events import Entry
 from p2plab.core.monitor import Finding
+from p2plab.core.number_of import number_of
 from p2plab.mm.log import NotifierEnd
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.p2p.events import LendingEnded, Lent, MoveBegun, P2PMapFailed, P2PMapped
@@ -39,7 +40,8 @@ class NeedlessInvalidation(Rule):
             same = [k for k, a in zip(keys, event.addresses, strict=True) if self.last.get(k) == (a, True)]
             self.last.update({key: (address, False) for key, address in zip(keys, event.addresses, strict=True)})
             if same:
-                what = f"{event.importer} had to map {len(same)} pages again that are where they were"
+                them = number_of(len(same), "page again that is where it was", "pages again that are where they were")
+                what = f"{event.importer} had to map {them}"
                 yield self.broken(entry, event.exporter, what)
 
 
@@ -59,7 +61,7 @@ class PeerToPeer(Rule):
             self.exercised = True
             pages = event.places.count("ram")
             if pages:
-                what = f"{event.exporter} lends {pages} pages of {event.object} from main memory: kept, and slower"
+                what = f"{event.exporter} lends {number_of(pages, 'page')} of {event.object} from main memory: kept, and slower"
                 yield self.broken(entry, event.exporter, what)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from p2plab.core.errors import KernelError, NotKnown
+from p2plab.core.number_of import number_of
 from p2plab.pci import (
     LINUX_6_12,
     RFC2019,
@@ -77,7 +78,7 @@ def headline(machine: Machine) -> str:
     if machine.acs_requested and machine.iommu is False:
         iommu = "IOMMU does not translate, but asked for ACS"
     cpu = f"CPU {machine.cpu}" if machine.cpu else "CPU not shown"
-    counts = f"{_count(len(machine), 'function')}, {_count(len(machine.host_bridges), 'host bridge')}"
+    counts = f"{number_of(len(machine), 'function')}, {number_of(len(machine.host_bridges), 'host bridge')}"
     return f"{machine.name}: {counts}, {cpu}, {iommu}"
 
 
@@ -287,10 +288,6 @@ def _resizable(device: Device) -> Iterator[str]:
         for entry in entries:
             sizes = ", ".join(human_size(size) for size in entry.bytes_offered) or "nothing"
             yield f"  {device.bdf} {what} {entry.index}: now {human_size(MIB << entry.current)}; offered {sizes}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _test(machine: Machine, provider: str, client: str, mode: str) -> str:

@@ -13,6 +13,7 @@ from p2plab.core import known
 from p2plab.core.errors import comes_from_outside
 from p2plab.core.events import to_json
 from p2plab.core.monitor import LeadsTo
+from p2plab.core.number_of import number_of
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import schedule_text
@@ -72,7 +73,7 @@ def _all_scenes(answer: AllScenes, source_lines: bool | None) -> Iterator[str]:
     many = len(answer.rows) + len(answer.left)
     said = [f"{held} hold", f"{broke} break", *([f"{bounded} hold up to a bound"] if bounded else [])]
     said.append(f"{many - held - broke - bounded} not decided")
-    yield from _wrap(f"{answer.driver} in {_count(many, 'scene', 'scenes')}: {', '.join(said)} "
+    yield from _wrap(f"{answer.driver} in {number_of(many, 'scene')}: {', '.join(said)} "
                      f"({effort(answer.effort)}, {answer.effort.seconds:.1f} s)")  # fmt: skip
     wide = max(len(name) for name, _ in answer.table)
     for trial, one in answer.rows:
@@ -103,7 +104,7 @@ def by_chance(tried: RandomOrders) -> str:
     """``tried besides: 1,204 random orders (PCT), of depth 2 to 5``."""
     low, high = tried.depths
     depth = f"{low} to {high}" if high > low else str(low)
-    return f"tried besides: {_count(tried.orders, 'random order', 'random orders')} (PCT), of depth {depth}"
+    return f"tried besides: {number_of(tried.orders, 'random order')} (PCT), of depth {depth}"
 
 
 def _found_by_chance(tried: RandomOrders) -> str:
@@ -121,7 +122,7 @@ def watch(answer: Verdict) -> list[str]:
         return []
     tested = len(answer.watched) - len(answer.not_tested)
     until = {AllScenes: " somewhere", Violation: " before it broke", Incomplete: " so far"}.get(type(answer), "")
-    said = f"watched: {_count(len(answer.watched), 'promise', 'promises')}, {tested} put to the test{until}"
+    said = f"watched: {number_of(len(answer.watched), 'promise')}, {tested} put to the test{until}"
     if answer.not_tested and not isinstance(answer, Violation):
         said += f"; not: {', '.join(answer.not_tested)}"
     return _wrap(said)
@@ -131,15 +132,15 @@ def headline(answer: Verdict) -> str:
     """The answer in one sentence, with what it took."""
     what = effort(answer.effort)
     if isinstance(answer, Violation):
-        switches = _count(answer.switches, "switch", "switches")
-        return f"{answer.named} BREAKS {answer.rule}: {switches}, {_count(answer.steps, 'step', 'steps')} ({what})"
+        switches = number_of(answer.switches, "switch", "switches")
+        return f"{answer.named} BREAKS {answer.rule}: {switches}, {number_of(answer.steps, 'step')} ({what})"
     if isinstance(answer, Incomplete):
         tried = "" if answer.switches is None else f"; all orders with up to {answer.switches} switches hold"
         return f"{answer.named}: NOT DECIDED, {answer.why}{tried} ({what})"
     assert isinstance(answer, Pass)
     if not answer.complete:
         return f"{answer.named} holds in every order with at most {answer.bound} switches; others not tried ({what})"
-    orders = f": {_count(answer.orders, 'order', 'orders')}" if answer.orders is not None else ""
+    orders = f": {number_of(answer.orders, 'order')}" if answer.orders is not None else ""
     return f"{answer.named} HOLDS in every order of events{orders} ({what}{_by_symmetry(answer.orbits)})"
 
 
@@ -148,18 +149,18 @@ def _by_symmetry(orbits: Orbits | None) -> str:
     if orbits is None:
         return ""
     members = ", ".join(f"{many} {kind}" for kind, many in orbits.members)
-    return f", by symmetry of {members}: {_count(orbits.count, 'orbit', 'orbits')}"
+    return f", by symmetry of {members}: {number_of(orbits.count, 'orbit')}"
 
 
 def netted(net: Net) -> str:
     """What the second net found, in one sentence."""
     many = "all" if net.again == net.steps else f"{net.again:,} of"
-    return f"second net: {many} {_count(net.steps, 'step', 'steps')} run again after other paths, none differed"
+    return f"second net: {many} {number_of(net.steps, 'step')} run again after other paths, none differed"
 
 
 def effort(done: Effort) -> str:
     """``1,632 states, 2,902 transitions``."""
-    return f"{_count(done.states, 'state', 'states')}, {_count(done.transitions, 'transition', 'transitions')}"
+    return f"{number_of(done.states, 'state')}, {number_of(done.transitions, 'transition')}"
 
 
 def _drawn(answer: Violation, source_lines: bool | None) -> list[str]:
@@ -187,7 +188,7 @@ def _violation(answer: Violation, source_lines: bool | None) -> Iterator[str]:
         yield from _wrap(shrunk(answer, answer.shrunk))
     if answer.also is not None:
         other = answer.also
-        story = f"{_count(other.switches, 'switch', 'switches')}, {_count(other.steps, 'step', 'steps')}"
+        story = f"{number_of(other.switches, 'switch', 'switches')}, {number_of(other.steps, 'step')}"
         yield from _wrap(f"also broken, in a story of {story}: {other.rule} ({other.what})")
     yield from watch(answer)
     yield ""
@@ -222,14 +223,14 @@ def shrunk(answer: Violation, before: Shrunk) -> str:
     now = answer.run.settings
     scene = [f"{name} {was} -> {now[name]}" for name, was in before.settings.items() if now[name] != was]
     story = [
-        f"{was} -> {_count(is_now, one, many)}"
+        f"{was} -> {number_of(is_now, one, many)}"
         for was, is_now, one, many in (
             (before.switches, answer.switches, "switch", "switches"),
             (before.steps, answer.steps, "step", "steps"),
         )
         if was != is_now
     ]
-    tries = _count(before.tries, "try", "tries")
+    tries = number_of(before.tries, "try", "tries")
     ended = tries if before.finished else f"{tries}, then its time was up"
     if not scene and not story:
         return f"nothing smaller breaks it ({ended})" if before.finished else f"not made smaller ({ended})"
@@ -402,10 +403,6 @@ def _shrunk_as_json(before: Shrunk) -> dict[str, Any]:
         "tries": before.tries,
         "finished": before.finished,
     }
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def _wrap(line: str, indent: str = "", hanging: str | None = None) -> list[str]:

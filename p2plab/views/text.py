@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from p2plab.catalog.played import KERNEL, of_rule, play_of
 from p2plab.core.calls import Called
 from p2plab.core.events import Entry, Event
+from p2plab.core.number_of import number_of
 from p2plab.core.run import Run
 from p2plab.core.token import token_of
 from p2plab.core.world import PERSON, Crashed, World
@@ -78,7 +79,8 @@ def columns(run: Run, lines: bool | None = None) -> Iterator[str]:
 def verdict(run: Run, about: str = "") -> Iterator[str]:
     """Which promises broke, by whom, and whose bytes were damaged; or that all held, and which were not tested.
 
-    First the rule that the run is ``about`` (the scene's own if empty), then the others in the order in which they broke.
+    First the rule that the run is ``about`` (the scene's own if empty), then the others in the order in which they broke. A
+    price that was paid breaks no promise, and is called a price.
     """
     board = board_of(run)
     kernel = kernel_of(run)
@@ -92,8 +94,11 @@ def verdict(run: Run, about: str = "") -> Iterator[str]:
     broken = [(rule, finding) for rule in board.rules if (finding := board.first(rule.name)) is not None]
     for rule, finding in sorted(broken, key=lambda pair: (pair[0].name != about, pair[1].step)):
         number = f" (invariant {rule.number})" if rule.number else ""
-        yield from _wrap(f"BROKEN: {rule.name}{number}, at step {finding.step}, by {finding.culprit}")
-        yield from _wrap(f"promised: {rule.promise}", "  ")
+        paid = rule.kind == "price"
+        yield from _wrap(
+            f"{'PRICE' if paid else 'BROKEN'}: {rule.name}{number}, at step {finding.step}, by {finding.culprit}"
+        )
+        yield from _wrap(f"{'given up' if paid else 'promised'}: {rule.promise}", "  ")
         yield from _wrap(f"happened: {finding.what}", "  ")
         yield from _wrap(f"source:   {rule.source_in(kernel)} ({rule.basis()})", "  ")
         if said := of_rule(rule.name):
@@ -106,7 +111,7 @@ def verdict(run: Run, about: str = "") -> Iterator[str]:
         for hit in (others or list(damaged))[:SHOWN]:
             yield from _wrap(str(hit), "  ")
     for exporter, importer, count in leaks(run.world):
-        many = f"{count} page{'s' * (count != 1)}"
+        many = number_of(count, "page")
         yield from _wrap(
             f"leak: {exporter} has {many} lent to {importer}, which gives none back any more: DMA API debugging says so "
             "when the importer's driver is unbound"
@@ -154,7 +159,7 @@ def _rows(entries: list[Entry], lanes: dict[str, int], step: str) -> Iterator[st
             continue
         place = lanes.get(entry.actor, 5)
         if entry.actor == PERSON:
-            text = f"== {PERSON} {text} =="
+            text = f"== {PERSON} {text.replace('presses', 'press', 1)} =="
         yield from _row(step, place, text, lead, list(lanes.values()))
         step, lead = "", "  "
 

@@ -125,6 +125,7 @@ def _serving(command: list[str], folder: Path, url: str, made: pytest.TempPathFa
     settings = made.mktemp("jupyter")
     environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(settings), "JUPYTER_RUNTIME_DIR": str(settings / "run")}
     environment["P2PLAB_JOURNAL"] = str(settings / "journal.jsonl")
+    environment["P2PLAB_COURSE"] = str(settings / "course")  # nobody's own answers are written over
     log = settings / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(

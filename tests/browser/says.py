@@ -11,6 +11,14 @@ from tests.browser.notebook import open_notebook, run_all
 from tests.browser.take_notebooks import EVERY_CELL
 from tests.course.glossary import LINK
 
+WRITE_AND_RUN = """async ([code, source]) => {
+    const notebook = jupyterapp.shell.currentWidget.content;
+    const written = cell => cell.model.type === "code" && cell.model.sharedModel.getSource().includes(code);
+    notebook.activeCellIndex = notebook.widgets.findIndex(written);
+    notebook.deselectAll();
+    if (source) notebook.activeCell.model.sharedModel.setSource(source);
+    await jupyterapp.commands.execute('notebook:run-cell');
+}"""
 RUNNING = """() => [...document.querySelectorAll('.jp-InputPrompt')].some(made => made.textContent.includes('*'))"""
 
 
@@ -19,7 +27,7 @@ class Book:
 
     def __init__(self, page: Any, server: Server, name: str) -> None:
         page.set_viewport_size({"width": 1280, "height": 720})
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         cells = json.loads((server.folder / name).read_text(encoding="utf-8"))["cells"]
         texts = ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
         self.text = LINK.sub(r"\1", " ".join("\n".join(texts).split()))
@@ -33,6 +41,16 @@ class Book:
         """These words are in the notebook, so a text that changes turns its test red. Line breaks do not matter."""
         for sentence in sentences:
             assert " ".join(sentence.split()) in self.text, sentence
+
+    def output(self, code: str) -> str:
+        """What the cell whose code begins like this shows below it, once it has run."""
+        self.page.wait_for_function(f"() => !({RUNNING})()")
+        cell = self.page.locator(".jp-CodeCell", has=self.page.locator(".jp-InputArea", has_text=code)).first
+        return str(cell.locator(".jp-OutputArea").first.inner_text())
+
+    def write_and_run(self, code: str, source: str = "") -> None:
+        """Put this into the cell whose code begins like that, if there is something to put, and run it."""
+        self.page.evaluate(WRITE_AND_RUN, [code, source])
 
     def explorer(self, number: int = 0) -> Shown:
         """One of its explorers, counted from the top."""
@@ -95,6 +113,12 @@ class Shown:
         """Choose a value in a control that has a label."""
         control = self.box.locator(".widget-dropdown", has=self.page.get_by_text(label, exact=True)).first
         control.locator("select").select_option(label=value)
+
+    def open_part(self, name: str) -> None:
+        """A part of the drawer, under *more*."""
+        if "open" not in str(self.box.get_attribute("class")).split():
+            self.box.locator(".more").click()
+        self.box.locator(".lm-TabBar-tab", has_text=re.compile(f"^{name}$")).click()
 
     def look(self, step: int) -> None:
         """Drag the slider below the timeline."""

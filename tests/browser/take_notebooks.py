@@ -24,8 +24,6 @@ EVERY_CELL = """() => {
     const notebook = jupyterapp.shell.currentWidget.content;
     notebook.notebookConfig = { ...notebook.notebookConfig, windowingMode: "none" };
 }"""
-#: How many cells show an explorer by now.
-DRAWN = "number => document.querySelectorAll('.jp-CodeCell .p2plab-lab').length === number"
 #: Whether every picture that can be seen has been drawn.
 READY = """() => [...document.querySelectorAll('.p2plab-lab [data-pane]')].every(
     pane => pane.offsetParent === null || pane.dataset.seq)"""
@@ -58,14 +56,13 @@ def test_take(lab_server: Server, watched: Watched, file: Path) -> None:
     pressed = PRESSED.get(file.name[:2], ())
     codes = ["".join(cell["source"]) for cell in json.loads(file.read_text())["cells"] if cell["cell_type"] == "code"]
     shown = [source for source in codes if SHOWS.search(source)]
-    page.wait_for_function(DRAWN, arg=len(shown))
-    page.wait_for_function(READY)
     for old in PICTURES.glob(f"{file.name[:2]}-*.png"):
         old.unlink()
-    for number, source in enumerate(shown):
-        explorer = (
-            page.locator(".jp-CodeCell", has=page.locator(".p2plab-lab")).nth(number).locator(".p2plab-lab").first
-        )
+    for source in shown:
+        said = page.locator(".jp-InputArea", has_text=source.splitlines()[-1])
+        explorer = page.locator(".jp-CodeCell", has=said).first.locator(".jp-OutputArea-output > .p2plab-lab").first
+        explorer.wait_for()
+        page.wait_for_function(READY)
         explorer.scroll_into_view_if_needed()
         page.wait_for_timeout(1500)  # figures follow the width of the page
         for name in pressed:

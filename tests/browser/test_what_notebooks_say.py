@@ -133,6 +133,12 @@ def test_05_two_callbacks(opens: Opens):
     book.says("press *page 0* of *app*: its whole way lights up while you step")
     lab.box.locator(".cell[data-k$=':page0']").first.click()
     assert lab.box.locator(".cell.lit").count() >= 3
+    book.says("the actor that has to wait, then press **answer**: the run goes on from there", "a beat is on the bus")
+    asked = book.explorer(1)
+    assert "beat: page 1" in asked.stage().inner_text()
+    asked.box.get_by_role("radio", name="gpu", exact=True).click()
+    asked.button("answer").click()
+    asked.box.get_by_text("Right: gpu.").first.wait_for()
 
 
 def test_06_comply_and_fail(opens: Opens):
@@ -160,14 +166,20 @@ def test_06_comply_and_fail(opens: Opens):
     assert "of app2" in hurt
     assert re.search(r"of app\b(?!2)", hurt)
     assert both.stage(1).locator(".differs").count()
-    rule = book.explorer(1)
+    book.says("Choose on it the step at which `obedience` breaks, then press **answer**")
+    step = book.explorer(1)
+    assert step.stage().locator(".broke, .chips .broken").count() == 0
+    step.box.locator(".pick-it[data-choice='step 30']").click()
+    step.button("answer").click()
+    step.box.get_by_text("Right: step 30.").first.wait_for()
+    rule = book.explorer(2)
     rule.box.locator("input[type=radio]").first.check()
     rule.button("answer").click()
     rule.box.get_by_text(re.compile("^(Right|Not quite): ")).first.wait_for()
     book.says(
         "Choose on the picture every page whose device address is stale, then press **answer**. There may be none."
     )
-    stale = book.explorer(2)
+    stale = book.explorer(3)
     stale.button("answer").click()
     stale.box.get_by_text(re.compile("^(Right|Not quite): ")).first.wait_for()
 
@@ -209,6 +221,40 @@ def test_08_every_order(opens: Opens):
     lab.choose("good")
     lab.button("check every order").click()
     lab.until("check", "good twin HOLDS in every order")
+
+
+def test_09_the_review(opens: Opens):
+    """Who sets and who calls, in two wirings; the posted loop, and the one that was meant."""
+    book = opens("09-the-review")
+    lab = book.explorer(0)
+    book.says(
+        "Open **who sets and who calls** under **more**, *pictures*",
+        "predict the arrows of another **wiring**, choose it under *actions, knobs*, and look again",
+    )
+    assert lab.stage().get_attribute("data-step") == "48"
+    lab.open_part("pictures")
+    graph = lab.box.locator(".jupyter-widget-Collapse", has_text="who sets and who calls")
+    graph.locator(".jupyter-widget-Collapse-header").click()
+    graph.get_by_text("p2p_map set by hmm").wait_for()
+    assert "hmm calls mm.vma_p2p_map (2 times); mm calls hmm.p2p_map (2 times)" in graph.inner_text()
+    lab.open_part("actions, knobs")
+    lab.select("wiring", "as-intended")
+    lab.open_part("pictures")
+    graph.get_by_text("p2p_map set by gpu").wait_for()
+    assert "; mm calls" not in graph.inner_text()
+    loop = book.explorer(1)
+    book.says(
+        "It counts five of six pages, and gives addresses to three: pages 0, 1 and 5", "`C1` breaks `hmm-complete`"
+    )
+    assert loop.broken() == ["hmm-complete"]
+    assert "hmm_range_dma_map: 5 of 6, without 2, 3, 4" in loop.stage().locator(".chips").inner_text()
+    assert "Press the blue button" not in loop.said()
+    book.says("Choose **good**, beside the scene's name, for what the loops were meant to do")
+    loop.choose("good")
+    assert loop.broken() == []
+    book.says("`fault`, under **more**, *actions, knobs*, takes one fault at a time")
+    loop.open_part("actions, knobs")
+    loop.box.get_by_text("fault", exact=True).wait_for()
 
 
 def test_10_what_the_kernel_did(opens: Opens):
@@ -258,3 +304,71 @@ def test_03_and_11_machines(opens: Opens):
     machine.box.get_by_text("play a scene here", exact=True).click()
     machine.button("play it here").click()
     machine.stage()
+
+
+WRITTEN = """class MyNic(CallbackToWrite):
+    async def invalidate_range_start(self, range):
+        async with self.lock:
+            self.invalidation_begins(range)
+            await self.engine.clear(range.start, range.end)
+            await self.p2p_unmap(range.start, range.end)
+        return 0"""
+
+
+def test_12_your_own_drivers(opens: Opens):
+    """The callback as it is and as it is asked for, what is saved, an order in words, what a rule reads."""
+    book = opens("12-your-own-drivers")
+    book.says("The exercises, in this order, with the minutes that each takes about")
+    assert book.output("import textwrap").index("obey (10)") < book.output("import textwrap").index("own-scene (45)")
+    book.says("Below it does nothing. Run both cells as they are, and look at the picture of what breaks")
+    assert book.explorer(0).broken() == ["obedience"]
+    book.says("Every check saves what you wrote; the answer says where", "Here is the counterexample, to step through")
+    assert "obey.py" in book.output('outcome = exercise("obey")')
+    assert book.explorer(1).broken() == ["obedience"]
+    book.says("These are the entries of five kinds", "the last beat lands in somebody else's page")
+    read = book.output("import p2plab").split()
+    assert {"P2PMapped", "BeatIssued", "NotifierStart", "NotifierEnd", "BeatLanded"} <= set(read)
+    assert read[-1] == "app2"
+    book.says(
+        "take `self.lock`, count the invalidation, clear the range, give it back, return 0",
+        "Run both cells again, until it says PASSED",
+        "When it has passed, the answer says what to begin next",
+    )
+    book.write_and_run("class MyNic(CallbackToWrite)", f"from p2plab.course.kit import CallbackToWrite\n\n\n{WRITTEN}")
+    book.write_and_run('outcome = exercise("obey")')
+    said = book.output('outcome = exercise("obey")')
+    assert "obey: PASSED" in said
+    assert 'next: exercise("obey-in-flight").begin()' in said
+    book.says('In `exercise("find-the-bug").check("app*2 fate gpu")` nothing breaks')
+    book.write_and_run("print(progress())", 'exercise("find-the-bug").check("app*2 fate gpu")')
+    assert "nothing breaks in this order" in book.output('check("app*2 fate gpu")')
+
+
+def test_13_take_a_patch_apart(opens: Opens):
+    """The fault that comes after the revoke, each thing left out, and the mail with its token."""
+    book = opens("13-take-a-patch-apart")
+    lab = book.explorer()
+    book.says("Drag the slider to step 19, and go on with **step**", "A SIGBUS, at step 25")
+    lab.look(19)
+    lab.press(*["step"] * 6)
+    assert lab.stage().get_attribute("data-step") == "25"
+    assert "SIGBUS" in lab.said()
+    assert lab.broken() == []
+    book.says("So first the series as it is, then one with each thing left out that a reader might forget")
+    first, *others = book.output("from p2plab import find").splitlines()
+    assert "HOLDS in every order" in first
+    assert [line.split("BREAKS ")[1].split(":")[0] for line in others] == [
+        "cpu-silent-after-revoke",
+        "cpu-silent-after-revoke",
+        "lock-order",
+    ]
+    book.says("in two switches a page of a revoked BAR is in a page table, for good")
+    assert "2 switches" in others[1]
+    book.says("With v3 its transfer waits for ever; with v2 it goes on")
+    tells, silent = book.output("for unrevoke in").splitlines()
+    assert "HOLDS in every order" in tells
+    assert "BREAKS no-deadlock" in silent
+    book.says("The shortest order, and the token that carries it")
+    assert book.output("print(answer.what").splitlines()[1:2] == ["1 switch, 30 steps"]
+    book.says("At most 72 columns")
+    assert max(map(len, book.output("import textwrap").splitlines())) <= 72

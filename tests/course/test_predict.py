@@ -1,6 +1,7 @@
 """Questions: the same for a seed on every machine, the answer computed by a run, hidden until it was tried."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -87,6 +88,23 @@ def test_events_are_asked_of_what_the_notebook_has_shown():
     assert [name for name in SHOWN if f'"{name}"' not in above] == []
     asked = [question("events", seed).why.split()[-1] for seed in range(20)]
     assert set(asked) <= set(SHOWN)
+
+
+def test_no_notebook_asks_about_a_case_that_it_has_told_before():
+    """Neither its text nor a cell above the question names the case whose run is asked about."""
+    asked = re.compile(r'Predict\("(\w+)", seed=(\d+)\)')
+    found = set()
+    for file in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        above = ""
+        for cell in json.loads(file.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            for kind, seed in asked.findall(source):
+                found.add(kind)
+                if token := question(kind, int(seed)).token:
+                    code = open_token(token, find).scenario.name.partition("-")[0].upper()
+                    assert not re.search(rf"\b{code}\b", above), (file.name, kind, code)
+            above += source
+    assert found == set(KINDS)
 
 
 def test_reach_shows_its_machine_with_the_pair_in_it():

@@ -90,7 +90,7 @@ def test_obedience_is_about_the_range_only():
     edge = NotifierStart("app", "CLEAR", BASE + PAGE, END + PAGE, True, "read")
     assert found("obedience", MAPPED, PROGRAMMED, other, CALLBACK, CALLBACK_DONE) == []
     assert found("obedience", MAPPED, PROGRAMMED, edge, CALLBACK, CALLBACK_DONE) == [
-        (5, "nic", "nic returned from its callback with 1 pages still mapped, 1 pages still translated")
+        (5, "nic", "nic returned from its callback with 1 page still mapped, 1 page still translated")
     ]
 
 

@@ -70,7 +70,7 @@ def test_a_map_overtaken_by_invalidations_of_another_page_is_retried_for_a_reaso
     order = "app*11 nic*2 gpu*7 nic*14 app*5 nic*10 gpu*3"
     assert not breaks("comes-to-an-end", mine, order, importer=ObedientNic)
     rounds = Run(mine).driven(by_text(order)).log
-    assert [str(entry.event) for entry in rounds].count("nic gave 1 pages back") == 3
+    assert [str(entry.event) for entry in rounds].count("nic gave 1 page back") == 3
 
 
 def test_a_job_of_an_actor_that_does_not_exist_is_an_error_where_it_is_declared():

@@ -9,6 +9,7 @@ from typing import Any
 
 from p2plab.core.events import Entry, Event
 from p2plab.core.monitor import Finding
+from p2plab.core.number_of import number_of
 from p2plab.core.world import PERSON
 from p2plab.p2p.aperture import PAGE_SIZE
 from p2plab.rules.damage import damage
@@ -202,7 +203,9 @@ def _notified(scene: Scene, event: Any) -> Said:
         return Said(what, f"{_broken(scene)}", BAD)
     if not told:
         held = sum(e.state != NONE for t in scene.chain.tables for e in t.entries)
-        return Said(what, f"Importers still translate {held} pages." if held else "", BAD if held else PLAIN)
+        return Said(
+            what, f"Importers still translate {number_of(held, 'page')}." if held else "", BAD if held else PLAIN
+        )
     at_once = [c.target for c in calls if c.end == scene.step]
     if at_once:
         return Said(what, f"{' and '.join(at_once)} returns at once.")
@@ -230,7 +233,7 @@ def _moved(scene: Scene, event: Any) -> Said:
         return Said(f"{who} moves {event.object}: {_slots(taken)} now.", means, tone)
     if freed:
         return Said(
-            f"{who} takes {event.object} out of the aperture: {_count(freed, 'slot is', 'slots are')} free.",
+            f"{who} takes {event.object} out of the aperture: {number_of(len(freed), 'slot is', 'slots are')} free.",
             means,
             tone,
         )
@@ -293,30 +296,25 @@ def _cleared(scene: Scene, event: Any) -> Said:
 
 
 def _set(scene: Scene, event: Any) -> Said:
-    what = (
-        f"{scene.people(event.importer)} writes {_count(event.addresses, 'address', 'addresses')} into its own table."
-    )
+    addresses = number_of(len(event.addresses), "address", "addresses")
+    what = f"{scene.people(event.importer)} writes {addresses} into its own table."
     entries = next((t.entries for t in scene.chain.tables if t.importer == event.importer), ())
     if any(e.state == STALE for e in entries):
         return Said(what, "They are not those of the pages: what it sends goes astray.", BAD)
     return Said(what, "From now on its DMA goes there.", GOOD)
 
 
-def _count(things: Sequence[Any], one: str, many: str) -> str:
-    return f"1 {one}" if len(things) == 1 else f"{len(things)} {many}"
-
-
 def _unmapped(scene: Scene, event: Any) -> Said:
     drained = str(scene.first("Stepped") or "") == "DMA drained"
     why = "The last beat has landed: " if drained else ""
     who = scene.low(event.importer) if why else scene.people(event.importer)
-    what = f"{why}{who} gives {_count(event.addresses, 'page', 'pages')} back."
+    what = f"{why}{who} gives {number_of(len(event.addresses), 'page')} back."
     return Said(what, "Now the exporter may move them.", GOOD)
 
 
 def _mapped(scene: Scene, event: Any) -> Said:
     kind = "IOVA" if any(t.iommu for t in scene.chain.tables) else "DMA address"
-    count = _count(event.addresses, kind, f"{kind}{'s' if kind == 'IOVA' else 'es'}")
+    count = number_of(len(event.addresses), kind, f"{kind}{'s' if kind == 'IOVA' else 'es'}")
     what = f"{scene.people(event.importer)} is given {count}"
     return Said(f"{what}, from {event.addresses[0]:#x} on.", "Its device does not know them yet.", GOOD)
 
@@ -334,7 +332,7 @@ def _lent(scene: Scene, event: Any) -> Said:
         "link": "the private link",
     }
     where = " and ".join(kinds.get(kind, kind) for kind in dict.fromkeys(event.places))
-    pages = _count(event.addresses, "page", "pages")
+    pages = number_of(len(event.addresses), "page", "pages")
     what = f"{scene.people(event.exporter)} lends {pages} of {event.object} to {event.importer}: {where}."
     return Said(what, "It records which importer has them.")
 
@@ -454,13 +452,13 @@ def _label(scene: Scene) -> Said:
     label = scene.plain(str(scene.first("Stepped") or ""))
     who = scene.people(scene.actor)
     means, tone = (_broken(scene), BAD) if scene.broke else ("", PLAIN)
+    told = [str(e.event) for e in scene.here if type(e.event).__name__ in ("StepBegun", "StepEnded") and str(e.event)]
+    if told:
+        return Said(f"{who}: {told[-1].strip('= ')}.", means, tone)
     if label.startswith("go on after "):
         return Said(
             f"{who} has let go of {label.removeprefix('go on after ')}, and goes on{_inside(scene)}.", means, tone
         )
-    told = [str(e.event) for e in scene.here if type(e.event).__name__ in ("StepBegun", "StepEnded") and str(e.event)]
-    if told:
-        return Said(f"{who}: {told[-1].strip('= ')}.", means, tone)
     if label == "DMA drained":
         return Said("The last beat to the range has landed.", means or "Nothing of it is in flight.", tone)
     if WAITED.search(label):

@@ -157,7 +157,11 @@ function drawChain(put, view) {
     const lines = subs.slice(0, height < 40 ? 1 : 2);
     const first = y + height / 2 - 6.5 * lines.length + 4;
     const room = textX === 9 ? g.gut - 10 : key === "ram" ? 92 : g.side - 6;
-    put("bands", "text", `${key}:name`, "name", { xy: [textX, first] }, fit([name, SHORT[name] ?? name, name.split(" ")[0]], room, "bold 13px"));
+    // A row has the name that texts call it by: where letters are wide it is set a little narrower.
+    const over = wide(name, "bold 13px") / room;
+    const words = over < 1.25 ? name : fit([SHORT[name] ?? name, name.split(" ")[0]], room, "bold 13px");
+    const narrower = over > 1 && over < 1.25 ? { textLength: room, lengthAdjust: "spacingAndGlyphs" } : { textLength: undefined, lengthAdjust: undefined };
+    put("bands", "text", `${key}:name`, "name", { xy: [textX, first], ...narrower }, words);
     lines.forEach((line, n) => put("bands", "text", `${key}:sub${n}`, "sub", { xy: [textX, first + 13.5 * (n + 1)] }, fit(line, room, "11px")));
   };
 
