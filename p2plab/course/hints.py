@@ -15,15 +15,17 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, TypeGuard
 
 from p2plab.core.calls import Called
 from p2plab.core.events import Entry
+from p2plab.core.locks import Mutex
 from p2plab.core.number_of import number_of
+from p2plab.core.run import Run
 from p2plab.core.world import World
 from p2plab.designs.dma_buf import DmaBuf
 from p2plab.designs.vfio_dma_buf import VfioPci
-from p2plab.mm import NotifierEnd, NotifierStart
+from p2plab.mm import NotifierEnd, NotifierStart, VmaSplit, VmaUnmapped
 from p2plab.p2p.engine import DmaEngine
 from p2plab.p2p.events import (
     BeatIssued,
@@ -56,6 +58,7 @@ class Explanation:
     cause: str  #: what led to the break
     where: str  #: the line of the driver, and the values that it met there
     printed: str  #: what the driver printed on the way
+    kind: str = ""  #: which of several causes that one rule has: a recipe may be for one of them
 
 
 @dataclass
@@ -71,6 +74,8 @@ class _Replay:
     printed: str = ""
     asked: list[tuple[int, bool]] = field(default_factory=list)  #: at which step valid() was asked, and its answer
     drains: dict[str, int] = field(default_factory=dict)  #: by engine, at which step its drain went on last
+    begun: list[FrameType] = field(default_factory=list)  #: the frames of the driver so far
+    entered: list[tuple[int, SourceLine]] = field(default_factory=list)  #: at which step a function of the driver began
 
     def events(self, *kinds: type) -> list[Entry]:
         return [entry for entry in self.world.log if isinstance(entry.event, kinds)]
@@ -105,9 +110,11 @@ def explain(verdict: Violation, driver: type) -> Explanation:
         "told-before-moved": _untold,
         "no-map-while-moving": _old_place,
         "books-agree": _kept_in_books,
+        "vma-alive": _dead_pointer,
+        "predictability": _refused_later,
     }
     found = _not_awaited(replay) or causes.get(verdict.rule, _found)(replay)
-    return Explanation(found, _where(replay), replay.printed)
+    return Explanation(found, _where(replay), replay.printed, _kind(replay))
 
 
 def _files(driver: type) -> frozenset[str]:
@@ -143,16 +150,32 @@ def _replayed(verdict: Violation, files: frozenset[str]) -> _Replay:
     return replay
 
 
+def not_awaited(run: Run) -> list[str]:
+    """The coroutine functions that a run called and never awaited."""
+    with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("always")
+        world = run.scenario.world(**run.settings)
+        for choice in run.schedule:
+            world.take(choice)
+        gc.collect(1)
+    return list(dict.fromkeys(name for name, _ in _forgotten(caught, frozenset())))
+
+
 @contextlib.contextmanager
 def _listening(replay: _Replay) -> Iterator[None]:
     """Note when ``valid`` and ``drain`` return during a step, since no event records it."""
 
     def heard(frame: FrameType, event: str, answer: object) -> None:
-        if event == "return" and frame.f_code is Importer.valid.__code__:
+        code = frame.f_code
+        if event == "call" and code.co_filename in replay.files and frame not in begun:
+            begun.append(frame)  # kept, so that a later one is not mistaken for it
+            replay.entered.append((replay.world.steps, line_of(code.co_filename, code.co_firstlineno)))
+        elif event == "return" and frame.f_code is Importer.valid.__code__:
             replay.asked.append((replay.world.steps, bool(answer)))
         elif event == "return" and frame.f_code is DmaEngine.drain.__code__:
             replay.drains[frame.f_locals["self"].name] = replay.world.steps
 
+    begun = replay.begun
     before = sys.getprofile()
     sys.setprofile(heard)
     try:
@@ -186,12 +209,53 @@ def _crash(replay: _Replay) -> str:
     what = replay.verdict.what
     if "'Mutex' object" in what or "'RwSemaphore' object" in what:
         return "a lock here is taken with `async with`, because waiting for it is a step: " + what
-    return what
+    if "can't be used in 'await' expression" in what:
+        return "what is called there is not async: it is done when it returns, without `await`: " + what
+    called = "" if " takes " in what else _called_wrongly(replay)
+    return f"{what}; {called}" if called else what
+
+
+def _called_wrongly(replay: _Replay) -> str:
+    """What the first function takes that the driver's last line called, where that one raised in our code."""
+    crash = next((actor.crash for actor in replay.world.actors.values() if actor.crash is not None), None)
+    trace = crash.__traceback__ if isinstance(crash, (TypeError, AttributeError)) else None
+    called: FrameType | None = None
+    before = False
+    while trace is not None:
+        mine = trace.tb_frame.f_code.co_filename in replay.files
+        if before and not mine:
+            called = trace.tb_frame
+        before, trace = mine, trace.tb_next
+    if called is None or before:
+        return ""
+    code = called.f_code
+    names = [name for name in code.co_varnames[: code.co_argcount] if name != "self"]
+    given = ", ".join(f"{name} = {_short(called.f_locals[name])}" for name in names if name in called.f_locals)
+    return f"{code.co_name} takes ({', '.join(names)}), and here {given}" if names else ""
 
 
 def _waits(replay: _Replay) -> str:
     said = [_waits_one(replay, name) for name in replay.world.blocked]
     return "; ".join(said)
+
+
+def _kind(replay: _Replay) -> str:
+    """Which cause it is, where the recipe depends on it: ``await``, ``count``, ``lock``… or an event's kind."""
+    if replay.forgotten:
+        return "await"
+    if replay.verdict.rule == "must-reach":
+        return replay.verdict.what.rpartition(" ")[2]
+    if replay.verdict.rule == "programs-only-valid":
+        return "round" if "to another round" in _stale_answer(replay) else ""
+    if replay.verdict.rule not in ("no-deadlock", "calls-return"):
+        return ""
+    world = replay.world
+    labels = {name: operation.label for name in world.blocked if (operation := world.actors[name].op) is not None}
+    if any(label.startswith("range valid") for label in labels.values()):
+        return "count"
+    if any(name in world.waits_for(name) for name in labels):
+        return "itself"
+    return "lock" if any(label.startswith("lock ") for label in labels.values()) else ""
 
 
 def _waits_one(replay: _Replay, name: str) -> str:
@@ -209,9 +273,11 @@ def _waits_one(replay: _Replay, name: str) -> str:
         )
     if label.startswith("completion of the dma-buf") and (consumed := _consumed(replay)):
         return f"{name} waits for the completion, and {consumed}"
-    if label.startswith("nothing is lent") and (untold := _nobody_told(replay)):
+    if "lent" in label and (untold := _nobody_told(replay)):
         return f"{name} waits until nothing is lent, and {untold}"
     holders = world.waits_for(name)
+    if list(holders) == [name]:
+        return f"{name} waits for: {label}, which it has itself: a lock here cannot be taken twice"
     held = f", which {' and '.join(holders)} {'has' if len(holders) == 1 else 'have'}" if holders else ""
     return f"{name} waits for: {label}{held}"
 
@@ -260,9 +326,11 @@ def _left_over(replay: _Replay) -> str:
     ]
     outside = [f"{a:#x}..{b:#x}" for a, b in dict.fromkeys(spans) if not (a <= first and b >= end)]
     ran = ", ".join(f"{name} at step {step}" for step, name in sorted(did, key=lambda one: one[0]))
+    backwards = any(a > b for a, b in spans)
     text = f"the callback of step {start.step} was about {first:#x}..{end:#x}; when it returned, this was left: "
     text += f"{' and '.join(left) or 'something of it'}. In it ran {ran or 'neither clear nor drain nor p2p_unmap'}"
-    return text + (f", about {' and '.join(outside)}" if outside else "")
+    text += f", about {' and '.join(outside)}" if outside else ""
+    return text + (", which ends before it begins" if backwards else "")
 
 
 def _engines(replay: _Replay, importer: Mapper) -> list[DmaEngine]:
@@ -355,14 +423,29 @@ def _round_and_round(replay: _Replay) -> str:
     tail = replay.steps[-1] if replay.steps else None
     if tail is None:
         return replay.verdict.what
-    loop = " / ".join(dict.fromkeys(line.text for line in tail.lines if line.text))
+    shown = [line.text for line in tail.lines if line.text]
+    loop = " / ".join(dict.fromkeys([one for one in shown if not _is_def(one)] or shown))
     text = f"{tail.actor} goes round at `{loop}`, and a round changes nothing that the next one looks at"
     if untold := _nobody_told(replay):
         return f"{text}: {untold}"
-    return text
+    held = [thing.lock.name for thing in replay.world.objects if _has_lock(thing) and thing.lock.owner == tail.actor]
+    return f"{text}; it has {' and '.join(held)} all the while" if held else text
+
+
+def _has_lock(thing: Any) -> TypeGuard[Exporter]:
+    return isinstance(getattr(thing, "lock", None), Mutex)
+
+
+def _is_def(line: str) -> bool:
+    return line.startswith(("async def ", "def "))
 
 
 def _never(replay: _Replay) -> str:
+    if replay.verdict.what.endswith("DeviceGone"):
+        begun = [(step, line.text) for step, line in replay.entered if re.search("def (unplug|last_revoke)", line.text)]
+        called = re.sub(r"async def (\w+).*", r"\1", begun[-1][1]) if begun else ""
+        when = f": `{called}` began at step {begun[-1][0]}, came to its end, and the power is on" if begun else ""
+        return f"{replay.verdict.what}{when}"
     maps, failed, ended = replay.events(P2PMapped), replay.events(P2PMapFailed), replay.last(NotifierEnd)
     if not maps and not failed:
         return f"{replay.verdict.what}: p2p_map was never called"
@@ -449,6 +532,38 @@ def _old_place(replay: _Replay) -> str:
     )
 
 
+def _dead_pointer(replay: _Replay) -> str:
+    """Whose pointer outlived its vma, and since when."""
+    split = replay.last(VmaSplit)
+    out = [] if split is None else [e for e in replay.events(VmaUnmapped) if e.index > split.index]
+    told = [] if split is None else [e for e in replay.events(NotifierStart) if e.index > split.index]
+    if split is None or not out or not told:
+        return replay.verdict.what
+    (first, end), (begin, stop) = _span(split), _span(told[0])
+    return (
+        f"{replay.verdict.what}: munmap split the vma of {first:#x}..{end:#x} at step {split.step}, and the callback of step "
+        f"{told[0].step} was about {begin:#x}..{stop:#x}; what was kept of that vma has the pointer from before the split, and "
+        f"this leads to the part that was taken out at step {out[0].step}"
+    )
+
+
+def _span(entry: Entry) -> tuple[int, int]:
+    return entry.event.start, entry.event.end  # type: ignore[attr-defined]
+
+
+def _refused_later(replay: _Replay) -> str:
+    """What an importer had, and when it was refused."""
+    failed = replay.last(P2PMapFailed)
+    got = [entry for entry in replay.events(P2PMapped) if failed is not None and entry.index < failed.index]
+    back = replay.last(P2PUnmapped)
+    if failed is None or not got or back is None:
+        return replay.verdict.what
+    return (
+        f"{replay.verdict.what}: it had an answer at step {got[-1].step}, gave the page back at step {back.step}, and asked "
+        f"again; the answer of step {failed.step} is -{failed.event.errno}"  # type: ignore[attr-defined]
+    )
+
+
 def _kept_in_books(replay: _Replay) -> str:
     back = replay.last(P2PUnmapped)
     kept = sum(len(thing.lent) for thing in replay.world.objects if isinstance(thing, Exporter))
@@ -474,6 +589,10 @@ def _where(replay: _Replay) -> str:
         return str(line)
     if (found := _crashed_at(replay.world, replay.files)) is not None:
         return found
+    if replay.verdict.rule == "endless-step" and (named := re.search(r"line (\d+) of (\S+)$", replay.verdict.what)):
+        for path in replay.files:
+            if path.rpartition("/")[2] == named[2]:
+                return str(line_of(path, int(named[1])))
     if replay.verdict.rule in ("no-deadlock", "calls-return"):
         said = []
         for name in replay.world.blocked:
@@ -487,8 +606,11 @@ def _where(replay: _Replay) -> str:
     for step in reversed(replay.steps):
         own = [line for line in step.lines if line.file in names]
         if own:
-            seen = replay.values.get(step.step, "")
+            seen = "" if _is_def(own[0].text) else replay.values.get(step.step, "")
             return f"step {step.step}: {own[0]}" + (f", with {seen}" if seen else "")
+    if replay.entered:
+        at, line = replay.entered[-1]
+        return f"step {at}: {line}"
     return ""
 
 

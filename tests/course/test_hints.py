@@ -30,14 +30,16 @@ def test_an_attempt_gets_the_hint_that_fits(outcomes, attempt):
     assert not outcome.passed
     assert attempt.cause in outcome.hint()
     assert attempt.where in outcome.where() or attempt.where == attempt.answer.__name__
+    assert attempt.recipe in outcome.recipe()
 
 
 def test_all_hints_read_as_they_should(outcomes):
-    """One file with every hint and every line, to be read through."""
+    """One file with every hint, line and recipe, to be read through."""
     said = []
     for answer, outcome in outcomes.items():
         said += [f"== {outcome.exercise} {answer.__name__}: {outcome.rule}", f"hint: {outcome.hint()}"]
         said += [f"where: {outcome.where()}", *(["printed"] if "printed" in outcome.text() else [])]
+        said += [f"recipe: {outcome.recipe()}"]
     lines = re.sub(r"(?<=[a-z_]):\d+|(?<=line )\d+", ":N", "\n".join(said) + "\n")  # files grow
     assert lines == GOLDEN.read_text(encoding="utf-8")
 

@@ -45,6 +45,10 @@ class MyGpu(Gpu):
 _GENERAL = {
     "must-reach": "in no order is anything lent: refusing everybody keeps every promise and helps nobody",
     "no-crash": "your code raised; the line is in the report",
+    "lock-order": "invalidate calls the importers, whose p2p_unmap needs self.lock: let go of it before",
+    "retry-for-ever": "a loop that looks again and again ends only if somebody can act meanwhile: wait with wait_event, and "
+    "hold no lock that they need",
+    "comes-to-an-end": "a loop whose end never comes: what should end it, and who does that?",
     "endless-step": "a loop without an await in it: every round must let others go on",
     "no-deadlock": "somebody waits for ever: who would have to act, and what are you holding while you wait?",
     "calls-return": "a call never comes back: p2p_map may refuse, or lend main memory, but not wait for room for ever",
@@ -68,7 +72,6 @@ TASKS = (
             "self.lock, look again, and go round where it moves",
             "told-before-moved": "somebody still had it when it moved: self.mark_moving(thing) under self.lock, and only then "
             "await self.invalidate(thing), so that nobody maps it in between",
-            "lock-order": "invalidate calls the importers, whose p2p_unmap needs self.lock: let go of it before",
             "no-deadlock": "invalidate calls the importers, whose p2p_unmap needs self.lock: let go of it before",
             "books-agree": "what comes back stays lent in the books: return await self.take_back(peer, start, end)",
             "predictability": "it had the page before and is refused now: wait until the move is over instead",
@@ -104,8 +107,10 @@ TASKS = (
         _UNPLUG.strip() + "\n",
         {
             **_GENERAL,
+            "must-reach/DeviceGone": "the device never goes: `unplug` has to end with power_off, under self.lock",
             "gone-means-nobody": "somebody still had a mapping when the device went: refuse_maps first, then "
-            "`await self.invalidate(thing)` for every file of self.files, wait until not self.lent, and only then power_off",
+            "`await self.invalidate(thing)` for every thing of self.memory.objects.values(), wait until not self.lent, and "
+            "only then power_off",
             "no-stale-dma": "a device used an address after it was taken back, or after the card was gone",
             "address-works": "a good address led to nothing: the card was gone before its mappings were taken back",
             "no-deadlock": "you wait for mappings to come back that nobody was asked for, or with gpu.lock held, which "

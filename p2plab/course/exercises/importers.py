@@ -10,10 +10,19 @@ _NEVER = "your driver never gets that far in any order: does it map at all, and 
 _HANGS = (
     "somebody waits for ever: which lock does your callback take, and who may hold it while waiting for the callback?"
 )
+_COUNTS = (
+    "each callback has to begin with self.invalidation_begins(range), under self.lock: each end counts down by one"
+)
+_ENDS = (
+    "a coroutine that was made and not awaited, or a loop whose end never comes: what should end it, and who does that?"
+)
 _GENERAL = {
     "must-reach": _NEVER,
     "no-deadlock": _HANGS,
+    "no-deadlock/count": _COUNTS,
     "calls-return": _HANGS,
+    "calls-return/count": _COUNTS,
+    "comes-to-an-end": _ENDS,
     "lock-order": "two locks are taken in both orders; map takes mmap_lock first and self.lock inside, so keep to that",
     "endless-step": "a loop without an await in it: every round must let others go on",
     "retry-for-ever": "the loop goes round without anything having changed: wait for validity before you ask again",
@@ -36,7 +45,7 @@ def _task(
     reach: tuple[str, ...] = ("P2PMapped",),
     **hints: str,
 ) -> Exercise:
-    named = {rule.replace("_", "-"): hint for rule, hint in hints.items()}
+    named = {rule.replace("__", "/").replace("_", "-"): hint for rule, hint in hints.items()}
     scene = SCENES[f"exercise-{name}"]
     text = f"class MyNic({given.__name__}):\n{skeleton.strip(chr(10))}\n"
     return Exercise(name, goal, "importer", scene, text, {**_GENERAL, **named}, reach, minutes, given)
@@ -76,7 +85,8 @@ TASKS = (
         ("P2PMapped", "BeatLanded"),
         obedience="a beat was in flight when you returned (or pages were left): await self.engine.drain(start, end) after "
         "the clear and before the p2p_unmap",
-        no_stale_dma="a beat landed after its page was given back: drain after the clear, so that no new beat begins",
+        no_stale_dma="a beat landed after its page was given back: first clear, so that no new beat begins, then drain, and "
+        "only then p2p_unmap",
         no_deadlock="drain waits for beats that are under way; clear first, or new ones keep coming",
     ),
     _task(
@@ -95,6 +105,8 @@ TASKS = (
         ("P2PMapped", "BeatLanded"),
         programs_only_valid="the answer was stale when the device got it: sequence = await self.wait_until_valid() "
         "before p2p_map, and self.valid(sequence) under self.lock after it",
+        programs_only_valid__round="what a failed look got is still held, and p2p_map answers from it: it has to be given back "
+        "before you go round, await self.put_back(start, end) under self.lock",
         balanced_unmap="when the second look fails, give the pages back before you go round",
         goes_again="the second look failed, and that was all: give the pages back and go round: wait_until_valid, p2p_map, "
         "valid",
@@ -146,8 +158,8 @@ TASKS = (
         ("P2PMapped", "BeatLanded"),
         must_reach="after the move nobody maps again, so the doorbell rings for nothing: self.invalidation_ends(range) "
         "calls self.map_again() where something was lost",
-        no_deadlock="the count has to come down at each end, or nothing is valid any more: self.invalidation_ends(range) "
-        "counts, and posts the map, which must not be waited for inside the callback",
+        no_deadlock__count="the count has to come down by one at each end, or nothing is valid any more: "
+        "self.invalidation_ends(range) counts, and posts the map, which must not be waited for inside the callback",
         calls_return="map from the callback and you wait for the move that waits for you: post it with self.map_again()",
         lock_order="the move holds i_mmap_rwsem while it calls you, and munmap takes that under mmap_lock: a callback that "
         "maps takes them the other way round; post the work with self.map_again()",

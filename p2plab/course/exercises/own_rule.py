@@ -192,6 +192,8 @@ def reader_of(rule: type[Rule], dog: Watchdog) -> Reader:
 def _first(rule: Rule, log: Sequence[Entry]) -> Spoke | None:
     for entry in log:
         told = rule.see(entry)
+        if isinstance(told, Finding):
+            raise BadInput("`see` returns a finding; it has to yield it: `yield self.broken(entry, culprit, what)`")
         for finding in told or ():
             if not isinstance(finding, Finding):
                 raise BadInput("`see` yields what self.broken(entry, culprit, what) makes, and nothing else")

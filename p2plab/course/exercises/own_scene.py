@@ -17,7 +17,7 @@ from p2plab.core.schedule import by_seed, straight
 from p2plab.course.exercises.orders import Named
 from p2plab.course.exercises.task import BUDGET, Asked, Outcome
 from p2plab.course.given import CallbackToWrite
-from p2plab.course.hints import explain
+from p2plab.course.hints import explain, not_awaited
 from p2plab.drivers.nic import ObedientNic
 from p2plab.mm import MmuNotifierRange
 from p2plab.rules import PROMISES
@@ -62,6 +62,7 @@ def my_scene():
     return elsewhere(mine, read_machine("q35_switch1"), "03:00.0", ("04:00.0",))
 """
 RECIPES = {
+    "failed": "mend that call first: what a job calls has `await` in front, and takes arguments that the kernel accepts",
     "holds": "it is right wherever the whole mapping goes at once. Unmap one of the two pages: what it keeps of the other one "
     "has the pointer of before, to a vma that may be gone. Then something has to follow it: a second munmap, or the GPU",
     "reaches": "an importer has to map something: app begins with mmap, the two functions are in reach of each other "
@@ -108,7 +109,12 @@ def assess(made: Scenario) -> Named:
     if isinstance(good, Violation):
         if good.rule == "must-reach":
             return Named(
-                good.run, False, f"nothing happens: {good.what}", _why_nothing(good.run), "", RECIPES["reaches"]
+                good.run,
+                False,
+                f"nothing happens: {good.what}",
+                _why_nothing(good.run),
+                "",
+                _recipe(good.run, "reaches"),
             )
         found = explain(good, _bench(made))
         said = f"the obedient driver breaks {good.rule} in your scene: {good.what}"
@@ -123,7 +129,9 @@ def assess(made: Scenario) -> Named:
         said = f"the broken driver breaks {broken.rule} in your scene, and not {PROMISE}"
         return Named(broken.run, False, said, broken.what, "", RECIPES["other"])
     run = _mapping_run(cast(made, importer=OnlyTheRange))
-    return Named(run, False, "the broken driver holds in every order of your scene", _ranges(run), "", RECIPES["holds"])
+    return Named(
+        run, False, "the broken driver holds in every order of your scene", _ranges(run), "", _recipe(run, "holds")
+    )
 
 
 def _checked(made: Scenario, importer: type) -> Verdict:
@@ -142,7 +150,25 @@ def _bench(made: Scenario) -> type:
     return next((one for one in args if isinstance(one, type)), object)
 
 
+def _failed(run: Run) -> str:
+    """What a job of the run did in vain: a call without ``await``, or one that the kernel refused."""
+    names = not_awaited(run)
+    if names:
+        called = " and ".join(f"{name}()" for name in names)
+        return f"{called} did not run: without `await` in front, a call only makes a coroutine"
+    told = next(
+        (entry for entry in run.log if entry.event.kind == "JobFailed" and not entry.actor.startswith("nic")), None
+    )
+    return f"at step {told.step} {told.event}" if told is not None else ""
+
+
+def _recipe(run: Run, else_: str) -> str:
+    return RECIPES["failed" if _failed(run) else else_]
+
+
 def _why_nothing(run: Run) -> str:
+    if failed := _failed(run):
+        return failed
     asked = [entry for entry in run.log if entry.event.kind == "P2PMapFailed"]
     if not asked:
         return "in no order p2p_map is called: who maps, and does the process call mmap before?"
@@ -163,6 +189,8 @@ def _ranges(run: Run) -> str:
     mapped = [entry.event for entry in run.log if entry.event.kind == "P2PMapped"]
     told = [entry for entry in run.log if entry.event.kind == "NotifierStart"]
     first: Any = mapped[0] if mapped else None
+    if failed := _failed(run):
+        return failed
     if first is None:
         return "in this run nothing is mapped when the process unmaps"
     if not told:

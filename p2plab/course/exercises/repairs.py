@@ -76,6 +76,8 @@ TASKS = (
             "nothing",
             "gone-means-nobody": "the device went while somebody had it mapped: rearm() sets kref to 1 whatever is mapped, and "
             "a wait that is left out waits for nobody; re-arm only after the wait",
+            "no-deadlock/lock": "you wait under buf.resv.lock for mappings to go, and who gives one back needs that lock: wait "
+            "after it",
             "told-first": "the memory went and nobody was told: a device that closes revokes first",
             "no-stale-dma": "a device used the memory after it was revoked: both waits are needed, fences and mappings",
             "must-reach": "the device never goes: closing has to come to its end",
@@ -96,9 +98,13 @@ TASKS = (
         {
             "programs-only-valid": "the look and the programming belong under one lock, and what a failed look got is given "
             "back before the next round",
+            "programs-only-valid/round": "what a failed look got is still held, and p2p_map answers from it: it has to be given "
+            "back before you go round, await self.put_back(start, end) under self.lock",
             "obedience": "a beat is on the bus when the callback returns: drain between the clear and the p2p_unmap",
             "no-stale-dma": "a beat landed after its page was given back: drain between the clear and the p2p_unmap",
             "goes-again": "after a failed look the map has to go round, not to give up",
+            "no-deadlock/count": "each callback has to begin with self.invalidation_begins(range), under self.lock: each end "
+            "counts down by one",
             "no-deadlock": "p2p_map may wait for a move, and the move for your callback: do not hold self.lock meanwhile",
             "balanced-unmap": "every page got from p2p_map is given back exactly once",
             "retry-for-ever": "the loop goes round without anything having changed: wait for validity before you ask again",

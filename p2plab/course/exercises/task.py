@@ -31,6 +31,11 @@ from p2plab.views.text import WIDTH
 
 #: Seconds that a search may take. On an idle machine all reference answers are decided in four.
 BUDGET = 40.0
+#: What to write against a cause that is the same in every exercise.
+RECIPES = {
+    "/await": "write `await` before each call of something async: it runs only then",
+    "/itself": "leave the lock before you call what takes it, or call what does not take it",
+}
 #: The words with which the search's report introduces the pytest.
 TEST_FOLLOWS = "A token cannot carry"
 
@@ -60,6 +65,7 @@ class Outcome:
     folder: Path | None = None
     remark: str = ""  #: an additional remark, also on right answers
     named: Named | None = None  #: the result, if the answer was an order
+    recipes: Mapping[str, str] = field(default_factory=dict, repr=False)  #: by rule, or by rule and kind of cause
 
     @property
     def passed(self) -> bool:
@@ -135,7 +141,17 @@ class Outcome:
 
     def recipe(self) -> Text:
         """What to write: the last layer of help."""
-        return self._helped("recipe", self.written)
+        return self._helped("recipe", self.written or self._recipe())
+
+    def _recipe(self) -> str:
+        if not self.rule:
+            return ""
+        kind = self._explanation.kind
+        known = self.recipes.get(f"{self.rule}/{kind}") or RECIPES.get(f"/{kind}") or self.recipes.get(self.rule)
+        return (
+            known
+            or f"there is no recipe for {self.rule} here; `p2plab rules {self.rule}` says what has to hold, and why"
+        )
 
     def _helped(self, layer: str, said: str) -> Text:
         note_help(self.exercise, layer, self.folder)
@@ -233,7 +249,8 @@ class Asked:
 
 @dataclass(frozen=True, repr=False)
 class Exercise(Asked):
-    """``role`` is importer or exporter; ``recipes`` go by rule (``*`` for any other); ``must_reach`` are kinds of event.
+    """``role`` is importer or exporter; ``recipes`` go by rule, or by rule and kind of cause
+    (``no-deadlock/count``); ``must_reach`` are kinds of event.
 
     ``minutes`` is what it takes about; ``given`` a class to derive from, of which the part that is asked for is missing.
     ``smallest``: so many changed lines of the skeleton are known to be enough, where that is counted. ``broken``: the driver
@@ -273,9 +290,10 @@ class Exercise(Asked):
             trouble = _raised(error)
         outcome = Outcome(self.name, verdict, trouble, Kept("", ""))
         kept = keep(self.name, driver, outcome.passed, outcome.said, folder)
-        recipe = self.recipes.get(verdict.rule, self.recipes.get("*", "")) if isinstance(verdict, Violation) else ""
         said = self.remark_on(driver) if outcome.passed else ""
-        _LAST[self.name] = outcome = Outcome(self.name, verdict, trouble, kept, driver, recipe, folder, said)
+        _LAST[self.name] = outcome = Outcome(
+            self.name, verdict, trouble, kept, driver, "", folder, said, recipes=self.recipes
+        )
         return outcome
 
     def played_by(self, driver: object) -> Scenario:

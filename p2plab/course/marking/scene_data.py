@@ -204,10 +204,8 @@ def _at_once(bench: Any, program: tuple[Statement, ...]) -> None:
 
 async def _called(bench: Any, path: Any, args: Any, kwargs: Any, awaited: bool) -> None:
     made = _call(bench, path, args, kwargs)
-    if awaited:
+    if awaited:  # else nothing of it happens, and Python warns, as anywhere
         await made
-    elif inspect.iscoroutine(made):
-        made.close()  # as Python does with it, and with a warning: nothing of it happens
 
 
 def _call(bench: Any, path: Any, args: Any, kwargs: Any) -> Any:
