@@ -203,14 +203,6 @@ class CountsDownTwice(EndToWrite):
         self.invalidation_ends(range)
 
 
-class OneByteMore(CallbackToWrite):
-    async def invalidate_range_start(self, range):
-        async with self.lock:
-            self.invalidation_begins(range)
-            await self.let_go(range.start, range.end + 1)
-        return 0
-
-
 class DrainsTheSame(TwoEngines):
     async def invalidate_range_start(self, range):
         async with self.lock:
@@ -352,7 +344,6 @@ ATTEMPTS = (
         "no-stale-map", SwapsArguments, "program takes (start, addresses)", "self.engine.program(addresses, start)"
     ),
     Attempt("no-deadlock", AsksUnderTheLock, "which nic has", "await self.p2p_map", "without self.lock"),
-    Attempt("partial-ranges", OneByteMore, "munmap split the vma", "range.end + 1", "self.concerned(range)"),
     Attempt("remap-after-defrag", AwaitsAPost, "without `await`", "await self.map_again()"),
     Attempt(
         "remap-after-defrag", CountsDownTwice, "counted down more often than up", "CountsDownTwice", "by one at each"

@@ -98,8 +98,8 @@ TASKS = (
         {
             "programs-only-valid": "the look and the programming belong under one lock, and what a failed look got is given "
             "back before the next round",
-            "programs-only-valid/round": "what a failed look got is still held, and p2p_map answers from it: it has to be given "
-            "back before you go round, await self.put_back(start, end) under self.lock",
+            "programs-only-valid/round": "what a failed look got is still held, and p2p_map answers from it: it has to be "
+            "given back before you go round, await self.put_back(start, end) under self.lock",
             "obedience": "a beat is on the bus when the callback returns: drain between the clear and the p2p_unmap",
             "no-stale-dma": "a beat landed after its page was given back: drain between the clear and the p2p_unmap",
             "goes-again": "after a failed look the map has to go round, not to give up",
