@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 from p2plab.core.actors import step, wait_event
 from p2plab.core.events import Entry, Event, emit
-from p2plab.core.monitor import Finding
+from p2plab.core.monitor import Finding, Monitor
 from p2plab.core.tracked import Tracked
 from p2plab.core.world import World
-from p2plab.rules.base import Rule
 
 RIGHT, IGNORES, NO_RETRY = "right", "ignores", "no-retry"
 
@@ -24,7 +23,7 @@ class DmaWentAstray(Event):
     """DMA landed at an address that is no longer the buffer's."""
 
 
-class NoStale(Rule):
+class NoStale(Monitor):
     """What both models watch."""
 
     name = "no-stale"

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 from p2plab.core.actors import idle, wait_event
 from p2plab.core.events import Entry, Event, emit
-from p2plab.core.monitor import Finding
+from p2plab.core.monitor import Finding, Monitor
 from p2plab.core.tracked import Tracked
 from p2plab.core.world import World
-from p2plab.rules.base import Rule
 
 BUFFERS = 2
 RIGHT, IGNORES, NO_RETRY = 0, 1, 2
@@ -26,7 +25,7 @@ class StaleDma(Event):
     """A device may use an address that is no longer its own."""
 
 
-class NoStale(Rule):
+class NoStale(Monitor):
     """What all three models watch."""
 
     name = "no-stale"

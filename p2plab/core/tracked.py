@@ -202,7 +202,29 @@ _MADE_OF = frozenset({
     object, int, float, str, bytes, tuple, frozenset, list, dict, set, collections.deque, collections.defaultdict,
 })  # fmt: skip
 #: Containers that become tracked ones when they are assigned.
-_CONTAINERS = frozenset({list, dict, set, collections.deque, collections.defaultdict, collections.Counter})
+_CONTAINERS = frozenset(
+    {list, dict, set, collections.deque, collections.defaultdict, collections.Counter, collections.OrderedDict}
+)
+#: By the name of a kind that cannot be kept: what to write instead. An object's own classes come first.
+_INSTEAD = {
+    "bytearray": "a list of numbers",
+    "memoryview": "bytes",
+    "array": "a list of numbers",
+    "ndarray": "a list of numbers (array.tolist())",
+    "count": "the next number, and add 1 yourself",
+    "generator": "a list and the place in it",
+    "async_generator": "a list and the place in it",
+    "coroutine": "the function and its arguments",
+    "ChainMap": "a list of dicts",
+    "UserDict": "a dict, or a class of yours derived from UserDict",
+    "UserList": "a list, or a class of yours derived from UserList",
+    "Pattern": "a constant of the module",
+    "slice": "a tuple (start, stop)",
+    "attrgetter": "the attribute's name, or a function",
+    "itemgetter": "the key, or a function",
+    "mappingproxy": "a dict",
+    "module": "the name of what you need of it, imported",
+}
 _CALLABLE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
 
@@ -238,9 +260,15 @@ def tracked_value(value: Any, cell: Cell) -> Any:
         if running.world is not None:
             running.world.plain = True
         return value
+    instead = _INSTEAD.get(kind.__name__)
+    if isinstance(value, BaseException):
+        instead = "its errno, or its text: str(error)"
+    elif instead is None and hasattr(value, "__next__"):
+        instead = "a list and the place in it"
     raise Untrackable(
-        f"{_cell_name(cell)} cannot hold a {kind.__name__}: changes inside it could not be seen. Allowed are numbers, "
-        "text, bytes, tuples, lists, dicts, sets, deques, enums, functions, objects of classes of yours and Tracked objects"
+        f"{_cell_name(cell)} cannot hold {'an' if kind.__name__[0] in 'aeiouAEIOU' else 'a'} {kind.__name__}: changes inside "
+        f"it could not be seen. {f'Keep {instead}. ' if instead else ''}Allowed are numbers, text, bytes, tuples, lists, "
+        "dicts, sets, deques, enums, functions, objects of classes of yours and Tracked objects"
     )
 
 
@@ -530,6 +558,43 @@ class TrackedDict(dict):  # type: ignore[type-arg]
         return self
 
 
+class TrackedOrderedDict(TrackedDict):
+    """An OrderedDict in a cell; every dict keeps its order, this one can change it."""
+
+    __slots__ = ()
+
+    def move_to_end(self, key: Any, last: bool = True) -> None:
+        """Move a key to one end; KeyError if it is not there."""
+        value = self.pop(key)
+        rest = [] if last else list(dict.items(self))
+        if not last:
+            self.clear()
+        dict.__setitem__(self, key, value)
+        dict.update(self, rest)
+
+    def popitem(self, last: bool = True) -> tuple[Any, Any]:
+        """Remove and return the pair at one end; KeyError if there is none."""
+        if not last and len(self):
+            key = next(dict.__iter__(self))
+            return key, self.pop(key)
+        return super().popitem()
+
+    def copy(self) -> Any:
+        """A plain OrderedDict with the same pairs."""
+        return collections.OrderedDict(self.items())
+
+    def __eq__(self, other: object) -> bool:
+        same = super().__eq__(other)
+        if same is True and isinstance(other, (collections.OrderedDict, TrackedOrderedDict)):
+            return list(self) == list(other)
+        return same
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 @_record(
     "__getitem__ __len__ __contains__ __reversed__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __add__ __mul__ __rmul__ "
     "__repr__ index count copy",
@@ -713,7 +778,15 @@ def _items_of(tracked: TrackedSet) -> Iterator[Any]:
     return iter(tracked._items)
 
 
-TRACKED_CONTAINERS = (TrackedList, TrackedDict, TrackedSet, TrackedDeque, TrackedDefaultDict, TrackedCounter)
+TRACKED_CONTAINERS = (
+    TrackedList,
+    TrackedDict,
+    TrackedOrderedDict,
+    TrackedSet,
+    TrackedDeque,
+    TrackedDefaultDict,
+    TrackedCounter,
+)
 
 
 def wrap(value: Any, cell: Cell) -> Any:
@@ -724,6 +797,8 @@ def wrap(value: Any, cell: Cell) -> Any:
         return TrackedDefaultDict(value, cell, value.default_factory)
     if type(value) is collections.Counter:
         return TrackedCounter(value, cell)
+    if type(value) is collections.OrderedDict:
+        return TrackedOrderedDict(value, cell)
     if type(value) is list:
         return TrackedList(value, cell)
     if type(value) is dict:

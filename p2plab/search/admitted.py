@@ -124,11 +124,36 @@ MODULES: dict[str, frozenset[str]] = {
             "difflib",
             "unicodedata",
             "errno",
-            "logging",
             "numpy",
             "annotationlib",
         ],
         _ALL,
+    ),
+    "logging": frozenset(
+        [
+            "getLogger",
+            "debug",
+            "info",
+            "warning",
+            "warn",
+            "error",
+            "exception",
+            "critical",
+            "log",
+            "basicConfig",
+            "disable",
+            "root",
+            "DEBUG",
+            "INFO",
+            "WARNING",
+            "ERROR",
+            "CRITICAL",
+            "NOTSET",
+            "Formatter",
+            "StreamHandler",
+            "NullHandler",
+            "LoggerAdapter",
+        ]
     ),
     "functools": frozenset(
         [
@@ -187,6 +212,39 @@ MODULES: dict[str, frozenset[str]] = {
     ),
 }
 
+#: What of the modules that are admitted as a whole is not: set-up that all share, chance, files, other modules' parts.
+NOT_OF: dict[str, frozenset[str]] = {
+    "numpy": frozenset(
+        [
+            "random",
+            "seterr",
+            "geterr",
+            "seterrcall",
+            "geterrcall",
+            "errstate",
+            "setbufsize",
+            "getbufsize",
+            "set_printoptions",
+            "get_printoptions",
+            "printoptions",
+            "memmap",
+            "fromfile",
+            "load",
+            "save",
+            "savez",
+            "savez_compressed",
+            "savetxt",
+            "loadtxt",
+            "genfromtxt",
+            "lib",
+            "core",
+            "ctypeslib",
+            "f2py",
+            "testing",
+        ]
+    ),
+}
+
 #: What produces output and returns nothing that could influence the driver.
 OUTPUT = frozenset({("sys", "stdout"), ("sys", "stderr"), ("os", "write"), ("posix", "write"), ("nt", "write")})
 
@@ -216,6 +274,11 @@ REFLECTIVE = frozenset(
         "__traceback__",
         "with_traceback",
         "__subclasses__",
+        "__self__",
+        "__annotations__",
+        "__kwdefaults__",
+        "cache_info",
+        "cache_clear",
         "__weakref__",
         "_tracked_name",
         "__getattribute__",
@@ -223,6 +286,9 @@ REFLECTIVE = frozenset(
         "__sizeof__",
     ]
 )
+
+#: What a function, a class, a property or a module has besides its attributes: it can be read, and not assigned.
+OF_CODE = frozenset(["__doc__", "__name__", "__qualname__", "__module__", "__bases__"])
 
 #: By name: why it is refused, and what to write instead.
 HINTS = {
@@ -234,6 +300,13 @@ HINTS = {
     "uuid": "chance cannot be searched. Number your objects yourself",
     "time": "time is no part of a state: only the order of events decides. Say how long a step takes: step(…, duration=…)",
     "datetime": "time is no part of a state: only the order of events decides. Say how long a step takes: step(…, duration=…)",
+    "threading": "threads are the actors of the scene. Use p2plab.core.locks.Mutex, and wait_event for a condition",
+    "_thread": "threads are the actors of the scene. Use p2plab.core.locks.Mutex, and wait_event for a condition",
+    "asyncio": "its loop does not run here. Use p2plab.core.locks.Mutex, and step or wait_event of p2plab.core.actors",
+    "queue": "threads are the actors of the scene. Use a deque, and wait_event until something is in it",
+    "array": "a search does not see into it. Keep a list of numbers",
+    "pickle": "it can make anything. Keep a copy of what you need in an attribute",
+    "private": "it is no part of what the module offers. Keep what you need in an attribute (self.…)",
     "world": "the world belongs to whoever runs it. A driver sees its own attributes and those of the objects it was given",
     "module": "anything could be asked of it. Name what you need of it, or import that by itself",
     "set": "it differs from process to process. Go through sorted(…), a list or a dict",

@@ -20,7 +20,7 @@ from typing import Any
 
 from p2plab.core.errors import BadInput
 from p2plab.core.tracked import Tracked
-from p2plab.search.admitted import BUILTINS, HINTS, MODULES, OUTPUT, REFLECTIVE, VALUES
+from p2plab.search.admitted import BUILTINS, HINTS, MODULES, NOT_OF, OF_CODE, OUTPUT, REFLECTIVE, VALUES
 from p2plab.search.outside import LOGGING, Outside
 from p2plab.search.sources import OURS, Place, codes_in, is_ours, is_yours, is_yours_class, line_of_op
 
@@ -96,7 +96,7 @@ class Closed:
 
     def _place_of_change(self, changed: str) -> Place | None:
         if changed == LOGGING:
-            found = (self._place_of(name) for name in ("setLevel", "disable", "disabled", "propagate", "addHandler"))
+            found = (self._place_of(name) for name in _SETS_LOGGING_UP)
             return next((place for place in found if place is not None), None)
         owner, _, name = changed.partition(DEFAULT)[0].rpartition(".")
         if changed.endswith(DEFAULT):
@@ -193,6 +193,8 @@ class Closed:
             module = kind.__module__
             if module != "builtins" and not is_ours(module):
                 self._check_library(module, kind.__qualname__.partition(".")[0], at)
+                if can_be_assigned_to(kind):
+                    self.outside.watch_class(kind)
             return
         for base in kind.__mro__[:-1]:
             if is_yours_class(base) or is_ours(base.__module__):
@@ -203,6 +205,9 @@ class Closed:
             member: enum.Enum
             for member in kind.__members__.values():
                 self.outside.watch_member(f"{kind.__qualname__}.{member.name}", member)
+                for name, part in vars(member).items():
+                    if name[:1] != "_":
+                        self._visit(part, at, f"{kind.__qualname__}.{member.name}.{name}")
         if type(kind) is not type and is_yours_class(type(kind)):
             self._visit(type(kind), at)
         if "__del__" in vars(kind):
@@ -219,6 +224,7 @@ class Closed:
 
     def _cached(self, value: Any, wrapped: Any, at: Place | None) -> None:
         self._visit(wrapped, at)
+        self.outside.watch(getattr(wrapped, "__qualname__", "a cached function"), vars(value))
         code = getattr(wrapped, "__code__", None)
         if code is not None and any(op.opname in _LOADS_ATTRIBUTE for op in dis.get_instructions(code)):
             place = Place(code.co_qualname, code.co_firstlineno, Path(code.co_filename).name)
@@ -234,10 +240,12 @@ class Closed:
         if not is_yours(code.co_filename):
             if code.co_filename.startswith(OURS):
                 self._check_ours(function, at)
+                self.outside.watch(function.__qualname__, function)
             else:
                 module = function.__globals__.get("__name__", "")
                 if function.__module__ == module:  # else a decorator of the library made it
                     self._check_library(module, function.__qualname__.partition(".")[0], at)
+                self.outside.watch(function.__qualname__, function)
                 for cell in function.__closure__ or ():  # a decorator of the library around your function
                     if isinstance(held := _content_of(cell), types.FunctionType) and is_yours(
                         held.__code__.co_filename
@@ -275,6 +283,8 @@ class Closed:
             name = str(op.argval)
             if isinstance(value, types.ModuleType) and op.opname not in _ASKS_A_MODULE:
                 self._module_as_value(value, dotted, place)
+            if op.opname == "LOAD_CONST" and type(op.argval) is str and op.argval in REFLECTIVE:
+                self._refuse(place, f"the name {op.argval} as text", "reflection")
             if op.opname == "GET_ITER" and isinstance(constant, frozenset) and not _in_fixed_order(constant):
                 self._refuse(place, "the order of a set of text", "set")
             constant = op.argval if op.opname == "LOAD_CONST" else None
@@ -284,7 +294,10 @@ class Closed:
                     f"attribute (self.{name})"
                 )
             if op.opname in _LOADS_GLOBAL:
+                asked = value is getattr
                 value, dotted = self._global(name, namespace, place, code), name
+                if asked and value is object:
+                    self._refuse(place, "getattr(object, …)", "reflection")
             elif op.opname in _LOADS_LOCAL:
                 value, dotted = known.get(name, _UNKNOWN), name
             elif op.opname in _LOADS_ATTRIBUTE:
@@ -293,9 +306,9 @@ class Closed:
                 if value is not _UNKNOWN and tuple(dotted.rpartition(".")[::2]) not in OUTPUT:
                     self._visit(value, place, dotted)
             elif op.opname in ("STORE_ATTR", "DELETE_ATTR"):
-                if value is not _UNKNOWN:
+                if value is not _UNKNOWN or name in OF_CODE:
                     raise Refused(
-                        f"{place} assigns {dotted}.{name}: a search would not see it. Keep it in an attribute (self.…)"
+                        f"{place} assigns {dotted or '…'}.{name}: a search would not see it. Keep it in an attribute (self.…)"
                     )
                 value = _UNKNOWN
             elif op.opname == "IMPORT_NAME":
@@ -341,6 +354,8 @@ class Closed:
                     self._refuse(place, name, "world")
             else:
                 self._check_library(value.__name__, name, place)
+                if name[:1] == "_" or name in NOT_OF.get(value.__name__, ()):
+                    self._refuse(place, f"{value.__name__}.{name}", "private" if name[:1] == "_" else "else")
             return getattr(value, name, _UNKNOWN)
         if isinstance(value, type) and not is_yours_class(value):
             if value is object and name == "__getattribute__":
@@ -352,6 +367,7 @@ class Closed:
         """A module used as a value gives access to anything, by names not known before the code runs."""
         if MODULES.get(module.__name__) != frozenset() and not is_ours(module.__name__):
             self._refuse(place, f"the module {name} as a value", "module")
+        self.outside.watch(module.__name__, vars(module))
 
     # -- refusing ---------------------------------------------------------------------------------------------------
 
@@ -404,6 +420,8 @@ class Closed:
 #: Number of steps after which p2plab's own classes are checked as well.
 _NOW_AND_THEN = 200
 DEFAULT = ", a default argument"
+_SETS_LOGGING_UP = ("setLevel", "disable", "disabled", "propagate", "addHandler", "setattr")
+_HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8  #: bits of a type's flags, the same from Python 3.11 to 3.14
 
 
 def _imported(name: str, namespace: dict[str, Any]) -> Any:
@@ -413,6 +431,11 @@ def _imported(name: str, namespace: dict[str, Any]) -> Any:
     except Exception:  # noqa: BLE001  it fails in the run as well, and there it is shown
         return _UNKNOWN
     return sys.modules.get(name, _UNKNOWN)
+
+
+def can_be_assigned_to(kind: type) -> bool:
+    """Whether a class's attributes can be assigned: those of a class written in C cannot."""
+    return bool(kind.__flags__ & _HEAP_TYPE) and not kind.__flags__ & _IMMUTABLE_TYPE
 
 
 def _in_fixed_order(items: frozenset[Any]) -> bool:

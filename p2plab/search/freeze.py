@@ -12,8 +12,12 @@ import dataclasses
 import enum
 import functools
 import gc
+import itertools
 import re
+import struct
+import sys
 import types
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -106,7 +110,7 @@ class Freezer:
         if kind is bytes:
             return ("bytes", one_of(value))
         if kind in ATOMS:  # 1 == True == 1.0 in Python; a state must not confuse them
-            return (kind.__name__, repr(value)) if kind is float or kind is complex else (kind.__name__, value)
+            return (kind.__name__, _bits_of(value)) if kind is float or kind is complex else (kind.__name__, value)
         if kind is tuple:
             return ("tuple", *map(self.freeze, value))
         if isinstance(value, Tracked):
@@ -170,7 +174,7 @@ class Freezer:
             )
         if kind.__name__ in _AWAITING and kind.__module__ == "builtins":
             return ("awaiting", kind.__name__, *map(self.freeze, gc.get_referents(value)))
-        if kind.__module__ == "builtins" and kind.__name__ in _ITERATORS:
+        if (kind.__module__ == "builtins" and kind.__name__ in _ITERATORS) or kind in _OF_ITERTOOLS:
             return self._iterator(kind, value)
         return self._plain_object(kind, value)
 
@@ -277,7 +281,7 @@ class Freezer:
         return ("plain", self._class(kind), attributes)
 
     def _iterator(self, kind: type, value: Any) -> Any:
-        reduced = value.__reduce__()
+        reduced = _reduced(value) if kind in _OF_ITERTOOLS else value.__reduce__()
         if any(isinstance(part, TRACKED_CONTAINERS) for part in reduced[1]):
             raise Unfreezable(f"a {kind.__name__} over shared state is kept across an await: iterate over list(…)")
         return ("own iterator" if id(value) in self._own else "iterator", kind.__name__, self.freeze(reduced[1:]))
@@ -342,6 +346,31 @@ class Freezer:
         return ("frame", code, position, names, *map(self.freeze, parts))
 
 
+def _bits_of(value: float | complex) -> Any:
+    """What tells two numbers apart that are not the same: -0.0 and 0.0, and the bits of a nan."""
+    if value == value:
+        return repr(value)
+    parts = (value.real, value.imag) if isinstance(value, complex) else (value,)
+    return ("nan", struct.pack(f"{len(parts)}d", *parts))
+
+
+def _reduced(value: Any) -> tuple[Any, ...]:
+    """What an iterator of itertools consists of. Python 3.14 no longer says it of most of them."""
+    if type(value) is itertools.pairwise:
+        return (itertools.pairwise, tuple(gc.get_referents(value)))  # it has nothing else
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        reduced: tuple[Any, ...] = value.__reduce__()
+    return reduced
+
+
+def _module(_freezer: Freezer, value: types.ModuleType) -> Any:
+    """A module that can be imported by its name; what one that a driver made has in it is not seen."""
+    if sys.modules.get(value.__name__) is not value:
+        raise Unfreezable("a module that was made by hand cannot be part of a state")
+    return ("module", value.__name__)
+
+
 def _content(freezer: Freezer, value: Any) -> Any:
     name = type(value).__name__.removeprefix("Tracked").lower()
     if isinstance(value, dict):
@@ -394,6 +423,14 @@ _SOME_ITERATORS = (
     reversed([]), reversed({}), iter(range(1 << 70)), enumerate([]), zip(), map(len, []), filter(None, []),
 )  # fmt: skip
 _ITERATORS = frozenset({type(iterator).__name__ for iterator in _SOME_ITERATORS} | {"reversed"})
+#: The iterators of itertools, as far as their state can be asked for.
+_OF_ITERTOOLS = frozenset(
+    kind
+    for kind in vars(itertools).values()
+    if isinstance(kind, type)
+    and (kind is itertools.pairwise or "__reduce__" in vars(kind))
+    and kind.__name__ not in ("groupby", "tee")
+)
 #: Values that never change, by id, with what they freeze to; each is kept alive so that its id is not reused.
 _CONSTANTS: dict[int, tuple[Any, Any]] = {}
 _MOST_CONSTANTS = 5_000
@@ -415,7 +452,7 @@ _BY_KIND: dict[type, Callable[[Freezer, Any], Any]] = {
     types.GeneratorType: Freezer._frame,
     types.AsyncGeneratorType: Freezer._frame,
     types.TracebackType: lambda _freezer, _value: ("traceback",),  # line numbers have no effect
-    types.ModuleType: lambda _freezer, value: ("module", value.__name__),
+    types.ModuleType: _module,
     TrackedIterator: Freezer._tracked_iterator,
     **dict.fromkeys(
         (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType),

@@ -31,6 +31,11 @@ _PARTS: dict[type, Callable[[Any], Any]] = {
         function.__code__,
         function.__defaults__,
         function.__kwdefaults__,
+        *(function.__kwdefaults__ or {}).values(),
+        function.__doc__,
+        function.__name__,
+        function.__qualname__,
+        function.__module__,
         *function.__dict__.items(),
     ),
 }
@@ -38,7 +43,13 @@ LOGGING = "how logging is set up"
 
 
 #: What Python's library caches in a class on first use.
-_REMEMBERED_BY_PYTHON = ("__slotnames__", "__annotations_cache__", "__annotations__", "__abstractmethods__", "__doc__")
+_REMEMBERED_BY_PYTHON = (
+    "__slotnames__",
+    "__annotations_cache__",
+    "__annotations__",
+    "__abstractmethods__",
+    "_abc_impl",
+)
 
 
 class Outside:
@@ -169,7 +180,21 @@ def _in_class(kind: type) -> Iterator[Any]:
     members = dict(vars(kind))
     for name in _REMEMBERED_BY_PYTHON:
         members.pop(name, None)
-    return itertools.chain(members, members.values())
+    return itertools.chain(
+        (kind.__name__, kind.__qualname__, kind.__bases__),
+        members,
+        members.values(),
+        *(_in_descriptor(member) for member in members.values() if type(member) in _WITH_ATTRIBUTES),
+    )
+
+
+def _in_descriptor(member: Any) -> tuple[Any, ...]:
+    if type(member) is property:
+        return (member.__doc__,)
+    return (*vars(member), *vars(member).values())
+
+
+_WITH_ATTRIBUTES = frozenset({property, staticmethod, classmethod})
 
 
 def _same_items(now: tuple[Any, ...], was: tuple[Any, ...]) -> bool:
@@ -199,12 +224,9 @@ def _loggers() -> dict[str, Any]:
     loggers.update(logging.root.manager.loggerDict)
     return {
         name: (
-            logger.level,
-            logger.disabled,
-            logger.propagate,
-            len(logger.handlers),
-            len(logger.filters),
-            len(vars(logger)),
+            *map(id, logger.handlers),
+            *map(id, logger.filters),
+            *((key, id(value)) for key, value in vars(logger).items() if key not in ("_cache", "parent")),
         )
         for name, logger in loggers.items()
         if isinstance(logger, logging.Logger)

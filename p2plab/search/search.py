@@ -250,6 +250,8 @@ class Search:
                 runner = LookedUp(self._begun().model)
             chance = self._chance = Chance(runner, switches, whole)
         chance.advance(seconds)
+        if self._plain is not None:
+            self._look_outside()
         if chance.found is not None:
             self._show_story(chance.found)
         elif chance.done:
@@ -280,6 +282,9 @@ class Search:
             self._found_out(error)
             return
         run, finding = confirmed
+        kept = next((a.crash for a in run.world.actors.values() if isinstance(a.crash, Untrackable)), None)
+        if kept is not None:
+            raise Refused(f"{kept} ({where(kept)})")
         if rule == DeadlockMonitor.name and self.scene.breaks != rule and (cause := cause_of(run, self._watched)):
             rule, finding = cause.rule, cause
         then = schedule[len(run)] if len(run) < len(schedule) else ""
@@ -300,15 +305,18 @@ class Search:
             self._net = SecondNet(graph, self._computed + time.process_time() - self._computing)
         return self._net_is_over or self._net.advance(seconds)
 
-    def _found_out(self, error: NotDeterministic) -> None:
-        """A driver is not deterministic: because of something that it changed outside, or for an unknown reason."""
+    def _look_outside(self) -> None:
+        """:exc:`Refused` if a driver changed what is neither an attribute nor a local variable."""
         if self.closed.functions:
             self.closed.look("some step", everywhere=True)
+
+    def _found_out(self, error: NotDeterministic) -> None:
+        """A driver is not deterministic: because of something that it changed outside, or for an unknown reason."""
+        self._look_outside()
         self.verdict = self._incomplete(named(error))
 
     def _nothing_broke(self, graph: Graph, complete: bool, switches: int) -> None:
-        if self.closed.functions:
-            self.closed.look("some step", everywhere=True)
+        self._look_outside()
         never = [goal for goal in self.goals if not _reached(graph, goal)]
         if never and not complete:
             self._go_on_at_random(f"no order with at most {switches} switches reaches {never[0].name}")
@@ -392,6 +400,7 @@ class Search:
         except StepTooLong as error:
             self.verdict = self._incomplete(f"a step never ends: {where(error)}")
             return
+        self._look_outside()
         if plain.done and plain.found is not None:
             self._show_story(plain.found)
         elif plain.done and plain.complete:

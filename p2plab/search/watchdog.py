@@ -24,6 +24,7 @@ from typing import Any
 
 from p2plab.core.errors import BadInput, Stopped
 from p2plab.core.running import running
+from p2plab.search.sources import is_yours
 
 #: Processor time in seconds that one step may take. The longest real step of the catalogue takes a few milliseconds.
 STEP_SECONDS = 0.5
@@ -224,7 +225,7 @@ def where(error: BaseException) -> str:
     frames = _yours(error)
     if not frames:
         return "an unknown place"
-    code, line = frames[-1]
+    code, line = next((frame for frame in reversed(frames) if is_yours(frame[0].co_filename)), frames[-1])
     return f"{code.co_qualname}, line {line} of {code.co_filename.rpartition('/')[2]}"
 
 

@@ -20,6 +20,7 @@ from p2plab.core.tracked import (
     TrackedDeque,
     TrackedDict,
     TrackedList,
+    TrackedOrderedDict,
     TrackedSet,
     cells_of,
     name_of,
@@ -213,7 +214,7 @@ def _portable(value: Any) -> Any:
         return _Named(name_of(value))
     if kind is TrackedList:
         return _Content(kind, tuple(map(_portable, list.__iter__(value))))
-    if kind is TrackedDict:
+    if kind in (TrackedDict, TrackedOrderedDict):
         return _Content(kind, tuple((_portable(key), _portable(item)) for key, item in dict.items(value)))
     if kind is TrackedDeque:
         return _Content(kind, tuple(map(_portable, collections.deque.__iter__(value))), value.maxlen)

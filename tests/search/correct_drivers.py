@@ -140,6 +140,30 @@ class PerPage(Nic):
         return bool(self.pages[0])
 
 
+class WithOrderedDict(Nic):
+    def begin(self):
+        self.order = collections.OrderedDict(idle=0)
+
+    def note(self, busy):
+        if busy:
+            self.order["busy"] = 1
+            self.order.move_to_end("busy", last=False)
+        else:
+            self.order.popitem(last=False)
+
+    def is_busy(self):
+        return next(iter(self.order)) == "busy"
+
+
+class WithItertools(Nic):
+    async def p2p_unmap(self, start, end):
+        pages = sorted(page for page in self.held if start <= page < end)
+        for first, last in itertools.pairwise([*pages, end]):
+            await step("takes a part out")
+            for page in itertools.takewhile(lambda page, last=last: page < last, itertools.count(first, PAGE)):
+                await super().p2p_unmap(page, page + PAGE)
+
+
 class Workqueue(Nic):
     def begin(self):
         self.queue = collections.deque(maxlen=4)

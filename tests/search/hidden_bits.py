@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import collections
 import contextvars
+import copy
 import dataclasses
 import enum
 import functools
+import itertools
+import json
 import logging
+import math
 import os
+import struct
 import threading
 import types
 import weakref
 
+import numpy as np
+
+from p2plab.core.actors import step
 from p2plab.drivers.nic import ObedientNic
 
 
@@ -326,6 +334,50 @@ class InNamespace(FastPath):
         return self.space.bit
 
 
+class InOrderedDict(FastPath):
+    def put(self, bit):
+        if not hasattr(self, "order"):
+            self.order = collections.OrderedDict(a=0, b=0)
+        self.order.move_to_end("a" if bit else "b")
+
+    def get(self):
+        return next(iter(self.order)) == "b"
+
+
+class InNan(FastPath):
+    def put(self, bit):
+        self.nan = struct.unpack("<d", struct.pack("<Q", 0x7FF8000000000001 + bit))[0]
+
+    def get(self):
+        return struct.pack("<d", self.nan)[0] == 2
+
+
+class LocalChain(KeepsLocally):
+    def hide(self, bit):
+        return itertools.chain([bit], [2])
+
+    def shows(self, kept):
+        return next(kept) is True
+
+
+class LocalCount(KeepsLocally):
+    def hide(self, bit):
+        return itertools.count(int(bit))
+
+    def shows(self, kept):
+        return next(kept) == 1
+
+
+class LocalPairs(KeepsLocally):
+    def hide(self, bit):
+        pairs = itertools.pairwise([False, bit, 2])
+        next(pairs)
+        return pairs
+
+    def shows(self, kept):
+        return next(kept)[0]
+
+
 class LocalSetsOrder(KeepsLocally):
     def hide(self, bit):
         found = set()
@@ -628,6 +680,146 @@ class InCache(FastPath):
 
     def get(self):
         return cached(self)
+
+
+@functools.lru_cache
+def square(number):
+    return number * number
+
+
+class InCachesSize(FastPath):
+    def put(self, bit):
+        if bit:
+            square(3)
+        else:
+            square.cache_clear()
+
+    def get(self):
+        return square.cache_info().currsize > 0
+
+
+class InKeywordDefaults(FastPath):
+    def keep(self, *, bit=False):
+        return bit
+
+    def put(self, bit):
+        self.keep.__func__.__kwdefaults__["bit"] = bit
+
+    def get(self):
+        return self.keep()
+
+
+class InFunctionsText(FastPath):
+    def put(self, bit):
+        setattr(FastPath.get, "__doc__", "yes" if bit else "no")  # noqa: B010
+
+    def get(self):
+        return FastPath.get.__doc__ == "yes"
+
+
+class InNameOfClass(FastPath):
+    def put(self, bit):
+        Plain.__name__ = "Yes" if bit else "No"
+
+    def get(self):
+        return Plain.__name__ == "Yes"
+
+
+class InStaticMethod(FastPath):
+    @staticmethod
+    def kept():
+        """Have attributes."""
+
+    def put(self, bit):
+        vars(InStaticMethod)["kept"].bit = bit
+
+    def get(self):
+        return vars(InStaticMethod)["kept"].bit
+
+
+class InGlobalsByText(FastPath):
+    def put(self, bit):
+        getattr(self.get.__func__, "__globals__")["GLOBAL"] = bit  # noqa: B009
+
+    def get(self):
+        return GLOBAL
+
+
+class InBuiltins(FastPath):
+    def put(self, bit):
+        print.__self__.bit_of_mine = bit
+
+    def get(self):
+        return print.__self__.bit_of_mine
+
+
+class InPureModule(FastPath):
+    def put(self, bit):
+        setattr(math, "bit_of_mine", bit)  # noqa: B010
+
+    def get(self):
+        return getattr(math, "bit_of_mine")  # noqa: B009
+
+
+class InClassOfLibrary(FastPath):
+    def put(self, bit):
+        setattr(json.JSONEncoder, "bit_of_mine", bit)  # noqa: B010
+
+    def get(self):
+        return getattr(json.JSONEncoder, "bit_of_mine")  # noqa: B009
+
+
+class InFunctionOfOurs(FastPath):
+    def put(self, bit):
+        setattr(step, "bit_of_mine", bit)  # noqa: B010
+
+    def get(self):
+        return getattr(step, "bit_of_mine")  # noqa: B009
+
+
+class InLoggersAttribute(FastPath):
+    def put(self, bit):
+        setattr(LOGGER, "name", "yes" if bit else "no")  # noqa: B010
+
+    def get(self):
+        return LOGGER.name == "yes"
+
+
+class InNumpysSetUp(FastPath):
+    def put(self, bit):
+        np.set_printoptions(precision=3 if bit else 8)
+
+    def get(self):
+        return np.get_printoptions()["precision"] == 3
+
+
+class Listed(enum.Enum):
+    A = 1
+
+    def __init__(self, number):
+        self.numbers = [number]
+
+
+class InListOfMember(FastPath):
+    def put(self, bit):
+        Listed.A.numbers[0] = bit
+
+    def get(self):
+        return Listed.A.numbers[0] is True
+
+
+class InPastTheCells(FastPath):
+    def get(self):
+        return getattr(object, "__getattri" + "bute__")(self, "bit")
+
+
+class InCopyOfItself(FastPath):
+    def put(self, bit):
+        self.contended = bit
+        self.copied = copy.copy(self)
+
+    def get(self):
+        return self.copied.contended
 
 
 class InHash(FastPath):
