@@ -17,6 +17,7 @@ from p2plab.core.scenario import Knob, Scenario
 from p2plab.core.schedule import by_seed, by_text
 from p2plab.core.token import open_token
 from p2plab.rules import RULES
+from p2plab.rules.base import Rule
 from p2plab.search import check, checking
 from p2plab.search.drivers import load
 from p2plab.search.search import Search
@@ -196,6 +197,10 @@ def test_times_are_not_made_smaller():
     assert (answer.run.settings["beat"], answer.run.settings["pages"]) == (50, 1)
 
 
+class OnTheBoard(NoStale, Rule):
+    """The benchmark's monitor as a rule of the board."""
+
+
 def handshake(**knobs) -> Scenario:
     """The notifier's handshake with importers, maps and moves to choose; one importer ignores what it is told."""
     sizes = tuple(Knob(name, value, "how many", low=1, high=4) for name, value in knobs.items())
@@ -209,7 +214,7 @@ def handshake(**knobs) -> Scenario:
 def test_fewer_importers_maps_and_moves_are_left(monkeypatch):
     """All that the story does not need goes, each reduction searched again; the report says from what."""
     monkeypatch.setattr(checking, "SHRINKING", 30.0)  # a busy machine must not cut it short
-    monkeypatch.setitem(RULES, "no-stale", NoStale)
+    monkeypatch.setitem(RULES, "no-stale", OnTheBoard)
     scene = handshake(importers=3, maps=2, moves=3)
     whole = check(scene, shrink=False, budget=60)
     small = check(scene, budget=60)
@@ -224,7 +229,7 @@ def test_fewer_importers_maps_and_moves_are_left(monkeypatch):
 def test_a_scene_that_breaks_only_when_it_is_large_is_left_large(monkeypatch):
     """What is needed stays: with fewer moves the promise holds."""
     monkeypatch.setattr(checking, "SHRINKING", 30.0)  # a busy machine must not cut it short
-    monkeypatch.setitem(RULES, "no-stale", NoStale)
+    monkeypatch.setitem(RULES, "no-stale", OnTheBoard)
 
     def made(world, given):
         build(given["importers"], 1, given["moves"], IGNORES if given["moves"] > 1 else "right")(world)
@@ -236,7 +241,7 @@ def test_a_scene_that_breaks_only_when_it_is_large_is_left_large(monkeypatch):
 
 def test_a_smaller_scene_that_breaks_another_promise_is_not_taken(monkeypatch):
     """However short that story is."""
-    monkeypatch.setitem(RULES, "no-stale", NoStale)
+    monkeypatch.setitem(RULES, "no-stale", OnTheBoard)
 
     def made(world, given):
         if given["moves"] > 1:
