@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 
 #: How many near names are offered, and up to how many names a sentence lists them all.
@@ -18,6 +17,8 @@ def nearest(name: str, names: Collection[str]) -> str:
     '; did you mean munmap or mremap?'
     """
     by_fold = {one.casefold(): one for one in names}
+    import difflib  # where it is needed: it takes a while
+
     near = difflib.get_close_matches(name[:60].casefold(), by_fold, n=OFFERED, cutoff=0.45)
     if not near:
         return ""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from p2plab.core.errors import BadInput
-from p2plab.core.tracked import Tracked
+from p2plab.core.tracked import Tracked, is_exact_number
 from p2plab.search.admitted import BUILTINS, HINTS, MODULES, NOT_OF, OF_CODE, OUTPUT, REFLECTIVE, VALUES
 from p2plab.search.outside import LOGGING, Outside
 from p2plab.search.sources import OURS, Place, codes_in, is_ours, is_yours, is_yours_class, line_of_op
@@ -110,7 +110,7 @@ class Closed:
     def _visit(self, value: Any, at: Place | None, name: str = "") -> None:
         """Examine what a name refers to."""
         kind = type(value)
-        if kind in VALUES or id(value) in self._seen:
+        if kind in VALUES or is_exact_number(kind) or id(value) in self._seen:
             return
         self._seen[id(value)] = value
         if isinstance(value, types.FunctionType):

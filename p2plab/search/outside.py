@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import collections
 import itertools
-import logging
 import types
 from collections.abc import Callable, Iterator
 from operator import is_not
@@ -220,6 +219,8 @@ def _what_differs(value: Any, was: tuple[Any, ...]) -> str:
 
 
 def _loggers() -> dict[str, Any]:
+    import logging
+
     loggers: dict[str, Any] = {"": logging.root}
     loggers.update(logging.root.manager.loggerDict)
     return {

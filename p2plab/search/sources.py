@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import dis
+import functools
 import os
 import sys
-import sysconfig
 import types
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 OURS = str(Path(__file__).parents[1]) + os.sep
-LIBRARY = tuple(
-    {path + os.sep for name, path in sysconfig.get_paths().items() if name.endswith(("stdlib", "lib"))}
-    | {str(Path(os.__file__).parent) + os.sep, "<frozen"}
-)
 
 
 class Place(NamedTuple):
@@ -29,9 +25,18 @@ class Place(NamedTuple):
         return f"line {self.line} of {self.file} ({self.function})" if self.line else f"{self.function} of {self.file}"
 
 
+@functools.cache
+def library() -> tuple[str, ...]:
+    """Where Python's library and the installed packages are."""
+    import sysconfig  # where it is needed: it takes a while to import
+
+    paths = {path + os.sep for name, path in sysconfig.get_paths().items() if name.endswith(("stdlib", "lib"))}
+    return tuple(paths | {str(Path(os.__file__).parent) + os.sep, "<frozen"})
+
+
 def is_yours(filename: str) -> bool:
     """Whether code is a reader's own: neither p2plab's nor a library's."""
-    return not filename.startswith((OURS, *LIBRARY)) and "dist-packages" not in filename
+    return not filename.startswith((OURS, *library())) and "dist-packages" not in filename
 
 
 def codes_in(code: types.CodeType) -> Iterator[types.CodeType]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 
 from p2plab.core import known
 from p2plab.core.run import Run
 from p2plab.core.scenario import Value
-from p2plab.core.token import token_of
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,8 @@ class Verdict:
         return known.report(self).rstrip()
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         return f'<pre style="line-height: 1.2">{escape(repr(self))}</pre>'
 
     @property
@@ -90,6 +90,8 @@ class Verdict:
     def token(self) -> str | None:
         """The counterexample as one line of text; None if there is none, or if it needs a class of yours."""
         run: Run | None = getattr(self, "run", None)
+        from p2plab.core.token import token_of  # where it is needed: hashing takes a while to import
+
         return None if run is None or run.scenario.cast else token_of(run)
 
     @property
