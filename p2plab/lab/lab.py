@@ -112,7 +112,7 @@ class Lab(Explorer):
         elif "unfold" in message:
             self.stage.unfold(str(message["unfold"]))
         elif "drawer" in message:
-            self.drawn = bool(message["drawer"])
+            self.drawn = max(0, self.drawn + (1 if message["drawer"] else -1))
         else:
             raise BadInput(f"the lab does not know what {', '.join(map(str, message))[:60] or 'nothing'} is")
 
@@ -121,8 +121,9 @@ class Lab(Explorer):
     def _set_up(self) -> None:
         """Make the controls for the current scene and lay everything out."""
         self._scene = self.session.run.scenario.name
-        self._written: Run | None = None
-        self.drawn = False  #: whether the drawer is open; a closed one is not refreshed
+        self._kept: Run | None = None  # the run whose token is in the journal
+        self._written: Run | None = None  # the run whose text is in the drawer
+        self.drawn = 0  #: in how many views the drawer is open: the run is written out as text only where that is seen
         self._make_controls()
         self.drawer = widgets.Tab(
             [
@@ -183,11 +184,14 @@ class Lab(Explorer):
             self._set_up()
         self.stage.show(self.session.run, self.session.step, self.checker.said, said=self._said())
         self._refresh_controls()
-        self.more.refresh()
-        if self.session.run is not self._written:  # looking at another step changes neither token nor text
+        run = self.session.run
+        if run is not self._kept:  # looking at another step changes no token
             self.share.refresh()
-            self.text.value = text_html(self.session.run)
-            self._written = self.session.run
+            self._kept = run
+        self.more.refresh()
+        if self.drawn and run is not self._written:
+            self.text.value = text_html(run)
+            self._written = run
 
     def _said(self) -> Said | None:
         """A sentence that replaces the step's own: at first what to press and watch, later what a press led to."""

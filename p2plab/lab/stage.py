@@ -58,6 +58,7 @@ class StagePane(anywidget.AnyWidget):
         self._of: tuple[Run, set[str]] | None = None  # the content of the edition: a run, and the unfolded blocks
         self._known: set[int] = set()  # steps of this edition whose moments the browser has
         self._made: dict[int, dict[str, Any]] = {}  # the latest moments of this edition
+        self._other_words = False  # whether this edition showed another sentence than a step's own
         self._shown: Any = None
         self._read: Run | None = None
         if heard is not None:
@@ -94,7 +95,8 @@ class StagePane(anywidget.AnyWidget):
             self.opened.clear()
             self._scene = scene_json(run)
             self._shown = kind
-        again = self._of is not None and self._of[0] is run and self._of[1] == self.opened
+        again = self._of is not None and self._of[1] == self.opened and self._continues(run, self._of[0])
+        grown = again and self._of is not None and self._of[0] is not run
         self._of = (run, set(self.opened))
         if run is not self._read or len(run) > WINDOW:  # the diagram of a short run is the same at every step
             self._read, self._diagram = run, run_json(run, step)
@@ -103,6 +105,8 @@ class StagePane(anywidget.AnyWidget):
                 self.edition += 1
                 self._known.clear()
                 self._made.clear()
+                self._other_words = False
+            self._other_words |= said is not None
             self.scene = self._scene if unsaid is None else unnamed(self._scene)
             self.run = self._diagram if unsaid is None else unjudged(self._diagram, unsaid)
             self.moment = self._moment(run, step) | (
@@ -114,7 +118,15 @@ class StagePane(anywidget.AnyWidget):
             self.seq += 1
         self._known.add(step)
         # A new run is most often continued, and one that is browsed is browsed further.
-        self._send_near(run, step, self.reach if again else min(self.reach, 1))
+        self._send_near(run, step, self.reach if again and not grown else min(self.reach, 1))
+
+    def _continues(self, run: Run, shown: Run) -> bool:
+        """Whether all moments that the browser has are also those of ``run``: it is the run that was shown, or that one
+        carried on, for no later step changes an earlier moment. Other words than a step's own were true of that run's end."""
+        if run is shown:
+            return True
+        same = run.scenario is shown.scenario and run.settings == shown.settings
+        return same and not self._other_words and run.schedule[: len(shown)] == shown.schedule
 
     def _send_near(self, run: Run, step: int, reach: int) -> None:
         """Send the moments around a step that the browser does not have yet."""

@@ -11,6 +11,7 @@ from p2plab.core.token import token_of
 from p2plab.drivers.pinned import PinsUntilUnmap
 from p2plab.lab import Lab
 from p2plab.lab.session import Session
+from p2plab.lab.stage import StagePane
 
 
 def on_stage(lab: Lab, **message: object) -> None:
@@ -175,6 +176,43 @@ def test_the_moments_around_the_one_that_is_looked_at_travel_after_it():
     on_stage(lab, look=11)
     assert set(near(lab)) == {15}
     assert lab.stage.edition == edition
+
+
+def test_a_run_that_goes_on_keeps_what_the_browser_has_of_it():
+    """Each new step is sent alone: those before it are still true. A sentence of a press was not that step's own."""
+    lab = Lab("workbench")
+    on_stage(lab, press="map")
+    on_stage(lab, press="dma")
+    edition, first = lab.stage.edition, len(lab.session.run)
+    had = {}
+    for _ in range(6):
+        on_stage(lab, do="step")
+        assert lab.stage.edition == edition + 1
+        had |= near(lab) if lab.stage.near["step"] == lab.stage.moment["step"] else {}
+        had[lab.session.step] = dict(lab.stage.moment)
+    assert sorted(had) == list(range(first, first + 7))
+    again = Run(lab.session.run.scenario, lab.session.run.settings, lab.session.run.schedule)
+    assert had == {step: StagePane().json_of(again, step) for step in had}
+    on_stage(lab, look=2)
+    on_stage(lab, press="defrag")  # another run from here on
+    assert lab.stage.edition == edition + 2
+
+
+def test_the_run_is_written_out_as_text_where_somebody_reads_it():
+    """Not at each step while the drawer is closed; opened, it is that of the run that is shown."""
+    lab = Lab("workbench")
+    on_stage(lab, press="map")
+    assert lab.text.value == ""
+    on_stage(lab, drawer=True)
+    assert lab.session.token in lab.text.value
+    on_stage(lab, press="dma")
+    assert lab.session.token in lab.text.value
+    seen = lab.text.value
+    on_stage(lab, drawer=False)
+    on_stage(lab, press="defrag")
+    assert lab.text.value == seen
+    on_stage(lab, drawer=True)
+    assert lab.session.token in lab.text.value
 
 
 def test_another_run_or_an_unfolded_block_makes_what_is_near_another():

@@ -10,7 +10,7 @@ from p2plab.core.run import Run
 from p2plab.drivers.peer_gpu import LinkedGpu, PeerGpu
 from p2plab.everything import SCENES
 from p2plab.rules.damage import damage
-from p2plab.views.stage import moment, moments
+from p2plab.views.stage import history, moment, moments
 from p2plab.views.stage.chain import base_of, bases_of
 from p2plab.views.stage.fold import Block, folded
 from p2plab.views.stage.model import CRASHED, NEXT, NONE, RIGHT, STALE, TAKEN_BACK, WAITS
@@ -30,8 +30,13 @@ def cells_in(made: dict):
 
 @pytest.mark.parametrize("name", SCENES)
 def test_every_step_of_every_scene_says_what_the_world_says(name):
-    """Against the world itself, the rules' own board and the damage, at each step; and all of it fits a page."""
+    """Against the world itself, the rules' own board and the damage, at each step; and all of it fits a page.
+
+    A run that grows step by step, of which moments are kept, has shown the same at each step, in the same colours.
+    """
     run = p2plab.run(SCENES[name])
+    grown = [(moment(part, len(part)), objects_of(part)) for part in growing(run)]
+    history._recent.clear()
     objects = objects_of(run)
     assert json.dumps([scene_json(run), run_json(run)])
     before = halfway = None
@@ -40,6 +45,7 @@ def test_every_step_of_every_scene_says_what_the_world_says(name):
         if now.step:
             world.take(run.schedule[now.step - 1])
         truthful(now, world, board)
+        assert grown[now.step] == (now, objects[: len(grown[now.step][1])])
         if before is not None:
             marked(before, now)
         made = json.loads(json.dumps(moment_json(now, objects)))
@@ -48,6 +54,15 @@ def test_every_step_of_every_scene_says_what_the_world_says(name):
         before = now
         halfway = now if now.step == len(run) // 2 else halfway
     assert moment(run, len(run) // 2) == halfway
+
+
+def growing(run):
+    """The run at its first step, at its second, … as it is when somebody steps through it."""
+    part = Run(run.scenario, run.settings)
+    yield part
+    for choice in run.schedule:
+        part = part.then(choice)
+        yield part
 
 
 def truthful(now, world, board):

@@ -17,8 +17,8 @@ from p2plab.rules import watched_by
 from p2plab.views.stage.chain import meant_and_reached
 from p2plab.views.stage.source import Pending, pending
 
-#: How many runs' passes are kept.
-KEPT = 8
+#: How many runs' passes are kept, and how many moments of each.
+KEPT, MOMENTS = 8, 4
 
 _recent: list[History] = []
 
@@ -36,6 +36,7 @@ class History:
         self.pending: list[Pending] = []  #: at each step
         self.objects: dict[str, None] = {}  #: all objects that ever existed, in the order in which they were made
         self._since: list[dict[tuple[str, int], tuple[int, int]]] = []
+        self._moments: dict[int, Any] = {}
         self._read = 0
         self._note()
 
@@ -55,6 +56,20 @@ class History:
             self.schedule.append(choice)
             self._note()
         return self
+
+    def kept(self, step: int) -> Any:
+        """What :meth:`keep` was last given for a step; None if that is not kept any more.
+
+        A step of a pass has one way to it, and no later step changes what it was: what is kept for it cannot become wrong.
+        """
+        return self._moments.get(step)
+
+    def keep(self, step: int, made: Any) -> None:
+        """Keep what was made for a step, and of earlier ones the latest few."""
+        self._moments.pop(step, None)
+        self._moments[step] = made
+        if len(self._moments) > MOMENTS:
+            del self._moments[next(iter(self._moments))]
 
     def since(self, step: int, importer: str, page: int, address: int) -> int | None:
         """The step from which on an importer's address for a page (in bytes) was stale; None if it is not."""

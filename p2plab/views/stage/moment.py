@@ -26,9 +26,22 @@ COURSE = ("mmap", "map", "dma", "defrag")
 
 def moment(run: Run, step: int) -> Moment:
     """What the stage shows after ``step`` steps. IndexError outside of the run."""
-    world, history = run.at(step), history_of(run)
-    before = _seen(run.at(step - 1), history) if step else None
-    return _moment(run, world, history, before)[0]
+    if not 0 <= step <= len(run):
+        run.at(step)  # raises
+    history = history_of(run)
+    kept = history.kept(step)
+    if kept is None:
+        before = _seen_at(run, step - 1, history) if step else None
+        kept = _moment(run, run.at(step), history, before)
+        history.keep(step, kept)
+    made: Moment = kept[0]
+    return made
+
+
+def _seen_at(run: Run, step: int, history: History) -> _Seen:
+    """Mostly the moment before was made, too: then its world is not built again."""
+    kept = history.kept(step)
+    return kept[1] if kept is not None else _seen(run.at(step), history)
 
 
 def moments(run: Run) -> Iterator[Moment]:
