@@ -123,7 +123,9 @@ class Lab(Explorer):
         self._scene = self.session.run.scenario.name
         self._kept: Run | None = None  # the run whose token is in the journal
         self._written: Run | None = None  # the run whose text is in the drawer
-        self.drawn = 0  #: in how many views the drawer is open: the run is written out as text only where that is seen
+        self.drawn: int = (
+            0  #: in how many views the drawer is open: the run is written out as text only where that is seen
+        )
         self._make_controls()
         self.drawer = widgets.Tab(
             [

@@ -142,4 +142,5 @@ def plain(label: str, *bases: int) -> str:
     label = re.sub(r"0x[0-9a-f]{9,16}", single, label)
     label = re.sub(r"^lock (\S+)$", r"take \1", label)
     label = re.sub(r"^down_(read|write) (\S+)$", r"take \2 (\1)", label)
+    label = re.sub(r"^i_mmap_lock_read (\S+)$", r"take \1.i_mmap_rwsem (read)", label)
     return re.sub(r"^(\S+) released$", r"go on after \1", label)

@@ -490,7 +490,9 @@ function drawLanes(put, view, width, lane) {
   if (lane > 36) {
     run.marks.forEach(([name, kind, first, last, said, , depth], n) => {
       if (kind !== "lock" || depth || !yy[name] || !shown(first, last) || first < low) return;
-      const below = yy[name] + height / 2;
+      // Below the bars of the locks that it takes while it holds this one.
+      const inner = run.marks.some(([who, one, start, , , , deep]) => one === "lock" && who === name && deep && start >= first && start <= (last ?? run.end) && xx(start) - unit / 2 < xx(first) + wide(said, "11px"));
+      const below = yy[name] + height / 2 + (inner && lane > 48 ? 4 : 0);
       label(`ln${n}`, said, `ln${when(first)}`, [[xx(first) - unit / 2, below + 14], [xx(first) - unit / 2 - 4, below + 8, "end"]]);
     });
   }
