@@ -47,6 +47,8 @@ class Lab(Explorer):
         if token:
             self.session.open(token)
             self.session.forked = None  # the run that it replaced was never shown
+        #: In how many views the drawer is open: the run is written out as text only where that is seen.
+        self.drawn = 0
         self.stage = StagePane(self.handler(self.heard), reach=4, scenes=list(SCENES), check=True, drawer=True)
         self._set_up()
         self.refresh()
@@ -123,9 +125,6 @@ class Lab(Explorer):
         self._scene = self.session.run.scenario.name
         self._kept: Run | None = None  # the run whose token is in the journal
         self._written: Run | None = None  # the run whose text is in the drawer
-        self.drawn: int = (
-            0  #: in how many views the drawer is open: the run is written out as text only where that is seen
-        )
         self._make_controls()
         self.drawer = widgets.Tab(
             [

@@ -213,6 +213,8 @@ def test_the_run_is_written_out_as_text_where_somebody_reads_it():
     assert lab.text.value == seen
     on_stage(lab, drawer=True)
     assert lab.session.token in lab.text.value
+    on_stage(lab, scene="defrag-ignorant")  # the drawer stays open
+    assert lab.session.token in lab.text.value
 
 
 def test_another_run_or_an_unfolded_block_makes_what_is_near_another():
