@@ -4,7 +4,8 @@ LECTURE = """# One device in another one's memory
 
 ## A small window before a large memory
 A GPU has 16 GiB and shows 256 MiB of it in a BAR. Another device can reach only what the window shows now, and the GPU's driver
-changes that as it likes.
+changes that as it likes. Below, the window has eight slots.
+run: defrag-ignorant@0
 ask: A NIC keeps an address of that window. Who has to tell it, and when?
 
 ## The NIC has the addresses

@@ -6,6 +6,19 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from p2plab.core.errors import BadInput
+from p2plab.course.beat import (
+    AllKept,
+    BeatFlies,
+    BreaksNow,
+    BytesLost,
+    EntryIs,
+    LentTo,
+    LoggedNow,
+    NobodyTold,
+    SlotsShow,
+    StageSays,
+    WaitsFor,
+)
 from p2plab.course.lecture import LECTURE
 from p2plab.course.slides import slides_in, slides_page, write_slides
 from p2plab.everything import find
@@ -72,3 +85,37 @@ def test_the_courses_own_slides_are_short_and_their_runs_are_there(tmp_path):
     assert len(slides) == 14
     assert all(slide.ask and len(" ".join(slide.words)) < 200 for slide in slides)
     assert write_slides(tmp_path / "slides.html").read_text() == slides_page(LECTURE)
+
+
+#: What each slide of the course says of its run at the step at which it opens.
+SAID = {
+    "A small window before a large memory": (SlotsShow(("B[0]", "", "", "A[0]", "A[1]", "A[2]", "A[3]", "")),),
+    "The NIC has the addresses": (LentTo("nic", (3, 4, 5, 6)), EntryIs("nic", 3, "right"), NobodyTold()),
+    "It is told, and does nothing": (
+        LoggedNow("NotifierStart"),
+        BreaksNow("obedience"),
+        EntryIs("nic", 0, "taken back"),
+    ),
+    "The move": tuple(EntryIs("nic", page, "stale") for page in range(4)),
+    "The damage": (LoggedNow("BeatLanded"), BytesLost("C[0] of app2")),
+    "The same move, obeyed": (LoggedNow("P2PUnmapped"), EntryIs("nic", 0, "none"), AllKept()),
+    "A beat cannot be called back": (BreaksNow("obedience"), EntryIs("nic", 0, "none"), BeatFlies("nic", 0)),
+    "Between the answer and the device": (BreaksNow("programs-only-valid"), EntryIs("nic", 0, "stale")),
+    "Waiting in a circle": (BreaksNow("no-deadlock"), WaitsFor("gpu", "nic"), WaitsFor("nic", "gpu")),
+    "Half of it goes": (EntryIs("nic", 0, "right"), EntryIs("nic", 1, "none")),
+    "The exporter promises, too": (BreaksNow("predictability"), LoggedNow("P2PMapFailed")),
+    "Gone": (BreaksNow("gone-means-nobody"), StageSays("nic has 2 pages of it")),
+    "A bug of 2026": (BreaksNow("no-deadlock"), StageSays("completion")),
+}
+
+
+def test_what_a_slide_says_of_its_run_is_so_at_its_step():
+    """Each slide that opens a run; a slide without claims would be one that nobody has checked."""
+    _, slides = slides_in(LECTURE)
+    shown = {slide.title: slide for slide in slides if slide.run}
+    assert shown.keys() == SAID.keys()
+    wrong = {
+        title: [claim for claim in SAID[title] if not claim.holds(told(slide.run), slide.step)]
+        for title, slide in shown.items()
+    }
+    assert {title: claims for title, claims in wrong.items() if claims} == {}
