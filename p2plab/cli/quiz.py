@@ -17,7 +17,7 @@ WIDTH = 72
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     command = commands.add_parser(
-        "quiz", help="a run a day: who breaks which promise next, and whose bytes are damaged?"
+        "quiz", help="a run a day: who breaks which promise next, and whose bytes that damages"
     )
     command.add_argument("--seed", type=number, metavar="N", help="another quiz than today's")
     shown = command.add_mutually_exclusive_group()
@@ -39,12 +39,13 @@ def run(arguments: argparse.Namespace) -> int:
             raise BadInput("--json asks nobody: leave --answer out")
         print_json("quiz", as_json(asked, arguments.reveal))
         return 0
+    given = None if arguments.answer is None else _given(asked, arguments.answer)
     print("\n".join([f"quiz {asked.seed}: the story so far", "", *asked.story]))
     if arguments.reveal:
         print("\n".join(["", *_ended(asked)]))
         return 0
-    if arguments.answer is not None:
-        print("\n".join(["", *_told(asked, _given(asked, arguments.answer))]))
+    if given is not None:
+        print("\n".join(["", *_told(asked, given)]))
     elif sys.stdin.isatty() and sys.stdout.isatty():
         print("\n".join(["", *_told(asked, tuple(_ask(asked, at) for at in range(len(asked.parts))))]))
     else:

@@ -96,7 +96,7 @@ def _parts(chance: SeededChoices, run: Run, first: Finding) -> tuple[QuizPart, .
 def _why(case: Case, run: Run, first: Finding) -> tuple[str, ...]:
     rule = RULES[first.rule]
     return (
-        f"At step {first.step}, {first.actor}'s, {first.rule} breaks, by {first.culprit}: {first.what}.",
+        f"Step {first.step} is {first.actor}'s: {first.rule} breaks, by {first.culprit}: {first.what}.",
         f"Promised: {rule.promise} ({rule.source}, {rule.basis()}).",
         *(str(hit) for hit in damage(run.log)[:3]),
         f"This is {case.code}, {run.scenario.name}: {case.scenario.about}",

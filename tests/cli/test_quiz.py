@@ -23,7 +23,7 @@ def test_the_story_is_cut_before_anything_breaks(seed):
     for part in asked.parts:
         assert part.choices.count(part.right) == 1
     assert asked.points(tuple(part.right for part in asked.parts)) == 3
-    assert f"At step {len(shown) + 1}, {asked.parts[0].right}'s, {asked.parts[1].right} breaks" in asked.why[0]
+    assert f"Step {len(shown) + 1} is {asked.parts[0].right}'s: {asked.parts[1].right} breaks" in asked.why[0]
 
 
 def test_answers_are_taken_as_letters_or_as_words(capsys):
@@ -52,9 +52,11 @@ def test_nothing_is_given_away_unasked(capsys):
 
 @pytest.mark.parametrize(("answer", "word"), [("a,b", "3 answers"), ("z,a,a", "a letter from a"), ("a,a,", "''")])
 def test_an_answer_that_is_no_choice_is_bad_input(answer, word, capsys):
-    """Exit 2, and what would be one."""
+    """Exit 2, and what would be one; nothing is printed before it."""
     assert main(["quiz", "--seed", "3", "--answer", answer]) == 2
-    assert word in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert word in said.err
+    assert said.out == ""
 
 
 def test_a_seed_has_its_bounds():
