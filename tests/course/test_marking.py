@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,14 +19,20 @@ from hypothesis import strategies as st
 
 from p2plab.cli import main
 from p2plab.core.errors import BadInput
+from p2plab.core.run import Run
+from p2plab.core.schedule import straight
 from p2plab.course.exercises import EXERCISES, Exercise
 from p2plab.course.keep import FORMAT, source_of
-from p2plab.course.marking import Csv, Grades, Json, Limits, Marked, jail, mark_folder, scene_data
+from p2plab.course.marking import Csv, Grades, Json, Limits, Marked, handin, jail, mark_folder, scene_data
 from p2plab.course.marking import mark as marking
 from p2plab.course.marking.judge import Marker
 from p2plab.course.marking.orders import orders_of
+from p2plab.course.marking.process import Gone
 from p2plab.course.marking.reading import hand_ins
+from p2plab.course.marking.talk import NotAllowed, Talk
 from p2plab.course.solutions import RIGHT, WRONG, rules, scenes
+from p2plab.p2p.exporter import Exporter
+from p2plab.search.drivers import cast
 from tests.course.hostile import GOOD, HandIn, hostile, ordinary, write
 
 SECONDS = 60
@@ -607,3 +614,59 @@ def _is_mine(process_id):
         if process_id == os.getpid():
             return True
     return False
+
+
+def _talk(name):
+    """The conversation about the right answer to an exercise, at the end of its run, and that driver."""
+    exercise = EXERCISES[name]
+    run = Run(cast(exercise.scene, **{exercise.role: RIGHT[name]})).driven(straight)
+    owner = next(thing for thing in run.world.objects if isinstance(thing, RIGHT[name]))
+    return Talk(owner, SimpleNamespace(dropped=[])), owner, run
+
+
+def test_an_importer_reaches_nothing_of_what_lends_to_it():
+    """Neither by its pointer to a vma nor by its bus: not the exporter with its memory, nor the kernel's list of vmas."""
+    talk, nic, run = _talk("obey")
+    gpu = next(thing for thing in run.world.objects if isinstance(thing, Exporter))
+    file = next(iter(gpu.files.values()))
+    for thing, name in (
+        (gpu, "power_off"),
+        (gpu, "lock"),
+        (gpu.aperture, "take"),
+        (gpu.memory, "destroy"),
+        (gpu.fabric, "link"),
+        (nic.peer, "bus"),
+        (file.f_mapping, "unlink"),
+        (file.f_mapping, "i_mmap_rwsem"),
+    ):
+        with pytest.raises(NotAllowed):
+            talk._callable(thing, name)
+        with pytest.raises(NotAllowed):
+            talk._get(thing, name)
+    assert talk._get(nic, "engine") is nic.engine
+
+
+def test_an_exporter_cannot_hide_a_vma_from_the_kernel():
+    """It has its aperture and fabric; who maps a file the kernel keeps, and calls."""
+    talk, gpu, _ = _talk("write-the-exporter")
+    assert talk._get(gpu, "aperture") is gpu.aperture
+    assert talk._get(gpu, "fabric") is gpu.fabric
+    with pytest.raises(NotAllowed, match="the kernel's business"):
+        talk._callable(next(iter(gpu.files.values())).f_mapping, "unlink")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"methods": 7},
+        {"methods": {"map": 1}},
+        {"methods": {"map": ["async", 3, 0, False]}},
+        {"base": "Importer", "methods": {"map": ["async", ["self"], float("inf"), False]}},
+        {"values": "abc"},
+    ],
+    ids=str,
+)
+def test_what_a_process_says_of_its_class_may_be_nonsense(said):
+    """Then it is no answer; what marks goes on with the next exercise."""
+    with pytest.raises((Gone, BadInput)):
+        handin.driver(SimpleNamespace(said=said))

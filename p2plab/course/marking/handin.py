@@ -14,13 +14,19 @@ from typing import Any
 from p2plab.core.errors import BadInput
 from p2plab.core.tracked import Tracked
 from p2plab.course.marking.offered import BASES
-from p2plab.course.marking.process import CHILDREN, Child
+from p2plab.course.marking.process import CHILDREN, Child, Gone
 from p2plab.course.marking.talk import FIXED, PLAIN, NotAllowed, Talk, resumed, thrown
 
 
 def driver(child: Child) -> type:
-    """The class that represents the child's in the world."""
-    said = child.said
+    """The class that represents the child's in the world. BadInput; :exc:`Gone` for what no child of ours says of a class."""
+    try:
+        return _described(child, child.said)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError):
+        raise Gone("its process wrote something that is not an answer") from None
+
+
+def _described(child: Child, said: dict[str, Any]) -> type:
     base = BASES.get(str(said.get("base")))
     name = str(said.get("name"))[:60]
     inside: dict[str, Any] = {}

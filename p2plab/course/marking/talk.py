@@ -18,6 +18,11 @@ from p2plab.course import kit
 from p2plab.course.marking.offered import BASES, FUNCTIONS, methods_of
 from p2plab.course.marking.process import CHILDREN, Child, Gone
 from p2plab.mm import AddressSpace
+from p2plab.mm.file import Mapping as FileMapping
+from p2plab.p2p.aperture import Aperture
+from p2plab.p2p.exporter import Exporter
+from p2plab.p2p.fabric import Fabric
+from p2plab.p2p.memory import DeviceMemory
 from p2plab.search.freeze import Freezer, Unfreezable
 from p2plab.search.watchdog import StepTooLong
 
@@ -41,6 +46,8 @@ FIXED = frozenset(
 )
 #: What a driver may ask of the address space that it mirrors; calling back is for the kernel to do and to stop.
 _OF_MM = frozenset({"name", "mmap_lock", "find_vma", "find_vma_intersection", "vmas", "mmu_notifier_register"})
+#: What lends to an importer, and what lies behind: an importer calls it through the contract, and sees nothing of it.
+_OF_EXPORTERS = (Exporter, Aperture, DeviceMemory, Fabric)
 PLAIN = (bool, int, str, float, type(None))
 _MUTABLE = (list, dict, set, *TRACKED_CONTAINERS)
 _CHANGES = frozenset(
@@ -241,8 +248,11 @@ class Talk:
             raise NotAllowed(f"names with an underscore are not for drivers: {name[:40]}")
         if isinstance(thing, AddressSpace) and name not in _OF_MM:
             raise NotAllowed(f"an importer may not ask {name[:40]!r} of the address space")
-        if name == "vm_ops" or (name == "fabric" and not isinstance(self._owner(), kit.Gpu)):
-            raise NotAllowed(f"a driver calls others only through the contract, not {name}")
+        exports = isinstance(self._owner(), Exporter)
+        if name == "vm_ops" or (not exports and (name in ("fabric", "bus") or isinstance(thing, _OF_EXPORTERS))):
+            raise NotAllowed(f"a driver calls others only through the contract, not {name[:40]}")
+        if isinstance(thing, FileMapping):
+            raise NotAllowed(f"which vmas map a file is the kernel's business: {name[:40]}")
         value = getattr(thing, name)
         if isinstance(value, types.MethodType) and value.__self__ is thing:
             return _Bound(thing, name, inspect.iscoroutinefunction(value))
