@@ -7,8 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from jsonschema import ValidationError
 
-from ways.classroom.server import OF_THE_HUB, OPTIONAL, TRIED, Hollow
+from ways.classroom.server import OF_THE_HUB, OPTIONAL, TRIED, CheckedBefore, Hollow
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,3 +58,16 @@ def test_another_jupyterhub_is_left_as_it_is(tmp_path):
     assert version("jupyterhub") in TRIED
     other = "import sys; sys.meta_path[0].hollow = (); import jupyterhub.singleuser"
     assert {name.partition(".")[0] for name in OF_THE_HUB} - {"jupyterhub"} <= set(imported(tmp_path, other))
+
+
+def test_a_schema_of_jupyterlabs_settings_counts_as_checked_and_settings_do_not(tmp_path):
+    """It came with an installed package; what a student sets is held against it as before."""
+    schema = {"type": "object", "properties": {"size": {"type": "number"}}}
+    CheckedBefore.check_schema({"type": 7})
+    CheckedBefore(schema).validate({"size": 12})
+    with pytest.raises(ValidationError, match="'large' is not of type 'number'"):
+        CheckedBefore(schema).validate({"size": "large"})
+    imported(
+        tmp_path,
+        "from jupyterlab_server import settings_utils; assert settings_utils.Validator.__name__ == 'CheckedBefore'",
+    )

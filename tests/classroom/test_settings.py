@@ -149,6 +149,12 @@ def test_a_hub_compiles_what_its_students_import_and_cannot_write(monkeypatch, t
     assert [str(folder) for folder in compiled] == p2plab.__path__
 
 
+def test_a_students_server_leaves_out_what_runs_notebooks_from_links_and_what_reads_old_settings():
+    """Voila runs a page's notebook at once; the notebook shim imports IPython for settings of before 2021."""
+    config = PyFileConfigLoader("server_config.py", path=str(CLASSROOM)).load_config()
+    assert config.ServerApp.jpserver_extensions == {"voila.server_extension": False, "notebook_shim": False}
+
+
 def test_a_students_server_installs_no_extensions():
     """server.py leaves out the manager that could, and the settings ask for the one that lists them."""
     config = PyFileConfigLoader("server_config.py", path=str(CLASSROOM)).load_config()

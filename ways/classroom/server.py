@@ -8,10 +8,14 @@ A start is imports, and many of them a student's server never uses:
 - Modules that a server shares with the hub import the hub's database and pages, for the names alone. JupyterLab imports the
   manager that installs extensions, which the classroom's settings turn off.
 - Packages for downloads and languages are imported only when somebody asks for what needs them.
-- JupyterLab asks Node.js for the package registry of whoever builds extensions from their sources: nobody does here, and it is
-  answered as on a machine without Node.js.
+- JupyterLab asks Node.js for the package registry, for those who build extensions from their sources. Nobody does here, so it
+  gets the answer of a machine without Node.js.
+- JupyterLab checks each of its some ninety settings schemas whenever a page loads. They were checked when they were built;
+  a student's own settings are still checked.
+- A start makes objects and drops few: Python's garbage collector ran some hundred times for nothing.
 """
 
+import gc
 import importlib.util
 import sys
 from collections.abc import Sequence
@@ -31,6 +35,8 @@ OF_THE_HUB = ("sqlalchemy", "alembic", "jupyterhub.orm", "jupyterhub.roles", "ju
 TURNED_OFF = ("jupyterlab.extensions.pypi",)
 #: What is imported when it is used.
 LATER = ("requests", "babel")
+#: Objects between two runs of the garbage collector; Python's default is 700.
+COLLECT_AFTER = 20_000
 
 
 class NotHere(type):
@@ -80,8 +86,23 @@ class Sparing(MetaPathFinder, Loader):
         """There is nothing in it."""
 
 
+class CheckedBefore:
+    """In place of jsonschema's validator for JupyterLab's settings: the schemas count as checked, settings do not."""
+
+    @staticmethod
+    def check_schema(_schema: Any) -> None:
+        """Nothing: the schema came with an installed package."""
+
+    def __new__(cls, schema: Any) -> Any:
+        """jsonschema's own validator."""
+        from jsonschema import Draft7Validator
+
+        return Draft7Validator(schema)
+
+
 def spare() -> None:
     """From now on imports are as described above."""
+    gc.set_threshold(COLLECT_AFTER)
     sys.modules.update(dict.fromkeys(OPTIONAL))  # type: ignore[arg-type]  # None is how Python notes that there is no such module
     of_the_hub = OF_THE_HUB if version("jupyterhub") in TRIED else ()
     sys.meta_path.insert(0, Sparing((*of_the_hub, *TURNED_OFF), LATER))
@@ -89,6 +110,10 @@ def spare() -> None:
 
     if hasattr(commands, "_yarn_config"):
         commands._yarn_config = lambda _logger: {"yarn config": {}, "npm config": {}}
+    from jupyterlab_server import settings_utils
+
+    if hasattr(settings_utils, "Validator"):
+        settings_utils.Validator = CheckedBefore
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ c.ServerApp.contents_manager_class = NoSavedWidgets
 
 # Voila runs a notebook as soon as its page is opened. Together with nbgitpuller, which brings notebooks from any address
 # that a link names, a link could run code that nobody has read. The app can be served beside the hub (`make app`).
-c.ServerApp.jpserver_extensions = {"voila.server_extension": False}
+# The shim reads settings of the notebook server of before 2021, of which a new server has none, and imports IPython for it.
+c.ServerApp.jpserver_extensions = {"voila.server_extension": False, "notebook_shim": False}
 
 # What a first page does not need: language servers are looked for at each start, and news are asked for on the web.
 c.LanguageServerManager.autodetect = False
