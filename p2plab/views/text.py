@@ -107,7 +107,9 @@ def verdict(run: Run, about: str = "") -> Iterator[str]:
         yield from _wrap(f"note: {note}")
     if damaged:
         others = [hit for hit in damaged if hit.frame or hit.decoder]
-        yield from _wrap(f"damage: {len(damaged)} beats went astray, {len(others)} of them into somebody's memory")
+        yield from _wrap(
+            f"damage: {number_of(len(damaged), 'beat')} went astray, {len(others)} of them into somebody's memory"
+        )
         for hit in (others or list(damaged))[:SHOWN]:
             yield from _wrap(str(hit), "  ")
     for exporter, importer, count in leaks(run.world):
