@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from p2plab.core.events import Entry
 from p2plab.core.monitor import Goal
-from p2plab.p2p.events import BeatLanded, P2PMapped, P2PUnmapped, TranslationSet
+from p2plab.p2p.events import BeatLanded, MoveEnded, P2PMapped, P2PUnmapped, PageMoved, RevokedNow, TranslationSet
 
 GOALS: dict[str, Goal] = {
     goal.name: goal
@@ -23,6 +23,11 @@ GOALS: dict[str, Goal] = {
             lambda event: isinstance(event, BeatLanded) and bool(event.frame),
         ),
         Goal("gives-back", "a page that is given back", lambda event: isinstance(event, P2PUnmapped)),
+        Goal(
+            "takes-back",
+            "the end of a move or of a revocation: memory that the exporter takes back",
+            lambda event: isinstance(event, (MoveEnded, PageMoved, RevokedNow)),
+        ),
     )
 }
 

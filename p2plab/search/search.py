@@ -16,7 +16,7 @@ from p2plab.core.monitor import DeadlockMonitor, Goal, LeadsTo, Monitor
 from p2plab.core.names import unknown
 from p2plab.core.run import Run
 from p2plab.core.scenario import Scenario
-from p2plab.core.schedule import straight
+from p2plab.core.schedule import by_seed, straight
 from p2plab.core.tracked import Untrackable
 from p2plab.core.world import World
 from p2plab.search.closed import Closed, Refused
@@ -51,6 +51,8 @@ LEAST_CHANCE = 1.0
 _TOLD = 200
 #: Seconds for inspecting a user's code and what it imports.
 _LOADING = 5.0
+#: Steps of a run that shows what the shipped drivers do.
+_LONG_ENOUGH = 2_000
 
 
 @dataclass(frozen=True)
@@ -477,7 +479,16 @@ class Search:
         if not self.scene.cast:
             return asked
         own = [goal for goal in self.scene.own.values() if isinstance(goal, Goal)]
-        return [*asked, *(known.goals()[name] for name in self.scene.must), *own]
+        return [*asked, *(known.goals()[name] for name in self.scene.must), *own, *self._of_the_exporter()]
+
+    def _of_the_exporter(self) -> list[Goal]:
+        """What an exporter of yours must do: take memory back, where the shipped one does so in a run with the same knobs."""
+        shipped = known.scenes().get(self.scene.name)
+        goal = known.goals().get("takes-back")
+        if "exporter" not in self.scene.cast or shipped is None or goal is None:
+            return []
+        run = Run(shipped, dict(self.knobs)).driven(by_seed(0), _LONG_ENOUGH)
+        return [goal] if any(goal.reached(entry.event) for entry in run.log) else []
 
     def _idle_role(self, graph: Graph) -> str:
         """Why nothing is known about a class in a role: no step of the scene reached it. Empty if one did."""

@@ -293,5 +293,11 @@ def test_what_rules_remember_are_plain_values():
 
 def test_goals_are_reached_at_a_step_or_not_at_all():
     """A driver that never maps anything does not comply."""
-    assert reached(log(ASKED, MAPPED, HIT)) == {"maps": 2, "programs": None, "moves-data": 3, "gives-back": None}
+    assert reached(log(ASKED, MAPPED, HIT)) == {
+        "maps": 2,
+        "programs": None,
+        "moves-data": 3,
+        "gives-back": None,
+        "takes-back": None,
+    }
     assert reached([]) == dict.fromkeys(GOALS)

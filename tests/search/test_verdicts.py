@@ -14,6 +14,7 @@ from p2plab.core.locks import Mutex
 from p2plab.core.scenario import Scenario
 from p2plab.core.schedule import schedule_text
 from p2plab.core.tracked import Tracked
+from p2plab.designs.hmm_interval import Migration
 from p2plab.drivers.gpu import Gpu
 from p2plab.drivers.nic import ObedientNic
 from p2plab.rules import PROMISES, RULES
@@ -553,3 +554,31 @@ def test_a_driver_whose_device_never_does_anything_does_not_hold(driver, never):
     answer = check(SCENE, importer=driver)
     assert answer.word == "BREAKS must-reach"
     assert f"no order of events ever reaches {never}" in answer.what
+
+
+class NeverMoves(Gpu):
+    """Asked to close its holes, it does nothing."""
+
+    async def defrag(self):
+        """Nothing."""
+
+
+class NeverMigrates(Migration):
+    """Asked to move a page, it does nothing."""
+
+    async def migrate(self, mm, page):
+        """Nothing."""
+
+
+@pytest.mark.parametrize(("scene", "driver"), [("defrag-obedient", NeverMoves), ("design-hmm-interval", NeverMigrates)])
+def test_an_exporter_that_never_takes_its_memory_back_does_not_hold(scene, driver):
+    """Whatever is promised about moves was never put to the test; where the shipped exporter does not move, it may hold."""
+    answer = check(find(scene), exporter=driver)
+    assert answer.word == "BREAKS must-reach"
+    assert "the end of a move or of a revocation" in answer.what
+
+
+def test_where_nothing_moves_an_exporter_need_not_move():
+    """The scene has no move then, and the shipped exporter makes none either."""
+    answer = check(find("defrag-obedient"), exporter=NeverMoves, knobs={"moves": 0, "pages": 1})
+    assert answer.word == "HOLDS"
