@@ -106,7 +106,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 _COLOURS = (
     (re.compile(r"^BROKEN: [\w-]+|\bBREAKS\b|\bMISSED\b|^BAD(?= )", re.M), "1;31"),
     (re.compile(r"^all rules held|\bHOLDS\b|^ok(?= )", re.M), "1;32"),
-    (re.compile(r"\bNOT DECIDED\b|^note(?= )", re.M), "1;33"),
+    (re.compile(r"\bNOT DECIDED\b|^PRICE: [\w-]+|^note(?= )", re.M), "1;33"),
     (re.compile(r"^---- .*$", re.M), "2"),
 )
 

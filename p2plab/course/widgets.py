@@ -22,6 +22,7 @@ from p2plab.lab.stage import StagePane
 
 #: Height of a question's stage in pixels: with question and buttons it fits into a notebook window of 720.
 STAGE_HEIGHT = 500
+LANE = 24  #: of each actor after the fourth
 STORY_HEIGHT = 620
 
 #: The machine shown if the computer shows no PCI devices.
@@ -151,6 +152,9 @@ class Predict(Explorer):
         asked = self.question
         self.step = asked.stage.at if asked.stage else 0
         self._read = None
+        if asked.stage is not None:
+            more = max(len(asked.stage.run.world.actors) - 4, 0)  # four lanes fit beside everything else
+            self.stage.options = {**self.stage.options, "height": STAGE_HEIGHT + LANE * more}
         made = widgets.RadioButtons(options=asked.choices, value=None, layout={"width": "max-content"})
         self.options.children = [made]
         picture = [self.stage] if asked.stage else [self.machine] if asked.machine else []

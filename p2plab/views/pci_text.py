@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
@@ -159,7 +160,10 @@ def reach_words(
     """The verdict of a pair in two sentences, and whether that is ``good``, ``bad`` or not known (``wait``)."""
     old, new = (reach_verdict(machine, provider, client, rules) for rules in (RFC2019, kernel))
     tone = "wait" if new.map_type is MapType.NOT_KNOWN else "good" if new.reachable else "bad"
-    reason = f" ({new.reasons[-1]})" if new.reasons else ""
+    said = (
+        re.sub(r"[:,] [A-Z_]+(, distance -?[0-9]+)?$", "", new.reasons[-1]) if new.reasons else ""
+    )  # the verdict says that
+    reason = f" ({said.removeprefix('so ')})" if said else ""
     told = dma_words(machine, provider, client, mask_bits, kernel)
     return f"{kernel.title}: {verdict_words(new)}{reason}; {told}. {RFC2019.title}: {verdict_words(old)}.", tone
 

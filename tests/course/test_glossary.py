@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from p2plab.views.stage.labels import LABELS
 from p2plab.views.stage.terms import TERMS
-from p2plab.views.stage.wire import LABELS
 from tests.course.glossary import GLOSSARY, NOTEBOOKS, PLAIN, linked, words
 
 #: What the stage also says of a word, by its kind there.

@@ -26,7 +26,7 @@ TOLD = [
 
 def rules_broken(run: Run) -> list[str]:
     """The rules that broke, by name, in the order in which a report prints them. A good driver may pay a price."""
-    shown = [line.split()[1].rstrip(",") for line in verdict(run) if line.startswith("BROKEN: ")]
+    shown = [line.split()[1].rstrip(",") for line in verdict(run) if line.startswith(("BROKEN: ", "PRICE: "))]
     return [name for name in shown if RULES[name].kind != "price" or name == run.scenario.breaks]
 
 
@@ -76,3 +76,10 @@ def test_an_answer_of_the_search_names_the_driver_that_it_is_about():
 def test_every_case_has_words_for_its_twin():
     """So that none is described as the broken one."""
     assert all("good" in case.scenario.words["driver"] for case in CASES.values())
+
+
+def test_a_price_that_is_paid_is_not_called_broken():
+    """E5's exporter falls back to main memory, as it may."""
+    said = "\n".join(verdict(Run(find("E5")).told()))
+    assert "PRICE: peer-to-peer" in said
+    assert "BROKEN" not in said

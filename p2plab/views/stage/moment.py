@@ -15,6 +15,7 @@ from p2plab.views.driver_lines import attributes_of
 from p2plab.views.stage.chain import Chain, bases_of, chain_of, changed_between, destroyed_in
 from p2plab.views.stage.diagram import calls_of
 from p2plab.views.stage.history import History, history_of
+from p2plab.views.stage.labels import label_of
 from p2plab.views.stage.model import NONE, Button, Chip, Driver, Moment
 from p2plab.views.stage.now import now_of, roles_of
 from p2plab.views.stage.say import Scene, said_of
@@ -85,6 +86,7 @@ def _moment(run: Run, world: World, history: History, before: _Seen | None) -> t
         bases_of(world, log),
         roles_of(world),
         {name: action.help.partition(": ")[2] for name, action in world.actions.items()},
+        {name: label_of(name, action) for name, action in world.actions.items()},
     )
     made = Moment(
         step=step,

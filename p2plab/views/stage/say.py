@@ -49,6 +49,7 @@ class Scene:
     bases: dict[str, int]
     roles: dict[str, str]
     helps: dict[str, str]  #: what each job is, by its name
+    labels: dict[str, str]  #: what the button of each action says
 
     @property
     def actor(self) -> str:
@@ -391,7 +392,7 @@ def _as_it_says(tone: str) -> Callable[[Scene, Event], Said]:
 
 
 def _pressed(scene: Scene, event: Any) -> Said:
-    return Said(f"You press {event.action}.", "Whoever was asked can go on now.")
+    return Said(f"You press {scene.labels.get(event.action, event.action)}.", "Whoever was asked can go on now.")
 
 
 def _failed_job(scene: Scene, event: Any) -> Said:

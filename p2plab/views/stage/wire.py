@@ -17,6 +17,7 @@ from p2plab.rules.base import Rule
 from p2plab.views.stage.cells import Cells, Json
 from p2plab.views.stage.diagram import calls_of, lanes_of, marks_of
 from p2plab.views.stage.history import history_of
+from p2plab.views.stage.labels import label_of
 from p2plab.views.stage.linux import linux_json
 from p2plab.views.stage.model import Moment
 from p2plab.views.stage.now import roles_of
@@ -24,10 +25,6 @@ from p2plab.views.stage.source import drivers_of, sections_of
 from p2plab.views.stage.terms import TERMS, linked
 from p2plab.views.stage.text import alt_of
 from p2plab.views.stage.ways import Ways
-
-#: Labels of actions whose name alone would not be clear.
-LABELS = {"dma": "start DMA"}
-
 
 #: For a longer run the timeline gets only a part around the current step, which moves by half this many steps.
 WINDOW = 400
@@ -44,7 +41,7 @@ def scene_json(run: Run) -> Json:
         "name": scene.name,
         "title": said.title,
         "about": said.about,
-        "actions": [[name, _label(name, action), _help(name, action)] for name, action in world.actions.items()],
+        "actions": [[name, label_of(name, action), _help(name, action)] for name, action in world.actions.items()],
         "aperture": [
             [f"{len(gpu.aperture)} slots of 4 KiB", f"{len(gpu.aperture)} slots"],
             [f"from {base:#x}", f"{base:#x}", f"{base:x}"],
@@ -108,13 +105,9 @@ def objects_of(run: Run) -> list[str]:
     return list(history_of(run).objects)
 
 
-def _label(name: str, action: Any) -> str:
-    return action.label if action.label != name else LABELS.get(name, name)
-
-
 def _help(name: str, action: Any) -> str:
     """What a button does; with the action's name, as code, tokens and text use it, if the label is another."""
-    return action.help if _label(name, action) == name else f"{action.help} ({name} in code and in text)"
+    return action.help if label_of(name, action) == name else f"{action.help} ({name} in code and in text)"
 
 
 def _rule(rule: type[Rule], kernel: str) -> list[Any]:
