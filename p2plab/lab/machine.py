@@ -16,13 +16,13 @@ from p2plab.lab.lab import Lab
 from p2plab.lab.pane import BokehPane
 from p2plab.pci import KERNELS, RFC2019, TODAY, Machine, kernel_named, read_machine, with_cpu
 from p2plab.pci.source import read_text
-from p2plab.pci.whatif import IOMMU_BOOT, moved, what_if, with_acs_words, with_iommu, with_rebar
+from p2plab.pci.whatif import IOMMU_BOOT, WhatIf, moved, what_if, with_acs_words, with_iommu, with_rebar
 from p2plab.pci.whitelist import CPUS
 from p2plab.views.pci_map import zoom
 from p2plab.views.pci_pictures import address_map_figure, address_map_picture
 from p2plab.views.pci_text import headline, machine_text, reach_text, reach_words
 from p2plab.views.pci_tree import tree_html
-from p2plab.views.whatif_text import what_if_text
+from p2plab.views.whatif_text import what_if_headline, what_if_text
 
 WHOLE = "the whole machine"
 MEMORY, PORTS = "memory", "I/O ports"
@@ -115,7 +115,7 @@ class MachineLab(Explorer):
 
     def as_text(self) -> str:
         """The machine and the verdict as text, and the run that was played on it, if any."""
-        text = "\n".join([*machine_text(self.machine), "", *self._reach(), *self._changed()]) + "\n"
+        text = "\n".join([*machine_text(self.machine), "", *self._reach(), *_changes(self._what_if())]) + "\n"
         return text if self.lab is None else f"{text}\n{self.lab.as_text()}"
 
     def play(self) -> None:
@@ -137,7 +137,11 @@ class MachineLab(Explorer):
         """Show machine, pair and range as they are."""
         self.title.value = f"<b>{escape(headline(self._asked()))}</b>"
         words, tone = reach_words(self._asked(), self.pair[0], self.pair[1], self.mask, self.kernel)
-        self.sentence.value = f'<p class="p2plab-sentence {tone}" data-view="verdict" role="status">{escape(words)}</p>'
+        found = self._what_if()
+        brief = "" if found is None else f"<br><small>{escape(what_if_headline(found, *self.pair))}</small>"
+        self.sentence.value = (
+            f'<p class="p2plab-sentence {tone}" data-view="verdict" role="status">{escape(words)}{brief}</p>'
+        )
         self.zoomed.value = self.where
         self.space.value = PORTS if self.io else MEMORY
         self.tree.value = tree_html(self._asked(), self.pair[0], self.pair[1], folded=True)
@@ -149,7 +153,7 @@ class MachineLab(Explorer):
                 control.options = names
         self.provider.value, self.client.value = self.pair
         self._refresh_roles(names)
-        changed = escape("\n".join(self._changed()))
+        changed = escape("\n".join(_changes(found)))
         self.changes.value = f'<pre class="p2plab-text" data-view="what-if">{changed}</pre>' if changed else ""
         text = escape("\n".join(self._reach()))
         self.words.value = f'<pre class="p2plab-text" data-view="reach">{text}</pre>'
@@ -175,12 +179,11 @@ class MachineLab(Explorer):
         provider, client = self.pair
         return reach_text(self._asked(), provider, client, self.mask, self.kernel)
 
-    def _changed(self) -> list[str]:
-        """The effect of all changes so far; empty if there are none."""
+    def _what_if(self) -> WhatIf | None:
+        """What the changes made so far do; None if there are none."""
         if self.machine is self.given:
-            return []
-        before = with_cpu(self.given, self.cpu)
-        return ["", *what_if_text(what_if(before, self._asked(), self.places, self.kernel))]
+            return None
+        return what_if(with_cpu(self.given, self.cpu), self._asked(), self.places, self.kernel)
 
     def _set_mask(self, bits: int) -> None:
         self.mask = bits
@@ -241,6 +244,10 @@ class MachineLab(Explorer):
 
 def _read(source: str) -> Machine:
     return read_text(source, "the text given") if "\n" in source.strip() else read_machine(source)
+
+
+def _changes(found: WhatIf | None) -> list[str]:
+    return [] if found is None else ["", *what_if_text(found)]
 
 
 def _bar_words(bdf: str, index: int, size: int) -> str:

@@ -36,6 +36,19 @@ def what_if_text(found: WhatIf) -> list[str]:
     return [part for line in lines for part in (_wrap_line(line) or [""])]
 
 
+def what_if_headline(found: WhatIf, provider: str, client: str) -> str:
+    """What changed, in a line: the answer for one pair (named as it is now), then how many pairs, groups, windows."""
+    old = {new: name for name, new in found.places.items()}
+    pair = (old.get(provider, provider), old.get(client, client))
+    pairs = {(a, b): (was, now) for a, b, was, now in changed_pairs(found)}
+    mine = " -> ".join(_words(one) for one in pairs[pair]) if pair in pairs else "as before"
+    groups = "unchanged" if found.before.groups == found.after.groups else "changed"
+    first = next(_windows(found))
+    windows = {"the same": "unchanged"}.get(first, "not known" if first.startswith("not known") else "changed")
+    all_pairs = f"{len(pairs)} of {len(found.before.reach.bdfs) ** 2} pairs changed"
+    return f"Since the change: this pair {mine}; {all_pairs}; IOMMU groups {groups}; bridge windows {windows}."
+
+
 def groups_lines(groups: tuple[Membership, ...]) -> list[str]:
     """A line a group, and below it a line a function with the reason; what is not known last."""
     lines = []

@@ -67,6 +67,13 @@ def test_a_machine_is_drawn_and_a_pair_can_be_chosen(lab_server: Server, watched
             "[data-pane='address-map']",
         )
         assert out_of_sight(page, *parts) == [], name
+    group(page, "what if")
+    page.locator(".p2plab-groups .widget-tab-contents > :not(.lm-mod-hidden) select").nth(1).select_option("off")
+    page.locator("[data-view='verdict'] small", has_text="Since the change: this pair").wait_for()
+    assert out_of_sight(page, "[data-view='verdict'] small", "[data-view='pci-tree']") == []
+    page.locator(".p2plab-groups button:visible", has_text="as it is").click()
+    page.locator("[data-view='verdict'] small").wait_for(state="detached")
+    group(page, "zoom the map")
     choose(page, "zoom to", "0000:03:00.0", "address-map")
     assert "0xe8000000 to" in page.get_attribute("[data-pane='address-map']", "aria-label")
     assert watched.abroad == []

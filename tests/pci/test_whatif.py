@@ -8,7 +8,7 @@ from p2plab.core.errors import BadInput
 from p2plab.pci import MapType, read_machine, with_cpu
 from p2plab.pci.whatif import moved, what_if, with_acs_words, with_iommu, with_rebar
 from p2plab.views.pci_text import WIDTH
-from p2plab.views.whatif_text import changed_pairs, what_if_text
+from p2plab.views.whatif_text import changed_pairs, what_if_headline, what_if_text
 from tests.pci.build import A1, A_PORT, A, B, C, D, switches
 from tests.pci.test_cli_pci import run
 
@@ -23,6 +23,11 @@ def test_a_card_in_a_slot_below_the_same_switch_is_reached_there():
     assert changes[A, D] == (MapType.NOT_SUPPORTED, MapType.BUS_ADDR)
     assert changes[A, B] == (MapType.BUS_ADDR, MapType.NOT_SUPPORTED)
     assert "  0000:09:00.0 is at 0000:04:00.0 now" in what_if_text(found)
+    was, now = next((was, now) for a, b, was, now in changed_pairs(found) if (a, b) == (A, D))
+    mine = f"Since the change: this pair NOT_SUPPORTED {was.distance} -> BUS_ADDR {now.distance}; "
+    assert what_if_headline(found, A, B).startswith(mine)  # it is where the other card was
+    assert f"; {len(changes)} of {len(found.before.reach.bdfs) ** 2} pairs changed; " in what_if_headline(found, A, B)
+    assert "this pair as before; 0 of" in what_if_headline(what_if(before, before, {}), A, B)
 
 
 def test_a_card_with_buses_below_it_takes_them_along():

@@ -195,7 +195,8 @@ class Cells:
         slot = self.m.slots[number]
         key, who, mark = slot_key(number), ", ".join(slot.lent), " · ".join(slot.marks)
         if mark and who:
-            third = [f"{mark} · lent to {who}", f"{mark} · lent ×{len(slot.lent)}", mark]
+            many = f" ×{len(slot.lent)}" if len(slot.lent) > 1 else ""
+            third = [f"{mark} · lent to {who}", f"{mark} · lent{many}", mark]
         else:
             third = [mark] if mark else [f"lent to {who}", f"lent: {who}", "lent"] if who else []
         near = f"{slot.address & 0xFFFFF:05x}"
