@@ -72,6 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             mark_folder(arguments.folder, limits, told, arguments.jobs, arguments.unprotected)
         finally:
+            for path, table in tables:
+                if isinstance(table, Json):
+                    with _said(path):
+                        table.finish()
             if arguments.json == STDOUT:
                 print_json("mark", next(table.value for _, table in tables if isinstance(table, Json)))
     return 0

@@ -501,6 +501,21 @@ def test_tables_are_whole_after_each_row(tmp_path):
     assert data["rows"][0]["marks"] == {"obey": "pass", "no-deadlock": "fail"}
 
 
+def test_thousands_of_files_that_are_only_listed_do_not_write_the_whole_table_each(tmp_path, monkeypatch):
+    """A hand-in of 10,000 files took hours. What is marked is written at once, and in the end everything is there."""
+    writes, whole = [], Path.write_text
+    monkeypatch.setattr(Path, "write_text", lambda path, *a, **b: writes.append(path) or whole(path, *a, **b))
+    table = Json(path := tmp_path / "marks.json")
+    for number in range(3_000):
+        table.add(Marked(f"{number}.txt", "", note="skipped"))
+    assert len(writes) < 150
+    table.add(ROW)
+    assert len(json.loads(path.read_text())["rows"]) == 3_001
+    table.add(Marked("last.txt", ""))
+    table.finish()
+    assert json.loads(path.read_text())["rows"][-1]["file"] == "last.txt"
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 def test_a_full_disk_ends_a_marking_with_its_status(tmp_path, capsys):
     """It does not go on for an hour to write nothing."""

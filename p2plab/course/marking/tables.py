@@ -1,6 +1,7 @@
 """Rows of marks as files: CSV, JSON, and the table of grades that nbgrader writes and learning platforms read.
 
-Each is complete after each row: if a marking stops in the middle, the rows so far are there.
+Each is complete after each row: if a marking stops in the middle, the rows so far are there. Only JSON, which is written
+as a whole, lets the rows of files that are merely listed wait, once there are more than :data:`AT_ONCE`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ GRADES = (
     *("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email", "raw_score"),
     *("late_submission_penalty", "score", "max_score"),
 )
+#: So many rows of a JSON table are written at once, whatever they are; a folder may have 20,000 files.
+AT_ONCE = 100
 HEAD = ("file", "name", "passed", *EXERCISES, "confirmed", "helped", "note", "protection")
 
 
@@ -63,6 +66,11 @@ class Json:
         self.path, self.rows = path, list[dict[str, object]]()
         self._write()
 
+    def finish(self) -> None:
+        """Write the rows that waited. OSError if there is no room; the old content stays."""
+        if self._written < len(self.rows):
+            self._write()
+
     @property
     def value(self) -> dict[str, object]:
         """The whole object."""
@@ -83,9 +91,11 @@ class Json:
                 "protection": row.means,
             }
         )
-        self._write()
+        if row.marks or len(self.rows) <= AT_ONCE or len(self.rows) >= self._written * 5 // 4:
+            self._write()
 
     def _write(self) -> None:
+        self._written = len(self.rows)
         if self.path is None:
             return
         text = json.dumps({"schema": "mark/1", **self.value}, indent=1)
