@@ -22,6 +22,7 @@ from p2plab.core.errors import BadInput
 from p2plab.core.tracked import Tracked, is_exact_number
 from p2plab.search.admitted import BUILTINS, HINTS, MODULES, NOT_OF, OF_CODE, OUTPUT, REFLECTIVE, VALUES
 from p2plab.search.outside import LOGGING, Outside
+from p2plab.search.set_order import gone_through
 from p2plab.search.sources import OURS, Place, codes_in, is_ours, is_yours, is_yours_class, line_of_op
 
 
@@ -272,6 +273,7 @@ class Closed:
         self._names.update(code.co_names)
         known = dict(known)
         line = code.co_firstlineno
+        ordered = gone_through(code)
         value, dotted = _UNKNOWN, ""
         came: Any = _UNKNOWN
         constant: Any = None
@@ -283,6 +285,8 @@ class Closed:
             name = str(op.argval)
             if isinstance(value, types.ModuleType) and op.opname not in _ASKS_A_MODULE:
                 self._module_as_value(value, dotted, place)
+            if ordered is not None and op.offset == ordered.offset:
+                self._refuse(place, "the order of a set of text", "set")
             if op.opname == "LOAD_CONST" and type(op.argval) is str and op.argval in REFLECTIVE:
                 self._refuse(place, f"the name {op.argval} as text", "reflection")
             if op.opname == "GET_ITER" and isinstance(constant, frozenset) and not _in_fixed_order(constant):

@@ -872,6 +872,20 @@ class InGarbage(FastPath):
         self.loud = self.Loud(self)
 
 
+class InOrderOfWords(FastPath):
+    def put(self, bit):
+        words = set()
+        for word in ("yes", "no"):
+            words.add(word)
+        self.bit = bit and next(iter(words)) == "yes"
+
+
+class InOrderOfNames(FastPath):
+    def put(self, bit):
+        names = {f"page {number}" for number in range(4)}
+        self.bit = bit and list(names)[0] == "page 0"  # noqa: RUF015
+
+
 class InOrderOfText(FastPath):
     def put(self, bit):
         for name in {"yes", "no"}:
