@@ -35,7 +35,7 @@ def test_a_wrong_answer_is_a_picture_first_and_help_comes_when_asked_for(lab_ser
     for name, words in (
         ("hint", "clear() did not run"),
         ("where", "self.engine.clear(range.start, range.end)"),
-        ("recipe", "engine.clear, then p2p_unmap"),
+        ("recipe", "write `await` before each call"),
     ):
         button(page, name).click()
         page.wait_for_function("words => document.body.innerText.replace(/\\s+/g, ' ').includes(words)", arg=words)
