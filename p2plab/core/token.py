@@ -34,6 +34,7 @@ _SHAPE = re.compile(
     r"\.(?P<trail>[\w-]{8})\.(?P<check>[a-z2-7]{6})",
     re.ASCII,
 )
+_CHECK_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz234567")
 #: One choice of a coded schedule and how often; the match never backtracks, so that a token of many ``z``
 #: takes time linear in its length.
 _CHOICE = re.compile(r"(z*+[a-y]|Z*+[A-Y])([0-9]{0,6}+)")
@@ -113,7 +114,12 @@ def _whole(begun: str, following: Sequence[str]) -> str | None:
     for line in itertools.chain((begun,), following):
         word = line.split(maxsplit=1)[0] if line.strip() else ""
         collected += word
-        token = re.sub(r"[^a-z2-7]+$", "", collected)
+        end = len(
+            collected
+        )  # what a sentence puts behind it; a pattern would look at each run of capitals again and again
+        while end and collected[end - 1] not in _CHECK_LETTERS:
+            end -= 1
+        token = collected[:end]
         body, _, check = token.rpartition(".")
         if len(check) == 6 and _SHAPE.fullmatch(token) and _check(body) == check:
             return token

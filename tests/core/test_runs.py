@@ -12,7 +12,7 @@ from p2plab.core.locks import Mutex
 from p2plab.core.run import Run
 from p2plab.core.scenario import Knob, Scenario
 from p2plab.core.schedule import by_clock, by_list, by_seed, by_text, straight
-from p2plab.core.token import StaleToken, open_token, parse, token_of
+from p2plab.core.token import StaleToken, _check, open_token, parse, token_in, token_of
 from p2plab.core.tracked import Tracked
 from p2plab.core.worker import Worker
 from p2plab.core.world import World
@@ -281,3 +281,12 @@ def test_a_long_token_replays_once():
     counted = Scene(SCENE.name, SCENE.title, SCENE.build, knobs=SCENE.knobs)
     assert open_token(token_of(run), lambda _name: counted).schedule == run.schedule
     assert taken == len(run)
+
+
+def test_a_token_of_100_000_steps_is_found_in_a_mail():
+    """In capitals from end to end, as a schedule may be: looking for its end takes no longer than reading it."""
+    body = f"p2p1.workbench~3.-.{'CQ' * 50_000}.AAAAAAAA"
+    token = f"{body}.{_check(body)}"
+    assert token_in(f"> Look at this: {token}.\n> Thanks") == token
+    with pytest.raises(BadInput, match="damaged"):
+        token_in(token.replace("CQ", "CC", 1))
