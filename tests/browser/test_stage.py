@@ -318,7 +318,7 @@ def test_a_chip_says_what_a_real_kernel_made_of_the_scene(saved: Any):
 
 
 def test_the_source_beside_the_stage_follows_the_step(saved: Any):
-    """The line at which this step began is lit; what changed in the driver is marked with what it was."""
+    """The line at which this step began is lit; what changed in the driver is marked with what it was. Escape closes it."""
     page = saved("defrag-obedient", 25)
     page.keyboard.press("d")
     page.locator(".side select").select_option("nic")
@@ -326,6 +326,10 @@ def test_the_source_beside_the_stage_follows_the_step(saved: Any):
     assert any("async with self.lock" in line for line in lit)
     changed = page.locator(".side tr.new").all_inner_texts()
     assert any("invalidations" in row and "1" in row for row in changed)
+    page.keyboard.press("Escape")  # closes it; the keys go on working
+    assert page.locator(".side").is_hidden()
+    page.keyboard.press("Home")
+    page.wait_for_selector(".stage[data-step='0']")
 
 
 def test_what_moves_stands_still_for_those_who_ask_for_it(saved: Any, watched: Watched):

@@ -23,7 +23,7 @@ def test_every_call_lock_and_role_of_a_scene_has_a_name_and_a_source(name):
     """Calls by the name of the function; a lock that is the kernel's by its name, else it is said to be the driver's own."""
     made = run_json(p2plab.run(name))
     assert {call[2] for call in made["calls"]} <= {kind[5:] for kind in TERMS if kind.startswith("call:")}
-    assert {role for _lane, role in made["lanes"]} - {"", "its timer"} <= TERMS.keys()
+    assert {role for _lane, role in made["lanes"]} - {""} <= TERMS.keys()
     locks = {mark[4].rpartition(".")[2] for mark in made["marks"] if mark[1] == "lock"}
     assert locks <= {kind[5:] for kind in TERMS if kind.startswith("lock:")} | {"lock", "bar", "maps"}
 

@@ -868,9 +868,11 @@ function makeStage(root, source) {
     // The driver in which this step began, the innermost one; else an importer.
     const lit = names.filter((one) => state.moment.drivers[one][0].length);
     const wanted = name ?? (driver ? "" : (lit.at(-1) ?? names.at(-1)));
+    const inside = side.contains(document.activeElement);
     driver = wanted === driver ? "" : wanted;
     render(true);
     if (driver) side.querySelector("select")?.focus({ preventScroll: true });
+    else if (inside) (chainSvg.querySelector("[tabindex='0']") ?? root).focus({ preventScroll: true });
   }
   function showDriver(top) {
     side.hidden = !driver;
@@ -1253,6 +1255,7 @@ function makeStage(root, source) {
       else if (present.on) present.leave();
       else if (asked) ask(null);
       else if (root.closest(".p2plab-lab")?.classList.contains("open")) drawer();
+      else if (driver) toggleDriver("");
       else if (followed) follow(followed);
       else {
         const box = root.closest(".jp-Cell");

@@ -66,6 +66,10 @@ TERMS: Mapping[str, tuple[str, str]] = {
     "process": ("process: an address space and its threads", f"{MM_TYPES} (mm_struct)"),
     "exporter's driver": ("exporter: sets the vm_ops of its vma, and lends its device's memory", RFC3),
     "importer's driver": ("importer: asks with p2p_map, and obeys the mmu notifier", RFC3),
+    "its timer": (
+        "the importer's timeout: once its driver waits for a valid range, the time may run out at any step",
+        "p2plab/p2p/importer.py",
+    ),
     "DMA engine": (
         "the importer's device at work: it uses its own translations and asks nobody",
         "p2plab/p2p/engine.py",
