@@ -86,6 +86,7 @@ def truthful(now, world, board):
     assert {row.name for row in now.now if row.state == CRASHED} == {n for n, a in world.actors.items() if a.crash}
     firsts = {rule.name: f.step for rule in board.rules if (f := board.first(rule.name))}
     assert {chip.rule: chip.step for chip in now.chips if chip.step is not None} == firsts
+    assert now.said.tone == "bad" or not any(c.state == "broken" and c.step == now.step for c in now.chips)
     assert {chip.rule for chip in now.chips if chip.state == "kept"} == {
         rule.name for rule in board.rules if rule.exercised and rule.name not in firsts
     }

@@ -34,6 +34,9 @@ JOBS = {
 #: Labels of waits: a step with such a label is the end of a wait.
 WAITED = re.compile(r"has settled|valid|completion|granted$|empty$|have unmapped|pages put|fences of|lent any more")
 
+#: Characters of a finding that fit beside the step's own sentence on the stage.
+LONG = 100
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -109,9 +112,14 @@ class Scene:
 
 
 def said_of(scene: Scene) -> Said:
-    """The sentence of the step: by its most telling event, in a fixed order."""
+    """The sentence of the step: by its most telling event, in a fixed order. A step that breaks a promise says so."""
     if scene.step == 0 or not scene.actor:
         return Said("Everything is in place, and nothing has happened yet.")
+    said = _by_event(scene)
+    return Said(said.what, _broken(scene), BAD) if scene.broke and said.tone != BAD else said
+
+
+def _by_event(scene: Scene) -> Said:
     for kind, tell in TELL.items():
         event = scene.first(kind)
         if event is not None:
@@ -200,8 +208,6 @@ def _notified(scene: Scene, event: Any) -> Said:
     pages = scene.pages(event.start, event.end, scene.bases.get(event.mm))
     what = f"{scene.people(scene.actor)} takes {pages} away ({event.event})"
     what += f": the kernel calls {' and '.join(told)} back." if told else ": no listener is called."
-    if scene.broke:
-        return Said(what, f"{_broken(scene)}", BAD)
     if not told:
         held = sum(e.state != NONE for t in scene.chain.tables for e in t.entries)
         return Said(
@@ -217,6 +223,8 @@ def _broken(scene: Scene) -> str:
     found = scene.broke[0]
     if any(str(entry.event) == found.what for entry in scene.here):  # the step's sentence says it already
         return f"That breaks {found.rule}."
+    if len(found.what) > LONG:  # the rule's chip tells it
+        return f"This step breaks {found.rule}."
     return f"{scene.sentence(found.what)}: {found.rule} is broken."
 
 
@@ -384,9 +392,7 @@ def _inside(scene: Scene) -> str:
 
 def _as_it_says(tone: str) -> Callable[[Scene, Event], Said]:
     def tell(scene: Scene, event: Event) -> Said:
-        return Said(
-            f"{scene.sentence(str(event))}.", _broken(scene) if scene.broke else "", BAD if scene.broke else tone
-        )
+        return Said(f"{scene.sentence(str(event))}.", "", tone)
 
     return tell
 
@@ -452,16 +458,13 @@ def _label(scene: Scene) -> Said:
     """A step described by its label alone."""
     label = scene.plain(str(scene.first("Stepped") or ""))
     who = scene.people(scene.actor)
-    means, tone = (_broken(scene), BAD) if scene.broke else ("", PLAIN)
     told = [str(e.event) for e in scene.here if type(e.event).__name__ in ("StepBegun", "StepEnded") and str(e.event)]
     if told:
-        return Said(f"{who}: {told[-1].strip('= ')}.", means, tone)
+        return Said(f"{who}: {told[-1].strip('= ')}.")
     if label.startswith("go on after "):
-        return Said(
-            f"{who} has let go of {label.removeprefix('go on after ')}, and goes on{_inside(scene)}.", means, tone
-        )
+        return Said(f"{who} has let go of {label.removeprefix('go on after ')}, and goes on{_inside(scene)}.")
     if label == "DMA drained":
-        return Said("The last beat to the range has landed.", means or "Nothing of it is in flight.", tone)
+        return Said("The last beat to the range has landed.", "Nothing of it is in flight.")
     if WAITED.search(label):
-        return Said(f"{who} can go on{_inside(scene)}: {label}.", means, tone)
-    return Said(f"{who}: {label or 'goes on'}{_inside(scene)}.", means, tone)
+        return Said(f"{who} can go on{_inside(scene)}: {label}.")
+    return Said(f"{who}: {label or 'goes on'}{_inside(scene)}.")
