@@ -86,7 +86,9 @@ def truthful(now, world, board):
     assert {row.name for row in now.now if row.state == CRASHED} == {n for n, a in world.actors.items() if a.crash}
     firsts = {rule.name: f.step for rule in board.rules if (f := board.first(rule.name))}
     assert {chip.rule: chip.step for chip in now.chips if chip.step is not None} == firsts
-    assert now.said.tone == "bad" or not any(c.state == "broken" and c.step == now.step for c in now.chips)
+    if any(chip.state == "broken" and chip.step == now.step for chip in now.chips):
+        assert now.said.tone == "bad"
+        assert now.said.means
     assert {chip.rule for chip in now.chips if chip.state == "kept"} == {
         rule.name for rule in board.rules if rule.exercised and rule.name not in firsts
     }

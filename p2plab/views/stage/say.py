@@ -116,7 +116,9 @@ def said_of(scene: Scene) -> Said:
     if scene.step == 0 or not scene.actor:
         return Said("Everything is in place, and nothing has happened yet.")
     said = _by_event(scene)
-    return Said(said.what, _broken(scene), BAD) if scene.broke and said.tone != BAD else said
+    if scene.broke and not (said.tone == BAD and said.means):
+        return Said(said.what, _broken(scene), BAD)
+    return said
 
 
 def _by_event(scene: Scene) -> Said:
