@@ -28,8 +28,8 @@ WRONG = """
 """
 
 
-def command(tmp_path, body, *words):
-    (tmp_path / "mine.py").write_text(HEAD + body)
+def command(tmp_path, body, *words, head=HEAD):
+    (tmp_path / "mine.py").write_text(head + body)
     line = [sys.executable, "-m", "p2plab", "check", "defrag-obedient", "--importer", "mine.py:Mine", *words]
     return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
 
@@ -95,6 +95,17 @@ def test_whatever_a_driver_raises_is_its_own_crash(tmp_path, body, said):
     assert done.returncode == 1, done
     assert said in " ".join(done.stdout.split()), done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_an_importer_without_callbacks_is_a_driver_that_does_not_obey(tmp_path):
+    """Not bad input: every callback of `mmu_notifier_ops` is optional in Linux, and that is the bug which the story shows."""
+    body = "    async def map(self, start, end):\n        await ObedientNic.map(self, start, end)\n"
+    head = HEAD.replace("Mine(ObedientNic)", "Mine(Importer)").replace(
+        "import os", "from p2plab.p2p.importer import Importer\nimport os"
+    )
+    done = command(tmp_path, body, head=head)
+    assert done.returncode == 1, done
+    assert "BREAKS obedience" in done.stdout
 
 
 def test_a_file_that_interrupts_is_bad_input(tmp_path):
