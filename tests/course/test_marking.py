@@ -362,11 +362,12 @@ RAISES = (
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(PLACES), st.sampled_from(RAISES))
 def test_a_hand_in_may_raise_anything_anywhere(place, error):
-    """It gets a mark, and the marker none of it."""
+    """It gets a mark, and the marker none of it. An errno alone, an answer that `map` may give, breaks nothing."""
     indent = LINES[place][: len(LINES[place]) - len(LINES[place].lstrip())]
     source = "\n".join([*LINES[:place], f"{indent}raise {error}", *LINES[place:]])
     said = alone().mark("obey", {"class": "Obeys", "source": source})
-    assert (said["passed"], said["said"] != "") == (False, True)
+    assert said["said"] != ""
+    assert not said["passed"] or "KernelError" in error
 
 
 @pytest.mark.parametrize(
