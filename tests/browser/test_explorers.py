@@ -132,7 +132,7 @@ def test_memory_is_shown_before_and_after_with_the_notifier_s_range(lab_server: 
         out_of_sight(page, "select", "[data-view='asked']", "[data-pane='before-after']", "[data-view='calls']") == []
     )
     choose(page, "operation", "fork", "before-after")
-    assert "none: no listener is called" in page.inner_text("[data-view='calls']")
+    page.locator("[data-view='calls']", has_text="none: no listener is called").wait_for()
     assert watched.abroad == []
     assert watched.errors == []
 
