@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dis
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _SKIPPED = frozenset({"CACHE", "PUSH_NULL", "PRECALL", "NOT_TAKEN", "EXTENDED_ARG", "RESUME"})
 _LOADS = frozenset({"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_DEREF"})
@@ -24,7 +24,7 @@ def gone_through(code: types.CodeType) -> dis.Instruction | None:
 
 class _Function:
     def __init__(self, code: types.CodeType) -> None:
-        self.ops = [op for op in dis.get_instructions(code) if op.opname not in _SKIPPED]
+        self.ops = _without_ends(op for op in dis.get_instructions(code) if op.opname not in _SKIPPED)
         self.text: set[str] = set()  #: local variables that hold text
         self.sets: set[str] = set()  #: and those that hold a set with text in it
 
@@ -50,6 +50,8 @@ class _Function:
 
     def _makes(self, at: int) -> bool:
         op = self.ops[at]
+        if op.opname == "END_FOR":
+            return at > 2 and self.ops[at - 2].opname == "SET_ADD" and self._is_text(at - 3)
         if op.opname == "BUILD_SET" and op.arg is not None and op.arg > 1:
             return any(map(self._is_text, range(at - op.arg, at)))
         if op.opname == "SET_UPDATE":
@@ -98,6 +100,23 @@ class _Function:
             and [op.opname for op in before[1:]] == ["GET_ITER", "FOR_ITER"]
             and _has_text(before[0].argval)
         )
+
+
+def _without_ends(ops: Iterable[dis.Instruction]) -> list[dis.Instruction]:
+    """Without what ends a set comprehension that stands in its function, as from Python 3.12 on: its set is left by END_FOR."""
+    kept: list[dis.Instruction] = []
+    ends = swapped = False
+    for op in ops:
+        if ends and op.opname in ("POP_TOP", "POP_ITER", "SWAP"):
+            swapped = op.opname == "SWAP"
+            continue
+        if swapped and op.opname in _STORES:  # the loop's variable gets its old value back
+            ends = swapped = False
+            continue
+        kept.append(op)
+        ends = op.opname == "END_FOR" and len(kept) > 2 and kept[-3].opname == "SET_ADD"
+        swapped = False
+    return kept
 
 
 def _is_code(op: dis.Instruction, name: str) -> bool:

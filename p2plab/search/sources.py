@@ -27,11 +27,12 @@ class Place(NamedTuple):
 
 @functools.cache
 def library() -> tuple[str, ...]:
-    """Where Python's library and the installed packages are."""
+    """Where Python's library and the installed packages are, those in a folder of ``PYTHONPATH`` too."""
     import sysconfig  # where it is needed: it takes a while to import
 
     paths = {path + os.sep for name, path in sysconfig.get_paths().items() if name.endswith(("stdlib", "lib"))}
-    return tuple(paths | {str(Path(os.__file__).parent) + os.sep, "<frozen"})
+    installed = {str(Path(path)) + os.sep for path in sys.path if path and any(Path(path).glob("*.dist-info"))}
+    return tuple(paths | installed | {str(Path(os.__file__).parent) + os.sep, "<frozen"})
 
 
 def is_yours(filename: str) -> bool:
