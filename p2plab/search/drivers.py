@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import inspect
 import sys
 import types
@@ -137,6 +136,8 @@ def _known(path: Path) -> types.ModuleType | None:
 
 
 def _run(path: Path, dog: Watchdog) -> types.ModuleType:
+    import importlib.util  # where it is needed: a search without a file begins sooner
+
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise BadInput(f"{path} is not a Python file; its name must end in .py")

@@ -28,7 +28,6 @@ from p2plab.search.liveness import Lasso, lasso, stays_open
 from p2plab.search.model import Model
 from p2plab.search.monitors import Monitors, watched
 from p2plab.search.net import BESIDE_THE_NET, SecondNet, audit, named
-from p2plab.search.pct import Chance, InWorlds, LookedUp, Runner
 from p2plab.search.plain import Plain
 from p2plab.search.recorder import Recorder
 from p2plab.search.sources import world_of
@@ -40,6 +39,7 @@ from p2plab.search.world import SearchWorld, maker
 
 if TYPE_CHECKING:
     from p2plab.search.arrays.search import ArraySearch
+    from p2plab.search.pct import Chance
 
 #: Number of states after which a search switches to arrays; numpy is imported only then.
 SMALL = 10_000
@@ -245,9 +245,11 @@ class Search:
     def _chance_slice(self, why: str, whole: float, seconds: float) -> None:
         chance = self._chance
         if chance is None:
+            from p2plab.search.pct import Chance, InWorlds, LookedUp  # most searches come to their end without it
+
             switches = (self._plain or self._begun().current).switches - 1
             if self._plain is not None:
-                runner: Runner = InWorlds(self._maker(), watched(self._watched), self._dog)
+                runner: InWorlds | LookedUp = InWorlds(self._maker(), watched(self._watched), self._dog)
             else:
                 runner = LookedUp(self._begun().model)
             chance = self._chance = Chance(runner, switches, whole)
